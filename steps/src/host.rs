@@ -1,1 +1,181 @@
-//! stub
+//! Running things on a machine: this one, or one behind ssh.
+//!
+//! A [`Host`] starts single processes and streams bytes to and from them; nothing here goes through a shell pipe,
+//! because a pipe hides the exit status of everything but its last member. Work that must outlive the connection is
+//! not a plain process but a [remote job](job).
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+
+/// A machine that can run a process.
+///
+/// Implementations are multiplexed: any number of processes may run at once over one connection.
+#[async_trait]
+pub trait Host: Send + Sync + 'static {
+    /// The name the configuration gives this machine, such as `prod`.
+    fn name(&self) -> &str;
+
+    /// Starts one process without a terminal.
+    ///
+    /// # Errors
+    /// [`HostError`] when the process was certainly not started, except [`HostError::Lost`] and
+    /// [`HostError::Deadline`], after which it may have been.
+    async fn spawn(&self, command: &Command) -> Result<Process, HostError>;
+}
+
+/// One process to start: a program and its arguments, never a line of shell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// The program, looked up in the remote `PATH`.
+    pub program: String,
+    /// Its arguments, quoted by the transport.
+    pub args: Vec<String>,
+    /// Variables set for this process only. Values may be secret: they are sent on standard input or through
+    /// `env`, never logged.
+    pub env: Vec<(String, String)>,
+    /// The folder to start in.
+    pub cwd: Option<String>,
+    /// What the process reads.
+    pub stdin: Stdin,
+    /// The longest this process may take, from start to exit. Own deadline: libssh2 never declares a dead peer dead.
+    pub deadline: Duration,
+}
+
+/// What a process reads on its standard input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stdin {
+    /// Nothing: end of file at once.
+    Null,
+    /// These bytes, then end of file.
+    Bytes(Bytes),
+    /// Whatever is sent to [`Process::stdin`]; end of file when the sender is dropped.
+    Piped,
+}
+
+/// A process that was started.
+#[derive(Debug)]
+pub struct Process {
+    /// Present when the command asked for [`Stdin::Piped`]. Bounded: a slow reader slows the sender.
+    pub stdin: Option<mpsc::Sender<Bytes>>,
+    /// Output in order. Closed at end of file. Bounded: a slow reader slows the process, never this program's memory.
+    pub stdout: mpsc::Receiver<Bytes>,
+    /// Errors, likewise. Must be read as well (or dropped), or the process may block on it.
+    pub stderr: mpsc::Receiver<Bytes>,
+    /// How it ended; see [`Process::wait`].
+    pub exit: oneshot::Receiver<Result<Exit, HostError>>,
+}
+
+/// How a process ended, as told by the machine it ran on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exit {
+    /// It returned this status.
+    Code(i32),
+    /// It was ended by this signal, such as `KILL`.
+    Signal(String),
+}
+
+/// The whole of a short process's output.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// How it ended.
+    pub exit: Exit,
+    /// Standard output, at most [`OUTPUT_MAX`] bytes.
+    pub stdout: Vec<u8>,
+    /// Standard error, at most [`OUTPUT_MAX`] bytes.
+    pub stderr: Vec<u8>,
+}
+
+/// The most [`HostExt::output`] keeps of either stream; more is an error, never a silent cut.
+pub const OUTPUT_MAX: usize = 16 * 1024 * 1024;
+
+/// Why a machine could not do what was asked, and what is known of the world afterwards.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum HostError {
+    /// No connection. Nothing was started.
+    #[error("host `{host}` cannot be reached: {why}")]
+    Unreachable {
+        /// The host's name.
+        host: String,
+        /// In words, with address and port.
+        why: String,
+    },
+    /// The machine's key is not the one on record. Nothing was started.
+    #[error("host `{host}` showed a key that is not the one in {file}: {why}")]
+    HostKey {
+        /// The host's name.
+        host: String,
+        /// The known-hosts file that was asked.
+        file: String,
+        /// In words: unknown, changed, revoked.
+        why: String,
+    },
+    /// No key or agent identity was accepted. Nothing was started.
+    #[error("host `{host}` accepted none of the keys for user `{user}`: {why}")]
+    Auth {
+        /// The host's name.
+        host: String,
+        /// The remote user.
+        user: String,
+        /// What was tried.
+        why: String,
+    },
+    /// The configuration of this host cannot be used.
+    #[error("host `{host}`: {why}")]
+    Config {
+        /// The host's name.
+        host: String,
+        /// In words.
+        why: String,
+    },
+    /// The connection broke after the process was started: what became of it is unknown.
+    #[error("the connection to host `{host}` was cut while `{program}` ran; its outcome is unknown")]
+    Lost {
+        /// The host's name.
+        host: String,
+        /// The program that was running.
+        program: String,
+    },
+    /// The process did not end within its deadline; it may still run.
+    #[error("`{program}` on host `{host}` did not end within {seconds} s; it may still run")]
+    Deadline {
+        /// The host's name.
+        host: String,
+        /// The program.
+        program: String,
+        /// The deadline.
+        seconds: u64,
+    },
+    /// The process wrote more than [`OUTPUT_MAX`].
+    #[error("`{program}` on host `{host}` wrote more than {OUTPUT_MAX} bytes")]
+    TooMuch {
+        /// The host's name.
+        host: String,
+        /// The program.
+        program: String,
+    },
+    /// The program ended with a status or signal that was not success.
+    #[error("`{program}` on host `{host}` {how}: {stderr}")]
+    Failed {
+        /// The host's name.
+        host: String,
+        /// The program.
+        program: String,
+        /// Such as `exited with 3` or `was ended by signal KILL`.
+        how: String,
+        /// The end of its error output.
+        stderr: String,
+    },
+    /// The process could not be started at all.
+    #[error("`{program}` could not be started on host `{host}`: {why}")]
+    Spawn {
+        /// The host's name.
+        host: String,
+        /// The program.
+        program: String,
+        /// In words.
+        why: String,
+    },
+}
