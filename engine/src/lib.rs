@@ -1,1 +1,5 @@
-//! stub
+//! The durable state machine under `flow`.
+
+pub mod clock;
+pub mod id;
+pub mod journal;

@@ -131,7 +131,9 @@ pub enum HostError {
         why: String,
     },
     /// The connection broke after the process was started: what became of it is unknown.
-    #[error("the connection to host `{host}` was cut while `{program}` ran; its outcome is unknown")]
+    #[error(
+        "the connection to host `{host}` was cut while `{program}` ran; its outcome is unknown"
+    )]
     Lost {
         /// The host's name.
         host: String,
