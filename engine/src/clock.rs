@@ -63,32 +63,32 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that moves only when somebody sleeps on it: waits of days take no time in a test.
+/// A wall clock that follows tokio's own time from a given start: with tokio's time paused, waits of days take no
+/// time in a test.
 #[derive(Debug)]
-pub struct ManualClock(std::sync::atomic::AtomicI64);
+pub struct TokioClock {
+    start: Timestamp,
+    origin: tokio::time::Instant,
+}
 
-impl ManualClock {
-    /// A clock that shows `start`.
-    pub fn new(start: Timestamp) -> Self {
-        ManualClock(start.0.into())
-    }
-
-    /// Moves the clock on.
-    pub fn advance(&self, by: Duration) {
-        let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
-        self.0.fetch_add(by, std::sync::atomic::Ordering::SeqCst);
+impl TokioClock {
+    /// A clock that shows `start` now.
+    pub fn starting_at(start: Timestamp) -> Self {
+        TokioClock {
+            start,
+            origin: tokio::time::Instant::now(),
+        }
     }
 }
 
 #[async_trait]
-impl Clock for ManualClock {
+impl Clock for TokioClock {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(std::sync::atomic::Ordering::SeqCst))
+        self.start.plus(self.origin.elapsed())
     }
 
     async fn sleep(&self, for_: Duration) {
-        self.advance(for_);
-        tokio::task::yield_now().await;
+        tokio::time::sleep(for_).await;
     }
 }
 

@@ -1,0 +1,314 @@
+//! What a step is given: its own identity, the run so far, and the few ways to speak to the engine.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{Clock, Timestamp};
+use crate::event::{Event, Observers};
+use crate::id::RunId;
+use crate::journal::Journal;
+use crate::plan::Plan;
+use crate::planner::Arg;
+use crate::run::Run;
+use crate::signal::Signal;
+use crate::step::StepError;
+
+/// Things steps need and the engine knows nothing of, by type: hosts, mail, settings, secrets.
+#[derive(Default, Clone)]
+pub struct Resources(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
+
+impl std::fmt::Debug for Resources {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Resources({})", self.0.len())
+    }
+}
+
+impl Resources {
+    /// Adds or replaces the thing of this type.
+    #[must_use]
+    pub fn with<T: Any + Send + Sync>(mut self, thing: T) -> Self {
+        self.0.insert(TypeId::of::<T>(), Arc::new(thing));
+        self
+    }
+
+    /// The thing of this type.
+    pub fn get<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        self.0
+            .get(&TypeId::of::<T>())
+            .cloned()
+            .and_then(|a| a.downcast().ok())
+    }
+}
+
+/// How far a long piece of work is. Shown, not stored.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Progress {
+    /// What is counted, such as `bytes` or `s`.
+    pub unit: String,
+    /// So far.
+    pub done: u64,
+    /// In all, when known.
+    pub total: Option<u64>,
+}
+
+/// Something a running step wants from the driver.
+pub(crate) enum Request {
+    Note {
+        step: u32,
+        note: Vec<u8>,
+        stored: oneshot::Sender<()>,
+    },
+    Queue {
+        topic: String,
+        body: Vec<u8>,
+        stored: oneshot::Sender<()>,
+    },
+}
+
+/// What a step is given. Cheap to clone.
+#[derive(Clone)]
+pub struct Cx {
+    pub(crate) step: u32,
+    pub(crate) attempt: u16,
+    pub(crate) resumed: bool,
+    pub(crate) run: Arc<Run>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) resources: Resources,
+    pub(crate) observers: Observers,
+    pub(crate) requests: mpsc::Sender<Request>,
+    pub(crate) cancel: CancellationToken,
+}
+
+impl Cx {
+    /// The run.
+    pub fn run_id(&self) -> &RunId {
+        &self.run.id
+    }
+
+    /// The run as it was when this step was started.
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.run.plan
+    }
+
+    /// This step's key.
+    pub fn key(&self) -> &str {
+        &self.run.plan.nodes[self.step as usize].key
+    }
+
+    /// Which attempt this is, counted from 1. A resumed attempt keeps its number.
+    pub fn attempt(&self) -> u16 {
+        self.attempt
+    }
+
+    /// Whether an earlier process may have begun this very attempt.
+    pub fn resumed(&self) -> bool {
+        self.resumed
+    }
+
+    /// The fencing epoch of this driver; a host refuses a smaller one than it has seen.
+    pub fn epoch(&self) -> u64 {
+        self.run.epoch
+    }
+
+    /// The same in every life of this step, so that the other side can tell a repetition.
+    pub fn idempotency_key(&self) -> String {
+        format!("{}/{}", self.run.id, self.key())
+    }
+
+    /// What a person stated about an unknown outcome of this step.
+    pub fn settled(&self) -> Option<bool> {
+        self.run.steps[self.step as usize].settled
+    }
+
+    /// A parameter: its value, or the output it refers to.
+    ///
+    /// # Errors
+    /// [`StepError::Fail`] when the output does not exist (its step was skipped) or has another shape.
+    pub fn arg<T: DeserializeOwned + Clone>(&self, arg: &Arg<T>) -> Result<T, StepError> {
+        match arg {
+            Arg::Value(value) => Ok(value.clone()),
+            Arg::Output(key) => self.output(key)?.ok_or_else(|| {
+                StepError::fail(format!(
+                    "step `{}` needs the output of `{key}`, which did not finish",
+                    self.key()
+                ))
+            }),
+        }
+    }
+
+    /// The output of a step that is done.
+    ///
+    /// # Errors
+    /// [`StepError::Fail`] when it has another shape than `T`.
+    pub fn output<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, StepError> {
+        let Some(json) = self.run.output(key) else {
+            return Ok(None);
+        };
+        serde_json::from_str(json).map(Some).map_err(|e| {
+            StepError::fail(format!("the stored output of `{key}` cannot be read")).because(&e)
+        })
+    }
+
+    /// Answers sent to this step, oldest first.
+    pub fn signals(&self) -> impl Iterator<Item = &Signal> {
+        self.run.signals_for(self.key())
+    }
+
+    /// What this step last noted, in this life or an earlier one.
+    ///
+    /// # Errors
+    /// [`StepError::Fail`] when it has another shape than `T`.
+    pub fn noted<T: DeserializeOwned>(&self) -> Result<Option<T>, StepError> {
+        let Some(note) = &self.run.steps[self.step as usize].note else {
+            return Ok(None);
+        };
+        serde_json::from_slice(note).map(Some).map_err(|e| {
+            StepError::fail(format!("what `{}` noted cannot be read", self.key())).because(&e)
+        })
+    }
+
+    /// Stores a note for a later life of this step. Durable when this returns.
+    ///
+    /// # Errors
+    /// [`StepError::Stopped`] when the driver is ending.
+    pub async fn note<T: Serialize + Sync>(&self, note: &T) -> Result<(), StepError> {
+        let note = to_json(note)?;
+        let (stored, done) = oneshot::channel();
+        self.ask(
+            Request::Note {
+                step: self.step,
+                note,
+                stored,
+            },
+            done,
+        )
+        .await
+    }
+
+    /// Has the team told something, once, even across a crash. Durable when this returns; sent soon after.
+    ///
+    /// # Errors
+    /// [`StepError::Stopped`] when the driver is ending.
+    pub async fn queue<T: Serialize + Sync>(&self, topic: &str, body: &T) -> Result<(), StepError> {
+        let body = to_json(body)?;
+        let (stored, done) = oneshot::channel();
+        self.ask(
+            Request::Queue {
+                topic: topic.into(),
+                body,
+                stored,
+            },
+            done,
+        )
+        .await
+    }
+
+    async fn ask(&self, request: Request, done: oneshot::Receiver<()>) -> Result<(), StepError> {
+        self.requests
+            .send(request)
+            .await
+            .map_err(|_| StepError::Stopped)?;
+        done.await.map_err(|_| StepError::Stopped)
+    }
+
+    /// Shows and keeps a line of output.
+    pub fn log(&self, text: impl AsRef<str>) {
+        self.output_bytes(format!("{}\n", text.as_ref()).as_bytes());
+    }
+
+    /// Shows and keeps raw output.
+    pub fn output_bytes(&self, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        self.observers.tell(&Event::Output {
+            run: self.run.id.clone(),
+            step: self.step,
+            text,
+        });
+    }
+
+    /// Shows how far the step is.
+    pub fn progress(&self, progress: Progress) {
+        self.observers.tell(&Event::Progress {
+            run: self.run.id.clone(),
+            step: self.step,
+            progress,
+        });
+    }
+
+    /// A thing the workflow provided.
+    ///
+    /// # Errors
+    /// [`StepError::Fail`] when it did not.
+    pub fn resource<T: Any + Send + Sync>(&self) -> Result<Arc<T>, StepError> {
+        self.resources.get().ok_or_else(|| {
+            StepError::fail(format!(
+                "step `{}` needs a {} and got none",
+                self.key(),
+                std::any::type_name::<T>()
+            ))
+        })
+    }
+
+    /// The current moment.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Lets time pass.
+    ///
+    /// # Errors
+    /// [`StepError::Stopped`] when the run is being stopped meanwhile.
+    pub async fn sleep(&self, for_: Duration) -> Result<(), StepError> {
+        tokio::select! {
+            () = self.clock.sleep(for_) => Ok(()),
+            () = self.cancel.cancelled() => Err(StepError::Stopped),
+        }
+    }
+
+    /// Ends when the run is being stopped or rolled back and the step should leave off.
+    pub async fn cancelled(&self) {
+        self.cancel.cancelled().await;
+    }
+
+    /// Every other run in the journal, for gates that ask about the past. Damaged runs are an error, not a gap.
+    ///
+    /// # Errors
+    /// [`StepError::Fail`] when the journal cannot be read.
+    pub async fn other_runs(&self) -> Result<Vec<Run>, StepError> {
+        let unreadable = |e: &crate::run::LoadError| {
+            StepError::fail("the journal's past runs cannot be read").because(e)
+        };
+        let ids = self
+            .journal
+            .runs()
+            .await
+            .map_err(|e| unreadable(&e.into()))?;
+        let mut runs = Vec::new();
+        for id in ids.into_iter().filter(|id| *id != self.run.id) {
+            runs.push(
+                Run::load(&*self.journal, &id)
+                    .await
+                    .map_err(|e| unreadable(&e))?,
+            );
+        }
+        Ok(runs)
+    }
+}
+
+fn to_json<T: Serialize>(value: &T) -> Result<Vec<u8>, StepError> {
+    serde_json::to_vec(value)
+        .map_err(|e| StepError::fail("a value cannot be stored as JSON").because(&e))
+}

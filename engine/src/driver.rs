@@ -1,0 +1,562 @@
+//! The only loop: ask, write, do, write.
+//!
+//! What a step did is written in the same commit as the intent of the next one, so a straight sequence costs one sync
+//! per step; and no step is begun, no note acknowledged and nobody told anything before that commit is durable.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{Clock, Timestamp};
+use crate::context::{Cx, Request, Resources};
+use crate::decide::{self, Next};
+use crate::event::{Event, Observers};
+use crate::id::RunId;
+use crate::journal::{Append, Journal};
+use crate::lease;
+use crate::outbox::{Notifier, Outbox};
+use crate::plan::Plan;
+use crate::record::{Entry, ParkReason, Payload, Record, Verdict};
+use crate::registry::{AnyStep, Registry};
+use crate::run::{LoadError, Refusal, Run, Status, Undo};
+use crate::signal::{Actor, Order, Signal};
+
+mod work;
+
+use work::{Ended, Way};
+
+/// Everything a driver needs besides the run.
+#[derive(Clone)]
+pub struct Engine {
+    /// Where records are kept.
+    pub journal: Arc<dyn Journal>,
+    /// What it can run.
+    pub registry: Arc<Registry>,
+    /// What steps need.
+    pub resources: Resources,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Who watches.
+    pub observers: Observers,
+    /// Who tells people.
+    pub notifier: Option<Arc<dyn Notifier>>,
+    /// The version of `flow` that drives.
+    pub version: String,
+    /// Whether to stay while only people are waited for.
+    pub wait_for_people: bool,
+}
+
+/// Why a driver stopped. The run itself is in the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// The run is over.
+    Finished(Verdict),
+    /// A person must decide.
+    Parked(ParkReason),
+    /// Only people are waited for, and the driver was told not to stay for them.
+    WaitingForPeople,
+    /// The driver was asked to stop. Remote jobs go on; nothing is lost.
+    Interrupted,
+}
+
+/// A new run.
+#[derive(Debug, Clone)]
+pub struct NewRun {
+    /// Its name.
+    pub id: RunId,
+    /// Its plan.
+    pub plan: Plan,
+    /// Who starts it.
+    pub by: Actor,
+    /// Why.
+    pub reason: String,
+    /// The caller's own key for it.
+    pub request: Option<String>,
+}
+
+enum Command {
+    Signal(Signal, oneshot::Sender<Result<(), Refusal>>),
+    Order {
+        order: Order,
+        by: Actor,
+        reason: String,
+        reply: oneshot::Sender<Result<(), Refusal>>,
+    },
+    Look(oneshot::Sender<Arc<Run>>),
+}
+
+/// Speaks to a driver from outside: the control socket, a signal handler, a test.
+#[derive(Clone)]
+pub struct Handle {
+    commands: mpsc::Sender<Command>,
+    shutdown: CancellationToken,
+}
+
+/// The driver is gone; open the journal instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the driver of this run has stopped")]
+pub struct Gone;
+
+impl Handle {
+    /// Stores an answer. Returns when it is durable.
+    pub async fn signal(&self, signal: Signal) -> Result<Result<(), Refusal>, Gone> {
+        self.ask(|reply| Command::Signal(signal, reply)).await
+    }
+
+    /// Gives an order. Returns when it is durable; obeying it takes its time.
+    pub async fn order(
+        &self,
+        order: Order,
+        by: Actor,
+        reason: &str,
+    ) -> Result<Result<(), Refusal>, Gone> {
+        self.ask(|reply| Command::Order {
+            order,
+            by,
+            reason: reason.into(),
+            reply,
+        })
+        .await
+    }
+
+    /// The run as it is now.
+    pub async fn look(&self) -> Result<Arc<Run>, Gone> {
+        self.ask(Command::Look).await
+    }
+
+    /// Asks the driver to stop driving. Nothing is lost; remote jobs go on.
+    pub fn stop(&self) {
+        self.shutdown.cancel();
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Gone> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| Gone)?;
+        answer.await.map_err(|_| Gone)
+    }
+}
+
+/// Drives one run; see the module.
+pub struct Driver {
+    engine: Engine,
+    run: Arc<Run>,
+    staged: Vec<Entry>,
+    tasks: JoinSet<Ended>,
+    in_flight: BTreeMap<u32, CancellationToken>,
+    begun: Vec<(u32, Box<dyn AnyStep>, bool, Way)>,
+    outbox: Outbox,
+    requests: (mpsc::Sender<Request>, mpsc::Receiver<Request>),
+    commands: mpsc::Receiver<Command>,
+    shutdown: CancellationToken,
+}
+
+/// How long steps in flight are given to leave off before they are dropped.
+const GRACE: Duration = Duration::from_secs(10);
+/// How long a driver that has nothing else to do stays to deliver notices.
+const DRAIN: Duration = Duration::from_secs(30);
+
+impl Engine {
+    /// Writes a new run's first record and takes it.
+    ///
+    /// # Errors
+    /// [`LoadError`] when the journal fails or already has a run of that name.
+    pub async fn start(self, new: NewRun) -> Result<(Driver, Handle), LoadError> {
+        let plan = Payload::Inline(new.plan.to_json());
+        let record = Record::Created {
+            plan,
+            by: new.by,
+            reason: new.reason,
+            request: new.request,
+        };
+        let entry = Entry {
+            at: self.clock.now(),
+            record,
+        };
+        let bodies =
+            crate::run::encode_all(&*self.journal, &new.id, 0, std::slice::from_ref(&entry))
+                .await?;
+        self.journal
+            .append(Append {
+                run: new.id.clone(),
+                first_seq: 0,
+                epoch: 0,
+                bodies,
+            })
+            .await?;
+        self.resume(&new.id).await
+    }
+
+    /// Takes a run that exists and goes on with it.
+    ///
+    /// # Errors
+    /// As [`lease::acquire`].
+    pub async fn resume(self, id: &RunId) -> Result<(Driver, Handle), LoadError> {
+        let run = lease::acquire(&self.journal, &*self.clock, id, &self.version).await?;
+        let (commands_in, commands) = mpsc::channel(64);
+        let shutdown = CancellationToken::new();
+        let handle = Handle {
+            commands: commands_in,
+            shutdown: shutdown.clone(),
+        };
+        let outbox = Outbox::new(self.notifier.clone());
+        let driver = Driver {
+            engine: self,
+            run: Arc::new(run),
+            staged: Vec::new(),
+            tasks: JoinSet::new(),
+            in_flight: BTreeMap::new(),
+            begun: Vec::new(),
+            outbox,
+            requests: mpsc::channel(64),
+            commands,
+            shutdown,
+        };
+        Ok((driver, handle))
+    }
+}
+
+impl Driver {
+    /// The run as it is now.
+    pub fn run(&self) -> &Arc<Run> {
+        &self.run
+    }
+
+    /// Drives the run until it is over, parked, or this driver is stopped.
+    ///
+    /// # Errors
+    /// [`LoadError`] when the journal fails: nothing further was begun. End the process and open the journal again.
+    pub async fn drive(mut self) -> Result<(Arc<Run>, Stop), LoadError> {
+        let stop = self.drive_on().await;
+        self.tasks.abort_all();
+        while self.tasks.join_next().await.is_some() {}
+        Ok((self.run, stop?))
+    }
+
+    async fn drive_on(&mut self) -> Result<Stop, LoadError> {
+        loop {
+            let now = self.engine.clock.now();
+            let in_flight: BTreeSet<u32> = self.in_flight.keys().copied().collect();
+            match decide::next(&self.run, now, &in_flight) {
+                Next::Append(record) => self.stage(record)?,
+                Next::Run(steps) => {
+                    for step in steps {
+                        self.begin(step, Way::Forward)?;
+                    }
+                    self.flush().await?;
+                    self.launch();
+                }
+                Next::Undo(step) => {
+                    self.begin(step, Way::Backward)?;
+                    self.flush().await?;
+                    self.launch();
+                }
+                Next::Interrupt => {
+                    self.flush().await?;
+                    self.interrupt().await?;
+                }
+                Next::Wait(until) => {
+                    self.flush().await?;
+                    if self.only_people_are_waited_for() {
+                        self.drain().await?;
+                        return Ok(Stop::WaitingForPeople);
+                    }
+                    if !self.attend(until).await? {
+                        self.interrupt().await?;
+                        return Ok(Stop::Interrupted);
+                    }
+                }
+                Next::Rest => {
+                    self.flush().await?;
+                    self.drain().await?;
+                    return Ok(self.at_rest());
+                }
+            }
+        }
+    }
+
+    fn at_rest(&self) -> Stop {
+        match &self.run.life {
+            crate::run::Life::Finished { verdict, .. } => Stop::Finished(*verdict),
+            crate::run::Life::Parked { why, .. } => Stop::Parked(why.clone()),
+            _ => Stop::Interrupted,
+        }
+    }
+
+    fn only_people_are_waited_for(&self) -> bool {
+        let retrying = self
+            .run
+            .steps
+            .iter()
+            .any(|s| matches!(s.status, Status::RetryAt(_)));
+        let asked = self.run.waiting().next().is_some();
+        !self.engine.wait_for_people && self.in_flight.is_empty() && asked && !retrying
+    }
+
+    /// Takes a record into the run and puts it up for the next commit.
+    fn stage(&mut self, record: Record) -> Result<(), LoadError> {
+        let entry = Entry {
+            at: self.engine.clock.now(),
+            record,
+        };
+        let epoch = self.run.epoch;
+        Arc::make_mut(&mut self.run).apply(epoch, &entry)?;
+        self.staged.push(entry);
+        Ok(())
+    }
+
+    /// Makes everything staged durable, then tells observers.
+    async fn flush(&mut self) -> Result<(), LoadError> {
+        if self.staged.is_empty() {
+            return Ok(());
+        }
+        let entries = std::mem::take(&mut self.staged);
+        let first_seq = self.run.next_seq - entries.len() as u64;
+        let id = &self.run.id;
+        let bodies = crate::run::encode_all(&*self.engine.journal, id, first_seq, &entries).await?;
+        self.engine
+            .journal
+            .append(Append {
+                run: id.clone(),
+                first_seq,
+                epoch: self.run.epoch,
+                bodies,
+            })
+            .await?;
+        for (seq, entry) in (first_seq..).zip(entries) {
+            self.engine.observers.tell(&Event::Stored {
+                run: Arc::clone(&self.run),
+                seq,
+                entry,
+            });
+        }
+        Ok(())
+    }
+
+    /// Stages the intent of a step, or parks the run when this binary cannot read it.
+    fn begin(&mut self, step: u32, way: Way) -> Result<(), LoadError> {
+        let node = &self.run.plan.nodes[step as usize];
+        let loaded = match self.engine.registry.load(node) {
+            Ok(loaded) => loaded,
+            Err(e) => {
+                let why = format!(
+                    "{e}; use {} or the version that planned it",
+                    self.run.plan.planned_by
+                );
+                if !matches!(self.run.life, crate::run::Life::Parked { .. }) {
+                    self.stage(Record::Parked {
+                        why: ParkReason::Unreadable { step, why },
+                    })?;
+                }
+                return Ok(());
+            }
+        };
+        let state = &self.run.steps[step as usize];
+        let (begun_before, record) = match way {
+            Way::Forward => {
+                let begun = matches!(state.status, Status::Running | Status::Waiting);
+                (
+                    begun,
+                    Record::Started {
+                        step,
+                        attempt: state.attempts + 1,
+                    },
+                )
+            }
+            Way::Backward => (
+                state.undo == Undo::Running,
+                Record::UndoStarted {
+                    step,
+                    attempt: state.undo_attempts + 1,
+                },
+            ),
+        };
+        if !begun_before {
+            self.stage(record)?;
+        }
+        self.begun.push((step, loaded, begun_before, way));
+        Ok(())
+    }
+
+    /// Starts what was begun, now that its intent is durable.
+    fn launch(&mut self) {
+        if matches!(self.run.life, crate::run::Life::Parked { .. }) {
+            self.begun.clear();
+            return;
+        }
+        for (step, loaded, resumed, way) in std::mem::take(&mut self.begun) {
+            let state = &self.run.steps[step as usize];
+            let cancel = CancellationToken::new();
+            let cx = Cx {
+                step,
+                attempt: if way == Way::Forward {
+                    state.attempts
+                } else {
+                    state.undo_attempts
+                },
+                resumed,
+                run: Arc::clone(&self.run),
+                clock: Arc::clone(&self.engine.clock),
+                journal: Arc::clone(&self.engine.journal),
+                resources: self.engine.resources.clone(),
+                observers: self.engine.observers.clone(),
+                requests: self.requests.0.clone(),
+                cancel: cancel.clone(),
+            };
+            self.in_flight.insert(step, cancel);
+            self.tasks.spawn(work::work(loaded, cx, way));
+        }
+    }
+
+    /// Waits for something to happen and takes it in. False when the driver is to stop.
+    async fn attend(&mut self, until: Option<Timestamp>) -> Result<bool, LoadError> {
+        let now = self.engine.clock.now();
+        self.outbox.pump(&self.run, now);
+        let due = until.into_iter().chain(self.outbox.due_at(&self.run)).min();
+        let clock = Arc::clone(&self.engine.clock);
+        let timer = async move {
+            match due {
+                Some(due) => clock.sleep(due.since(now)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.shutdown.cancelled() => return Ok(false),
+            Some(request) = self.requests.1.recv() => self.serve(request).await?,
+            Some(command) = self.commands.recv() => self.obey(command).await?,
+            Some(ended) = self.tasks.join_next() => self.ended(ended)?,
+            delivered = self.outbox.delivered() => {
+                if let Some(record) = self.outbox.conclude(delivered, self.engine.clock.now()) {
+                    self.stage(record)?;
+                }
+            }
+            () = timer => {}
+        }
+        Ok(true)
+    }
+
+    fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) -> Result<(), LoadError> {
+        let Ok(ended) = ended else { return Ok(()) };
+        self.in_flight.remove(&ended.step);
+        match work::record(&self.run, ended, self.engine.clock.now()) {
+            Some(record) => self.stage(record),
+            None => Ok(()),
+        }
+    }
+
+    async fn serve(&mut self, request: Request) -> Result<(), LoadError> {
+        let (record, stored) = match request {
+            Request::Note { step, note, stored } => (
+                Record::Noted {
+                    step,
+                    note: Payload::Inline(note),
+                },
+                stored,
+            ),
+            Request::Queue {
+                topic,
+                body,
+                stored,
+            } => (
+                Record::Queued {
+                    topic,
+                    body: Payload::Inline(body),
+                },
+                stored,
+            ),
+        };
+        self.stage(record)?;
+        self.flush().await?;
+        let _step_may_be_gone = stored.send(());
+        Ok(())
+    }
+
+    async fn obey(&mut self, command: Command) -> Result<(), LoadError> {
+        let (record, reply) = match command {
+            Command::Look(reply) => {
+                let _asker_may_be_gone = reply.send(Arc::clone(&self.run));
+                return Ok(());
+            }
+            Command::Signal(signal, reply) => (
+                self.run
+                    .accepts_signal(&signal)
+                    .map(|()| Record::Signalled(signal)),
+                reply,
+            ),
+            Command::Order {
+                order,
+                by,
+                reason,
+                reply,
+            } => (
+                self.run
+                    .accepts(&order)
+                    .map(|()| Record::Ordered { order, by, reason }),
+                reply,
+            ),
+        };
+        let answer = match record {
+            Ok(record) => {
+                self.stage(record)?;
+                self.flush().await?;
+                Ok(())
+            }
+            Err(refusal) => Err(refusal),
+        };
+        let _asker_may_be_gone = reply.send(answer);
+        Ok(())
+    }
+
+    /// Lets steps in flight leave off, drops those that do not, and takes in what they report.
+    async fn interrupt(&mut self) -> Result<(), LoadError> {
+        self.in_flight.values().for_each(CancellationToken::cancel);
+        let clock = Arc::clone(&self.engine.clock);
+        let grace = clock.sleep(GRACE);
+        tokio::pin!(grace);
+        while !self.in_flight.is_empty() {
+            tokio::select! {
+                biased;
+                Some(request) = self.requests.1.recv() => self.serve(request).await?,
+                Some(ended) = self.tasks.join_next() => self.ended(ended)?,
+                () = &mut grace => {
+                    self.tasks.abort_all();
+                    while self.tasks.join_next().await.is_some() {}
+                    self.in_flight.clear();
+                }
+            }
+        }
+        self.flush().await
+    }
+
+    /// Delivers what is still to be told, within reason. What is left is sent when the run is next looked after.
+    async fn drain(&mut self) -> Result<(), LoadError> {
+        let clock = Arc::clone(&self.engine.clock);
+        let limit = clock.sleep(DRAIN);
+        tokio::pin!(limit);
+        while self.outbox.is_open(&self.run) {
+            let now = self.engine.clock.now();
+            self.outbox.pump(&self.run, now);
+            let pause = self
+                .outbox
+                .due_at(&self.run)
+                .map_or(Duration::from_millis(100), |at| at.since(now));
+            tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => break,
+                delivered = self.outbox.delivered() => {
+                    if let Some(record) = self.outbox.conclude(delivered, self.engine.clock.now()) {
+                        self.stage(record)?;
+                        self.flush().await?;
+                    }
+                }
+                () = &mut limit => break,
+                () = clock.sleep(pause) => {}
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,171 @@
+//! One attempt at one step, and the record it leads to.
+
+use futures_util::FutureExt as _;
+use std::panic::AssertUnwindSafe;
+
+use crate::clock::Timestamp;
+use crate::context::Cx;
+use crate::plan::Effect;
+use crate::record::{Failure, FailureKind, Payload, Record};
+use crate::registry::AnyStep;
+use crate::run::{Run, Status, Undo};
+use crate::step::StepError;
+
+/// Doing or undoing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Forward,
+    Backward,
+}
+
+/// An attempt that ended.
+pub(super) struct Ended {
+    pub(super) step: u32,
+    way: Way,
+    seen: usize,
+    result: Result<Vec<u8>, End>,
+}
+
+enum End {
+    Error(StepError),
+    Late,
+    Panicked(String),
+}
+
+/// Runs or undoes a step within its time limit. A panic is a failed attempt, not the end of the driver.
+pub(super) async fn work(loaded: Box<dyn AnyStep>, cx: Cx, way: Way) -> Ended {
+    let step = cx.step;
+    let limit = cx.run.plan.nodes[step as usize].policy.timeout();
+    let key = cx.key().to_owned();
+    let seen = cx.signals().count();
+    let attempt = async {
+        match way {
+            Way::Forward => loaded.run(&cx).await,
+            Way::Backward => {
+                let done = cx.run.output(&key);
+                loaded.undo(&cx, done).await.map(String::into_bytes)
+            }
+        }
+    };
+    let caught = AssertUnwindSafe(tokio::time::timeout(limit, attempt))
+        .catch_unwind()
+        .await;
+    let result = match caught {
+        Ok(Ok(Ok(output))) => Ok(output),
+        Ok(Ok(Err(error))) => Err(End::Error(error)),
+        Ok(Err(_)) => Err(End::Late),
+        Err(panic) => Err(End::Panicked(in_words(&*panic))),
+    };
+    Ended {
+        step,
+        way,
+        seen,
+        result,
+    }
+}
+
+fn in_words(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".into())
+}
+
+/// What to write down about an attempt that ended; nothing when it merely left off.
+pub(super) fn record(run: &Run, ended: Ended, now: Timestamp) -> Option<Record> {
+    let step = ended.step;
+    let state = &run.steps[step as usize];
+    let node = &run.plan.nodes[step as usize];
+    let error = match (ended.result, ended.way) {
+        (Ok(output), Way::Forward) => {
+            return Some(Record::Done {
+                step,
+                output: Payload::Inline(output),
+            });
+        }
+        (Ok(report), Way::Backward) => {
+            let report = String::from_utf8_lossy(&report).chars().take(900).collect();
+            return Some(Record::Undone { step, report });
+        }
+        (Err(End::Error(StepError::Stopped)), _) => return None,
+        (Err(End::Error(StepError::Wait(wait))), Way::Forward)
+            if wait.until.is_none_or(|until| until > now) =>
+        {
+            let same = state.status == Status::Waiting && state.wait.as_ref() == Some(&wait);
+            let seen = u32::try_from(ended.seen).unwrap_or(u32::MAX);
+            let news = !same || ended.seen > state.signals_seen;
+            return news.then_some(Record::Waiting { step, wait, seen });
+        }
+        (Err(end), _) => end,
+    };
+    let attempts = if ended.way == Way::Forward {
+        state.attempts
+    } else {
+        state.undo_attempts
+    };
+    let (kind, failure, worth_a_retry) = judge(error, node.effect, node.policy.timeout_s);
+    let retry_at = node
+        .policy
+        .pause_after(attempts)
+        .filter(|_| worth_a_retry)
+        .map(|pause| now.plus(pause));
+    let gave_up_unsure = worth_a_retry && retry_at.is_none() && kind == FailureKind::Unknown;
+    let kind = if worth_a_retry && !gave_up_unsure {
+        FailureKind::Failed
+    } else {
+        kind
+    };
+    Some(match ended.way {
+        Way::Forward if in_work(state.status) => Record::Failed {
+            step,
+            kind,
+            failure,
+            retry_at,
+        },
+        Way::Backward if state.undo == Undo::Running => Record::UndoFailed {
+            step,
+            kind,
+            failure,
+            retry_at,
+        },
+        _ => return None,
+    })
+}
+
+fn in_work(status: Status) -> bool {
+    matches!(status, Status::Running | Status::Waiting)
+}
+
+/// The kind of a failure, its words, and whether trying again may help.
+fn judge(end: End, effect: Effect, limit_s: u64) -> (FailureKind, Failure, bool) {
+    let unsure = if effect == Effect::Changes {
+        FailureKind::Unknown
+    } else {
+        FailureKind::Failed
+    };
+    match end {
+        End::Error(StepError::Retry(failure)) => (FailureKind::Failed, failure, true),
+        End::Error(StepError::Fail(failure)) => (FailureKind::Failed, failure, false),
+        End::Error(StepError::Refuse(failure)) => (FailureKind::Refused, failure, false),
+        End::Error(StepError::Ask(failure)) => (FailureKind::Unknown, failure, false),
+        End::Error(StepError::Wait(wait)) => {
+            let until = wait
+                .until
+                .map_or("in time".to_owned(), |until| format!("until {until}"));
+            (
+                FailureKind::Failed,
+                Failure::new(format!("there was no {} {until}", wait.what)),
+                false,
+            )
+        }
+        End::Error(StepError::Stopped) => (unsure, Failure::new("stopped"), false),
+        End::Late => {
+            let message = format!("it did not end within its time limit of {limit_s} s");
+            (unsure, Failure::new(message), true)
+        }
+        End::Panicked(why) => (
+            unsure,
+            Failure::new(format!("a bug in this step: {why}")),
+            false,
+        ),
+    }
+}

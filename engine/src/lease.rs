@@ -1,0 +1,65 @@
+//! Who drives a run, and how an overtaken driver finds out.
+//!
+//! Taking a run writes one record under the next larger epoch. From then on the journal refuses appends of a smaller
+//! one, and so do the hosts: a driver that slept through its replacement can neither write nor act.
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::id::RunId;
+use crate::journal::{Append, Journal};
+use crate::record::{Entry, Record};
+use crate::run::{LoadError, Run};
+
+/// Names this process: what a second driver is told about the first.
+pub fn holder() -> String {
+    let read = |path: &str| {
+        std::fs::read_to_string(path)
+            .map(|s| s.trim().to_owned())
+            .unwrap_or_default()
+    };
+    let boot: String = read("/proc/sys/kernel/random/boot_id")
+        .chars()
+        .take(8)
+        .collect();
+    format!(
+        "process {} on {} (boot {boot})",
+        std::process::id(),
+        read("/proc/sys/kernel/hostname")
+    )
+}
+
+/// Takes a run over: loads it and writes the next epoch.
+///
+/// # Errors
+/// As [`Run::load`]; [`JournalError::Conflict`](crate::journal::JournalError::Conflict) when another driver takes it
+/// at the same moment.
+pub async fn acquire(
+    journal: &Arc<dyn Journal>,
+    clock: &dyn Clock,
+    id: &RunId,
+    version: &str,
+) -> Result<Run, LoadError> {
+    let mut run = Run::load(&**journal, id).await?;
+    let record = Record::Acquired {
+        holder: holder(),
+        version: version.into(),
+    };
+    let entry = Entry {
+        at: clock.now(),
+        record,
+    };
+    let bodies =
+        crate::run::encode_all(&**journal, id, run.next_seq, std::slice::from_ref(&entry)).await?;
+    let epoch = run.epoch + 1;
+    journal
+        .append(Append {
+            run: id.clone(),
+            first_seq: run.next_seq,
+            epoch,
+            bodies,
+        })
+        .await?;
+    run.apply(epoch, &entry)?;
+    Ok(run)
+}

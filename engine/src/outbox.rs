@@ -1,0 +1,142 @@
+//! Telling people, once.
+//!
+//! A notice exists because a record caused it, and is named by that record's number: it is stored before it is sent,
+//! and a repetition after a crash carries the same identity. Delivery is at least once; with a stable message id that
+//! never looks like twice.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::task::JoinHandle;
+
+use crate::clock::Timestamp;
+use crate::record::Record;
+use crate::run::{Delivery, Notice, Run};
+
+/// Hands notices to whatever reaches people.
+#[async_trait]
+pub trait Notifier: Send + Sync + 'static {
+    /// Delivers one notice. Called again with the same one after a crash or a [`DeliveryError::Later`].
+    async fn deliver(&self, run: &Run, notice: &Notice) -> Result<(), DeliveryError>;
+}
+
+/// Why a notice was not delivered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DeliveryError {
+    /// Worth another attempt.
+    #[error("{0}")]
+    Later(String),
+    /// Will never work.
+    #[error("{0}")]
+    Never(String),
+}
+
+/// How often a notice is tried before it is recorded as undeliverable: with the doubling pauses, about half an hour.
+const ATTEMPTS: u16 = 9;
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+/// The longest one delivery may take. The mail library's own limit does not cover a server that accepts and is silent.
+const LIMIT: Duration = Duration::from_mins(1);
+
+type Delivered = (u64, Result<(), DeliveryError>);
+
+/// The notices of one run on their way.
+pub(crate) struct Outbox {
+    notifier: Option<Arc<dyn Notifier>>,
+    under_way: Option<JoinHandle<Delivered>>,
+    tries: BTreeMap<u64, (u16, Timestamp)>,
+}
+
+impl Outbox {
+    pub(crate) fn new(notifier: Option<Arc<dyn Notifier>>) -> Self {
+        Outbox {
+            notifier,
+            under_way: None,
+            tries: BTreeMap::new(),
+        }
+    }
+
+    /// Starts the next delivery that is due, if none is under way.
+    pub(crate) fn pump(&mut self, run: &Arc<Run>, now: Timestamp) {
+        let Some(notifier) = self.notifier.clone().filter(|_| self.under_way.is_none()) else {
+            return;
+        };
+        let due = |n: &&Notice| {
+            n.delivery == Delivery::Pending
+                && self.tries.get(&n.id).is_none_or(|(_, at)| *at <= now)
+        };
+        let Some(notice) = run.notices.iter().find(due).cloned() else {
+            return;
+        };
+        let run = Arc::clone(run);
+        self.under_way = Some(tokio::spawn(async move {
+            let late = || {
+                Err(DeliveryError::Later(format!(
+                    "no answer within {} s",
+                    LIMIT.as_secs()
+                )))
+            };
+            let result = tokio::time::timeout(LIMIT, notifier.deliver(&run, &notice))
+                .await
+                .unwrap_or_else(|_| late());
+            (notice.id, result)
+        }));
+    }
+
+    /// Whether something is pending that a notifier could still deliver.
+    pub(crate) fn is_open(&self, run: &Run) -> bool {
+        self.notifier.is_some() && run.notices.iter().any(|n| n.delivery == Delivery::Pending)
+    }
+
+    /// When a failed delivery is due again.
+    pub(crate) fn due_at(&self, run: &Run) -> Option<Timestamp> {
+        if self.under_way.is_some() {
+            return None;
+        }
+        let pending = run
+            .notices
+            .iter()
+            .filter(|n| n.delivery == Delivery::Pending);
+        pending
+            .filter_map(|n| self.tries.get(&n.id).map(|(_, at)| *at))
+            .min()
+    }
+
+    /// The end of the delivery under way; never returns when there is none.
+    pub(crate) async fn delivered(&mut self) -> Delivered {
+        match &mut self.under_way {
+            None => std::future::pending().await,
+            Some(task) => {
+                let done = task.await;
+                self.under_way = None;
+                done.unwrap_or_else(|e| (u64::MAX, Err(DeliveryError::Later(e.to_string()))))
+            }
+        }
+    }
+
+    /// What to record about a delivery that ended; nothing when it is to be tried again.
+    pub(crate) fn conclude(
+        &mut self,
+        (notice, result): Delivered,
+        now: Timestamp,
+    ) -> Option<Record> {
+        let (tried, _) = self.tries.get(&notice).copied().unwrap_or((0, now));
+        match result {
+            Ok(()) => Some(Record::Sent { notice }),
+            Err(DeliveryError::Later(why)) if tried + 1 < ATTEMPTS => {
+                tracing::warn!(notice, %why, "a notice was not delivered and is tried again");
+                self.tries.insert(
+                    notice,
+                    (tried + 1, now.plus(FIRST_PAUSE * (1 << tried.min(9)))),
+                );
+                None
+            }
+            Err(DeliveryError::Later(why) | DeliveryError::Never(why)) => {
+                tracing::error!(notice, %why, "a notice cannot be delivered");
+                let why = why.chars().take(600).collect();
+                (notice != u64::MAX).then_some(Record::Undeliverable { notice, why })
+            }
+        }
+    }
+}

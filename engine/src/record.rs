@@ -1,0 +1,361 @@
+//! The journal's vocabulary. Append-only: variants and fields are added at the end, under a new codec format when an
+//! old reader could misread them, and never removed or reordered.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::id::Digest;
+use crate::signal::{Actor, Order, Signal};
+
+/// A record and when it was written, by the writer's clock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub record: Record,
+}
+
+/// One fact about a run. Steps are named by their place in the plan, which never changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Record {
+    /// The run exists, with this plan.
+    Created {
+        /// The plan as JSON.
+        plan: Payload,
+        /// Who started it.
+        by: Actor,
+        /// Why.
+        reason: String,
+        /// The caller's own key, which makes starting it twice starting it once.
+        request: Option<String>,
+    },
+    /// A driver took the run; its epoch fences off every earlier one.
+    Acquired {
+        /// The holder: process, host, boot.
+        holder: String,
+        /// The version of `flow` that drives.
+        version: String,
+    },
+    /// A step is about to touch the world.
+    Started {
+        /// The step.
+        step: u32,
+        /// Counted from 1.
+        attempt: u16,
+    },
+    /// A running step wants this known after a crash.
+    Noted {
+        /// The step.
+        step: u32,
+        /// JSON, understood by the step.
+        note: Payload,
+    },
+    /// A step waits for an answer or a moment.
+    Waiting {
+        /// The step.
+        step: u32,
+        /// For what.
+        wait: Wait,
+        /// How many answers it had seen when it said so. A later one wakes it.
+        seen: u32,
+    },
+    /// A step succeeded.
+    Done {
+        /// The step.
+        step: u32,
+        /// Its output as JSON.
+        output: Payload,
+    },
+    /// An attempt failed.
+    Failed {
+        /// The step.
+        step: u32,
+        /// How.
+        kind: FailureKind,
+        /// In words.
+        failure: Failure,
+        /// When it is tried again; nothing when that was the last attempt.
+        retry_at: Option<Timestamp>,
+    },
+    /// A step will not run.
+    Skipped {
+        /// The step.
+        step: u32,
+        /// Why, in words.
+        why: String,
+    },
+    /// A person answered a step.
+    Signalled(Signal),
+    /// A person gave an order.
+    Ordered {
+        /// What.
+        order: Order,
+        /// Who.
+        by: Actor,
+        /// Why.
+        reason: String,
+    },
+    /// From here on everything that started is undone.
+    Unwinding {
+        /// Why, in words.
+        why: String,
+    },
+    /// The undo of a step is about to touch the world.
+    UndoStarted {
+        /// The step.
+        step: u32,
+        /// Counted from 1.
+        attempt: u16,
+    },
+    /// A step is undone.
+    Undone {
+        /// The step.
+        step: u32,
+        /// What was found and done, in words.
+        report: String,
+    },
+    /// An attempt to undo failed.
+    UndoFailed {
+        /// The step.
+        step: u32,
+        /// How.
+        kind: FailureKind,
+        /// In words.
+        failure: Failure,
+        /// When it is tried again; nothing when that was the last attempt.
+        retry_at: Option<Timestamp>,
+    },
+    /// The run cannot go on without a person.
+    Parked {
+        /// Why.
+        why: ParkReason,
+    },
+    /// The run is over.
+    Finished {
+        /// How it ended.
+        verdict: Verdict,
+    },
+    /// A step wants the team told something.
+    Queued {
+        /// What it is about, such as `deploying`.
+        topic: String,
+        /// JSON, understood by the notifier.
+        body: Payload,
+    },
+    /// A notice was handed to the mail server.
+    Sent {
+        /// The number of the record that caused the notice.
+        notice: u64,
+    },
+    /// A notice will never be sent.
+    Undeliverable {
+        /// The number of the record that caused the notice.
+        notice: u64,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Bytes that are part of a record, or lie beside the journal when they are large.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Payload {
+    /// Here.
+    Inline(Vec<u8>),
+    /// In the object store.
+    Object(Digest),
+}
+
+impl Payload {
+    /// The largest payload kept inline, in bytes.
+    pub const INLINE_MAX: usize = 2048;
+
+    /// The bytes, when they are here.
+    pub fn inline(&self) -> Option<&[u8]> {
+        match self {
+            Payload::Inline(bytes) => Some(bytes),
+            Payload::Object(_) => None,
+        }
+    }
+
+    /// The bytes as text; empty when they are elsewhere or no text.
+    pub fn text(&self) -> &str {
+        self.inline()
+            .and_then(|b| std::str::from_utf8(b).ok())
+            .unwrap_or("")
+    }
+}
+
+/// What a step waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wait {
+    /// Who is asked, such as `qa`; empty when only time must pass.
+    pub who: String,
+    /// For what, in words.
+    pub what: String,
+    /// The command that answers.
+    pub command: String,
+    /// When the step looks again even without an answer.
+    pub until: Option<Timestamp>,
+}
+
+/// In which way an attempt failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKind {
+    /// It cannot succeed as things are.
+    Failed,
+    /// A gate said no.
+    Refused,
+    /// What became of it is not known.
+    Unknown,
+}
+
+/// What went wrong, for people. Bounded, so that it always fits a record.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// One sentence: what failed and what state the world is in.
+    pub message: String,
+    /// Why, outermost first.
+    pub causes: Vec<String>,
+    /// What to do or type next.
+    pub hints: Vec<String>,
+}
+
+impl Failure {
+    const LINE_MAX: usize = 400;
+    const LINES_MAX: usize = 3;
+
+    /// A failure with a message only.
+    pub fn new(message: impl Into<String>) -> Self {
+        Failure {
+            message: cut(message.into(), 900),
+            ..Failure::default()
+        }
+    }
+
+    /// Adds an error and everything beneath it as causes.
+    #[must_use]
+    pub fn because(mut self, error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut next = Some(error);
+        while let Some(error) = next.filter(|_| self.causes.len() < Self::LINES_MAX) {
+            self.causes.push(cut(error.to_string(), Self::LINE_MAX));
+            next = error.source();
+        }
+        self
+    }
+
+    /// Adds what to do or type next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        if self.hints.len() < Self::LINES_MAX {
+            self.hints.push(cut(hint.into(), Self::LINE_MAX));
+        }
+        self
+    }
+}
+
+fn cut(mut text: String, max: usize) -> String {
+    if text.len() > max {
+        let end = (0..=max)
+            .rev()
+            .find(|i| text.is_char_boundary(*i))
+            .unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+/// Why a run cannot go on by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ParkReason {
+    /// A step failed for good, before production was touched.
+    StepFailed {
+        /// The step.
+        step: u32,
+    },
+    /// A gate said no.
+    Refused {
+        /// The step.
+        step: u32,
+    },
+    /// What became of a step is not known.
+    Unknown {
+        /// The step.
+        step: u32,
+    },
+    /// An undo failed for good: the rollback is incomplete and people are needed now.
+    UndoFailed {
+        /// The step.
+        step: u32,
+    },
+    /// This binary does not know how to run the step.
+    Unreadable {
+        /// The step.
+        step: u32,
+        /// Which kind and version it is, and which binary can.
+        why: String,
+    },
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Every step is done or was skipped with a reason.
+    Completed,
+    /// Everything that started was undone.
+    RolledBack,
+    /// Stopped by a person before production changed.
+    Cancelled,
+    /// Undone but for what a person gave up on, by name, in the records.
+    RolledBackInPart,
+}
+
+impl Record {
+    /// The payload that may have to go to the object store.
+    pub fn payload_mut(&mut self) -> Option<&mut Payload> {
+        match self {
+            Record::Created { plan: payload, .. }
+            | Record::Noted { note: payload, .. }
+            | Record::Done {
+                output: payload, ..
+            }
+            | Record::Queued { body: payload, .. } => Some(payload),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_failure_fits_a_record() {
+        let long = "ü".repeat(10_000);
+        let io = std::io::Error::other(long.clone());
+        let mut failure = Failure::new(long.clone())
+            .because(&io)
+            .because(&io)
+            .because(&io)
+            .because(&io);
+        for _ in 0..9 {
+            failure = failure.hint(long.clone());
+        }
+        let record = Record::Failed {
+            step: 1,
+            kind: FailureKind::Unknown,
+            failure,
+            retry_at: None,
+        };
+        let bytes = crate::codec::encode(&Entry {
+            at: Timestamp(0),
+            record,
+        })
+        .expect("encodes");
+        assert!(bytes.len() <= crate::journal::BODY_MAX, "{}", bytes.len());
+    }
+}

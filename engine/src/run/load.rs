@@ -1,0 +1,203 @@
+//! From a journal to a run, and the few appends that need no driver.
+
+use super::{IllegalRecord, Refusal, Run};
+use crate::clock::Timestamp;
+use crate::codec::{self, CodecError};
+use crate::id::RunId;
+use crate::journal::{Append, Journal, JournalError, Stored};
+use crate::record::{Entry, Payload, Record};
+use crate::signal::{Actor, Order, Signal};
+
+/// Why a run cannot be read or written. Nothing runs on a run that cannot be read.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LoadError {
+    /// There is no such run.
+    #[error("there is no run {0} in the journal")]
+    NoRun(RunId),
+    /// The journal failed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A record is not readable.
+    #[error("run {run}, record {seq}: {source}")]
+    Codec {
+        /// The run.
+        run: RunId,
+        /// The record's number.
+        seq: u64,
+        /// Why.
+        source: CodecError,
+    },
+    /// A record does not follow from the ones before.
+    #[error(transparent)]
+    Illegal(#[from] IllegalRecord),
+    /// An order or answer is refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+impl Run {
+    /// The run as the journal has it.
+    ///
+    /// # Errors
+    /// See [`LoadError`]; each names the run and the first bad record.
+    pub async fn load(journal: &dyn Journal, id: &RunId) -> Result<Run, LoadError> {
+        let mut run: Option<Run> = None;
+        for stored in journal.read(id).await? {
+            let entry = read_entry(journal, id, &stored).await?;
+            match &mut run {
+                None => run = Some(Run::create(id, stored.epoch, &entry)?),
+                Some(run) => run.apply(stored.epoch, &entry)?,
+            }
+        }
+        run.ok_or_else(|| LoadError::NoRun(id.clone()))
+    }
+
+    /// Every record of a run, for audit and export.
+    ///
+    /// # Errors
+    /// As [`Run::load`].
+    pub async fn entries(
+        journal: &dyn Journal,
+        id: &RunId,
+    ) -> Result<Vec<(Stored, Entry)>, LoadError> {
+        let mut entries = Vec::new();
+        for stored in journal.read(id).await? {
+            let entry = read_entry(journal, id, &stored).await?;
+            entries.push((stored, entry));
+        }
+        if entries.is_empty() {
+            Err(LoadError::NoRun(id.clone()))
+        } else {
+            Ok(entries)
+        }
+    }
+}
+
+async fn read_entry(
+    journal: &dyn Journal,
+    id: &RunId,
+    stored: &Stored,
+) -> Result<Entry, LoadError> {
+    let unreadable = |source| LoadError::Codec {
+        run: id.clone(),
+        seq: stored.seq,
+        source,
+    };
+    let mut entry = codec::decode(&stored.body).map_err(unreadable)?;
+    if let Some(payload @ Payload::Object(_)) = entry.record.payload_mut() {
+        let Payload::Object(digest) = *payload else {
+            return Ok(entry);
+        };
+        *payload = Payload::Inline(journal.get(&digest).await?);
+    }
+    Ok(entry)
+}
+
+/// The stored form of entries; large payloads go to the object store first.
+pub(crate) async fn encode_all(
+    journal: &dyn Journal,
+    run: &RunId,
+    first_seq: u64,
+    entries: &[Entry],
+) -> Result<Vec<Vec<u8>>, LoadError> {
+    let mut bodies = Vec::with_capacity(entries.len());
+    for (seq, entry) in (first_seq..).zip(entries) {
+        let mut entry = entry.clone();
+        if let Some(payload) = entry.record.payload_mut()
+            && let Payload::Inline(bytes) = payload
+            && bytes.len() > Payload::INLINE_MAX
+        {
+            *payload = Payload::Object(journal.put(bytes).await?);
+        }
+        let body = codec::encode(&entry).map_err(|source| LoadError::Codec {
+            run: run.clone(),
+            seq,
+            source,
+        })?;
+        bodies.push(body);
+    }
+    Ok(bodies)
+}
+
+/// Appends an answer while nobody drives the run. A repeated one changes nothing and is fine.
+///
+/// # Errors
+/// [`LoadError::Refused`] with [`Refusal::NoStep`] for a step the plan does not have; others as [`Run::load`].
+pub async fn append_signal(
+    journal: &dyn Journal,
+    run: &mut Run,
+    signal: Signal,
+) -> Result<(), LoadError> {
+    let at = signal.at;
+    run.accepts_signal(&signal)?;
+    append_one(
+        journal,
+        run,
+        Entry {
+            at,
+            record: Record::Signalled(signal),
+        },
+    )
+    .await
+}
+
+/// Appends an order while nobody drives the run.
+///
+/// # Errors
+/// [`LoadError::Refused`] when the run does not accept it now; others as [`Run::load`].
+pub async fn append_order(
+    journal: &dyn Journal,
+    run: &mut Run,
+    order: Order,
+    by: Actor,
+    reason: &str,
+    at: Timestamp,
+) -> Result<(), LoadError> {
+    run.accepts(&order)?;
+    append_one(
+        journal,
+        run,
+        Entry {
+            at,
+            record: Record::Ordered {
+                order,
+                by,
+                reason: reason.into(),
+            },
+        },
+    )
+    .await
+}
+
+async fn append_one(journal: &dyn Journal, run: &mut Run, entry: Entry) -> Result<(), LoadError> {
+    let bodies = encode_all(journal, &run.id, run.next_seq, std::slice::from_ref(&entry)).await?;
+    let append = Append {
+        run: run.id.clone(),
+        first_seq: run.next_seq,
+        epoch: run.epoch,
+        bodies,
+    };
+    journal.append(append).await?;
+    run.apply(run.epoch, &entry)?;
+    Ok(())
+}
+
+impl Run {
+    /// Whether this answer can be stored: the step exists and it was not given before.
+    ///
+    /// # Errors
+    /// [`Refusal::NoStep`], or [`Refusal::Already`] which callers report as success.
+    pub fn accepts_signal(&self, signal: &Signal) -> Result<(), Refusal> {
+        if self.plan.node(&signal.step).is_none() {
+            return Err(Refusal::NoStep(signal.step.clone()));
+        }
+        if self
+            .signals
+            .iter()
+            .any(|s| s.step == signal.step && s.id == signal.id)
+        {
+            return Err(Refusal::Already);
+        }
+        Ok(())
+    }
+}
