@@ -4,11 +4,24 @@
 //! because a pipe hides the exit status of everything but its last member. Work that must outlive the connection is
 //! not a plain process but a [remote job](job).
 
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
+
+mod command;
+mod ext;
+
+mod local;
+pub mod quote;
+mod registry;
+
+pub use command::DEADLINE;
+pub use ext::{HostExt, Identity};
+pub use local::Local;
+pub use registry::Hosts;
 
 /// A machine that can run a process.
 ///
@@ -33,15 +46,28 @@ pub struct Command {
     pub program: String,
     /// Its arguments, quoted by the transport.
     pub args: Vec<String>,
-    /// Variables set for this process only. Values may be secret: they are sent on standard input or through
-    /// `env`, never logged.
+    /// Variables set for this process only. Their values are visible in the process list while it starts; a password
+    /// belongs in [`Command::secret_env`].
     pub env: Vec<(String, String)>,
+    /// Variables whose values never appear in a process list, a log or an error: over ssh they travel on standard
+    /// input, ahead of whatever the process itself reads.
+    pub secret_env: Vec<(String, Secret)>,
     /// The folder to start in.
     pub cwd: Option<String>,
     /// What the process reads.
     pub stdin: Stdin,
     /// The longest this process may take, from start to exit. Own deadline: libssh2 never declares a dead peer dead.
     pub deadline: Duration,
+}
+
+/// A value that must not be seen: its `Debug` form is three dots.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub(crate) String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
 }
 
 /// What a process reads on its standard input.
@@ -64,7 +90,8 @@ pub struct Process {
     pub stdout: mpsc::Receiver<Bytes>,
     /// Errors, likewise. Must be read as well (or dropped), or the process may block on it.
     pub stderr: mpsc::Receiver<Bytes>,
-    /// How it ended; see [`Process::wait`].
+    /// How it ended; see [`Process::wait`]. Comes after both streams have ended. Dropping it gives the process up: it
+    /// is killed on this machine, and cut off from its streams over ssh.
     pub exit: oneshot::Receiver<Result<Exit, HostError>>,
 }
 
