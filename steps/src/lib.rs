@@ -1,6 +1,16 @@
-//! What a release does to the world: one file, or one folder, per thing. Steps do not know one another.
+//! What a release does to the world: one file, or one folder, per thing. Steps do not know one another; they meet
+//! through outputs and arguments.
 
+pub mod code;
+pub mod deploy;
+pub mod gate;
+pub mod health;
 pub mod host;
+pub mod lease;
+pub mod mail;
 pub mod migration;
 pub mod people;
 pub mod pg;
+pub mod pm2;
+pub mod schema;
+pub mod watch;
