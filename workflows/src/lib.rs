@@ -1,1 +1,3 @@
-//! stub
+//! The release protocol, written as code on engine and steps.
+
+pub mod config;
