@@ -1,5 +1,5 @@
-//! A real sshd on a loopback port, for tests. It has its own keys and files in a temporary folder, lets the present
-//! user in, and is ended by process id.
+//! A real sshd on a loopback port, for tests. It has its own keys, files and home in a temporary folder, lets the
+//! present user in, and is ended by process id.
 
 use std::fmt::Write as _;
 use std::net::{TcpListener, TcpStream};
@@ -131,7 +131,7 @@ fn run(dir: &Path, port: u16, options: &str) -> Option<Child> {
     let mut text = format!(
         "ListenAddress 127.0.0.1:{port}\nPidFile none\nUsePAM no\nStrictModes no\nPermitRootLogin yes\n\
          PasswordAuthentication no\nKbdInteractiveAuthentication no\nAuthorizedKeysFile {at}/authorized_keys\n\
-         MaxStartups 100\nLogLevel VERBOSE\n{options}\n"
+         MaxStartups 100\nLogLevel VERBOSE\nSetEnv HOME={at}\n{options}\n"
     );
     for kind in ["ed25519", "ecdsa", "rsa"] {
         writeln!(text, "HostKey {at}/host_{kind}").unwrap();

@@ -24,7 +24,7 @@ use crate::host::local::CHUNK;
 /// A connection nobody uses is closed: sshd's own idle rules, firewalls and laptops that sleep break it anyway.
 const IDLE: Duration = Duration::from_secs(60);
 /// One channel's read may take in the bytes another waits for, unseen by `poll`; this bounds how long they can wait.
-const LOOK: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_millis(20);
 /// How often to look whether a slow reader here has caught up.
 const SLOW: Duration = Duration::from_millis(4);
 /// Receive window of a channel: what may be under way to a slow reader.

@@ -307,5 +307,5 @@ async fn a_command_takes_milliseconds() {
         host.run(&Command::new("true")).await.unwrap();
     }
     let each = begun.elapsed() / 20;
-    assert!(each < Duration::from_millis(40), "{each:?}");
+    assert!(each < Duration::from_millis(60), "{each:?}");
 }
