@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 mod command;
 mod ext;
+pub mod job;
 mod local;
 pub mod quote;
 mod registry;
