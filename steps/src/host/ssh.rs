@@ -25,6 +25,7 @@ mod connect;
 mod keyfile;
 mod known;
 mod link;
+mod sink;
 
 /// How to reach one machine. Everything else (address, user, keys, jump hosts) is what `ssh <alias>` would use.
 #[derive(Debug, Clone)]

@@ -72,7 +72,7 @@ pub(super) fn authenticate(session: &Session, to: &Resolved, attempt: &mut Attem
             Ok(()) => ("accepted, but more is asked for".to_owned(), false),
             Err(e) => (e.message().to_owned(), hung_up(e.code())),
         };
-        // The try on which it hung up was not judged, unless it was the first of this connection.
+        // The one on which it hung up was judged as well: sshd counts first, and then hangs up.
         attempt.story.push(format!("{name}: {why}"));
         attempt.refused.push(name);
         if hung_up {
