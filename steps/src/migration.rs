@@ -55,11 +55,19 @@ pub fn check(migrations: &[Migration], pending: &BTreeSet<String>) -> Report {
             }
         }
     }
-    for name in pending.iter().filter(|name| !migrations.iter().any(|each| each.name == **name)) {
-        let migration = Migration { name: name.clone(), sql: String::new() };
+    for name in pending
+        .iter()
+        .filter(|name| !migrations.iter().any(|each| each.name == **name))
+    {
+        let migration = Migration {
+            name: name.clone(),
+            sql: String::new(),
+        };
         let message = "this migration is pending, but its file is not there".to_owned();
         let draft = Draft::error(RuleId::CannotCheck, &start(), String::new(), message);
-        report.findings.push(finding(&migration, &draft, &Lines::new("")));
+        report
+            .findings
+            .push(finding(&migration, &draft, &Lines::new("")));
     }
     report
 }
@@ -84,26 +92,43 @@ fn judge_one(migration: &Migration, parsed: &Parsed, schema: &mut Schema, report
             finding: finding(migration, &judged.drafts[*at], &lines).digest,
         });
     }
-    report.removed_labels.extend(judged.removed.into_iter().map(|(name, labels)| RemovedLabels {
-        migration: migration.name.clone(),
-        enumeration: name.to_string(),
-        labels,
-    }));
-    report.nullable.extend(judged.nullable.into_iter().map(|(table, column, added)| NullableColumn {
-        migration: migration.name.clone(),
-        table: table.name,
-        column,
-        added,
-    }));
+    report.removed_labels.extend(
+        judged
+            .removed
+            .into_iter()
+            .map(|(name, labels)| RemovedLabels {
+                migration: migration.name.clone(),
+                enumeration: name.to_string(),
+                labels,
+            }),
+    );
+    report
+        .nullable
+        .extend(
+            judged
+                .nullable
+                .into_iter()
+                .map(|(table, column, added)| NullableColumn {
+                    migration: migration.name.clone(),
+                    table: table.name,
+                    column,
+                    added,
+                }),
+        );
     let mut drafts: Vec<Draft> = parsed.problems.iter().map(trouble).collect();
     drafts.extend(direct);
     drafts.extend(judged.drafts);
     // Errors first where the cut below would hide one.
-    drafts.sort_by(|a, b| (b.level, a.site.start, a.rule, &a.object).cmp(&(a.level, b.site.start, b.rule, &b.object)));
+    drafts.sort_by(|a, b| {
+        (b.level, a.site.start, a.rule, &a.object).cmp(&(a.level, b.site.start, b.rule, &b.object))
+    });
     drafts.dedup();
     drafts.truncate(MAX_FINDINGS);
-    drafts.sort_by(|a, b| (a.site.start, a.rule, &a.object).cmp(&(b.site.start, b.rule, &b.object)));
-    report.findings.extend(drafts.iter().map(|draft| finding(migration, draft, &lines)));
+    drafts
+        .sort_by(|a, b| (a.site.start, a.rule, &a.object).cmp(&(b.site.start, b.rule, &b.object)));
+    report
+        .findings
+        .extend(drafts.iter().map(|draft| finding(migration, draft, &lines)));
 }
 
 fn trouble(problem: &Problem) -> Draft {
@@ -114,7 +139,9 @@ fn trouble(problem: &Problem) -> Draft {
             Draft::error(RuleId::SyntaxError, &problem.site, String::new(), message)
         }
         Trouble::Body => {
-            let message = format!("this part of the body cannot be read ({message}); nothing is claimed about it");
+            let message = format!(
+                "this part of the body cannot be read ({message}); nothing is claimed about it"
+            );
             Draft::warning(RuleId::CannotCheck, &problem.site, String::new(), message)
         }
         Trouble::Unreadable => {
@@ -126,13 +153,20 @@ fn trouble(problem: &Problem) -> Draft {
 
 /// An applied migration that could not be read: what it made is not known, so later judgements may miss it.
 fn gap(migration: &Migration, problem: &Problem) -> Finding {
-    let message = format!("this applied migration cannot be read in full ({}), so what it left behind is not fully known", problem.message);
+    let message = format!(
+        "this applied migration cannot be read in full ({}), so what it left behind is not fully known",
+        problem.message
+    );
     let draft = Draft::warning(RuleId::CannotCheck, &problem.site, String::new(), message);
     finding(migration, &draft, &Lines::new(&migration.sql))
 }
 
 fn start() -> Site {
-    Site { start: 0, end: 0, inside: None }
+    Site {
+        start: 0,
+        end: 0,
+        inside: None,
+    }
 }
 
 fn finding(migration: &Migration, draft: &Draft, lines: &Lines<'_>) -> Finding {
@@ -142,7 +176,10 @@ fn finding(migration: &Migration, draft: &Draft, lines: &Lines<'_>) -> Finding {
         Some(inside) => format!("in {inside}: {}", draft.message),
         None => draft.message.clone(),
     };
-    let identity = format!("{}\n{:?}\n{}\n{}\n{start}..{end}", draft.rule, draft.level, draft.object, lines.sha256);
+    let identity = format!(
+        "{}\n{:?}\n{}\n{}\n{start}..{end}",
+        draft.rule, draft.level, draft.object, lines.sha256
+    );
     Finding {
         rule: draft.rule,
         level: draft.level,
@@ -167,7 +204,11 @@ struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     fn new(text: &'a str) -> Self {
-        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        let breaks = text
+            .bytes()
+            .enumerate()
+            .filter(|(_, byte)| *byte == b'\n')
+            .map(|(at, _)| at + 1);
         Self {
             text,
             starts: std::iter::once(0).chain(breaks).collect(),
@@ -186,7 +227,9 @@ impl<'a> Lines<'a> {
     fn excerpt(&self, start: usize, end: usize) -> String {
         let (line, _) = self.position(start);
         let from = self.starts[line - 1];
-        let end = self.text[..].get(end..).map_or(end, |rest| end + rest.find([';', '\n']).unwrap_or(rest.len()));
+        let end = self.text[..].get(end..).map_or(end, |rest| {
+            end + rest.find([';', '\n']).unwrap_or(rest.len())
+        });
         let text = self.text.get(from..end).unwrap_or_default();
         let mut short = String::new();
         for word in text.split_whitespace() {

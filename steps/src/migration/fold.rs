@@ -1,12 +1,15 @@
 //! Applies one file's operations to the schema, and notes what can be said on the spot. What depends on the rest of the file
 //! is judged when it ends (`judge`).
 
+mod calls;
+mod enums;
+mod rows;
 mod tables;
 
-use super::op::{Filter, Item, Name, Op, Rule, Site, TypeChange};
+use super::op::{Item, Name, Op, Rule, Site};
 use super::report::Level;
 use super::rule::RuleId;
-use super::state::{Enum, Filled, Schema};
+use super::state::{Enum, Schema};
 
 /// A finding without its place in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,11 +23,23 @@ pub(super) struct Draft {
 
 impl Draft {
     pub(super) fn error(rule: RuleId, site: &Site, object: String, message: String) -> Self {
-        Self { rule, level: Level::Error, site: site.clone(), object, message }
+        Self {
+            rule,
+            level: Level::Error,
+            site: site.clone(),
+            object,
+            message,
+        }
     }
 
     pub(super) fn warning(rule: RuleId, site: &Site, object: String, message: String) -> Self {
-        Self { rule, level: Level::Warning, site: site.clone(), object, message }
+        Self {
+            rule,
+            level: Level::Warning,
+            site: site.clone(),
+            object,
+            message,
+        }
     }
 }
 
@@ -37,7 +52,11 @@ pub(super) struct Fold<'a> {
 
 impl<'a> Fold<'a> {
     pub(super) fn new(schema: &'a mut Schema) -> Self {
-        Self { schema, drafts: Vec::new(), transaction: false }
+        Self {
+            schema,
+            drafts: Vec::new(),
+            transaction: false,
+        }
     }
 
     pub(super) fn apply(&mut self, items: &[Item], statements: usize) {
@@ -47,7 +66,8 @@ impl<'a> Fold<'a> {
     }
 
     fn warn(&mut self, rule: RuleId, site: &Site, object: String, message: String) {
-        self.drafts.push(Draft::warning(rule, site, object, message));
+        self.drafts
+            .push(Draft::warning(rule, site, object, message));
     }
 
     fn error(&mut self, rule: RuleId, site: &Site, object: String, message: String) {
@@ -64,13 +84,24 @@ impl<'a> Fold<'a> {
             Op::RenameIndex(from, to) => self.rename_index(from, to),
             Op::CreateEnum(name, labels) => {
                 let labels = Some(labels.clone());
-                self.schema.enums.insert(name.clone(), Enum { labels, was: None, site: site.clone() });
+                self.schema.enums.insert(
+                    name.clone(),
+                    Enum {
+                        labels,
+                        was: None,
+                        site: site.clone(),
+                    },
+                );
             }
             Op::DropType { name, if_exists } => self.drop_type(name, *if_exists, site),
             Op::AlterType(name, change) => self.alter_type(name, change, site),
-            Op::Truncate(..) | Op::Delete(..) | Op::Update(..) | Op::Upsert(_) => self.rows(op, site),
+            Op::Truncate(..) | Op::Delete(..) | Op::Update(..) | Op::Upsert(_) => {
+                self.rows(op, site);
+            }
             Op::CreateObject(kind, name) => {
-                self.schema.objects.entry((kind.clone(), name.clone())).or_insert(true);
+                let key = (kind.clone(), name.clone());
+                let fresh = self.schema.objects_dropped.remove(&key).is_none();
+                self.schema.objects.entry(key).or_insert(fresh);
             }
             Op::DropObject(kind, name) => self.drop_object(kind, name, site),
             Op::DefineFunction(name, items) => self.define(name, items, site),
@@ -93,25 +124,44 @@ impl<'a> Fold<'a> {
             }
             Op::Concurrently if statements > 1 => {
                 let message = "this statement cannot run inside a transaction, and the file has others: they run as one transaction and the migration fails";
-                self.error(RuleId::ConcurrentlyInTransaction, site, none, message.to_owned());
+                self.error(
+                    RuleId::ConcurrentlyInTransaction,
+                    site,
+                    none,
+                    message.to_owned(),
+                );
             }
             Op::Dynamic(what) => {
-                let message = format!("what this runs cannot be proved from the text: {}", shorten(what));
+                let message = format!(
+                    "what this runs cannot be proved from the text: {}",
+                    shorten(what)
+                );
                 self.warn(RuleId::DynamicSql, site, none, message);
             }
             Op::Calls { function, query } => {
-                let ours = self.schema.functions.iter().any(|each| each.name == function.name);
-                if ours || (*query && !is_harmless(function)) {
-                    let message = format!("runs {function}, whose effect is not known to be harmless");
+                let ours = self
+                    .schema
+                    .functions
+                    .iter()
+                    .any(|each| each.name == function.name);
+                if ours || (*query && !calls::is_harmless(function)) {
+                    let message =
+                        format!("runs {function}, whose effect is not known to be harmless");
                     self.warn(RuleId::RunsFunction, site, function.to_string(), message);
                 }
             }
             Op::Behaviour(what) => {
-                let message = format!("{}: the same statements may do something else afterwards", shorten(what));
+                let message = format!(
+                    "{}: the same statements may do something else afterwards",
+                    shorten(what)
+                );
                 self.warn(RuleId::BehaviourChange, site, none, message);
             }
             Op::Unknown(what) => {
-                let message = format!("{}: there is no rule for this statement, so nothing is claimed about it", shorten(what));
+                let message = format!(
+                    "{}: there is no rule for this statement, so nothing is claimed about it",
+                    shorten(what)
+                );
                 self.warn(RuleId::UnknownStatement, site, none, message);
             }
             _ => {}
@@ -127,141 +177,26 @@ impl<'a> Fold<'a> {
         inner.apply(items, 1);
         let mut found = std::mem::take(&mut inner.drafts);
         found.extend(super::judge::judge(&would).drafts);
-        found.retain(|draft| !matches!(draft.rule, RuleId::DeleteRows | RuleId::UpdateRows | RuleId::RunsFunction));
+        found.retain(|draft| {
+            !matches!(
+                draft.rule,
+                RuleId::DeleteRows | RuleId::UpdateRows | RuleId::RunsFunction
+            )
+        });
         self.drafts.extend(found);
         self.schema.functions.insert(name.clone());
-        self.one(&Op::CreateObject("FUNCTION".to_owned(), name.clone()), site, 1);
+        self.one(
+            &Op::CreateObject("FUNCTION".to_owned(), name.clone()),
+            site,
+            1,
+        );
     }
 
+    /// Whether it is made again is known when the file ends.
     fn drop_object(&mut self, kind: &str, name: &Name, site: &Site) {
-        let fresh = self.schema.objects.remove(&(kind.to_owned(), name.clone()));
-        if fresh != Some(true) {
-            let message = format!("{} {name} is dropped; what uses it fails or no longer happens", kind.to_lowercase());
-            self.warn(RuleId::DropObject, site, name.to_string(), message);
-        }
-    }
-
-    fn drop_type(&mut self, name: &Name, if_exists: bool, site: &Site) {
-        if !self.schema.enums.contains_key(name) {
-            let state = if if_exists { " (no earlier migration makes it)" } else { "" };
-            let message = format!("type {name} is dropped{state}; what uses it fails");
-            self.warn(RuleId::DropObject, site, name.to_string(), message);
-        } else if let Some(was) = self.schema.enums.remove(name).and_then(|old| old.was) {
-            // Whether another type takes its name is known when the file ends.
-            self.schema.enums_dropped.insert(was, site.clone());
-        }
-    }
-
-    fn alter_type(&mut self, name: &Name, change: &TypeChange, site: &Site) {
-        match change {
-            TypeChange::AddLabel(label) => {
-                let labels = &mut self.schema.enumeration(name, site).labels;
-                if let Some(labels) = labels.as_mut().filter(|labels| !labels.contains(label)) {
-                    labels.push(label.clone());
-                }
-            }
-            TypeChange::RenameLabel(from, to) => {
-                let each = self.schema.enumeration(name, site);
-                each.site = site.clone();
-                if let Some(label) = each.labels.iter_mut().flatten().find(|label| *label == from) {
-                    label.clone_from(to);
-                } else if each.was.is_some() {
-                    let message = format!("the label {from:?} of {name} is renamed to {to:?}; the running version still uses the old one");
-                    self.error(RuleId::EnumValueRemoved, site, name.to_string(), message);
-                }
-            }
-            TypeChange::Rename(to) => self.move_type(name, name.renamed(to), site),
-            TypeChange::Move(schema) => {
-                let to = Name::new(Some(schema.clone()), name.name.clone());
-                self.move_type(name, to, site);
-            }
-            TypeChange::DropAttribute(attribute) => {
-                let message = format!("attribute {attribute} of type {name} is dropped; its values are lost");
-                self.error(RuleId::DropColumn, site, name.column(attribute), message);
-            }
-        }
-    }
-
-    fn move_type(&mut self, from: &Name, to: Name, site: &Site) {
-        self.schema.enumeration(from, site);
-        let Some(mut moved) = self.schema.enums.remove(from) else { return };
-        if moved.was.is_some() {
-            moved.site = site.clone();
-        }
-        self.schema.enums.insert(to.clone(), moved);
-        let columns = self.schema.tables.values_mut().flat_map(|table| table.columns.values_mut());
-        for ty in columns.filter_map(|column| column.now.ty.as_mut()).filter(|ty| ty.base == *from) {
-            ty.base = to.clone();
-        }
-    }
-
-    fn rows(&mut self, op: &Op, site: &Site) {
-        let (Op::Truncate(name) | Op::Delete(name, _) | Op::Update(name, ..) | Op::Upsert(name)) = op else { return };
-        let existed = self.schema.table(name).was.is_some();
-        let object = name.to_string();
-        match op {
-            Op::Truncate(_) => {
-                self.schema.table(name).emptied = true;
-                if existed {
-                    self.error(RuleId::Truncate, site, object, format!("every row of {name} is lost"));
-                }
-            }
-            Op::Delete(_, Filter::All) => {
-                self.schema.table(name).emptied = true;
-                if existed {
-                    self.error(RuleId::DeleteAll, site, object, format!("every row of {name} is deleted"));
-                }
-            }
-            Op::Delete(_, Filter::Some { nulls }) => {
-                for null in nulls {
-                    let column = self.schema.table(name).column(null, site);
-                    column.filled = column.filled.max(Filled::Likely);
-                }
-                if existed {
-                    self.warn(RuleId::DeleteRows, site, object, format!("rows of {name} are deleted"));
-                }
-            }
-            Op::Upsert(_) if existed => {
-                let message = format!("existing rows of {name} may be overwritten or deleted");
-                self.warn(RuleId::UpdateRows, site, object, message);
-            }
-            Op::Update(_, assignments, filter) => self.update(name, assignments, filter, site),
-            _ => {}
-        }
-    }
-
-    fn update(&mut self, name: &Name, assignments: &[super::op::Assignment], filter: &Filter, site: &Site) {
-        let table = self.schema.table(name);
-        let existed = table.was.is_some();
-        let mut old = Vec::new();
-        for each in assignments {
-            let column = table.column(&each.column, site);
-            if !each.null {
-                column.filled = column.filled.max(Filled::Likely);
-                column.sources.extend(each.reads.iter().cloned());
-            }
-            if column.was.is_some() {
-                old.push(each.column.clone());
-            }
-        }
-        if !existed {
-            return;
-        }
-        let list = old.iter().map(|column| name.column(column)).collect::<Vec<_>>().join(", ");
-        match filter {
-            _ if assignments.is_empty() => {
-                self.warn(RuleId::UpdateRows, site, name.to_string(), format!("rows of {name} are changed"));
-            }
-            _ if old.is_empty() => {}
-            Filter::All => {
-                let message = format!("the old value of {list} is overwritten in every row");
-                self.error(RuleId::UpdateAll, site, list, message);
-            }
-            Filter::Some { nulls } if old.iter().all(|column| nulls.contains(column)) => {}
-            Filter::Some { .. } => {
-                let message = format!("existing values of {list} are overwritten");
-                self.warn(RuleId::UpdateRows, site, list, message);
-            }
+        let key = (kind.to_owned(), name.clone());
+        if self.schema.objects.remove(&key) != Some(true) {
+            self.schema.objects_dropped.insert(key, site.clone());
         }
     }
 }
@@ -272,26 +207,6 @@ fn shorten(text: &str) -> String {
         short.push('…');
     }
     short
-}
-
-/// Functions of PostgreSQL (and of `pgcrypto`, `uuid-ossp`) that write nothing but a sequence, a setting or an advisory lock.
-fn is_harmless(function: &Name) -> bool {
-    const PREFIXES: &[&str] =
-        &["json", "jsonb_", "array_", "string_", "regexp_", "date_", "to_", "has_", "pg_advisory_", "uuid_generate_", "current_"];
-    const NAMES: &[&str] = &[
-        "abs", "avg", "bool_and", "bool_or", "btrim", "cardinality", "ceil", "char_length", "clock_timestamp", "coalesce",
-        "concat", "concat_ws", "count", "currval", "dense_rank", "digest", "encode", "every", "exists", "extract",
-        "first_value", "floor", "format", "gen_random_bytes", "gen_random_uuid", "generate_series", "greatest", "initcap",
-        "lag", "last_value", "lead", "least", "left", "length", "lower", "lpad", "ltrim", "make_interval", "max", "md5",
-        "min", "mod", "nextval", "now", "nullif", "octet_length", "pg_get_serial_sequence", "pg_sleep", "pg_typeof",
-        "position", "quote_ident", "quote_literal", "quote_nullable", "random", "rank", "repeat", "replace", "reverse",
-        "right", "round", "row_number", "row_to_json", "rpad", "rtrim", "set_config", "setval", "sha256", "split_part",
-        "statement_timestamp", "strpos", "substr", "substring", "sum", "transaction_timestamp", "translate", "trim",
-        "trunc", "unnest", "upper", "version",
-    ];
-    let built_in = function.schema.as_deref().is_none_or(|schema| schema == "pg_catalog");
-    let name = function.name.as_str();
-    built_in && (NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
 }
 
 pub(super) fn same_rule(a: &Rule, b: &Rule) -> bool {

@@ -14,15 +14,20 @@ const MAX_QUOTING: usize = 6;
 /// Why a text is refused, with the byte where that was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// A string, quoted name, dollar quote or comment that never ends: PostgreSQL refuses the file too.
+    /// A string, quoted name, dollar quote or comment that never ends: `PostgreSQL` refuses the file too.
     Unterminated(usize),
+    /// A zero byte, which `PostgreSQL`'s protocol cannot carry.
+    Zero(usize),
     /// Nested too deeply to read safely.
     TooDeep(usize),
 }
 
 /// Linear in the length of `text` (times the quoting depth, at most 6).
 pub(super) fn check(text: &str) -> Result<(), Refusal> {
-    Scan::new(text, 0).run()
+    match text.find('\0') {
+        Some(at) => Err(Refusal::Zero(at)),
+        None => Scan::new(text, 0).run(),
+    }
 }
 
 struct Scan<'a> {
@@ -87,7 +92,9 @@ impl<'a> Scan<'a> {
     }
 
     fn line_comment(&mut self) {
-        self.at = self.text[self.at..].find('\n').map_or(self.bytes.len(), |end| self.at + end);
+        self.at = self.text[self.at..]
+            .find('\n')
+            .map_or(self.bytes.len(), |end| self.at + end);
     }
 
     fn block_comment(&mut self) -> Result<(), Refusal> {
@@ -154,7 +161,7 @@ impl<'a> Scan<'a> {
         match Scan::new(text, self.quoting + 1).run() {
             Err(Refusal::TooDeep(at)) => Err(Refusal::TooDeep(from + at)),
             // Prose in a string is no SQL: an apostrophe in it says nothing. A real body is judged by the parser.
-            Ok(()) | Err(Refusal::Unterminated(_)) => Ok(()),
+            Ok(()) | Err(Refusal::Unterminated(_) | Refusal::Zero(_)) => Ok(()),
         }
     }
 
@@ -231,7 +238,10 @@ impl<'a> Scan<'a> {
             "end" | "commit" if fresh => self.blocks = self.blocks.saturating_sub(1),
             _ => {}
         }
-        self.fresh = matches!(word.as_str(), "begin" | "then" | "else" | "loop" | "declare");
+        self.fresh = matches!(
+            word.as_str(),
+            "begin" | "then" | "else" | "loop" | "declare"
+        );
         if self.blocks > MAX_BLOCKS {
             return Err(Refusal::TooDeep(self.at));
         }
@@ -246,14 +256,27 @@ mod tests {
     #[test]
     fn ordinary_sql_passes() {
         let rows = vec!["(1, 'it''s', (2 + 3))"; 50_000].join(",\n");
-        let sql = format!("/* /* nested */ */ insert into t values {rows}; -- 'open\nselect $$it's$$;");
+        let sql =
+            format!("/* /* nested */ */ insert into t values {rows}; -- 'open\nselect $$it's$$;");
         assert_eq!(check(&sql), Ok(()));
-        assert_eq!(check(&"DO $$ BEGIN IF a THEN b := 1; END IF; END $$;\n".repeat(5000)), Ok(()));
+        assert_eq!(
+            check(&"DO $$ BEGIN IF a THEN b := 1; END IF; END $$;\n".repeat(5000)),
+            Ok(())
+        );
     }
 
     #[test]
     fn deep_texts_are_refused_wherever_the_depth_comes_from() {
-        for piece in ["(", "not ", "case when ", "1 + ", "union select 1 ", "f(1, ", "x[", "explain "] {
+        for piece in [
+            "(",
+            "not ",
+            "case when ",
+            "1 + ",
+            "union select 1 ",
+            "f(1, ",
+            "x[",
+            "explain ",
+        ] {
             let sql = format!("select {}", piece.repeat(20_000));
             assert!(matches!(check(&sql), Err(Refusal::TooDeep(_))), "{piece}");
             let body = format!("do $$ begin select {}; end $$", piece.repeat(20_000));
@@ -267,7 +290,13 @@ mod tests {
 
     #[test]
     fn open_ends_are_refused() {
-        for sql in ["select 'a", "select \"a", "select $q$ a", "/* /* */", "select e'\\'"] {
+        for sql in [
+            "select 'a",
+            "select \"a",
+            "select $q$ a",
+            "/* /* */",
+            "select e'\\'",
+        ] {
             assert!(matches!(check(sql), Err(Refusal::Unterminated(_))), "{sql}");
         }
     }

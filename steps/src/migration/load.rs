@@ -29,10 +29,12 @@ impl Migration {
 
 pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            write!(text, "{byte:02x}").expect("writing to a String cannot fail");
+            text
+        })
 }
 
 /// Why the migrations could not be read. Nothing was judged.
@@ -47,7 +49,9 @@ pub enum LoadError {
         source: io::Error,
     },
     /// What is read must be what lies in the repository.
-    #[error("{path} is a symbolic link or no regular file; put the migration itself there; nothing was checked")]
+    #[error(
+        "{path} is a symbolic link or no regular file; put the migration itself there; nothing was checked"
+    )]
     NotRegular {
         /// The entry.
         path: PathBuf,
@@ -71,7 +75,9 @@ pub enum LoadError {
         name: String,
     },
     /// Not a folder of migrations.
-    #[error("{path} holds more than 20000 entries; it does not look like a migrations folder; nothing was checked")]
+    #[error(
+        "{path} holds more than 20000 entries; it does not look like a migrations folder; nothing was checked"
+    )]
     TooMany {
         /// The folder.
         path: PathBuf,
@@ -110,7 +116,9 @@ pub fn read_folder(dir: &Path) -> Result<Vec<Migration>, LoadError> {
         let sql = read_file(&path)?;
         found.push((name, sql));
         if found.len() > MAX_MIGRATIONS {
-            return Err(LoadError::TooMany { path: dir.to_owned() });
+            return Err(LoadError::TooMany {
+                path: dir.to_owned(),
+            });
         }
     }
     from_pairs(found)
@@ -119,8 +127,13 @@ pub fn read_folder(dir: &Path) -> Result<Vec<Migration>, LoadError> {
 fn read_file(folder: &Path) -> Result<String, LoadError> {
     let path = folder.join("migration.sql");
     let failed = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound => LoadError::Missing { path: folder.to_owned() },
-        _ => LoadError::Io { path: path.clone(), source },
+        io::ErrorKind::NotFound => LoadError::Missing {
+            path: folder.to_owned(),
+        },
+        _ => LoadError::Io {
+            path: path.clone(),
+            source,
+        },
     };
     if !std::fs::symlink_metadata(&path).map_err(failed)?.is_file() {
         return Err(LoadError::NotRegular { path });
@@ -128,7 +141,9 @@ fn read_file(folder: &Path) -> Result<String, LoadError> {
     let mut bytes = Vec::new();
     let file = File::open(&path).map_err(failed)?;
     // One byte more than allowed: the file may grow between the look and the read.
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
+    file.take(MAX_FILE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
     if bytes.len() as u64 > MAX_FILE {
         return Err(LoadError::TooLarge { path });
     }
@@ -138,16 +153,25 @@ fn read_file(folder: &Path) -> Result<String, LoadError> {
 /// Migrations that were read elsewhere (such as from a git commit), brought into order.
 ///
 /// Fails on two of one name and on texts larger than [`MAX_FILE`].
-pub fn from_pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Vec<Migration>, LoadError> {
-    let mut all: Vec<Migration> = pairs.into_iter().map(|(name, sql)| Migration { name, sql }).collect();
+pub fn from_pairs(
+    pairs: impl IntoIterator<Item = (String, String)>,
+) -> Result<Vec<Migration>, LoadError> {
+    let mut all: Vec<Migration> = pairs
+        .into_iter()
+        .map(|(name, sql)| Migration { name, sql })
+        .collect();
     all.sort_by(|a, b| a.name.cmp(&b.name));
     for pair in all.windows(2) {
         if pair[0].name == pair[1].name {
-            return Err(LoadError::Duplicate { name: pair[0].name.clone() });
+            return Err(LoadError::Duplicate {
+                name: pair[0].name.clone(),
+            });
         }
     }
     if let Some(large) = all.iter().find(|each| each.sql.len() as u64 > MAX_FILE) {
-        return Err(LoadError::TooLarge { path: PathBuf::from(&large.name) });
+        return Err(LoadError::TooLarge {
+            path: PathBuf::from(&large.name),
+        });
     }
     Ok(all)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Name of a table, type, index or function, folded as PostgreSQL folds it. `public` is the default schema and is not kept.
+/// Name of a table, type, index or function, folded as `PostgreSQL` folds it. `public` is the default schema and is not kept.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Name {
     pub(super) schema: Option<String>,
@@ -262,7 +262,7 @@ pub(super) struct Item {
 /// Why (a part of) a file could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trouble {
-    /// PostgreSQL would refuse the file.
+    /// `PostgreSQL` would refuse the file.
     Syntax,
     /// A function body or DO block the parser understands only in part.
     Body,

@@ -118,7 +118,12 @@ pub enum Verdict {
 impl Report {
     /// Errors before warnings before nothing.
     pub fn verdict(&self) -> Verdict {
-        let count = |level| self.findings.iter().filter(|finding| finding.level == level).count();
+        let count = |level| {
+            self.findings
+                .iter()
+                .filter(|finding| finding.level == level)
+                .count()
+        };
         match (count(Level::Error), count(Level::Warning)) {
             (0, 0) => Verdict::Clean,
             (0, warnings) => Verdict::Warnings(warnings),

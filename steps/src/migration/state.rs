@@ -15,6 +15,8 @@ pub(super) struct Schema {
     pub(super) enums_dropped: BTreeMap<Name, Site>,
     /// Views, functions and so on, by kind: the name and whether the file made it.
     pub(super) objects: BTreeMap<(String, Name), bool>,
+    /// Those the file dropped and has not made again.
+    pub(super) objects_dropped: BTreeMap<(String, Name), Site>,
     /// Functions made by migrations.
     pub(super) functions: BTreeSet<Name>,
 }
@@ -112,7 +114,11 @@ impl Column {
                 default: def.default,
                 known: true,
             },
-            filled: if def.default { Filled::Likely } else { Filled::No },
+            filled: if def.default {
+                Filled::Likely
+            } else {
+                Filled::No
+            },
             evidence: Filled::No,
             sources: Vec::new(),
             added: Some(site.clone()),
@@ -126,7 +132,13 @@ impl Column {
 
     /// A column no migration made: it must have been there, or the statement would fail.
     fn assumed(name: &str, existed: bool, site: &Site) -> Self {
-        let now = Facts { name: name.to_owned(), ty: None, not_null: false, default: false, known: false };
+        let now = Facts {
+            name: name.to_owned(),
+            ty: None,
+            not_null: false,
+            default: false,
+            known: false,
+        };
         let def = ColumnDef {
             name: name.to_owned(),
             ty: None,
@@ -179,7 +191,9 @@ impl Table {
 
     pub(super) fn column(&mut self, name: &str, site: &Site) -> &mut Column {
         let existed = self.was.is_some();
-        self.columns.entry(name.to_owned()).or_insert_with(|| Column::assumed(name, existed, site))
+        self.columns
+            .entry(name.to_owned())
+            .or_insert_with(|| Column::assumed(name, existed, site))
     }
 
     fn begin(&mut self, name: &Name) {
@@ -201,26 +215,40 @@ impl Table {
         }
     }
 
-    /// Adds a constraint; `name` is its table's, for the names PostgreSQL makes up.
+    /// Adds a constraint; `name` is its table's, for the names `PostgreSQL` makes up.
     pub(super) fn constrain(&mut self, table: &str, constraint: &Constraint, site: &Site) {
         let made = |columns: &[String], suffix: &str| {
-            let middle = columns.iter().map(|each| format!("_{each}")).collect::<String>();
-            format!("{table}{middle}_{suffix}")
+            let mut parts = vec![table];
+            parts.extend(columns.iter().map(String::as_str));
+            parts.push(suffix);
+            parts.join("_")
         };
         let given = constraint.name.clone();
         match &constraint.rule {
             Rule::Unique(key) => {
                 let columns: Vec<String> = key.columns.iter().flatten().cloned().collect();
-                let name = if key.primary { format!("{table}_pkey") } else { made(&columns, "key") };
+                let name = if key.primary {
+                    format!("{table}_pkey")
+                } else {
+                    made(&columns, "key")
+                };
                 for column in columns.iter().filter(|_| key.primary) {
                     self.column(column, site).tighten(site);
                 }
                 let (name, key) = (given.unwrap_or(name), key.clone());
-                self.keys.push(TableKey { name, key, existed: false, site: site.clone() });
+                self.keys.push(TableKey {
+                    name,
+                    key,
+                    existed: false,
+                    site: site.clone(),
+                });
             }
             Rule::UsingIndex(index) => {
                 let name = given.unwrap_or_else(|| index.clone());
-                self.keys.iter_mut().filter(|key| key.name == *index).for_each(|key| key.name.clone_from(&name));
+                self.keys
+                    .iter_mut()
+                    .filter(|key| key.name == *index)
+                    .for_each(|key| key.name.clone_from(&name));
             }
             Rule::NotNull(column) => {
                 self.column(column, site).tighten(site);
@@ -254,6 +282,7 @@ impl Schema {
         }
         self.enums_before.clear();
         self.enums_dropped.clear();
+        self.objects_dropped.clear();
         for (name, each) in &mut self.enums {
             each.was = Some(name.clone());
             self.enums_before.insert(name.clone(), each.labels.clone());
@@ -263,7 +292,9 @@ impl Schema {
 
     /// The table; one that no migration made must have been there before.
     pub(super) fn table(&mut self, name: &Name) -> &mut Table {
-        self.tables.entry(name.clone()).or_insert_with(|| Table::new(Some(name.clone())))
+        self.tables
+            .entry(name.clone())
+            .or_insert_with(|| Table::new(Some(name.clone())))
     }
 
     /// The enum (or other type) of that name.
@@ -271,14 +302,18 @@ impl Schema {
         let before = &mut self.enums_before;
         self.enums.entry(name.clone()).or_insert_with(|| {
             before.insert(name.clone(), None);
-            Enum { labels: None, was: Some(name.clone()), site: site.clone() }
+            Enum {
+                labels: None,
+                was: Some(name.clone()),
+                site: site.clone(),
+            }
         })
     }
 
     /// The table that has an index or constraint of this name.
     pub(super) fn index_owner(&mut self, index: &str) -> Option<&mut Table> {
-        self.tables
-            .values_mut()
-            .find(|table| table.indexes.contains(index) || table.keys.iter().any(|key| key.name == index))
+        self.tables.values_mut().find(|table| {
+            table.indexes.contains(index) || table.keys.iter().any(|key| key.name == index)
+        })
     }
 }

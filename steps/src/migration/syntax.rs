@@ -27,11 +27,18 @@ pub(super) fn parse(sql: &str) -> Parsed {
     match guard::check(sql) {
         Ok(()) => {}
         Err(Refusal::Unterminated(at)) => {
-            let message = "a string, quoted name, dollar quote or comment starts here and never ends";
+            let message =
+                "a string, quoted name, dollar quote or comment starts here and never ends";
             return failed(sql, at, Trouble::Syntax, message);
         }
+        Err(Refusal::Zero(at)) => return failed(sql, at, Trouble::Syntax, "a zero byte"),
         Err(Refusal::TooDeep(at)) => {
-            return failed(sql, at, Trouble::Unreadable, "nested too deeply to be read safely");
+            return failed(
+                sql,
+                at,
+                Trouble::Unreadable,
+                "nested too deeply to be read safely",
+            );
         }
     }
     let (sender, receiver) = mpsc::channel();
@@ -44,16 +51,24 @@ pub(super) fn parse(sql: &str) -> Parsed {
             sender.send(read(&text)).ok();
         });
     let Ok(worker) = spawned else {
-        return failed(sql, 0, Trouble::Unreadable, "no thread could be started to read it");
+        return failed(
+            sql,
+            0,
+            Trouble::Unreadable,
+            "no thread could be started to read it",
+        );
     };
     match receiver.recv_timeout(PATIENCE) {
         Ok(parsed) => {
             worker.join().ok();
             parsed
         }
-        Err(mpsc::RecvTimeoutError::Timeout) => {
-            failed(sql, 0, Trouble::Unreadable, "reading it took longer than 20 s")
-        }
+        Err(mpsc::RecvTimeoutError::Timeout) => failed(
+            sql,
+            0,
+            Trouble::Unreadable,
+            "reading it took longer than 20 s",
+        ),
         Err(mpsc::RecvTimeoutError::Disconnected) => {
             failed(sql, 0, Trouble::Unreadable, "the SQL parser failed on it")
         }
@@ -160,7 +175,9 @@ impl Reader<'_> {
             K::ALTER_TYPE => self.alter_type(node),
             K::DROP_TYPE => self.drop_type(node),
             K::TRUNCATE => self.truncate(node),
-            K::SELECT | K::COMPOUND_SELECT | K::PAREN_SELECT | K::VALUES | K::TABLE => self.query(node),
+            K::SELECT | K::COMPOUND_SELECT | K::PAREN_SELECT | K::VALUES | K::TABLE => {
+                self.query(node);
+            }
             K::INSERT | K::UPDATE | K::DELETE | K::MERGE => self.rows(node),
             K::CALL => self.call(node),
             K::DO => self.do_block(node),
@@ -185,7 +202,8 @@ impl Reader<'_> {
     fn by_words(&mut self, node: &SyntaxNode) {
         let first = words(node, 1);
         match first.as_str() {
-            "BEGIN" | "START" | "COMMIT" | "END" | "ROLLBACK" | "ABORT" | "SAVEPOINT" | "RELEASE" => {
+            "BEGIN" | "START" | "COMMIT" | "END" | "ROLLBACK" | "ABORT" | "SAVEPOINT"
+            | "RELEASE" => {
                 self.push(node, Op::Transaction);
             }
             "DROP" => self.drop_object(node),
@@ -203,18 +221,29 @@ impl Reader<'_> {
         let targets: Vec<String> = node
             .descendants()
             .filter(|each| {
-                matches!(each.kind(), K::SCHEMA_REF | K::DATABASE_REF | K::ROLE_NAME_REF)
+                matches!(
+                    each.kind(),
+                    K::SCHEMA_REF | K::DATABASE_REF | K::ROLE_NAME_REF
+                )
             })
             .map(|each| tree::ident(&each))
             .collect();
-        self.push(node, Op::DropContainer(format!("{what} {}", targets.join(", "))));
+        self.push(
+            node,
+            Op::DropContainer(format!("{what} {}", targets.join(", "))),
+        );
     }
 
     fn create_schema(&mut self, node: &SyntaxNode) {
         for element in node.children().filter(|each| {
-            each.kind() == K::CREATE_TABLE || each.kind() == K::CREATE_INDEX || each.kind() == K::CREATE_TRIGGER
+            each.kind() == K::CREATE_TABLE
+                || each.kind() == K::CREATE_INDEX
+                || each.kind() == K::CREATE_TRIGGER
         }) {
-            self.push(&element, Op::Unknown("CREATE SCHEMA with elements".to_owned()));
+            self.push(
+                &element,
+                Op::Unknown("CREATE SCHEMA with elements".to_owned()),
+            );
         }
     }
 
@@ -236,15 +265,19 @@ impl Reader<'_> {
 
     fn set(&mut self, node: &SyntaxNode) {
         let text = sole_text(node).to_ascii_lowercase();
-        let risky = ["search_path", "session_replication_role", "role", "schema", "check_function_bodies"];
-        if risky[..4].iter().any(|each| text.split(' ').any(|word| word == *each)) {
-            self.push(node, Op::Unknown(format!("SET {}", words(node, 4).trim_start_matches("SET "))));
+        let risky = ["search_path", "session_replication_role", "role", "schema"];
+        if text.split(' ').any(|word| risky.contains(&word)) {
+            self.push(
+                node,
+                Op::Unknown(format!("SET {}", words(node, 4).trim_start_matches("SET "))),
+            );
         }
     }
 
     fn alter_sequence(&mut self, node: &SyntaxNode) {
         let owned = node.children().any(|each| {
-            matches!(each.kind(), K::SEQUENCE_RENAME_TO | K::SET_SCHEMA) || has(&each, K::RESTART_KW)
+            matches!(each.kind(), K::SEQUENCE_RENAME_TO | K::SET_SCHEMA)
+                || has(&each, K::RESTART_KW)
         });
         if owned {
             self.push(node, Op::Unknown("ALTER SEQUENCE".to_owned()));
@@ -257,7 +290,10 @@ impl Reader<'_> {
             _ => words(node, 2).trim_start_matches("DROP ").to_owned(),
         };
         let mut names = Vec::new();
-        for child in node.children().filter(|each| each.kind() != K::ON_RELATION && each.kind() != K::IF_EXISTS) {
+        for child in node
+            .children()
+            .filter(|each| each.kind() != K::ON_RELATION && each.kind() != K::IF_EXISTS)
+        {
             if child.kind() == K::FUNCTION_SIG_LIST {
                 names.extend(kids(&child, K::FUNCTION_SIG).filter_map(|each| name_of(&each)));
             } else if let Some(name) = name_of(&child) {
@@ -278,6 +314,10 @@ impl Reader<'_> {
 /// The first words of a statement, upper case.
 fn words(node: &SyntaxNode, count: usize) -> String {
     let text = sole_text(node);
-    let words: Vec<String> = text.split(' ').take(count).map(str::to_ascii_uppercase).collect();
+    let words: Vec<String> = text
+        .split(' ')
+        .take(count)
+        .map(str::to_ascii_uppercase)
+        .collect();
     words.join(" ")
 }

@@ -15,24 +15,58 @@ pub(super) enum Fit {
 /// Pairs in which the second cannot hold every value of the first (manual, chapter Data Types). Lengths and precisions are
 /// compared separately.
 const NARROWER: &[(&str, &[&str])] = &[
-    ("bigint", &["integer", "smallint", "real", "double precision", "boolean"]),
+    (
+        "bigint",
+        &["integer", "smallint", "real", "double precision", "boolean"],
+    ),
     ("integer", &["smallint", "real", "boolean"]),
     ("smallint", &["boolean"]),
-    ("numeric", &["bigint", "integer", "smallint", "real", "double precision"]),
-    ("double precision", &["real", "bigint", "integer", "smallint", "numeric"]),
+    (
+        "numeric",
+        &["bigint", "integer", "smallint", "real", "double precision"],
+    ),
+    (
+        "double precision",
+        &["real", "bigint", "integer", "smallint", "numeric"],
+    ),
     ("real", &["bigint", "integer", "smallint", "numeric"]),
-    ("timestamptz", &["timestamp", "date", "time", "timetz", "boolean"]),
+    (
+        "timestamptz",
+        &["timestamp", "date", "time", "timetz", "boolean"],
+    ),
     ("timestamp", &["date", "time", "boolean"]),
     ("timetz", &["time"]),
     ("date", &["boolean"]),
     ("jsonb", &["boolean", "integer", "bigint"]),
     (
         "text",
-        &["boolean", "integer", "bigint", "smallint", "uuid", "date", "timestamp", "timestamptz", "char", "citext"],
+        &[
+            "boolean",
+            "integer",
+            "bigint",
+            "smallint",
+            "uuid",
+            "date",
+            "timestamp",
+            "timestamptz",
+            "char",
+            "citext",
+        ],
     ),
     (
         "varchar",
-        &["boolean", "integer", "bigint", "smallint", "uuid", "date", "timestamp", "timestamptz", "char", "citext"],
+        &[
+            "boolean",
+            "integer",
+            "bigint",
+            "smallint",
+            "uuid",
+            "date",
+            "timestamp",
+            "timestamptz",
+            "char",
+            "citext",
+        ],
     ),
 ];
 
@@ -45,15 +79,28 @@ pub(super) fn fit(old: &SqlType, new: &SqlType) -> Fit {
     }
     let (from, to) = (old.base.name.as_str(), new.base.name.as_str());
     if old.base == new.base {
-        return if same_base(from, &old.args, &new.args) { Fit::Other } else { Fit::Narrower };
+        return if same_base(from, &old.args, &new.args) {
+            Fit::Other
+        } else {
+            Fit::Narrower
+        };
     }
-    let listed = NARROWER.iter().any(|(wide, narrow)| *wide == from && narrow.contains(&to));
+    let listed = NARROWER
+        .iter()
+        .any(|(wide, narrow)| *wide == from && narrow.contains(&to));
     // A limited text column takes longer values from text, from unlimited varchar, and from longer ones.
     let text = |name: &str| matches!(name, "text" | "varchar" | "char");
     let shorter = text(from)
         && matches!(to, "varchar" | "char")
-        && new.args.first().is_some_and(|limit| old.args.first().is_none_or(|length| length > limit));
-    if (listed && !(text(from) && to == "char")) || shorter { Fit::Narrower } else { Fit::Other }
+        && new
+            .args
+            .first()
+            .is_some_and(|limit| old.args.first().is_none_or(|length| length > limit));
+    if (listed && !(text(from) && to == "char")) || shorter {
+        Fit::Narrower
+    } else {
+        Fit::Other
+    }
 }
 
 /// Whether every value of `old` fits `new` when only length, precision or scale differ.
@@ -78,7 +125,11 @@ mod tests {
     use crate::migration::op::Name;
 
     fn ty(base: &str, args: &[i64]) -> SqlType {
-        SqlType { base: Name::new(None, base.to_owned()), args: args.to_vec(), array: false }
+        SqlType {
+            base: Name::new(None, base.to_owned()),
+            args: args.to_vec(),
+            array: false,
+        }
     }
 
     #[test]
@@ -94,7 +145,11 @@ mod tests {
             (ty("timestamp", &[]), ty("date", &[]), Fit::Narrower),
             (ty("timestamp", &[3]), ty("timestamp", &[]), Fit::Other),
             (ty("timestamp", &[]), ty("timestamp", &[3]), Fit::Narrower),
-            (ty("numeric", &[10, 2]), ty("numeric", &[10, 4]), Fit::Narrower),
+            (
+                ty("numeric", &[10, 2]),
+                ty("numeric", &[10, 4]),
+                Fit::Narrower,
+            ),
             (ty("numeric", &[10, 2]), ty("numeric", &[12, 4]), Fit::Other),
             (ty("text", &[]), ty("text", &[]), Fit::Same),
         ] {

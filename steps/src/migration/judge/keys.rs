@@ -13,19 +13,33 @@ impl Judged {
                 continue;
             }
             let object = format!("{name}({})", key.key.terms.join(", "));
-            let message = format!("{object} becomes unique; two rows that agree make the migration fail, so the real data has to be looked at");
-            self.keys.push((self.drafts.len(), name.clone(), key.key.clone()));
-            self.drafts.push(Draft::warning(RuleId::UniqueOnExisting, &key.site, object, message));
+            let message = format!(
+                "{object} becomes unique; two rows that agree make the migration fail, so the real data has to be looked at"
+            );
+            self.keys
+                .push((self.drafts.len(), name.clone(), key.key.clone()));
+            self.drafts.push(Draft::warning(
+                RuleId::UniqueOnExisting,
+                &key.site,
+                object,
+                message,
+            ));
         }
         for (key, site) in &table.lost_keys {
             // A dropped column says enough by itself.
-            let dropped = table.lost_columns.iter().any(|(column, ..)| key.has(column));
+            let dropped = table
+                .lost_columns
+                .iter()
+                .any(|(column, ..)| key.has(column));
             if dropped || table.keys.iter().any(|each| same(&each.key, key)) {
                 continue;
             }
             let object = format!("{name}({})", key.terms.join(", "));
-            let message = format!("{object} is no longer unique; upserts that name it fail, and duplicates become possible");
-            self.drafts.push(Draft::warning(RuleId::DropUnique, site, object, message));
+            let message = format!(
+                "{object} is no longer unique; upserts that name it fail, and duplicates become possible"
+            );
+            self.drafts
+                .push(Draft::warning(RuleId::DropUnique, site, object, message));
         }
     }
 }
@@ -45,14 +59,21 @@ fn all_null(table: &Table, key: &Key) -> bool {
         && !key.nulls_not_distinct
         && key.columns.iter().flatten().any(|name| {
             table.columns.get(name).is_some_and(|column| {
-                column.was.is_none() && !column.now.not_null && !column.now.default && column.filled == Filled::No
+                column.was.is_none()
+                    && !column.now.not_null
+                    && !column.now.default
+                    && column.filled == Filled::No
             })
         })
 }
 
 /// An older key over all rows and no further columns already keeps them apart.
 fn implied(table: &Table, key: &Key) -> bool {
-    let older = table.keys.iter().filter(|each| each.existed).map(|each| &each.key);
+    let older = table
+        .keys
+        .iter()
+        .filter(|each| each.existed)
+        .map(|each| &each.key);
     let mut older = older.chain(table.lost_keys.iter().map(|(key, _)| key));
     !key.nulls_not_distinct
         && older.any(|each| {

@@ -7,7 +7,14 @@ const MANUAL: &str = "PostgreSQL manual";
 
 macro_rules! explanation {
     ($title:literal, $why:literal, $fix:literal, $bad:literal, $good:literal, $source:expr) => {
-        &Explanation { title: $title, why: $why, fix: $fix, bad: $bad, good: $good, source: $source }
+        &Explanation {
+            title: $title,
+            why: $why,
+            fix: $fix,
+            bad: $bad,
+            good: $good,
+            source: $source,
+        }
     };
 }
 

@@ -3,9 +3,12 @@
 use squawk_syntax::{SyntaxKind as K, SyntaxNode};
 
 use super::Reader;
-use super::tree::{column_of, columns_in, has, ident, kid, kids, name_of, reads, sole_text, string, type_of};
+use super::tree::{
+    column_of, columns_in, has, ident, kid, kids, name_of, reads, sole_text, string, type_of,
+};
 use crate::migration::op::{
-    ColumnChange, ColumnDef, Constraint, Key, Name, NewIndex, NewTable, Op, Rule, TableChange, TypeChange,
+    ColumnChange, ColumnDef, Constraint, Key, Name, NewIndex, NewTable, Op, Rule, TableChange,
+    TypeChange,
 };
 
 impl Reader<'_> {
@@ -22,7 +25,10 @@ impl Reader<'_> {
             columns: Vec::new(),
             constraints: Vec::new(),
         };
-        for argument in kid(node, K::TABLE_ARG_LIST).iter().flat_map(SyntaxNode::children) {
+        for argument in kid(node, K::TABLE_ARG_LIST)
+            .iter()
+            .flat_map(SyntaxNode::children)
+        {
             if argument.kind() == K::COLUMN {
                 table.columns.extend(column(&argument));
             } else if let Some(constraint) = constraint(&argument) {
@@ -68,9 +74,15 @@ impl Reader<'_> {
             self.push(node, Op::Concurrently);
         }
         let mut key = Key::plain(Vec::new(), false);
-        for item in kid(node, K::PARTITION_ITEM_LIST).iter().flat_map(SyntaxNode::children) {
+        for item in kid(node, K::PARTITION_ITEM_LIST)
+            .iter()
+            .flat_map(SyntaxNode::children)
+        {
             let name = kid(&item, K::NAME_REF).map(|each| ident(&each));
-            key.terms.push(name.as_ref().map_or_else(|| sole_text(&item), |name| crate::migration::op::quoted(name)));
+            key.terms.push(name.as_ref().map_or_else(
+                || sole_text(&item),
+                |name| crate::migration::op::quoted(name),
+            ));
             key.columns.push(name);
         }
         key.predicate = kid(node, K::WHERE_CLAUSE).map(|each| sole_text(&each));
@@ -109,7 +121,10 @@ impl Reader<'_> {
     pub(super) fn create_type(&mut self, node: &SyntaxNode) {
         let name = kid(node, K::TYPE_NAME).and_then(|each| name_of(&each));
         if let (Some(name), Some(kind)) = (name, kid(node, K::ENUM_TYPE)) {
-            let labels = kind.descendants().filter(|each| each.kind() == K::VARIANT).filter_map(|each| string(&each));
+            let labels = kind
+                .descendants()
+                .filter(|each| each.kind() == K::VARIANT)
+                .filter_map(|each| string(&each));
             self.push(node, Op::CreateEnum(name, labels.collect()));
         }
     }
@@ -118,23 +133,37 @@ impl Reader<'_> {
         let Some(name) = kid(node, K::TYPE_NAME_REF).and_then(|each| name_of(&each)) else {
             return self.push(node, Op::Unknown("ALTER TYPE".to_owned()));
         };
-        for action in node.children().filter(|each| each.kind() != K::TYPE_NAME_REF) {
+        for action in node
+            .children()
+            .filter(|each| each.kind() != K::TYPE_NAME_REF)
+        {
             let op = match action.kind() {
-                K::ADD_VALUE => kid(&action, K::LITERAL).and_then(|each| string(&each)).map(TypeChange::AddLabel),
+                K::ADD_VALUE => kid(&action, K::LITERAL)
+                    .and_then(|each| string(&each))
+                    .map(TypeChange::AddLabel),
                 K::RENAME_VALUE => {
                     let mut labels = kids(&action, K::LITERAL).filter_map(|each| string(&each));
-                    labels.next().zip(labels.next()).map(|(from, to)| TypeChange::RenameLabel(from, to))
+                    labels
+                        .next()
+                        .zip(labels.next())
+                        .map(|(from, to)| TypeChange::RenameLabel(from, to))
                 }
                 K::TYPE_RENAME_TO => name_of(&action).map(|to| TypeChange::Rename(to.name)),
-                K::SET_SCHEMA => kid(&action, K::SCHEMA_REF).map(|each| TypeChange::Move(ident(&each))),
+                K::SET_SCHEMA => {
+                    kid(&action, K::SCHEMA_REF).map(|each| TypeChange::Move(ident(&each)))
+                }
                 K::OWNER_TO => continue,
                 K::ALTER_TYPE_ATTRIBUTE_ACTION_LIST => {
                     for dropped in kids(&action, K::DROP_ATTRIBUTE) {
-                        let attribute = kid(&dropped, K::COMPOSITE_FIELD_REF).map(|each| ident(&each));
+                        let attribute =
+                            kid(&dropped, K::COMPOSITE_FIELD_REF).map(|each| ident(&each));
                         let change = TypeChange::DropAttribute(attribute.unwrap_or_default());
                         self.push(&dropped, Op::AlterType(name.clone(), change));
                     }
-                    if action.children().all(|each| matches!(each.kind(), K::DROP_ATTRIBUTE | K::ADD_ATTRIBUTE)) {
+                    if action
+                        .children()
+                        .all(|each| matches!(each.kind(), K::DROP_ATTRIBUTE | K::ADD_ATTRIBUTE))
+                    {
                         continue;
                     }
                     None
@@ -166,30 +195,46 @@ fn table_change(table: &Name, action: &SyntaxNode, lenient: bool) -> Option<Op> 
             column,
             if_not_exists: kid(action, K::IF_NOT_EXISTS).is_some(),
         }),
-        K::DROP_COLUMN => column_of(action).map(|name| TableChange::Column(name, ColumnChange::Drop { if_exists })),
+        K::DROP_COLUMN => column_of(action)
+            .map(|name| TableChange::Column(name, ColumnChange::Drop { if_exists })),
         K::RENAME_COLUMN => {
             let to = kid(action, K::COLUMN_NAME).map(|each| ident(&each));
             let from = kid(action, K::COLUMN_NAME_REF).map(|each| ident(&each));
-            from.zip(to).map(|(from, to)| TableChange::Column(from, ColumnChange::Rename(to)))
+            from.zip(to)
+                .map(|(from, to)| TableChange::Column(from, ColumnChange::Rename(to)))
         }
         K::ALTER_COLUMN => return alter_column(table, action),
         K::TABLE_RENAME_TO => name_of(action).map(|to| TableChange::Rename(to.name)),
         K::SET_SCHEMA => kid(action, K::SCHEMA_REF).map(|each| TableChange::Move(ident(&each))),
-        K::ADD_CONSTRAINT => action.children().find_map(|each| constraint(&each)).map(TableChange::Constrain),
+        K::ADD_CONSTRAINT => action
+            .children()
+            .find_map(|each| constraint(&each))
+            .map(TableChange::Constrain),
         K::DROP_CONSTRAINT => kid(action, K::CONSTRAINT_NAME_REF)
             .and_then(|each| name_of(&each))
-            .map(|name| TableChange::Unconstrain { name: name.name, if_exists }),
+            .map(|name| TableChange::Unconstrain {
+                name: name.name,
+                if_exists,
+            }),
         K::RENAME_CONSTRAINT => {
             let from = kid(action, K::CONSTRAINT_NAME_REF).and_then(|each| name_of(&each));
             let to = kid(action, K::CONSTRAINT_NAME).map(|each| ident(&each));
-            from.zip(to).map(|(from, to)| TableChange::RenameConstraint(from.name, to))
+            from.zip(to)
+                .map(|(from, to)| TableChange::RenameConstraint(from.name, to))
         }
         K::VALIDATE_CONSTRAINT => kid(action, K::CONSTRAINT_NAME_REF)
             .and_then(|each| name_of(&each))
             .map(|name| TableChange::Validate(name.name)),
         // Owner, storage and planner settings: no code sees them.
-        K::OWNER_TO | K::CLUSTER_ON | K::SET_WITHOUT_CLUSTER | K::SET_WITHOUT_OIDS | K::SET_TABLESPACE
-        | K::SET_OPTIONS | K::RESET_OPTIONS | K::REPLICA_IDENTITY | K::SET_LOGGED => return None,
+        K::OWNER_TO
+        | K::CLUSTER_ON
+        | K::SET_WITHOUT_CLUSTER
+        | K::SET_WITHOUT_OIDS
+        | K::SET_TABLESPACE
+        | K::SET_OPTIONS
+        | K::RESET_OPTIONS
+        | K::REPLICA_IDENTITY
+        | K::SET_LOGGED => return None,
         kind if format!("{kind:?}").contains("RLS") || format!("{kind:?}").contains("TRIGGER") => {
             return Some(Op::Behaviour(format!("{} ON {table}", sole_text(action))));
         }
@@ -206,17 +251,26 @@ fn alter_column(table: &Name, action: &SyntaxNode) -> Option<Op> {
     let Some(name) = column_of(action) else {
         return unknown();
     };
-    let Some(option) = action.children().find(|each| each.kind() != K::COLUMN_NAME_REF) else {
+    let Some(option) = action
+        .children()
+        .find(|each| each.kind() != K::COLUMN_NAME_REF)
+    else {
         return unknown();
     };
     let change = match option.kind() {
         K::SET_NOT_NULL => ColumnChange::SetNotNull,
         K::DROP_NOT_NULL => ColumnChange::DropNotNull,
-        K::SET_DEFAULT if sole_text(&option).eq_ignore_ascii_case("set default null") => ColumnChange::DropDefault,
+        K::SET_DEFAULT if sole_text(&option).eq_ignore_ascii_case("set default null") => {
+            ColumnChange::DropDefault
+        }
         K::SET_DEFAULT | K::ADD_GENERATED => ColumnChange::SetDefault,
         K::DROP_DEFAULT | K::DROP_IDENTITY | K::DROP_EXPRESSION => ColumnChange::DropDefault,
         K::SET_TYPE => ColumnChange::SetType(type_of(&option).map(|(ty, _)| ty)),
-        K::SET_STATISTICS | K::SET_STORAGE | K::SET_COMPRESSION | K::SET_OPTIONS | K::RESET_OPTIONS => return None,
+        K::SET_STATISTICS
+        | K::SET_STORAGE
+        | K::SET_COMPRESSION
+        | K::SET_OPTIONS
+        | K::RESET_OPTIONS => return None,
         _ => return unknown(),
     };
     Some(Op::Alter(table.clone(), TableChange::Column(name, change)))
@@ -241,12 +295,19 @@ fn column(node: &SyntaxNode) -> Option<ColumnDef> {
             }
             K::GENERATED_CONSTRAINT => {
                 column.default = true;
-                column.not_null |= each.descendants().any(|inner| inner.kind() == K::GENERATED_IDENTITY);
+                column.not_null |= each
+                    .descendants()
+                    .any(|inner| inner.kind() == K::GENERATED_IDENTITY);
             }
-            _ => column.constraints.extend(constraint(&each).map(|found| on_column(found, &name))),
+            _ => column
+                .constraints
+                .extend(constraint(&each).map(|found| on_column(found, &name))),
         }
     }
-    column.not_null |= column.constraints.iter().any(|each| matches!(&each.rule, Rule::Unique(key) if key.primary));
+    column.not_null |= column
+        .constraints
+        .iter()
+        .any(|each| matches!(&each.rule, Rule::Unique(key) if key.primary));
     Some(column)
 }
 
@@ -257,7 +318,10 @@ fn on_column(mut constraint: Constraint, column: &str) -> Constraint {
         Rule::Unique(key) if key.columns.is_empty() => {
             let primary = key.primary;
             let nulls_not_distinct = key.nulls_not_distinct;
-            *key = Key { nulls_not_distinct, ..Key::plain(own(), primary) };
+            *key = Key {
+                nulls_not_distinct,
+                ..Key::plain(own(), primary)
+            };
         }
         Rule::Foreign(columns, ..) if columns.is_empty() => *columns = own(),
         _ => {}
@@ -271,9 +335,15 @@ fn constraint(node: &SyntaxNode) -> Option<Constraint> {
         K::UNIQUE_CONSTRAINT | K::PRIMARY_KEY_CONSTRAINT => unique(node, primary),
         K::FOREIGN_KEY_CONSTRAINT | K::REFERENCES_CONSTRAINT => {
             let mut lists = kids(node, K::FOREIGN_KEY_COLUMN_LIST).map(|each| columns_in(&each));
-            let own = if node.kind() == K::FOREIGN_KEY_CONSTRAINT { lists.next() } else { None };
+            let own = if node.kind() == K::FOREIGN_KEY_CONSTRAINT {
+                lists.next()
+            } else {
+                None
+            };
             let target = kid(node, K::TABLE_NAME_REF).and_then(|each| name_of(&each))?;
-            let theirs = lists.next().or_else(|| column_of(node).map(|column| vec![column]));
+            let theirs = lists
+                .next()
+                .or_else(|| column_of(node).map(|column| vec![column]));
             Rule::Foreign(own.unwrap_or_default(), target, theirs.unwrap_or_default())
         }
         K::CHECK_CONSTRAINT => Rule::Check(reads(node), checked_not_null(node)),
@@ -299,19 +369,28 @@ fn unique(node: &SyntaxNode, primary: bool) -> Rule {
         .descendants()
         .find(|each| each.kind() == K::CONSTRAINT_COLUMN_REF_LIST)
         .map(|each| columns_in(&each));
-    let nulls_not_distinct = node.descendants().any(|each| each.kind() == K::NULLS_NOT_DISTINCT);
+    let nulls_not_distinct = node
+        .descendants()
+        .any(|each| each.kind() == K::NULLS_NOT_DISTINCT);
     let key = Key::plain(columns.unwrap_or_default(), primary);
-    Rule::Unique(Key { nulls_not_distinct, ..key })
+    Rule::Unique(Key {
+        nulls_not_distinct,
+        ..key
+    })
 }
 
 /// The column of a check that is exactly `column IS NOT NULL`.
 fn checked_not_null(node: &SyntaxNode) -> Option<String> {
-    let mut expression = node.children().find(|each| matches!(each.kind(), K::BIN_EXPR | K::PAREN_EXPR))?;
+    let mut expression = node
+        .children()
+        .find(|each| matches!(each.kind(), K::BIN_EXPR | K::PAREN_EXPR))?;
     while expression.kind() == K::PAREN_EXPR {
         expression = expression.children().next()?;
     }
     kid(&expression, K::IS_NOT)?;
     let column = kid(&expression, K::NAME_REF)?;
     let null = kid(&expression, K::LITERAL)?;
-    sole_text(&null).eq_ignore_ascii_case("null").then(|| ident(&column))
+    sole_text(&null)
+        .eq_ignore_ascii_case("null")
+        .then(|| ident(&column))
 }

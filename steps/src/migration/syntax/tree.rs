@@ -5,7 +5,7 @@ use squawk_syntax::{SyntaxKind as K, SyntaxNode};
 
 use crate::migration::op::{Name, SqlType};
 
-/// PostgreSQL cuts longer identifiers (`NAMEDATALEN` is 64).
+/// `PostgreSQL` cuts longer identifiers (`NAMEDATALEN` is 64).
 const MAX_IDENTIFIER: usize = 63;
 
 pub(super) fn kid(node: &SyntaxNode, kind: K) -> Option<SyntaxNode> {
@@ -18,10 +18,11 @@ pub(super) fn kids(node: &SyntaxNode, kind: K) -> impl Iterator<Item = SyntaxNod
 
 /// Whether the node itself (not its children) holds this keyword.
 pub(super) fn has(node: &SyntaxNode, kind: K) -> bool {
-    node.children_with_tokens().any(|each| each.as_token().is_some_and(|token| token.kind() == kind))
+    node.children_with_tokens()
+        .any(|each| each.as_token().is_some_and(|token| token.kind() == kind))
 }
 
-/// The identifier a name node stands for: folded, unescaped and cut as PostgreSQL does.
+/// The identifier a name node stands for: folded, unescaped and cut as `PostgreSQL` does.
 pub(super) fn ident(node: &SyntaxNode) -> String {
     let mut name = normalize_name_node(node);
     while name.len() > MAX_IDENTIFIER {
@@ -33,13 +34,21 @@ pub(super) fn ident(node: &SyntaxNode) -> String {
 pub(super) fn is_name(node: &SyntaxNode) -> bool {
     matches!(
         node.kind(),
-        K::TRIGGER_REF | K::POLICY_REF | K::RULE_REF | K::EXTENSION_REF | K::ROLE_REF | K::PUBLICATION_REF | K::SUBSCRIPTION_REF
+        K::TRIGGER_REF
+            | K::POLICY_REF
+            | K::RULE_REF
+            | K::EXTENSION_REF
+            | K::ROLE_REF
+            | K::PUBLICATION_REF
+            | K::SUBSCRIPTION_REF
     )
 }
 
 /// The first (possibly qualified) name at or below the node.
 pub(super) fn name_of(node: &SyntaxNode) -> Option<Name> {
-    let path = node.descendants().find(|each| matches!(each.kind(), K::PATH | K::PATH_REF))?;
+    let path = node
+        .descendants()
+        .find(|each| matches!(each.kind(), K::PATH | K::PATH_REF))?;
     let mut parts: Vec<String> = path
         .descendants()
         .filter(|each| matches!(each.kind(), K::PATH_SEGMENT | K::PATH_SEGMENT_REF))
@@ -51,7 +60,9 @@ pub(super) fn name_of(node: &SyntaxNode) -> Option<Name> {
 
 /// The column named by a direct child.
 pub(super) fn column_of(node: &SyntaxNode) -> Option<String> {
-    let child = node.children().find(|each| matches!(each.kind(), K::COLUMN_NAME | K::COLUMN_NAME_REF))?;
+    let child = node
+        .children()
+        .find(|each| matches!(each.kind(), K::COLUMN_NAME | K::COLUMN_NAME_REF))?;
     Some(ident(&child)).filter(|name| !name.is_empty())
 }
 
@@ -65,18 +76,26 @@ pub(super) fn columns_in(node: &SyntaxNode) -> Vec<String> {
 
 /// Names an expression reads: `a`, `t.a` (both parts; what is no column is not found later).
 pub(super) fn reads(node: &SyntaxNode) -> Vec<String> {
-    node.descendants().filter(|each| each.kind() == K::NAME_REF).map(|each| ident(&each)).collect()
+    node.descendants()
+        .filter(|each| each.kind() == K::NAME_REF)
+        .map(|each| ident(&each))
+        .collect()
 }
 
 /// The value of a string literal below the node.
 pub(super) fn string(node: &SyntaxNode) -> Option<String> {
-    node.descendants().find_map(ast::Literal::cast)?.string_value()
+    node.descendants()
+        .find_map(ast::Literal::cast)?
+        .string_value()
 }
 
 /// Text without comments, every token apart by one space.
 pub(super) fn sole_text(node: &SyntaxNode) -> String {
     let mut text = String::new();
-    for token in node.descendants_with_tokens().filter_map(|each| each.into_token()) {
+    for token in node
+        .descendants_with_tokens()
+        .filter_map(squawk_syntax::SyntaxElement::into_token)
+    {
         if matches!(token.kind(), K::WHITESPACE | K::COMMENT) {
             continue;
         }
@@ -112,17 +131,22 @@ fn is_type(kind: K) -> bool {
 
 /// The type, and whether it brings a default (`serial`).
 fn read_type(node: &SyntaxNode) -> (SqlType, bool) {
-    if node.kind() == K::ARRAY_TYPE {
-        if let Some((mut inner, serial)) = type_of(node) {
-            inner.array = true;
-            return (inner, serial);
-        }
+    if node.kind() == K::ARRAY_TYPE
+        && let Some((mut inner, serial)) = type_of(node)
+    {
+        inner.array = true;
+        return (inner, serial);
     }
     let text = sole_text(node).to_ascii_lowercase();
     let args = text
         .split_once('(')
         .and_then(|(_, rest)| rest.split_once(')'))
-        .map(|(inside, _)| inside.split(',').filter_map(|arg| arg.trim().parse().ok()).collect())
+        .map(|(inside, _)| {
+            inside
+                .split(',')
+                .filter_map(|arg| arg.trim().parse().ok())
+                .collect()
+        })
         .unwrap_or_default();
     let zoned = text.ends_with("with time zone");
     let base = match node.kind() {
@@ -137,7 +161,14 @@ fn read_type(node: &SyntaxNode) -> (SqlType, bool) {
         _ => builtin(&text),
     };
     let (base, serial) = canonical(base);
-    (SqlType { base, args, array: false }, serial)
+    (
+        SqlType {
+            base,
+            args,
+            array: false,
+        },
+        serial,
+    )
 }
 
 fn builtin(name: &str) -> Name {
@@ -145,7 +176,10 @@ fn builtin(name: &str) -> Name {
 }
 
 fn canonical(name: Name) -> (Name, bool) {
-    let plain = name.schema.as_deref().is_none_or(|schema| schema == "pg_catalog");
+    let plain = name
+        .schema
+        .as_deref()
+        .is_none_or(|schema| schema == "pg_catalog");
     let known = match name.name.as_str() {
         "int" | "int4" => "integer",
         "int8" => "bigint",
@@ -161,5 +195,9 @@ fn canonical(name: Name) -> (Name, bool) {
         _ if name.schema.as_deref() == Some("pg_catalog") => return (builtin(&name.name), false),
         _ => return (name, false),
     };
-    if plain { (builtin(known), false) } else { (name, false) }
+    if plain {
+        (builtin(known), false)
+    } else {
+        (name, false)
+    }
 }

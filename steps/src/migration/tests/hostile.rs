@@ -21,13 +21,22 @@ fn four_mebibytes_are_judged_in_bounded_time() {
     let sql = row.repeat((4 << 20) / row.len() - 1) + "DROP TABLE \"Task\";";
     let began = Instant::now();
     assert_eq!(found_in(&[EXAMPLE_CONTEXT, &sql]), ["error drop-table"]);
-    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(30),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[test]
 fn an_open_end_is_a_syntax_error() {
     assert_eq!(found_in(&["select 'a"]), ["error syntax-error"]);
-    assert_eq!(found_in(&["\u{feff}DROP TABLE a;\0"]).first().map(String::as_str), Some("error syntax-error"));
+    assert_eq!(
+        found_in(&["\u{feff}DROP TABLE a;\0"])
+            .first()
+            .map(String::as_str),
+        Some("error syntax-error")
+    );
 }
 
 /// Every example of the documentation, cut into words and signs.
@@ -35,7 +44,10 @@ fn pieces() -> Vec<String> {
     let mut all = Vec::new();
     for &rule in RuleId::ALL {
         for text in [explain(rule).bad, explain(rule).good] {
-            all.extend(text.split_inclusive([' ', '\n', '(', ')', ',', ';', '"', '\'', '$']).map(str::to_owned));
+            all.extend(
+                text.split_inclusive([' ', '\n', '(', ')', ',', ';', '"', '\'', '$'])
+                    .map(str::to_owned),
+            );
         }
     }
     all.sort();
