@@ -205,3 +205,20 @@ async fn what_was_acknowledged_survives_a_disk_that_drops_what_was_not_synced() 
     assert_eq!(report.runs, 1, "{report:?}");
     complete(&restored, "a", 400).await;
 }
+
+#[tokio::test]
+async fn what_sled_had_not_synced_is_replayed_and_is_no_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = journal_support::open(dir.path());
+    journal_support::append(&journal, "a", 0..700).await;
+    let copy = tempfile::tempdir().unwrap();
+    journal_support::copy(dir.path(), copy.path());
+    let (restored, report) = journal_support::open(copy.path());
+    assert!(report.replayed > 100, "{report:?}");
+    assert_eq!(report.repaired, []);
+    complete(&restored, "a", 700).await;
+    drop(restored);
+    let (restored, report) = journal_support::open(copy.path());
+    assert_eq!((report.replayed, report.repaired.len()), (0, 0));
+    complete(&restored, "a", 700).await;
+}

@@ -1,5 +1,9 @@
 //! What the tests on the real store share.
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    reason = "each test binary uses a part of it"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,34 +12,34 @@ use flow_engine::id::RunId;
 use flow_engine::journal::sled::{OpenOptions, OpenReport, SledJournal};
 use flow_engine::journal::{Append, Journal, JournalError};
 
-pub fn options() -> OpenOptions {
+pub(crate) fn options() -> OpenOptions {
     OpenOptions {
         segment_bytes: 32 << 10,
         ..OpenOptions::default()
     }
 }
 
-pub fn open(dir: &Path) -> (SledJournal, OpenReport) {
+pub(crate) fn open(dir: &Path) -> (SledJournal, OpenReport) {
     SledJournal::open(dir, &options()).unwrap()
 }
 
-pub fn refused(dir: &Path) -> JournalError {
+pub(crate) fn refused(dir: &Path) -> JournalError {
     match SledJournal::open(dir, &options()) {
         Ok((_, report)) => panic!("it opened: {report:?}"),
         Err(e) => e,
     }
 }
 
-pub fn run(name: &str) -> RunId {
+pub(crate) fn run(name: &str) -> RunId {
     name.parse().unwrap()
 }
 
 /// What record `seq` of a run says: no two are alike, so a file can be searched for it.
-pub fn body(name: &str, seq: u64) -> Vec<u8> {
+pub(crate) fn body(name: &str, seq: u64) -> Vec<u8> {
     format!("<{name} says {seq:06}>").repeat(4).into_bytes()
 }
 
-pub async fn append(journal: &SledJournal, name: &str, seqs: std::ops::Range<u64>) {
+pub(crate) async fn append(journal: &SledJournal, name: &str, seqs: std::ops::Range<u64>) {
     for seq in seqs {
         let batch = Append {
             run: run(name),
@@ -48,7 +52,7 @@ pub async fn append(journal: &SledJournal, name: &str, seqs: std::ops::Range<u64
 }
 
 /// A journal of three runs with 300 records each, closed.
-pub async fn filled(dir: &Path) {
+pub(crate) async fn filled(dir: &Path) {
     let (journal, _) = open(dir);
     for part in 0..3 {
         for name in ["a", "b", "c"] {
@@ -58,7 +62,7 @@ pub async fn filled(dir: &Path) {
 }
 
 /// Every record of a run is there and says what it said.
-pub async fn complete(journal: &SledJournal, name: &str, count: u64) {
+pub(crate) async fn complete(journal: &SledJournal, name: &str, count: u64) {
     let records = journal.read(&run(name)).await.unwrap();
     assert_eq!(records.len() as u64, count, "records of {name}");
     for (seq, record) in (0..).zip(records) {
@@ -66,13 +70,13 @@ pub async fn complete(journal: &SledJournal, name: &str, count: u64) {
     }
 }
 
-pub async fn all_complete(journal: &SledJournal) {
+pub(crate) async fn all_complete(journal: &SledJournal) {
     for name in ["a", "b", "c"] {
         complete(journal, name, 300).await;
     }
 }
 
-pub fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for item in fs::read_dir(from).unwrap() {
         let item = item.unwrap();
@@ -85,17 +89,17 @@ pub fn copy(from: &Path, to: &Path) {
     }
 }
 
-pub fn flip(path: &Path, offset: usize) {
+pub(crate) fn flip(path: &Path, offset: usize) {
     let mut bytes = fs::read(path).unwrap();
     bytes[offset] ^= 0x40;
     fs::write(path, bytes).unwrap();
 }
 
-pub fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
+pub(crate) fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
     bytes.windows(what.len()).position(|w| w == what)
 }
 
-pub fn segments(dir: &Path) -> Vec<PathBuf> {
+pub(crate) fn segments(dir: &Path) -> Vec<PathBuf> {
     let mut all: Vec<_> = fs::read_dir(dir.join("wal"))
         .unwrap()
         .map(|item| item.unwrap().path())
@@ -106,7 +110,7 @@ pub fn segments(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// The segment that holds a record, and the offset of its body.
-pub fn in_segments(dir: &Path, name: &str, seq: u64) -> (PathBuf, usize) {
+pub(crate) fn in_segments(dir: &Path, name: &str, seq: u64) -> (PathBuf, usize) {
     let wanted = body(name, seq);
     segments(dir)
         .into_iter()
@@ -118,7 +122,7 @@ pub fn in_segments(dir: &Path, name: &str, seq: u64) -> (PathBuf, usize) {
 }
 
 /// Alters or removes a record in sled, behind the journal's back.
-pub fn spoil_in_sled(dir: &Path, name: &str, seq: u64, value: Option<&[u8]>) {
+pub(crate) fn spoil_in_sled(dir: &Path, name: &str, seq: u64, value: Option<&[u8]>) {
     let db = sled::open(dir.join("sled")).unwrap();
     let records = db.open_tree("records").unwrap();
     let mut key = name.as_bytes().to_vec();
