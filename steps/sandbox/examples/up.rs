@@ -9,7 +9,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let dir = std::env::args().nth(1).ok_or("which folder?")?;
     let begun = Instant::now();
     let sandbox = Sandbox::up(dir.as_ref(), &Options::default(), &mut |line| {
-        println!("{line}")
+        println!("{line}");
     })?;
     println!(
         "up after {:.1?}: {}",

@@ -171,7 +171,7 @@ impl Template<'_> {
     }
 
     fn command(&self, program: &str) -> Command {
-        let mut words = self.tools.unprivileged(&self.user, &self.dir);
+        let mut words = self.tools.unprivileged(self.user, &self.dir);
         words.push(self.tools.postgres.join(program).display().to_string());
         let mut command = Command::new(&words[0]);
         command

@@ -52,10 +52,10 @@ pub(crate) fn people(dir: &Path) -> Result<Vec<Person>, SandboxError> {
             })
         })
         .collect::<Result<Vec<_>, SandboxError>>()?;
-    let lines: String = people
+    let lines: Vec<String> = people
         .iter()
         .map(|person| format!("{} {}\n", person.email, person.public))
         .collect();
-    crate::files::write(&dir.join("allowed_signers"), &lines, 0o644)?;
+    crate::files::write(&dir.join("allowed_signers"), &lines.concat(), 0o644)?;
     Ok(people)
 }

@@ -87,7 +87,7 @@ pub(crate) fn start(
         user.own(&path)
             .doing(|| format!("cannot give away {}", path.display()))?;
     }
-    let mut words = tools.unprivileged(&user, dir);
+    let mut words = tools.unprivileged(user, dir);
     if words.is_empty() {
         words.push("setpriv".to_owned());
     }

@@ -80,7 +80,7 @@ fn words(value: &str) -> String {
     let mut out = Vec::new();
     let mut rest = value;
     while let Some((before, after)) = rest.split_once("=?") {
-        if !(before.trim().is_empty() && !out.is_empty()) {
+        if !before.trim().is_empty() || out.is_empty() {
             out.extend_from_slice(before.as_bytes());
         }
         let mut fields = after.splitn(3, '?');

@@ -88,7 +88,7 @@ fn stream() -> String {
         }
         out.push_str("deleteall\n");
         for (path, text) in &tree {
-            let mode = if path.ends_with(".sh") {
+            let mode = if path.starts_with("deploy/scripts/") {
                 "100755"
             } else {
                 "100644"

@@ -1,4 +1,4 @@
-//! A host made of processes of this machine: sshd, PostgreSQL and pm2 on loopback ports, all files in the sandbox.
+//! A host made of processes of this machine: sshd, `PostgreSQL` and pm2 on loopback ports, all files in the sandbox.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::cache::Cache;
+use crate::cache::{Cache, free_port};
 use crate::error::{Doing, SandboxError};
 use crate::files::{copy, folder, write};
 use crate::origin::git;
 use crate::process::{Identity, MARK, run, run_with};
+use crate::sandbox::HOSTS;
 use crate::tools::{Tools, User};
 
 /// What every host of a sandbox shares.
@@ -32,6 +33,31 @@ pub(crate) struct Plan {
     pub(crate) database: u16,
     pub(crate) backend: u16,
     pub(crate) frontend: u16,
+}
+
+impl Plan {
+    /// Every port of this host.
+    pub(crate) fn ports(&self) -> [u16; 4] {
+        [self.ssh, self.database, self.backend, self.frontend]
+    }
+
+    /// Ports for every host, in the order of [`HOSTS`].
+    pub(crate) fn all() -> Result<Vec<Self>, SandboxError> {
+        let mut taken = Vec::new();
+        HOSTS
+            .into_iter()
+            .map(|name| {
+                let mut port = || free_port(&mut taken);
+                Ok(Plan {
+                    name,
+                    ssh: port()?,
+                    database: port()?,
+                    backend: port()?,
+                    frontend: port()?,
+                })
+            })
+            .collect()
+    }
 }
 
 /// The container's name, as production has it.
@@ -152,7 +178,7 @@ impl Ground {
         let pm2 = root.join("bin/pm2");
         std::os::unix::fs::symlink(self.cache.npm.join("node_modules/.bin/pm2"), &pm2)
             .doing(|| format!("cannot link {}", pm2.display()))?;
-        let mut words = self.tools.unprivileged(&self.postgres, &self.dir);
+        let mut words = self.tools.unprivileged(self.postgres, &self.dir);
         for word in &mut words {
             *word = format!("'{word}'");
         }
@@ -169,11 +195,13 @@ impl Ground {
     fn sshd_config(&self, plan: &Plan) -> Result<(), SandboxError> {
         let root = self.host(plan.name);
         let etc = root.join("etc");
-        let env: String = self
+        // One line: of several SetEnv, sshd takes the first.
+        let env: Vec<String> = self
             .env(plan)
             .iter()
             .map(|(name, value)| format!(" \"{name}={value}\""))
             .collect();
+        let env = env.concat();
         let text = format!(
             "Port {}\nListenAddress 127.0.0.1\nHostKey \"{}\"\nPidFile none\nAuthorizedKeysFile \"{}\"\n\
              StrictModes no\nUsePAM {}\nUseDNS no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\

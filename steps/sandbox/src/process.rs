@@ -16,7 +16,7 @@ use crate::error::{Doing, SandboxError};
 pub(crate) const MARK: &str = "FLOW_SANDBOX_HOST";
 
 /// The longest any single helper program may take; the slowest is a cold `npm ci`.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_mins(5);
 
 /// Runs a program to its end and returns its standard output; success is exit status 0.
 pub(crate) fn run(what: &str, command: &mut Command) -> Result<String, SandboxError> {
@@ -178,7 +178,7 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    /// Living processes of this scope: marked in their environment, recorded by pid and start time, PostgreSQL
+    /// Living processes of this scope: marked in their environment, recorded by pid and start time, `PostgreSQL`
     /// working in the sandbox's folder (it overwrites its environment), and the children of all of these.
     pub(crate) fn members(&self) -> BTreeSet<u32> {
         let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! The programs a sandbox is made of, and the unprivileged user PostgreSQL and the mail server run as.
+//! The programs a sandbox is made of, and the unprivileged user `PostgreSQL` and the mail server run as.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -84,9 +84,9 @@ impl Tools {
 
     /// The first words of a command that must not run as root; empty when this process is not root.
     ///
-    /// PostgreSQL refuses root. Where the user could not enter the sandbox's folder (below a private home), the
+    /// `PostgreSQL` refuses root. Where the user could not enter the sandbox's folder (below a private home), the
     /// command keeps the one capability that ignores file permissions.
-    pub(crate) fn unprivileged(&self, user: &User, dir: &Path) -> Vec<String> {
+    pub(crate) fn unprivileged(&self, user: User, dir: &Path) -> Vec<String> {
         if !self.root {
             return Vec::new();
         }

@@ -106,7 +106,7 @@ fn the_owner_that_is_killed() {
     let sandbox = Sandbox::up(dir.as_ref(), &Options::default(), &mut |_| ()).expect("starts");
     let pids: Vec<String> = sandbox.processes().iter().map(u32::to_string).collect();
     println!("\npids {}", pids.join(" "));
-    std::thread::sleep(std::time::Duration::from_secs(60));
+    std::thread::sleep(std::time::Duration::from_mins(1));
 }
 
 #[test]
