@@ -209,7 +209,7 @@ fn check(prod: &DbState, copy: &DbState) -> Result<(), PgError> {
     }
 }
 
-async fn copy_all(
+pub(super) async fn copy_all(
     from: &Pg,
     to: &Pg,
     policy: &Policy,

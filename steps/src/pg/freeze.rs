@@ -42,7 +42,7 @@ const CANARY: &str = "\\set VERBOSITY verbose\nBEGIN;\nCREATE SCHEMA flow_canary
 const REFUSED: &str = "25006";
 
 /// Freezes. May be run twice.
-async fn freeze(pg: &Pg) -> Result<Frozen, PgError> {
+pub(super) async fn freeze(pg: &Pg) -> Result<Frozen, PgError> {
     let name = literal(&pg.db.name);
     let overriding: Vec<String> = pg
         .maintenance()
@@ -96,7 +96,7 @@ async fn older(pg: &Pg, since: &str) -> Result<Vec<String>, PgError> {
         .await
 }
 
-async fn thaw(pg: &Pg) -> Result<Frozen, PgError> {
+pub(super) async fn thaw(pg: &Pg) -> Result<Frozen, PgError> {
     pg.maintenance()
         .query(&format!(
             "ALTER DATABASE {} RESET {READ_ONLY};",

@@ -185,7 +185,7 @@ fn columns_of(want: &TableState, is: &TableState) -> Columns {
 }
 
 /// The whole comparison; dropping it leaves at most this run's scratch database, which the next one drops.
-async fn compare(
+pub(super) async fn compare(
     pg: &Pg,
     backup: &Backup,
     allowed: &[String],

@@ -16,13 +16,17 @@ pub(crate) async fn end_sessions(pg: &Pg, name: &str) -> Result<Vec<String>, PgE
         "datname = {} AND pid <> pg_backend_pid() AND backend_type NOT IN ('autovacuum worker', 'walsender', 'parallel worker')",
         literal(name)
     );
-    let sql = format!(
-        "SELECT NULL FROM pg_stat_activity WHERE {who} AND NOT pg_terminate_backend(pid, 5000);\n\
-         SELECT to_json(concat_ws(' ', backend_type, pid, application_name))::text FROM pg_stat_activity WHERE {who};"
+    // The victims are settled before the first one is ended. With both in one WHERE the planner may end first and
+    // filter later: that ended sessions of other databases in a test.
+    let end = format!(
+        "WITH victims AS MATERIALIZED (SELECT pid FROM pg_stat_activity WHERE {who}) SELECT pg_terminate_backend(pid, 5000) FROM victims;"
     );
-    let lines = pg.maintenance().query(&sql).await?;
-    let lines: Vec<String> = lines.into_iter().filter(|l| !l.is_empty()).collect();
-    pg.parse(&lines)
+    pg.maintenance().query(&end).await?;
+    pg.maintenance()
+        .rows(&format!(
+            "SELECT to_json(concat_ws(' ', backend_type, pid, application_name))::text FROM pg_stat_activity WHERE {who};"
+        ))
+        .await
 }
 
 /// The live database becomes `old`, `fresh` becomes the live one: both or neither. Nothing is dropped.
