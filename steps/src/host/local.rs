@@ -193,7 +193,7 @@ impl Watch {
 async fn stop(group: Option<Pid>, child: &mut Child) {
     if let Some(group) = group {
         // Gone already is as good as killed.
-        drop(kill_process_group(group, Signal::KILL));
+        let _gone = kill_process_group(group, Signal::KILL);
     }
     drop(child.wait().await);
 }
