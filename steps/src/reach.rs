@@ -6,6 +6,8 @@ use flow_engine::step::{Cx, StepError};
 
 use crate::host::{Command, Host, HostError, HostExt, Hosts};
 
+pub(crate) mod patterns;
+
 /// The host of that name.
 ///
 /// Fails when no hosts were provided or none has the name: a mistake in the configuration.
