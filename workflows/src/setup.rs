@@ -47,7 +47,9 @@ impl Setup {
     /// # Errors
     /// [`SetupError::Config`].
     pub fn load(path: &Path) -> Result<Setup, SetupError> {
-        Ok(Setup { config: Config::load(path)? })
+        Ok(Setup {
+            config: Config::load(path)?,
+        })
     }
 
     /// The full name of a commit in the local repository.
@@ -63,7 +65,9 @@ impl Setup {
     /// # Errors
     /// [`SetupError`].
     pub fn plan(&self, workflow: &str, commit: &str) -> Result<Plan, SetupError> {
-        Err(SetupError::Other(format!("not planned: {workflow} {commit}")))
+        Err(SetupError::Other(format!(
+            "not planned: {workflow} {commit}"
+        )))
     }
 
     /// What steps need: hosts, people.

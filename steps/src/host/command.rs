@@ -6,7 +6,7 @@ use super::{Command, Exit, HostError, Process, Secret, Stdin};
 
 /// What a command may take when it says nothing else. Long enough for a slow `npm`-free look at a host, short enough
 /// that a hung one is noticed by the person watching.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_mins(1);
 
 impl Command {
     /// A command with no arguments, nothing on standard input and [`DEADLINE`].

@@ -55,9 +55,10 @@ pub(crate) fn scan(bytes: &[u8], mut found: impl FnMut(u64, usize, &[u8])) -> Sc
             },
         }
     }
-    scan.tail = used(&bytes[scan.end..]);
+    let rest = bytes.get(scan.end..).unwrap_or_default();
+    scan.tail = used(rest);
     if scan.tail > 0 {
-        scan.suspects.extend(suspects(&bytes[scan.end..]));
+        scan.suspects.extend(suspects(rest));
     }
     scan
 }

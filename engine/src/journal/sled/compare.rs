@@ -199,7 +199,7 @@ impl Copies<'_> {
     fn load_and_check(&self, index: &Index, slot: &Slot) -> Result<bool, JournalError> {
         match index.load(self.run, slot) {
             Ok(entry) => Ok(self.follows(&entry)),
-            Err(e) => Err(unusable(std::path::Path::new(self.run.as_str()), &e)),
+            Err(e) => Err(unusable(index.path_of(slot), &e)),
         }
     }
 

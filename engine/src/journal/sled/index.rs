@@ -81,15 +81,19 @@ impl Index {
         }
     }
 
+    /// The file a slot is in.
+    pub(super) fn path_of(&self, slot: &Slot) -> &Path {
+        &self.segments[slot.segment].path
+    }
+
     /// The record a slot stands for.
     pub(super) fn load(&self, run: &RunId, slot: &Slot) -> io::Result<Entry> {
-        let path = &self.segments[slot.segment].path;
         Ok(Entry {
             run: run.clone(),
             seq: slot.seq,
             epoch: slot.epoch,
             hash: slot.hash,
-            body: segment::read_at(path, slot.offset, slot.len)?,
+            body: segment::read_at(self.path_of(slot), slot.offset, slot.len)?,
         })
     }
 
