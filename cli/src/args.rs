@@ -67,8 +67,6 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// Every step a run would take: what it does, who answers, what undoes it
     Plan(Plan),
-    /// Runs the whole protocol on three throw-away hosts on this machine
-    Demo(Demo),
     /// Looks after the store of runs
     #[command(subcommand)]
     Journal(Journal),
@@ -369,32 +367,6 @@ pub(crate) enum PlanFormat {
     Json,
     /// A flow chart
     Mermaid,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Demo {
-    /// What goes wrong in it
-    #[arg(long = "break", value_enum, value_name = "WHAT")]
-    pub(crate) fault: Option<Fault>,
-    /// Leave the folder, for a look around
-    #[arg(long)]
-    pub(crate) keep: bool,
-    /// The folder to use; must not exist
-    #[arg(long, value_name = "DIR")]
-    pub(crate) dir: Option<PathBuf>,
-}
-
-/// What the demo can break.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Fault {
-    /// `flow` is killed in the middle of the production deploy, and resumed
-    Crash,
-    /// The release loses rows in production: rolled back
-    LostRows,
-    /// The release has a migration that drops a column: refused
-    BadMigration,
-    /// The new version is not healthy in production: rolled back
-    Health,
 }
 
 #[derive(Debug, Subcommand)]

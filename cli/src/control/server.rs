@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use axum::extract::{Path as At, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -26,8 +27,12 @@ use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::view::json;
 
-/// Looks at an answer before it is stored; says why it must not be.
-pub(crate) type Verify = Arc<dyn Fn(&Run, &Signal) -> Result<(), String> + Send + Sync>;
+/// Looks at an answer before it is stored, so that a signer hears at once that theirs does not count.
+#[async_trait]
+pub(crate) trait Verifier: Send + Sync {
+    /// Says why the answer must not be stored.
+    async fn verify(&self, run: &Run, signal: &Signal) -> Result<(), Diagnostic>;
+}
 
 /// What the server needs.
 #[derive(Clone)]
@@ -39,7 +44,7 @@ pub(crate) struct Served {
     /// Its driver.
     pub(crate) handle: Handle,
     /// Looks at answers.
-    pub(crate) verify: Verify,
+    pub(crate) verifier: Arc<dyn Verifier>,
 }
 
 /// A running server. [`close`](Open::close) removes the socket.
@@ -188,9 +193,7 @@ async fn signal(
 ) -> Answer<Posted> {
     let mut run = served.load(&id).await?;
     signal.at = SystemClock.now();
-    (served.verify)(&run, &signal).map_err(|why| {
-        Diagnostic::new(Exit::Refused, why).world("Nothing was changed.")
-    })?;
+    served.verifier.verify(&run, &signal).await?;
     if id == served.driving {
         match served.handle.signal(signal.clone()).await {
             Ok(answer) => return Ok(Json(posted(answer.map_err(LoadError::Refused))?)),
@@ -234,9 +237,4 @@ impl Served {
         }
         Run::load(&*self.journal, id).await
     }
-}
-
-/// Nothing to look at: for workflows whose steps look at answers themselves.
-pub(crate) fn any_answer() -> Verify {
-    Arc::new(|_, _| Ok(()))
 }

@@ -12,7 +12,7 @@ use super::{age, clean, json, mark, next};
 pub(crate) fn status(run: &Run, now: Timestamp) -> String {
     let mut text = head(run, now);
     text.push('\n');
-    text += &phases(run, now);
+    text += &phases(run, now, &|_| Vec::new());
     text += &trouble(run);
     text += &rollback(run);
     text += &mails(run);
@@ -58,8 +58,8 @@ fn head(run: &Run, now: Timestamp) -> String {
     text
 }
 
-/// The phases; those in which something happens with their steps.
-pub(crate) fn phases(run: &Run, now: Timestamp) -> String {
+/// The phases; those in which something happens with their steps, each with what `beneath` has to say about it.
+pub(crate) fn phases(run: &Run, now: Timestamp, beneath: &dyn Fn(usize) -> Vec<String>) -> String {
     let mut text = String::new();
     for (index, phase) in (0u32..).zip(&run.plan.phases) {
         let steps: Vec<usize> = (0..run.plan.nodes.len())
@@ -68,6 +68,9 @@ pub(crate) fn phases(run: &Run, now: Timestamp) -> String {
         text += &phase_line(run, phase, &steps);
         for step in steps.into_iter().filter(|step| is_open(run, *step)) {
             text += &step_lines(run, step, now);
+            for line in beneath(step) {
+                let _infallible = writeln!(text, "        │ {}", clean(&line));
+            }
         }
     }
     text
