@@ -1,4 +1,5 @@
 //! What every journal must do, asked of each of them.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::future::Future;
 use std::sync::Arc;

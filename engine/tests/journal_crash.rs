@@ -1,4 +1,5 @@
 //! A process that is killed at any moment: what it was told is durable is there.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod journal_support;
 

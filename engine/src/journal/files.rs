@@ -68,7 +68,7 @@ pub(crate) fn make_private(path: &Path, mode: u32) -> io::Result<()> {
 /// The first name `<name>.damaged-<n>` that is free in the same folder.
 pub(crate) fn aside(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    (1u32..)
+    (1..u32::MAX)
         .map(|n| path.with_file_name(format!("{name}.damaged-{n}")))
         .find(|free| !free.exists())
         .expect("four thousand million damaged copies do not fit on a disk")

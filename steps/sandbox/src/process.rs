@@ -96,7 +96,7 @@ pub(crate) struct Identity {
 
 impl Identity {
     pub(crate) fn of(pid: u32) -> Option<Self> {
-        let stat = Stat::read(pid)?;
+        let stat = Stat::read(pid).filter(|stat| !stat.dead)?;
         Some(Self { pid, start: stat.start })
     }
 

@@ -33,6 +33,16 @@ pub(super) struct Verdict {
     pub(super) salvage: BTreeMap<u64, Vec<Kept>>,
 }
 
+impl Verdict {
+    fn only_in_sled(&mut self, kept: &Kept) -> (u64, Digest) {
+        self.not_in_segments += 1;
+        self.sled_reaches = self.sled_reaches.max(kept.lsn);
+        let frame = self.salvage.entry(kept.lsn).or_default();
+        frame.push(kept.clone());
+        (kept.entry.epoch, kept.entry.hash)
+    }
+}
+
 /// Compares everything except the runs in `sealed`, of which only the last record is looked at.
 pub(super) fn compare(
     index: &Index,
@@ -155,7 +165,7 @@ impl Copies<'_> {
         };
         match (&self.kept, self.slot) {
             (Some(_), Some(slot)) if sled_good && segment_good => self.both(v, slot),
-            (Some(kept), None) if sled_good => Ok(self.only_sled(v, kept)),
+            (Some(kept), None) if sled_good => Ok(v.only_in_sled(kept)),
             (_, Some(slot)) if segment_good => Ok(self.only_segment(v, slot)),
             (Some(_), Some(_)) if sled_good => {
                 Err(self.corrupt("the segment's copy was altered, checksum included"))
@@ -174,13 +184,6 @@ impl Copies<'_> {
         }
         v.sled_reaches = v.sled_reaches.max(kept.lsn);
         Ok((slot.epoch, slot.hash))
-    }
-
-    fn only_sled(&self, v: &mut Verdict, kept: &Kept) -> (u64, Digest) {
-        v.not_in_segments += 1;
-        v.sled_reaches = v.sled_reaches.max(kept.lsn);
-        v.salvage.entry(kept.lsn).or_default().push(kept.clone());
-        (kept.entry.epoch, kept.entry.hash)
     }
 
     fn only_segment(&self, v: &mut Verdict, slot: &Slot) -> (u64, Digest) {

@@ -153,7 +153,7 @@ impl Shared {
                     work = self
                         .to_do
                         .wait(work)
-                        .unwrap_or_else(PoisonError::into_inner)
+                        .unwrap_or_else(PoisonError::into_inner);
                 }
             }
         }

@@ -27,8 +27,9 @@ async function body(request) {
   return JSON.parse(text)
 }
 function answer(response, code, value) {
-  response.writeHead(code, { 'content-type': 'application/json' })
-  response.end(JSON.stringify(value))
+  const text = JSON.stringify(value)
+  response.writeHead(code, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) })
+  response.end(text)
 }
 
 const server = http.createServer(async (request, response) => {

@@ -23,6 +23,49 @@ async fn a_dead_wrapper_leaves_orphans_and_then_nothing_is_known() {
 }
 
 #[tokio::test]
+async fn a_zombie_is_not_alive() {
+    let rig = Rig::new();
+    // A dead child of this session, whose living parent has left the session and never asks for it.
+    let script = "perl -MPOSIX -e 'exit if !fork; POSIX::setsid(); sleep 30' & echo $!; sleep 30";
+    let spec = rig.spec("zombie", script);
+    launch(&*rig.host, &spec).await.unwrap();
+    rig.until(
+        &spec,
+        |p| matches!(p, Probe::Running { log_len } if *log_len > 1),
+    )
+    .await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let log = read_log(&*rig.host, &spec, 0, 100).await.unwrap();
+    let parent = String::from_utf8_lossy(&log).trim().parse().unwrap();
+    signal(Rig::start(&spec), Signal::KILL);
+    let Probe::Orphaned { pids } = rig
+        .until(&spec, |p| matches!(p, Probe::Orphaned { .. }))
+        .await
+    else {
+        panic!()
+    };
+    assert!(!pids.contains(&parent));
+    for pid in pids {
+        signal(pid, Signal::KILL);
+    }
+    rig.until(&spec, |p| *p == Probe::Lost).await;
+    signal(parent, Signal::KILL);
+}
+
+#[tokio::test]
+async fn a_wrapper_that_is_told_to_end_stays_to_record_the_result() {
+    let rig = Rig::new();
+    let spec = rig.spec("term", "sleep 1; exit 6");
+    launch(&*rig.host, &spec).await.unwrap();
+    signal(Rig::start(&spec), Signal::TERM);
+    assert!(matches!(
+        rig.until(&spec, |p| !matches!(p, Probe::Running { .. }))
+            .await,
+        Probe::Done { code: 6, .. }
+    ));
+}
+
+#[tokio::test]
 async fn an_ended_job_is_ended_kindly_first_and_orphans_too() {
     let rig = Rig::new();
     let spec = rig.spec(
@@ -113,7 +156,7 @@ async fn a_result_that_could_not_be_written_is_no_result() {
     let spec = rig.spec("full", "true");
     launch(&*rig.host, &spec).await.unwrap();
     rig.until(&spec, done).await;
-    for torn in ["", "0", "0 ", "x 3\n", "0 3"] {
+    for torn in ["", "0", "0 ", "0\n", "x 3\n", "0 x\n", "0 3"] {
         std::fs::write(format!("{}/rc", spec.folder()), torn).unwrap();
         assert_eq!(
             rig.until(&spec, |p| !done(p)).await,
