@@ -1,1 +1,181 @@
-//! stub
+//! PostgreSQL: what a database holds, backups that are proven, read-only mode, restoring and comparing.
+//!
+//! Everything runs through single processes on the database's host (`psql`, `pg_dump`, `dd`, `cat`). There is no
+//! shell pipe: this program owns the bytes in between and looks at both ends' exit status, because a pipe hides the
+//! death of everything but its last member. A restore never goes into a live database but into a fresh one, which
+//! takes the live one's name once it is proven equal; the replaced one is kept.
+
+use std::sync::Arc;
+
+use flow_engine::step::{Cx, StepError};
+use serde::{Deserialize, Serialize};
+
+use crate::host::{Host, HostError, Hosts};
+
+mod applied;
+mod backup;
+mod baseline;
+mod catalog;
+mod client;
+mod copy_safe;
+mod counts;
+mod drill;
+mod dump;
+mod file;
+mod freeze;
+mod integrity;
+mod load;
+mod proof;
+mod record;
+mod rehearsal;
+mod restore;
+mod scan;
+mod scratch;
+mod settings;
+mod state;
+mod swap;
+mod text;
+
+pub use applied::{Applied, MigrationsApplied};
+pub use backup::{Backup, Compression, TakeBackup};
+pub use baseline::Baseline;
+pub use copy_safe::{Copied, CopySafe, Policy};
+pub use counts::{CountsMatch, CountsReport};
+pub use freeze::{Freeze, Frozen, Thaw};
+pub use integrity::{Integrity, IntegrityReport, TableFinding};
+pub use proof::{Proof, RestoreProof};
+pub use record::RecordState;
+pub use rehearsal::{Rehearsal, RestoreRehearsal};
+pub use state::{Bucket, Column, DbState, TableState};
+
+/// A database, and how to reach it: a parameter of every step here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Database {
+    /// The host's name in the configuration.
+    pub host: String,
+    /// What to put in front of every PostgreSQL program, such as `docker exec -i supabase_db_app`; may be empty.
+    /// Without a terminal: `docker exec -t` would change line ends and spoil a dump.
+    #[serde(default)]
+    pub exec: Vec<String>,
+    /// The role; must be allowed to create and rename databases.
+    pub user: String,
+    /// The database.
+    pub name: String,
+    /// The database to connect to while `name` must have no sessions, such as `template1`. Never `name` itself.
+    pub maintenance: String,
+    /// The folder of the PostgreSQL programs when it is not in the `PATH`.
+    #[serde(default)]
+    pub bin: Option<String>,
+}
+
+impl Database {
+    /// In words, for summaries.
+    pub(crate) fn words(&self) -> String {
+        format!("database `{}` on `{}`", self.name, self.host)
+    }
+
+    /// Finds the host and checks what the configuration says.
+    pub(crate) fn open(&self, cx: &Cx) -> Result<Pg, StepError> {
+        let host = cx.resource::<Hosts>()?.get(&self.host);
+        Ok(Pg::new(host.map_err(PgError::from)?, self.clone())?)
+    }
+}
+
+/// An opened [`Database`].
+#[derive(Clone)]
+pub(crate) struct Pg {
+    host: Arc<dyn Host>,
+    db: Database,
+}
+
+impl Pg {
+    /// Refuses names `psql -d` would read as a connection string, and a maintenance database that is the database.
+    pub(crate) fn new(host: Arc<dyn Host>, db: Database) -> Result<Self, PgError> {
+        for name in [&db.name, &db.maintenance] {
+            let odd = |c: char| c.is_control() || c == '=' || c == '/';
+            if name.is_empty() || name.len() > 63 || name.starts_with('-') || name.contains(odd) {
+                return Err(PgError::Config(format!(
+                    "`{}` is no usable database name",
+                    name.escape_debug()
+                )));
+            }
+        }
+        if db.name == db.maintenance {
+            return Err(PgError::Config(format!(
+                "the maintenance database of `{}` must be another one, such as `template1`: a database with sessions cannot be renamed",
+                db.name
+            )));
+        }
+        Ok(Self { host, db })
+    }
+
+    /// The same server, another database.
+    pub(crate) fn on(&self, name: &str) -> Self {
+        let db = Database {
+            name: name.to_owned(),
+            ..self.db.clone()
+        };
+        Self {
+            host: Arc::clone(&self.host),
+            db,
+        }
+    }
+}
+
+/// Why something with a database did not work.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PgError {
+    /// The host, or a program on it.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// `psql` or `pg_dump` said no.
+    #[error("database `{database}` on `{host}`: {message}")]
+    Sql {
+        host: String,
+        database: String,
+        message: String,
+    },
+    /// An answer that is not what was asked for.
+    #[error("database `{database}` on `{host}` answered something that is not understood: {why}")]
+    Answer {
+        host: String,
+        database: String,
+        why: String,
+    },
+    /// The configuration.
+    #[error("{0}")]
+    Config(String),
+    /// A check that did not hold.
+    #[error("{0}")]
+    Check(String),
+}
+
+impl PgError {
+    /// Whether nothing was decided and another attempt is safe: no connection, or one that broke. Every operation
+    /// of this module can be begun again.
+    pub(crate) fn is_transient(&self) -> bool {
+        match self {
+            Self::Host(e) => matches!(
+                e,
+                HostError::Unreachable { .. } | HostError::Lost { .. } | HostError::Deadline { .. }
+            ),
+            Self::Sql { message, .. } => {
+                message.contains("connection to server") || message.contains("could not connect")
+            }
+            _ => false,
+        }
+    }
+}
+
+impl From<PgError> for StepError {
+    fn from(e: PgError) -> Self {
+        if e.is_transient() {
+            StepError::retry(e.to_string())
+        } else {
+            StepError::fail(e.to_string())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

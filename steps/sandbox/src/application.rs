@@ -23,7 +23,8 @@ pub(crate) const FILES: &[File] = files![
     "package-lock.json" = "package-lock.json",
     "package.json" = "package.json",
     "prisma.config.ts" = "prisma.config.ts",
-    "prisma/migrations/20260105090000_init/migration.sql" = "prisma/migrations/20260105090000_init/migration.sql",
+    "prisma/migrations/20260105090000_init/migration.sql" =
+        "prisma/migrations/20260105090000_init/migration.sql",
     "prisma/migrations/20260302100000_customer_phone/migration.sql" =
         "prisma/migrations/20260302100000_customer_phone/migration.sql",
     "prisma/migrations/migration_lock.toml" = "prisma/migrations/migration_lock.toml",
@@ -76,7 +77,11 @@ pub(crate) const COMMITS: &[Commit] = &[
                 "  status         TaskStatus   @default(NOT_STARTED)\n",
                 "  status         TaskStatus   @default(NOT_STARTED)\n  statusNotes    String?\n",
             ),
-            Change::Edit("src/schema.graphql", "  status: TaskStatus!\n", "  status: TaskStatus!\n  statusNotes: String\n"),
+            Change::Edit(
+                "src/schema.graphql",
+                "  status: TaskStatus!\n",
+                "  status: TaskStatus!\n  statusNotes: String\n",
+            ),
         ],
     },
     Commit {
@@ -85,7 +90,10 @@ pub(crate) const COMMITS: &[Commit] = &[
         message: "Deploy: clean up customers that were moved\n\nRows of the retired domain are no longer needed. Version 1.5.1.",
         changes: &[
             Change::Edit("package.json", "\"1.5.0\"", "\"1.5.1\""),
-            Change::Add("deploy/scripts/clean-up.js", include_str!("../app/clean-up.js")),
+            Change::Add(
+                "deploy/scripts/clean-up.js",
+                include_str!("../app/clean-up.js"),
+            ),
             Change::Edit(
                 "deploy/scripts/apply.sh",
                 "npx prisma migrate deploy\n",

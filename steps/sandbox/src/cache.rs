@@ -36,21 +36,37 @@ impl Cache {
         progress: &mut dyn FnMut(&str),
     ) -> Result<Self, SandboxError> {
         folder(dir, 0o755)?;
-        let _held = lock(&dir.join("lock"), PATIENCE)?.ok_or_else(|| SandboxError::Busy(dir.to_owned()))?;
+        let _held =
+            lock(&dir.join("lock"), PATIENCE)?.ok_or_else(|| SandboxError::Busy(dir.to_owned()))?;
         let npm = dir.join(format!("npm-{}", key(&["package-lock.json"], &tools.node)));
         if !npm.is_dir() {
             progress("installing the demo application's dependencies (once per machine)");
             install(&npm, tools)?;
         }
         let parts = ["package-lock.json", "prisma/", "prisma.config.ts"];
-        let cluster = dir.join(format!("cluster-{}-{}", key(&parts, &tools.postgres), user.uid));
+        let cluster = dir.join(format!(
+            "cluster-{}-{}",
+            key(&parts, &tools.postgres),
+            user.uid
+        ));
         if !cluster.is_dir() {
             progress("migrating an empty database (once per machine)");
-            Template { npm: &npm, tools, user, dir: dir.join("cluster.part") }.make(&cluster)?;
+            Template {
+                npm: &npm,
+                tools,
+                user,
+                dir: dir.join("cluster.part"),
+            }
+            .make(&cluster)?;
         }
         let file = cluster.join("password");
-        let password = fs::read_to_string(&file).doing(|| format!("cannot read {}", file.display()))?;
-        Ok(Self { npm, cluster: cluster.join("data"), password: password.trim().to_owned() })
+        let password =
+            fs::read_to_string(&file).doing(|| format!("cannot read {}", file.display()))?;
+        Ok(Self {
+            npm,
+            cluster: cluster.join("data"),
+            password: password.trim().to_owned(),
+        })
     }
 }
 
@@ -58,7 +74,10 @@ impl Cache {
 /// a newer compiler for instance, costs only time.
 fn key(prefixes: &[&str], program: &Path) -> String {
     let mut hasher = DefaultHasher::new();
-    for file in FILES.iter().filter(|file| prefixes.iter().any(|prefix| file.path.starts_with(prefix))) {
+    for file in FILES
+        .iter()
+        .filter(|file| prefixes.iter().any(|prefix| file.path.starts_with(prefix)))
+    {
         (file.path, file.text).hash(&mut hasher);
     }
     program.hash(&mut hasher);
@@ -77,13 +96,21 @@ fn unpack(dir: &Path, wanted: impl Fn(&str) -> bool) -> Result<(), SandboxError>
 fn install(npm: &Path, tools: &Tools) -> Result<(), SandboxError> {
     let part = npm.with_extension("part");
     remove(&part)?;
-    unpack(&part, |path| path.starts_with("package") || path == ".npmrc")?;
+    unpack(&part, |path| {
+        path.starts_with("package") || path == ".npmrc"
+    })?;
     let mut ci = Command::new(&tools.npm);
-    ci.current_dir(&part).args(["ci", "--prefer-offline", "--no-progress", "--loglevel=error"]);
+    ci.current_dir(&part).args([
+        "ci",
+        "--prefer-offline",
+        "--no-progress",
+        "--loglevel=error",
+    ]);
     run("npm ci", &mut ci)?;
     // `apply.sh` installs again only when the lock file differs from this copy.
     let lock = part.join("package-lock.json");
-    fs::copy(&lock, part.join("node_modules/.installed")).doing(|| format!("cannot copy {}", lock.display()))?;
+    fs::copy(&lock, part.join("node_modules/.installed"))
+        .doing(|| format!("cannot copy {}", lock.display()))?;
     fs::rename(&part, npm).doing(|| format!("cannot rename {}", part.display()))
 }
 
@@ -104,23 +131,39 @@ impl Template<'_> {
         let data = self.dir.join("data");
         folder(&data, 0o700)?;
         for path in [&file, &data] {
-            self.user.own(path).doing(|| format!("cannot give away {}", path.display()))?;
+            self.user
+                .own(path)
+                .doing(|| format!("cannot give away {}", path.display()))?;
         }
         let mut initdb = self.command("initdb");
         initdb.arg("-D").arg(&data).arg("--pwfile").arg(&file);
-        initdb.args(["-U", "postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"]);
+        initdb.args([
+            "-U",
+            "postgres",
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+        ]);
         initdb.args(["--data-checksums", "--no-sync"]);
         run("initdb", &mut initdb)?;
         let port = free_port(&mut Vec::new())?;
         let ctl = |verb: &str| {
             let mut ctl = self.command("pg_ctl");
-            let options = format!("-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off");
+            let options = format!(
+                "-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
+            );
             // The server must not hold this process's pipes: whoever reads them would wait for it to end.
-            ctl.arg("-D").arg(&data).arg("-l").arg(data.join("template.log")).args(["-w", "-o", &options, "-m", "fast", verb]);
+            ctl.arg("-D")
+                .arg(&data)
+                .arg("-l")
+                .arg(data.join("template.log"))
+                .args(["-w", "-o", &options, "-m", "fast", verb]);
             run(&format!("pg_ctl {verb}"), &mut ctl)
         };
         ctl("start")?;
-        let migrated = self.migrate(&format!("postgresql://postgres:{password}@127.0.0.1:{port}/postgres"));
+        let migrated = self.migrate(&format!(
+            "postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
+        ));
         ctl("stop")?;
         migrated?;
         remove(&self.dir.join("app"))?;
@@ -128,19 +171,32 @@ impl Template<'_> {
     }
 
     fn command(&self, program: &str) -> Command {
-        let mut words = self.tools.unprivileged(&self.user, &self.dir);
+        let mut words = self.tools.unprivileged(self.user, &self.dir);
         words.push(self.tools.postgres.join(program).display().to_string());
         let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).current_dir("/").env_remove("PGOPTIONS");
+        command
+            .args(&words[1..])
+            .current_dir("/")
+            .env_remove("PGOPTIONS");
         command
     }
 
     fn migrate(&self, url: &str) -> Result<(), SandboxError> {
         let app = self.dir.join("app");
-        unpack(&app, |path| path.starts_with("prisma") || path.starts_with("package"))?;
-        copy(&self.npm.join("node_modules"), &app.join("node_modules"), true)?;
+        unpack(&app, |path| {
+            path.starts_with("prisma") || path.starts_with("package")
+        })?;
+        copy(
+            &self.npm.join("node_modules"),
+            &app.join("node_modules"),
+            true,
+        )?;
         let mut prisma = Command::new(app.join("node_modules/.bin/prisma"));
-        prisma.current_dir(&app).args(["migrate", "deploy"]).env("DATABASE_URL", url).env("CHECKPOINT_DISABLE", "1");
+        prisma
+            .current_dir(&app)
+            .args(["migrate", "deploy"])
+            .env("DATABASE_URL", url)
+            .env("CHECKPOINT_DISABLE", "1");
         run("prisma migrate deploy", &mut prisma).map(drop)
     }
 }
@@ -155,5 +211,8 @@ pub(crate) fn free_port(taken: &mut Vec<u16>) -> Result<u16, SandboxError> {
             return Ok(port);
         }
     }
-    Err(SandboxError::Timeout { what: "finding a free port".to_owned(), seconds: 0 })
+    Err(SandboxError::Timeout {
+        what: "finding a free port".to_owned(),
+        seconds: 0,
+    })
 }

@@ -14,7 +14,9 @@ pub enum SandboxError {
     #[error("{0}")]
     Isolation(String),
     /// Another live process uses this folder as its sandbox.
-    #[error("the sandbox in {0} is in use by another process; end that one or choose another folder")]
+    #[error(
+        "the sandbox in {0} is in use by another process; end that one or choose another folder"
+    )]
     Busy(PathBuf),
     /// The folder cannot hold a sandbox.
     #[error("{dir} cannot hold a sandbox: {why}")]
@@ -67,6 +69,9 @@ pub(crate) trait Doing<T> {
 
 impl<T> Doing<T> for std::io::Result<T> {
     fn doing(self, what: impl FnOnce() -> String) -> Result<T, SandboxError> {
-        self.map_err(|source| SandboxError::Io { what: what(), source })
+        self.map_err(|source| SandboxError::Io {
+            what: what(),
+            source,
+        })
     }
 }

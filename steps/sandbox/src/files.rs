@@ -15,7 +15,12 @@ use crate::process::run;
 /// Writes a file of this mode, over whatever was there.
 pub(crate) fn write(path: &Path, text: &str, mode: u32) -> Result<(), SandboxError> {
     let put = || {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(mode)
+            .open(path)?;
         file.write_all(text.as_bytes())?;
         file.set_permissions(fs::Permissions::from_mode(mode))
     };
@@ -25,7 +30,10 @@ pub(crate) fn write(path: &Path, text: &str, mode: u32) -> Result<(), SandboxErr
 /// Creates a folder of this mode, and those above it.
 pub(crate) fn folder(path: &Path, mode: u32) -> Result<(), SandboxError> {
     let make = || {
-        fs::DirBuilder::new().recursive(true).mode(mode).create(path)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(mode)
+            .create(path)?;
         fs::set_permissions(path, fs::Permissions::from_mode(mode))
     };
     make().doing(|| format!("cannot create {}", path.display()))
@@ -33,7 +41,12 @@ pub(crate) fn folder(path: &Path, mode: u32) -> Result<(), SandboxError> {
 
 /// Copies a folder with everything in it; `link` shares the files' contents where the file system allows.
 pub(crate) fn copy(from: &Path, to: &Path, link: bool) -> Result<(), SandboxError> {
-    let copy = |how: &str| run(&format!("copying {}", from.display()), Command::new("cp").arg(how).arg(from).arg(to));
+    let copy = |how: &str| {
+        run(
+            &format!("copying {}", from.display()),
+            Command::new("cp").arg(how).arg(from).arg(to),
+        )
+    };
     if link && copy("-al").is_ok() {
         return Ok(());
     }
@@ -72,7 +85,9 @@ pub(crate) fn lock(path: &Path, patience: Duration) -> Result<Option<fs::File>, 
 
 /// A random name or password of 24 hexadecimal digits.
 pub(crate) fn random() -> Result<String, SandboxError> {
-    Ok(random_bytes::<12>()?.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
+    Ok(random_bytes::<12>()?
+        .iter()
+        .fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
 }
 
 pub(crate) fn random_bytes<const N: usize>() -> Result<[u8; N], SandboxError> {

@@ -25,7 +25,12 @@ const ROLES: [&str; 4] = ["developer", "qa", "devops", "tech-lead"];
 /// Makes an ed25519 key pair and returns its public half.
 pub(crate) fn generate(file: &Path, comment: &str) -> Result<String, SandboxError> {
     let mut keygen = Command::new("ssh-keygen");
-    run("ssh-keygen", keygen.args(["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f"]).arg(file))?;
+    run(
+        "ssh-keygen",
+        keygen
+            .args(["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f"])
+            .arg(file),
+    )?;
     let public = file.with_extension("pub");
     let text = fs::read_to_string(&public).doing(|| format!("cannot read {}", public.display()))?;
     Ok(text.split(' ').take(2).collect::<Vec<_>>().join(" "))
@@ -39,10 +44,18 @@ pub(crate) fn people(dir: &Path) -> Result<Vec<Person>, SandboxError> {
             let email = format!("{role}@example.org");
             let key = dir.join(role);
             let public = generate(&key, &format!("{email} (played by the demo)"))?;
-            Ok(Person { role: (*role).to_owned(), email, key, public })
+            Ok(Person {
+                role: (*role).to_owned(),
+                email,
+                key,
+                public,
+            })
         })
         .collect::<Result<Vec<_>, SandboxError>>()?;
-    let lines: String = people.iter().map(|person| format!("{} {}\n", person.email, person.public)).collect();
-    crate::files::write(&dir.join("allowed_signers"), &lines, 0o644)?;
+    let lines: Vec<String> = people
+        .iter()
+        .map(|person| format!("{} {}\n", person.email, person.public))
+        .collect();
+    crate::files::write(&dir.join("allowed_signers"), &lines.concat(), 0o644)?;
     Ok(people)
 }

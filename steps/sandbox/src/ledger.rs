@@ -25,7 +25,11 @@ impl LedgerLine {
         let mut words = line.split(' ');
         let (at, event) = (words.next()?.to_owned(), words.next()?.to_owned());
         let rest: Vec<&str> = words.collect();
-        let field = |name: &str| rest.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('=')).map(str::to_owned);
+        let field = |name: &str| {
+            rest.iter()
+                .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+                .map(str::to_owned)
+        };
         Some(Self {
             at,
             event,

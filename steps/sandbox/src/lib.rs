@@ -1,6 +1,6 @@
 //! Three throw-away hosts on this machine — test, stage and prod — for `flow demo` and for end-to-end tests.
 //!
-//! Every part is real: sshd, PostgreSQL, pm2, git, Node, a GraphQL application, Prisma's migrations, and a mail server
+//! Every part is real: sshd, `PostgreSQL`, pm2, git, Node, a GraphQL application, Prisma's migrations, and a mail server
 //! with STARTTLS. All of it lives in one folder, listens on loopback only and ends with the [`Sandbox`].
 //!
 //! ```no_run
@@ -12,8 +12,10 @@
 
 mod application;
 mod cache;
+mod claim;
 mod data;
 mod error;
+mod faults;
 mod files;
 mod keys;
 mod ledger;
@@ -22,8 +24,10 @@ mod mime;
 mod options;
 mod origin;
 mod plain;
+mod probe;
 mod process;
 mod sandbox;
+mod ssh;
 mod tools;
 
 pub use error::SandboxError;

@@ -45,9 +45,20 @@ pub struct Mail {
 const USER: &str = "flow";
 
 /// Makes the certificates and the configuration, and starts the server.
-pub(crate) fn start(dir: &Path, id: &str, port: u16, tools: &Tools) -> Result<(Smtp, Child), SandboxError> {
+pub(crate) fn start(
+    dir: &Path,
+    id: &str,
+    port: u16,
+    tools: &Tools,
+) -> Result<(Smtp, Child), SandboxError> {
     let mail = dir.join("mail");
-    for (name, mode) in [("", 0o755), ("tls", 0o755), ("spool", 0o750), ("log", 0o750), ("maildir", 0o750)] {
+    for (name, mode) in [
+        ("", 0o755),
+        ("tls", 0o755),
+        ("spool", 0o750),
+        ("log", 0o750),
+        ("maildir", 0o750),
+    ] {
         folder(&mail.join(name), mode)?;
     }
     certificates(dir, &mail.join("tls"))?;
@@ -62,16 +73,31 @@ pub(crate) fn start(dir: &Path, id: &str, port: u16, tools: &Tools) -> Result<(S
     let config = mail.join("exim.conf");
     write(&config, &text, 0o600)?;
     let user = User::first_of(tools, &["Debian-exim", "postgres", "nobody"])?;
-    for path in ["", "tls", "tls/key.pem", "spool", "log", "maildir", "exim.conf"].map(|name| mail.join(name)) {
-        user.own(&path).doing(|| format!("cannot give away {}", path.display()))?;
+    for path in [
+        "",
+        "tls",
+        "tls/key.pem",
+        "spool",
+        "log",
+        "maildir",
+        "exim.conf",
+    ]
+    .map(|name| mail.join(name))
+    {
+        user.own(&path)
+            .doing(|| format!("cannot give away {}", path.display()))?;
     }
-    let mut words = tools.unprivileged(&user, dir);
+    let mut words = tools.unprivileged(user, dir);
     if words.is_empty() {
         words.push("setpriv".to_owned());
     }
     // exim is installed setuid root; without new privileges it stays the user it was started as.
-    words.extend(["--no-new-privs".to_owned(), tools.exim.display().to_string()]);
-    let log = fs::File::create(mail.join("log/start")).doing(|| "cannot create the mail server's log".to_owned())?;
+    words.extend([
+        "--no-new-privs".to_owned(),
+        tools.exim.display().to_string(),
+    ]);
+    let log = fs::File::create(mail.join("log/start"))
+        .doing(|| "cannot create the mail server's log".to_owned())?;
     let child = Command::new(&words[0])
         .args(&words[1..])
         .arg("-C")
@@ -103,9 +129,27 @@ pub(crate) fn start(dir: &Path, id: &str, port: u16, tools: &Tools) -> Result<(S
 fn certificates(dir: &Path, tls: &Path) -> Result<(), SandboxError> {
     let ca = dir.join("ca");
     folder(&ca, 0o755)?;
-    let openssl = |what: &str, args: &[&str]| run(what, Command::new("openssl").current_dir(&ca).args(args));
-    let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-    let mut authority = vec!["req", "-x509", "-days", "30", "-subj", "/CN=sandbox CA", "-keyout", "ca.key", "-out", "ca.pem"];
+    let openssl =
+        |what: &str, args: &[&str]| run(what, Command::new("openssl").current_dir(&ca).args(args));
+    let curve = [
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+    ];
+    let mut authority = vec![
+        "req",
+        "-x509",
+        "-days",
+        "30",
+        "-subj",
+        "/CN=sandbox CA",
+        "-keyout",
+        "ca.key",
+        "-out",
+        "ca.pem",
+    ];
     authority.extend(curve);
     openssl("making a certificate authority", &authority)?;
     write(
@@ -116,10 +160,28 @@ fn certificates(dir: &Path, tls: &Path) -> Result<(), SandboxError> {
     )?;
     let (key, certificate) = (tls.join("key.pem"), tls.join("cert.pem"));
     let (key, certificate) = (key.display().to_string(), certificate.display().to_string());
-    let mut request = vec!["req", "-subj", "/CN=mail.dap.test", "-keyout", &key, "-out", "leaf.csr"];
+    let mut request = vec![
+        "req",
+        "-subj",
+        "/CN=mail.dap.test",
+        "-keyout",
+        &key,
+        "-out",
+        "leaf.csr",
+    ];
     request.extend(curve);
     openssl("asking for a certificate", &request)?;
-    let sign = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30", "-extfile", "leaf.ext"];
+    let sign = [
+        "-CA",
+        "ca.pem",
+        "-CAkey",
+        "ca.key",
+        "-CAcreateserial",
+        "-days",
+        "30",
+        "-extfile",
+        "leaf.ext",
+    ];
     let mut signing = vec!["x509", "-req", "-in", "leaf.csr", "-out", &certificate];
     signing.extend(sign);
     openssl("signing a certificate", &signing).map(drop)
@@ -128,7 +190,9 @@ fn certificates(dir: &Path, tls: &Path) -> Result<(), SandboxError> {
 /// Reads every mail in the folder, oldest first.
 pub(crate) fn read(maildir: &Path) -> Result<Vec<Mail>, SandboxError> {
     let new = maildir.join("new");
-    let Ok(entries) = fs::read_dir(&new) else { return Ok(Vec::new()) };
+    let Ok(entries) = fs::read_dir(&new) else {
+        return Ok(Vec::new());
+    };
     let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     // A Maildir name begins with the time of delivery.
     files.sort();
@@ -138,7 +202,11 @@ pub(crate) fn read(maildir: &Path) -> Result<Vec<Mail>, SandboxError> {
             let bytes = fs::read(file).doing(|| format!("cannot read {}", file.display()))?;
             let message = Message::parse(&bytes);
             Ok(Mail {
-                to: message.header("Envelope-to").split(',').map(|to| to.trim().to_owned()).collect(),
+                to: message
+                    .header("Envelope-to")
+                    .split(',')
+                    .map(|to| to.trim().to_owned())
+                    .collect(),
                 from: message.header("From"),
                 subject: message.header("Subject"),
                 message_id: message.header("Message-ID"),

@@ -21,12 +21,18 @@ impl Message {
                 headers.push((name.to_owned(), value.trim().to_owned()));
             }
         }
-        Self { headers, body: body.to_owned() }
+        Self {
+            headers,
+            body: body.to_owned(),
+        }
     }
 
     /// The first header of this name, decoded; empty when there is none.
     pub(crate) fn header(&self, name: &str) -> String {
-        let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        let found = self
+            .headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, value)| words(value)).unwrap_or_default()
     }
 
@@ -39,12 +45,25 @@ impl Message {
                 rest.split(['"', ';']).next()
             });
             let mark = format!("--{}", boundary.unwrap_or_default());
-            let parts: Vec<Message> =
-                self.body.split(&mark).skip(1).map(|part| Message::parse(part.trim_start().as_bytes())).collect();
-            let plain = parts.iter().find(|part| part.header("Content-Type").starts_with("text/plain"));
-            return plain.or(parts.first()).map(Message::text).unwrap_or_default();
+            let parts: Vec<Message> = self
+                .body
+                .split(&mark)
+                .skip(1)
+                .map(|part| Message::parse(part.trim_start().as_bytes()))
+                .collect();
+            let plain = parts
+                .iter()
+                .find(|part| part.header("Content-Type").starts_with("text/plain"));
+            return plain
+                .or(parts.first())
+                .map(Message::text)
+                .unwrap_or_default();
         }
-        match self.header("Content-Transfer-Encoding").to_ascii_lowercase().as_str() {
+        match self
+            .header("Content-Transfer-Encoding")
+            .to_ascii_lowercase()
+            .as_str()
+        {
             "quoted-printable" => lossy(&quoted(&self.body.replace("=\n", ""))),
             "base64" => lossy(&base64(&self.body)),
             _ => self.body.clone(),
@@ -61,7 +80,7 @@ fn words(value: &str) -> String {
     let mut out = Vec::new();
     let mut rest = value;
     while let Some((before, after)) = rest.split_once("=?") {
-        if !(before.trim().is_empty() && !out.is_empty()) {
+        if !before.trim().is_empty() || out.is_empty() {
             out.extend_from_slice(before.as_bytes());
         }
         let mut fields = after.splitn(3, '?');
@@ -86,7 +105,9 @@ fn quoted(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
-        let hex = (bytes[at] == b'=').then(|| text.get(at + 1..at + 3)).flatten();
+        let hex = (bytes[at] == b'=')
+            .then(|| text.get(at + 1..at + 3))
+            .flatten();
         if let Some(byte) = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
             out.push(byte);
             at += 3;
@@ -101,7 +122,10 @@ fn quoted(text: &str) -> Vec<u8> {
 fn base64(text: &str) -> Vec<u8> {
     const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let (mut held, mut bits, mut out) = (0_u32, 0, Vec::new());
-    for value in text.bytes().filter_map(|byte| DIGITS.iter().position(|digit| *digit == byte)) {
+    for value in text
+        .bytes()
+        .filter_map(|byte| DIGITS.iter().position(|digit| *digit == byte))
+    {
         held = held << 6 | u32::try_from(value).expect("a digit of base64 is below 64");
         bits += 6;
         if bits >= 8 {
@@ -118,13 +142,16 @@ mod tests {
 
     #[test]
     fn folded_and_encoded_subjects_are_read() {
-        let mail = Message::parse(b"Subject: =?utf-8?b?w6R0?=\n =?utf-8?q?_=C3=B6?= end\nTo: a@example.org\n\nhi\n");
+        let mail = Message::parse(
+            b"Subject: =?utf-8?b?w6R0?=\n =?utf-8?q?_=C3=B6?= end\nTo: a@example.org\n\nhi\n",
+        );
         assert_eq!(mail.header("subject"), "\u{e4}t \u{f6} end");
     }
 
     #[test]
     fn encoded_bodies_are_read() {
-        let quoted = Message::parse(b"Content-Transfer-Encoding: quoted-printable\n\na=C3=A4b=\nc=3D\n");
+        let quoted =
+            Message::parse(b"Content-Transfer-Encoding: quoted-printable\n\na=C3=A4b=\nc=3D\n");
         assert_eq!(quoted.text(), "a\u{e4}bc=\n");
         let coded = Message::parse(b"Content-Transfer-Encoding: base64\n\naGVs\nbG8=\n");
         assert_eq!(coded.text(), "hello");

@@ -45,13 +45,25 @@ impl Options {
     }
 
     pub(crate) fn cache(&self) -> PathBuf {
-        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let set = |name| {
+            std::env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
         let target = || {
             let exe = std::env::current_exe().ok()?;
-            let target = exe.ancestors().find(|above| above.join("CACHEDIR.TAG").is_file())?;
+            let target = exe
+                .ancestors()
+                .find(|above| above.join("CACHEDIR.TAG").is_file())?;
             Some(target.join("sandbox-cache"))
         };
-        let user = || Some(set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?.join("flow-sandbox"));
+        let user = || {
+            Some(
+                set("XDG_CACHE_HOME")
+                    .or_else(|| Some(set("HOME")?.join(".cache")))?
+                    .join("flow-sandbox"),
+            )
+        };
         self.cache
             .clone()
             .or_else(|| set("FLOW_SANDBOX_CACHE"))

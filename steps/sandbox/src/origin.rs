@@ -15,25 +15,52 @@ type Tree = BTreeMap<&'static str, String>;
 pub(crate) fn create(repository: &Path) -> Result<BTreeMap<String, String>, SandboxError> {
     run(
         "creating the demo repository",
-        git().args(["init", "--quiet", "--bare", "--initial-branch=main"]).arg(repository),
+        git()
+            .args(["init", "--quiet", "--bare", "--initial-branch=main"])
+            .arg(repository),
     )?;
     run_with(
         "filling the demo repository",
-        git().arg("-C").arg(repository).args(["fast-import", "--quiet"]),
+        git()
+            .arg("-C")
+            .arg(repository)
+            .args(["fast-import", "--quiet"]),
         stream().as_bytes(),
     )?;
     // Deploys fetch by sha too.
-    run("configuring the demo repository", git().arg("-C").arg(repository).args(["config", "uploadpack.allowAnySHA1InWant", "true"]))?;
+    run(
+        "configuring the demo repository",
+        git()
+            .arg("-C")
+            .arg(repository)
+            .args(["config", "uploadpack.allowAnySHA1InWant", "true"]),
+    )?;
     let format = "--format=%(refname:short) %(objectname)";
-    let told = run("reading the demo repository", git().arg("-C").arg(repository).args(["for-each-ref", format, "refs/heads"]))?;
-    Ok(told.lines().filter_map(|line| line.split_once(' ')).map(|(name, sha)| (name.to_owned(), sha.to_owned())).collect())
+    let told = run(
+        "reading the demo repository",
+        git()
+            .arg("-C")
+            .arg(repository)
+            .args(["for-each-ref", format, "refs/heads"]),
+    )?;
+    Ok(told
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(name, sha)| (name.to_owned(), sha.to_owned()))
+        .collect())
 }
 
 /// git without this machine's own configuration.
 pub(crate) fn git() -> Command {
     let mut git = Command::new("git");
-    git.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
-    for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"] {
+    git.env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_NOSYSTEM", "1");
+    for name in [
+        "GIT_DIR",
+        "GIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_OBJECT_DIRECTORY",
+    ] {
         git.env_remove(name);
     }
     git.args(["-c", "safe.directory=*"]);
@@ -48,15 +75,24 @@ fn stream() -> String {
         // 2026-06-01 08:00 UTC and a day more for each.
         let date = 1_780_300_800 + number * 86_400;
         let who = format!("Demo Developer <developer@example.org> {date} +0000");
-        writeln!(out, "commit refs/heads/{}\nmark :{}\nauthor {who}\ncommitter {who}", commit.name, number + 1)
-            .expect("writing to a String cannot fail");
+        writeln!(
+            out,
+            "commit refs/heads/{}\nmark :{}\nauthor {who}\ncommitter {who}",
+            commit.name,
+            number + 1
+        )
+        .expect("writing to a String cannot fail");
         data(&mut out, commit.message);
         if let Some(parent) = commit.parent {
             writeln!(out, "from refs/heads/{parent}").expect("writing to a String cannot fail");
         }
         out.push_str("deleteall\n");
         for (path, text) in &tree {
-            let mode = if path.ends_with(".sh") { "100755" } else { "100644" };
+            let mode = if path.starts_with("deploy/scripts/") {
+                "100755"
+            } else {
+                "100644"
+            };
             writeln!(out, "M {mode} inline {path}").expect("writing to a String cannot fail");
             data(&mut out, text);
         }
@@ -72,8 +108,14 @@ fn data(out: &mut String, text: &str) {
 
 fn tree(commit: &Commit, known: &BTreeMap<&str, Tree>) -> Tree {
     let mut tree = match commit.parent {
-        Some(parent) => known.get(parent).expect("COMMITS lists parents first").clone(),
-        None => FILES.iter().map(|file| (file.path, file.text.to_owned())).collect(),
+        Some(parent) => known
+            .get(parent)
+            .expect("COMMITS lists parents first")
+            .clone(),
+        None => FILES
+            .iter()
+            .map(|file| (file.path, file.text.to_owned()))
+            .collect(),
     };
     for change in commit.changes {
         match change {
@@ -81,8 +123,15 @@ fn tree(commit: &Commit, known: &BTreeMap<&str, Tree>) -> Tree {
                 tree.insert(path, (*text).to_owned());
             }
             Change::Edit(path, from, to) => {
-                let text = tree.get_mut(path).expect("an edited file exists in the parent");
-                assert_eq!(text.matches(from).count(), 1, "{}: {path} holds the edited text once", commit.name);
+                let text = tree
+                    .get_mut(path)
+                    .expect("an edited file exists in the parent");
+                assert_eq!(
+                    text.matches(from).count(),
+                    1,
+                    "{}: {path} holds the edited text once",
+                    commit.name
+                );
                 *text = text.replacen(from, to, 1);
             }
         }
@@ -100,7 +149,11 @@ mod tests {
 
     #[test]
     fn the_lock_file_names_no_registry() {
-        let lock = super::FILES.iter().find(|file| file.path == "package-lock.json").expect("is listed").text;
+        let lock = super::FILES
+            .iter()
+            .find(|file| file.path == "package-lock.json")
+            .expect("is listed")
+            .text;
         assert!(!lock.contains("\"resolved\""));
         assert!(!lock.contains("registry"));
     }

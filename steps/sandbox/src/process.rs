@@ -16,7 +16,7 @@ use crate::error::{Doing, SandboxError};
 pub(crate) const MARK: &str = "FLOW_SANDBOX_HOST";
 
 /// The longest any single helper program may take; the slowest is a cold `npm ci`.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_mins(5);
 
 /// Runs a program to its end and returns its standard output; success is exit status 0.
 pub(crate) fn run(what: &str, command: &mut Command) -> Result<String, SandboxError> {
@@ -24,9 +24,17 @@ pub(crate) fn run(what: &str, command: &mut Command) -> Result<String, SandboxEr
 }
 
 /// As [`run`], with something to read.
-pub(crate) fn run_with(what: &str, command: &mut Command, input: &[u8]) -> Result<String, SandboxError> {
+pub(crate) fn run_with(
+    what: &str,
+    command: &mut Command,
+    input: &[u8],
+) -> Result<String, SandboxError> {
     let mut child = command
-        .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })
+        .stdin(if input.is_empty() {
+            Stdio::null()
+        } else {
+            Stdio::piped()
+        })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -46,19 +54,31 @@ pub(crate) fn run_with(what: &str, command: &mut Command, input: &[u8]) -> Resul
         if Instant::now() > until {
             child.kill().ok();
             child.wait().ok();
-            return Err(SandboxError::Timeout { what: what.to_owned(), seconds: LIMIT.as_secs() });
+            return Err(SandboxError::Timeout {
+                what: what.to_owned(),
+                seconds: LIMIT.as_secs(),
+            });
         }
         thread::sleep(Duration::from_millis(3));
     };
     let text = |from: Option<thread::JoinHandle<Vec<u8>>>| {
-        String::from_utf8_lossy(&from.and_then(|reader| reader.join().ok()).unwrap_or_default()).into_owned()
+        String::from_utf8_lossy(
+            &from
+                .and_then(|reader| reader.join().ok())
+                .unwrap_or_default(),
+        )
+        .into_owned()
     };
     let (out, err) = (text(out), text(err));
     if status.success() {
         return Ok(out);
     }
     let told = if err.trim().is_empty() { &out } else { &err };
-    Err(SandboxError::Command { what: what.to_owned(), status: status.to_string(), stderr: end_of(told) })
+    Err(SandboxError::Command {
+        what: what.to_owned(),
+        status: status.to_string(),
+        stderr: end_of(told),
+    })
 }
 
 fn collect(mut from: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
@@ -75,11 +95,18 @@ fn end_of(text: &str) -> String {
 }
 
 /// Asks again every 20 ms until the answer is yes.
-pub(crate) fn wait_until(what: &str, limit: Duration, mut yes: impl FnMut() -> bool) -> Result<(), SandboxError> {
+pub(crate) fn wait_until(
+    what: &str,
+    limit: Duration,
+    mut yes: impl FnMut() -> bool,
+) -> Result<(), SandboxError> {
     let until = Instant::now() + limit;
     while !yes() {
         if Instant::now() > until {
-            return Err(SandboxError::Timeout { what: what.to_owned(), seconds: limit.as_secs() });
+            return Err(SandboxError::Timeout {
+                what: what.to_owned(),
+                seconds: limit.as_secs(),
+            });
         }
         thread::sleep(Duration::from_millis(20));
     }
@@ -97,18 +124,25 @@ pub(crate) struct Identity {
 impl Identity {
     pub(crate) fn of(pid: u32) -> Option<Self> {
         let stat = Stat::read(pid).filter(|stat| !stat.dead)?;
-        Some(Self { pid, start: stat.start })
+        Some(Self {
+            pid,
+            start: stat.start,
+        })
     }
 
     /// Writes one line, so that a later process can end what a crashed one left.
     pub(crate) fn record(self, file: &Path) -> Result<(), SandboxError> {
-        fs::write(file, format!("{} {}\n", self.pid, self.start)).doing(|| format!("cannot write {}", file.display()))
+        fs::write(file, format!("{} {}\n", self.pid, self.start))
+            .doing(|| format!("cannot write {}", file.display()))
     }
 
     fn read(file: &Path) -> Option<Self> {
         let text = fs::read_to_string(file).ok()?;
         let (pid, start) = text.trim().split_once(' ')?;
-        Some(Self { pid: pid.parse().ok()?, start: start.parse().ok()? })
+        Some(Self {
+            pid: pid.parse().ok()?,
+            start: start.parse().ok()?,
+        })
     }
 }
 
@@ -144,13 +178,15 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    /// Living processes of this scope: marked in their environment, recorded by pid and start time, PostgreSQL
+    /// Living processes of this scope: marked in their environment, recorded by pid and start time, `PostgreSQL`
     /// working in the sandbox's folder (it overwrites its environment), and the children of all of these.
     pub(crate) fn members(&self) -> BTreeSet<u32> {
         let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
         let mut open: Vec<u32> = self.recorded();
         for pid in all() {
-            let Some(stat) = Stat::read(pid).filter(|stat| !stat.dead) else { continue };
+            let Some(stat) = Stat::read(pid).filter(|stat| !stat.dead) else {
+                continue;
+            };
             children.entry(stat.parent).or_default().push(pid);
             if self.marked(pid) || self.database(pid) {
                 open.push(pid);
@@ -167,10 +203,16 @@ impl Scope {
     }
 
     fn recorded(&self) -> Vec<u32> {
-        let Ok(files) = fs::read_dir(self.dir.join("run")) else { return Vec::new() };
+        let Ok(files) = fs::read_dir(self.dir.join("run")) else {
+            return Vec::new();
+        };
         files
             .flatten()
-            .filter(|file| self.host.as_ref().is_none_or(|host| *host == *file.file_name().to_string_lossy()))
+            .filter(|file| {
+                self.host
+                    .as_ref()
+                    .is_none_or(|host| *host == *file.file_name().to_string_lossy())
+            })
             .filter_map(|file| Identity::read(&file.path()))
             .filter(|known| Identity::of(known.pid) == Some(*known))
             .map(|known| known.pid)
@@ -178,12 +220,20 @@ impl Scope {
     }
 
     fn marked(&self, pid: u32) -> bool {
-        let Ok(environ) = fs::read(format!("/proc/{pid}/environ")) else { return false };
-        let mark = format!("{MARK}={}.{}", self.id, self.host.as_deref().unwrap_or_default());
-        environ.split(|byte| *byte == 0).any(|entry| match &self.host {
-            Some(_) => entry == mark.as_bytes(),
-            None => entry.starts_with(mark.as_bytes()),
-        })
+        let Ok(environ) = fs::read(format!("/proc/{pid}/environ")) else {
+            return false;
+        };
+        let mark = format!(
+            "{MARK}={}.{}",
+            self.id,
+            self.host.as_deref().unwrap_or_default()
+        );
+        environ
+            .split(|byte| *byte == 0)
+            .any(|entry| match &self.host {
+                Some(_) => entry == mark.as_bytes(),
+                None => entry.starts_with(mark.as_bytes()),
+            })
     }
 
     fn database(&self, pid: u32) -> bool {
@@ -211,11 +261,15 @@ impl Scope {
                 return Ok(());
             }
         }
-        wait_until("the end of all processes of the sandbox", Duration::from_secs(20), || {
-            // Asked anew each time: what a dying process starts is ended as well.
-            self.signal(Signal::KILL);
-            self.members().is_empty()
-        })
+        wait_until(
+            "the end of all processes of the sandbox",
+            Duration::from_secs(20),
+            || {
+                // Asked anew each time: what a dying process starts is ended as well.
+                self.signal(Signal::KILL);
+                self.members().is_empty()
+            },
+        )
     }
 
     /// Session processes of one host's sshd, without the commands they run.
@@ -224,19 +278,27 @@ impl Scope {
             .into_iter()
             .filter(|pid| *pid != listener)
             .filter(|pid| {
-                fs::read_link(format!("/proc/{pid}/exe"))
-                    .is_ok_and(|exe| exe.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"sshd")))
+                fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| {
+                    exe.file_name()
+                        .is_some_and(|name| name.as_encoded_bytes().starts_with(b"sshd"))
+                })
             })
             .collect()
     }
 }
 
 fn all() -> impl Iterator<Item = u32> {
-    fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 pub(crate) fn send(pid: u32, signal: Signal) {
-    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
+        return;
+    };
     // It may have ended since it was found, which is what is wanted.
     rustix::process::kill_process(pid, signal).ok();
 }

@@ -2,25 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::process::Signal;
-
 use crate::cache::{Cache, free_port};
-use crate::error::{Doing, SandboxError};
-use crate::files::{folder, lock, random, remove, write};
+use crate::claim::{MARKER, claim, clear_shared_memory};
+use crate::error::SandboxError;
+use crate::files::{folder, random, remove, write};
 use crate::keys::{self, Person};
 use crate::ledger::LedgerLine;
 use crate::mail::{self, Mail, Smtp};
 use crate::options::{Isolation, Options};
 use crate::origin;
 use crate::plain::{CONTAINER, Ground, Plan};
-use crate::process::{Scope, run, send, wait_until};
+use crate::probe::{greets, healthy};
+use crate::process::{Scope, run, wait_until};
+use crate::ssh;
 use crate::tools::{Tools, User};
 
 /// The names of the hosts, in the order a release visits them. They are also their aliases in the ssh configuration.
@@ -54,7 +53,7 @@ pub struct Host {
 /// Three running hosts, a mail server and a repository to deploy from. Ends with the value.
 #[derive(Debug)]
 pub struct Sandbox {
-    ground: Ground,
+    pub(crate) ground: Ground,
     plans: Vec<Plan>,
     hosts: Vec<Host>,
     explanation: String,
@@ -63,7 +62,7 @@ pub struct Sandbox {
     people: Vec<Person>,
     smtp: Smtp,
     keep: bool,
-    children: Mutex<Vec<Child>>,
+    pub(crate) children: Mutex<Vec<Child>>,
     ended: bool,
     _held: fs::File,
 }
@@ -76,7 +75,11 @@ impl Sandbox {
     ///
     /// # Errors
     /// [`SandboxError`]; whatever had been started is stopped again.
-    pub fn up(dir: &Path, options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Self, SandboxError> {
+    pub fn up(
+        dir: &Path,
+        options: &Options,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<Self, SandboxError> {
         if options.wanted()? == Some(Isolation::Containers) {
             return Err(SandboxError::Isolation(CONTAINERS_MISSING.to_owned()));
         }
@@ -88,7 +91,14 @@ impl Sandbox {
         let id = random()?;
         write(&dir.join(MARKER), &id, 0o600)?;
         let pause = options.deploy_pause.unwrap_or(Duration::from_millis(500));
-        let ground = Ground { dir, id, tools, cache, postgres, pause };
+        let ground = Ground {
+            dir,
+            id,
+            tools,
+            cache,
+            postgres,
+            pause,
+        };
         let scope = ground.scope(None);
         let started = Self::start(ground, held, options.keep);
         if started.is_err() {
@@ -99,25 +109,35 @@ impl Sandbox {
 
     fn start(ground: Ground, held: fs::File, keep: bool) -> Result<Self, SandboxError> {
         let dir = ground.dir.clone();
-        for (name, mode) in [("run", 0o700), ("ssh", 0o700), ("people", 0o700), ("hosts", 0o711)] {
+        for (name, mode) in [
+            ("run", 0o700),
+            ("ssh", 0o700),
+            ("people", 0o700),
+            ("hosts", 0o711),
+        ] {
             folder(&dir.join(name), mode)?;
         }
-        let plans = plan()?;
+        let plans = Plan::all()?;
         let smtp_port = free_port(&mut plans.iter().flat_map(Plan::ports).collect())?;
         let commits = origin::create(&dir.join("origin.git"))?;
         let client = keys::generate(&dir.join("ssh/client"), "client")?;
         let mut children = Vec::new();
         let (people, smtp) = std::thread::scope(|scope| {
-            let building: Vec<_> = plans.iter().map(|plan| scope.spawn(|| ground.build(plan, &client))).collect();
+            let building: Vec<_> = plans
+                .iter()
+                .map(|plan| scope.spawn(|| ground.build(plan, &client)))
+                .collect();
             let people = keys::people(&dir.join("people"));
             let mail = mail::start(&dir, &ground.id, smtp_port, &ground.tools);
-            let built = building.into_iter().try_for_each(|host| host.join().expect("building a host does not panic"));
+            let built = building
+                .into_iter()
+                .try_for_each(|host| host.join().expect("building a host does not panic"));
             let (smtp, child) = mail?;
             children.push(child);
             built?;
             Ok::<_, SandboxError>((people?, smtp))
         })?;
-        let ssh_config = ssh_files(&ground, &plans)?;
+        let ssh_config = ssh::client_files(&ground, &plans)?;
         for plan in &plans {
             children.push(ground.sshd(plan)?);
         }
@@ -136,16 +156,24 @@ impl Sandbox {
             _held: held,
         };
         for plan in &sandbox.plans {
-            sandbox.wait_for(plan)?;
+            Self::wait_for(plan)?;
         }
-        wait_until("the mail server's greeting", Duration::from_secs(20), || greets(smtp_port, b"220"))?;
+        wait_until(
+            "the mail server's greeting",
+            Duration::from_secs(20),
+            || greets(smtp_port, b"220"),
+        )?;
         Ok(sandbox)
     }
 
-    fn wait_for(&self, plan: &Plan) -> Result<(), SandboxError> {
+    pub(crate) fn wait_for(plan: &Plan) -> Result<(), SandboxError> {
         let limit = Duration::from_secs(30);
-        wait_until(&format!("ssh to {}", plan.name), limit, || greets(plan.ssh, b"SSH-"))?;
-        wait_until(&format!("the application of {}", plan.name), limit, || healthy(plan.frontend))
+        wait_until(&format!("ssh to {}", plan.name), limit, || {
+            greets(plan.ssh, b"SSH-")
+        })?;
+        wait_until(&format!("the application of {}", plan.name), limit, || {
+            healthy(plan.frontend)
+        })
     }
 
     /// Which kind this is.
@@ -171,7 +199,9 @@ impl Sandbox {
     /// `ssh -F … host`, ready for a remote command as further arguments.
     pub fn ssh(&self, host: &str) -> Command {
         let mut ssh = Command::new("ssh");
-        ssh.arg("-F").arg(&self.ssh_config).args(["-o", "BatchMode=yes", host]);
+        ssh.arg("-F")
+            .arg(&self.ssh_config)
+            .args(["-o", "BatchMode=yes", host]);
         ssh
     }
 
@@ -186,7 +216,10 @@ impl Sandbox {
     /// [`SandboxError::Unknown`].
     pub fn host(&self, name: &str) -> Result<&Host, SandboxError> {
         let found = self.hosts.iter().find(|host| host.name == name);
-        found.ok_or_else(|| SandboxError::Unknown { kind: "host", name: name.to_owned() })
+        found.ok_or_else(|| SandboxError::Unknown {
+            kind: "host",
+            name: name.to_owned(),
+        })
     }
 
     /// How to hand in mail.
@@ -224,7 +257,10 @@ impl Sandbox {
     /// [`SandboxError::Unknown`].
     pub fn commit(&self, name: &str) -> Result<&str, SandboxError> {
         let found = self.commits.get(name).map(String::as_str);
-        found.ok_or_else(|| SandboxError::Unknown { kind: "commit", name: name.to_owned() })
+        found.ok_or_else(|| SandboxError::Unknown {
+            kind: "commit",
+            name: name.to_owned(),
+        })
     }
 
     /// Those who sign off, played by the demo.
@@ -243,7 +279,18 @@ impl Sandbox {
     /// [`SandboxError::Command`] when it fails or the database is down.
     pub fn sql(&self, host: &str, query: &str) -> Result<String, SandboxError> {
         let mut psql = self.ground.command(self.plan(host)?, "docker");
-        psql.args(["exec", "-i", CONTAINER, "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]);
+        psql.args([
+            "exec",
+            "-i",
+            CONTAINER,
+            "psql",
+            "-X",
+            "-q",
+            "-A",
+            "-t",
+            "-v",
+            "ON_ERROR_STOP=1",
+        ]);
         psql.args(["-U", "postgres", "-d", "postgres", "-c", query]);
         Ok(run(&format!("SQL on {host}"), &mut psql)?.trim().to_owned())
     }
@@ -253,68 +300,9 @@ impl Sandbox {
     /// # Errors
     /// [`SandboxError::Unknown`] for a host that is not there.
     pub fn ledger(&self, host: &str) -> Result<Vec<LedgerLine>, SandboxError> {
-        let text = fs::read_to_string(self.host(host)?.data_here.join("ledger")).unwrap_or_default();
+        let text =
+            fs::read_to_string(self.host(host)?.data_here.join("ledger")).unwrap_or_default();
         Ok(text.lines().filter_map(LedgerLine::parse).collect())
-    }
-
-    /// Cuts every ssh connection to a host and returns how many processes that were. What the sessions run goes on;
-    /// new connections are accepted.
-    ///
-    /// # Errors
-    /// [`SandboxError::Unknown`] for a host that is not there.
-    pub fn cut_ssh(&self, host: &str) -> Result<usize, SandboxError> {
-        let plan = self.plan(host)?;
-        let record = self.ground.dir.join("run").join(plan.name);
-        let listener = fs::read_to_string(record).ok().and_then(|text| text.split(' ').next()?.parse().ok());
-        let sessions = listener.map(|pid| self.ground.scope(Some(plan.name)).sessions(pid)).unwrap_or_default();
-        for pid in &sessions {
-            send(*pid, Signal::KILL);
-        }
-        Ok(sessions.len())
-    }
-
-    /// A power cut: ends every process of a host at once, without a goodbye.
-    ///
-    /// # Errors
-    /// [`SandboxError::Timeout`] when some process would not end.
-    pub fn kill_host(&self, host: &str) -> Result<(), SandboxError> {
-        let plan = self.plan(host)?;
-        self.ground.scope(Some(plan.name)).end(Duration::ZERO)?;
-        self.bury();
-        Ok(())
-    }
-
-    /// Boots a host after [`Sandbox::kill_host`]: database, sshd, the application. Nothing to do for what runs.
-    ///
-    /// # Errors
-    /// [`SandboxError`] when a part does not come up.
-    pub fn start_host(&self, host: &str) -> Result<(), SandboxError> {
-        let plan = self.plan(host)?;
-        self.ground.start_database(plan)?;
-        if !greets(plan.ssh, b"SSH-") {
-            let child = self.ground.sshd(plan)?;
-            self.children.lock().unwrap_or_else(PoisonError::into_inner).push(child);
-        }
-        if !healthy(plan.frontend) {
-            self.ground.start_application(plan)?;
-        }
-        self.wait_for(plan)
-    }
-
-    /// Stops only the database of a host, as `docker stop` does.
-    ///
-    /// # Errors
-    /// [`SandboxError::Command`].
-    pub fn stop_database(&self, host: &str) -> Result<(), SandboxError> {
-        self.ground.database(self.plan(host)?, "stop")
-    }
-
-    /// Starts the database of a host again.
-    ///
-    /// # Errors
-    /// [`SandboxError::Command`].
-    pub fn start_database(&self, host: &str) -> Result<(), SandboxError> {
-        self.ground.start_database(self.plan(host)?)
     }
 
     /// The ids of all processes that belong to this sandbox.
@@ -340,18 +328,25 @@ impl Sandbox {
         self.ground.scope(None).end(Duration::from_millis(300))?;
         self.bury();
         clear_shared_memory(&self.ground.dir);
-        if self.keep { Ok(()) } else { remove(&self.ground.dir) }
+        if self.keep {
+            Ok(())
+        } else {
+            remove(&self.ground.dir)
+        }
     }
 
     /// Takes note of our own children's ends, so that none stays a zombie.
-    fn bury(&self) {
+    pub(crate) fn bury(&self) {
         let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
         children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
     }
 
-    fn plan(&self, host: &str) -> Result<&Plan, SandboxError> {
+    pub(crate) fn plan(&self, host: &str) -> Result<&Plan, SandboxError> {
         let found = self.plans.iter().find(|plan| plan.name == host);
-        found.ok_or_else(|| SandboxError::Unknown { kind: "host", name: host.to_owned() })
+        found.ok_or_else(|| SandboxError::Unknown {
+            kind: "host",
+            name: host.to_owned(),
+        })
     }
 }
 
@@ -365,79 +360,20 @@ impl Drop for Sandbox {
 
 const CONTAINERS_MISSING: &str = "Hosts in containers are not part of this version.";
 
-/// Marks a folder as a sandbox's and holds its id.
-const MARKER: &str = "sandbox.id";
-
-/// Takes a folder for a new sandbox and clears what an earlier one left in it.
-fn claim(dir: &Path) -> Result<(PathBuf, fs::File), SandboxError> {
-    let refuse = |why: &str| SandboxError::Folder { dir: dir.to_owned(), why: why.to_owned() };
-    if !dir.exists() {
-        folder(dir, 0o711)?;
-    }
-    let dir = dir.canonicalize().doing(|| format!("cannot open {}", dir.display()))?;
-    let entries = || fs::read_dir(&dir).doing(|| format!("cannot open {}", dir.display()));
-    if !dir.join(MARKER).exists() && entries()?.next().is_some() {
-        return Err(refuse("it is not empty and no sandbox made it; name an empty or a new folder"));
-    }
-    if dir.as_os_str().len() > 75 {
-        return Err(refuse("its path is longer than 75 bytes, too long for pm2's sockets; name a shorter one"));
-    }
-    let safe = |text: &str| !text.contains(|at: char| at.is_control() || "\"'$`\\%{}:#".contains(at) || at.is_whitespace());
-    if !dir.to_str().is_some_and(safe) {
-        return Err(refuse("its path holds blanks or signs that sshd, exim or a shell would read as their own"));
-    }
-    folder(&dir, 0o711)?;
-    let held = lock(&dir.join("lock"), Duration::ZERO)?.ok_or_else(|| SandboxError::Busy(dir.clone()))?;
-    if let Ok(id) = fs::read_to_string(dir.join(MARKER)) {
-        Scope { dir: dir.clone(), id: id.trim().to_owned(), host: None }.end(Duration::ZERO)?;
-        clear_shared_memory(&dir);
-    }
-    for entry in entries()?.flatten().filter(|entry| !["lock", MARKER].iter().any(|kept| entry.file_name() == *kept)) {
-        let path = entry.path();
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove(&path)?;
-        } else {
-            fs::remove_file(&path).doing(|| format!("cannot remove {}", path.display()))?;
-        }
-    }
-    Ok((dir, held))
-}
-
-/// Frees the small System V segments of databases that were killed: line 7 of `postmaster.pid` is key and id.
-fn clear_shared_memory(dir: &Path) {
-    for host in HOSTS {
-        let text = fs::read_to_string(dir.join("hosts").join(host).join("pgdata/postmaster.pid")).unwrap_or_default();
-        if let Some(id) = text.lines().nth(6).and_then(|line| line.split_whitespace().nth(1)) {
-            run("ipcrm", Command::new("ipcrm").args(["-m", id])).ok();
-        }
-    }
-}
-
-fn plan() -> Result<Vec<Plan>, SandboxError> {
-    let mut taken = Vec::new();
-    HOSTS
-        .into_iter()
-        .map(|name| {
-            let mut port = || free_port(&mut taken);
-            Ok(Plan { name, ssh: port()?, database: port()?, backend: port()?, frontend: port()? })
-        })
-        .collect()
-}
-
-impl Plan {
-    fn ports(&self) -> [u16; 4] {
-        [self.ssh, self.database, self.backend, self.frontend]
-    }
-}
-
 impl Ground {
-    fn scope(&self, host: Option<&str>) -> Scope {
-        Scope { dir: self.dir.clone(), id: self.id.clone(), host: host.map(str::to_owned) }
+    pub(crate) fn scope(&self, host: Option<&str>) -> Scope {
+        Scope {
+            dir: self.dir.clone(),
+            id: self.id.clone(),
+            host: host.map(str::to_owned),
+        }
     }
 
     fn describe(&self, plan: &Plan) -> Host {
         let data = self.host(plan.name).join("data/dap");
-        let words = ["docker", "exec", "-i", CONTAINER, "psql", "-U", "postgres", "-d", "postgres"];
+        let words = [
+            "docker", "exec", "-i", CONTAINER, "psql", "-U", "postgres", "-d", "postgres",
+        ];
         Host {
             name: plan.name.to_owned(),
             address: "127.0.0.1".to_owned(),
@@ -451,54 +387,4 @@ impl Ground {
             env: self.env(plan),
         }
     }
-}
-
-/// Makes the hosts' keys, the list of known hosts and the client's configuration.
-fn ssh_files(ground: &Ground, plans: &[Plan]) -> Result<PathBuf, SandboxError> {
-    let (mut known, mut config) = (String::new(), String::new());
-    for plan in plans {
-        let public = keys::generate(&ground.host(plan.name).join("etc/ssh_host_ed25519_key"), plan.name)?;
-        known.push_str(&format!("[127.0.0.1]:{} {public}\n", plan.ssh));
-        config.push_str(&format!("Host {}\n  HostName 127.0.0.1\n  Port {}\n", plan.name, plan.ssh));
-    }
-    let ssh = ground.dir.join("ssh");
-    let (known_hosts, key) = (ssh.join("known_hosts"), ssh.join("client"));
-    write(&known_hosts, &known, 0o600)?;
-    config.push_str(&format!(
-        "Host *\n  User {}\n  IdentityFile {}\n  IdentitiesOnly yes\n  UserKnownHostsFile {}\n  \
-         GlobalKnownHostsFile /dev/null\n  StrictHostKeyChecking yes\n",
-        ground.tools.login,
-        key.display(),
-        known_hosts.display()
-    ));
-    let file = ssh.join("config");
-    write(&file, &config, 0o600)?;
-    Ok(file)
-}
-
-/// Whether something on this port begins to talk like this.
-fn greets(port: u16, beginning: &[u8]) -> bool {
-    let limit = Duration::from_secs(2);
-    let talk = || {
-        let mut stream = TcpStream::connect_timeout(&([127, 0, 0, 1], port).into(), limit)?;
-        stream.set_read_timeout(Some(limit))?;
-        let mut told = vec![0; beginning.len()];
-        stream.read_exact(&mut told)?;
-        Ok::<_, std::io::Error>(told == beginning)
-    };
-    talk().unwrap_or(false)
-}
-
-/// Whether `/health` on this port answers 200.
-fn healthy(port: u16) -> bool {
-    let limit = Duration::from_secs(2);
-    let ask = || {
-        let mut stream = TcpStream::connect_timeout(&([127, 0, 0, 1], port).into(), limit)?;
-        stream.set_read_timeout(Some(limit))?;
-        stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-        let mut told = [0; 12];
-        stream.read_exact(&mut told)?;
-        Ok::<_, std::io::Error>(told == *b"HTTP/1.1 200")
-    };
-    ask().unwrap_or(false)
 }

@@ -1,4 +1,4 @@
-//! The programs a sandbox is made of, and the unprivileged user PostgreSQL and the mail server run as.
+//! The programs a sandbox is made of, and the unprivileged user `PostgreSQL` and the mail server run as.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -27,16 +27,28 @@ impl Tools {
     pub(crate) fn find() -> Result<Self, SandboxError> {
         let mut missing = Vec::new();
         let mut need = |name: &str, others: &[&str]| {
-            std::iter::once(&name).chain(others).find_map(|name| which(name)).unwrap_or_else(|| {
-                missing.push(name.to_owned());
-                PathBuf::new()
-            })
+            std::iter::once(&name)
+                .chain(others)
+                .find_map(|name| which(name))
+                .unwrap_or_else(|| {
+                    missing.push(name.to_owned());
+                    PathBuf::new()
+                })
         };
         let sshd = need("sshd", &[]);
         let exim = need("exim4", &["exim"]);
         let node = need("node", &["nodejs"]);
         let npm = need("npm", &[]);
-        for name in ["bash", "cp", "git", "openssl", "setpriv", "setsid", "ssh", "ssh-keygen"] {
+        for name in [
+            "bash",
+            "cp",
+            "git",
+            "openssl",
+            "setpriv",
+            "setsid",
+            "ssh",
+            "ssh-keygen",
+        ] {
             need(name, &[]);
         }
         let postgres = postgres_bin().unwrap_or_else(|| {
@@ -47,21 +59,34 @@ impl Tools {
             return Err(SandboxError::Missing(missing));
         }
         let root = rustix::process::geteuid().is_root();
-        let login = run("asking for the login name", Command::new("id").arg("-un"))?.trim().to_owned();
-        Ok(Self { sshd, exim, node, npm, postgres, root, login })
+        let login = run("asking for the login name", Command::new("id").arg("-un"))?
+            .trim()
+            .to_owned();
+        Ok(Self {
+            sshd,
+            exim,
+            node,
+            npm,
+            postgres,
+            root,
+            login,
+        })
     }
 
     /// `PATH` of the hosts after their own `bin`.
     pub(crate) fn path(&self) -> String {
         let node = self.node.parent().unwrap_or(Path::new("/usr/bin"));
-        format!("{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", node.display())
+        format!(
+            "{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            node.display()
+        )
     }
 
     /// The first words of a command that must not run as root; empty when this process is not root.
     ///
-    /// PostgreSQL refuses root. Where the user could not enter the sandbox's folder (below a private home), the
+    /// `PostgreSQL` refuses root. Where the user could not enter the sandbox's folder (below a private home), the
     /// command keeps the one capability that ignores file permissions.
-    pub(crate) fn unprivileged(&self, user: &User, dir: &Path) -> Vec<String> {
+    pub(crate) fn unprivileged(&self, user: User, dir: &Path) -> Vec<String> {
         if !self.root {
             return Vec::new();
         }
@@ -99,11 +124,18 @@ impl User {
         names
             .iter()
             .find_map(|name| {
-                let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
+                let line = users
+                    .lines()
+                    .find(|line| line.split(':').next() == Some(name))?;
                 let mut fields = line.split(':').skip(2);
-                Some(Self { uid: fields.next()?.parse().ok()?, gid: fields.next()?.parse().ok()? })
+                Some(Self {
+                    uid: fields.next()?.parse().ok()?,
+                    gid: fields.next()?.parse().ok()?,
+                })
             })
-            .ok_or_else(|| SandboxError::Missing(vec![format!("one of the users {}", names.join(", "))]))
+            .ok_or_else(|| {
+                SandboxError::Missing(vec![format!("one of the users {}", names.join(", "))])
+            })
     }
 
     /// Gives a file or folder to this user; nothing to do when it is already theirs.
@@ -117,7 +149,9 @@ impl User {
 
 /// Every folder above may be passed by everyone.
 fn enterable(dir: &Path) -> bool {
-    dir.ancestors().skip(1).all(|above| fs::metadata(above).is_ok_and(|about| about.permissions().mode() & 0o001 != 0))
+    dir.ancestors()
+        .skip(1)
+        .all(|above| fs::metadata(above).is_ok_and(|about| about.permissions().mode() & 0o001 != 0))
 }
 
 fn which(name: &str) -> Option<PathBuf> {
@@ -125,14 +159,22 @@ fn which(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path)
         .chain(["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from))
         .map(|folder| folder.join(name))
-        .find(|file| fs::metadata(file).is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0))
+        .find(|file| {
+            fs::metadata(file)
+                .is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
+        })
 }
 
 fn postgres_bin() -> Option<PathBuf> {
     let mut versions: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
         .ok()?
         .flatten()
-        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
+        .filter_map(|entry| {
+            Some((
+                entry.file_name().to_str()?.parse().ok()?,
+                entry.path().join("bin"),
+            ))
+        })
         .filter(|(_, bin)| bin.join("initdb").is_file())
         .collect();
     versions.sort();

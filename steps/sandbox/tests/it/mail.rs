@@ -17,8 +17,22 @@ struct Dialog {
 impl Dialog {
     fn open(smtp: &Smtp) -> Self {
         let mut child = Command::new("timeout")
-            .args(["20", "openssl", "s_client", "-quiet", "-starttls", "smtp", "-verify_return_error", "-verify_ip", &smtp.host])
-            .args(["-connect", &format!("{}:{}", smtp.host, smtp.port), "-CAfile"])
+            .args([
+                "20",
+                "openssl",
+                "s_client",
+                "-quiet",
+                "-starttls",
+                "smtp",
+                "-verify_return_error",
+                "-verify_ip",
+                &smtp.host,
+            ])
+            .args([
+                "-connect",
+                &format!("{}:{}", smtp.host, smtp.port),
+                "-CAfile",
+            ])
             .arg(&smtp.ca)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -26,10 +40,11 @@ impl Dialog {
             .spawn()
             .expect("openssl runs");
         let input = child.stdin.take().expect("a pipe");
-        let mut dialog = Self { output: BufReader::new(child.stdout.take().expect("a pipe")), input, child };
-        // s_client shows the end of the answer to its own EHLO.
-        dialog.answer();
-        dialog
+        Self {
+            output: BufReader::new(child.stdout.take().expect("a pipe")),
+            input,
+            child,
+        }
     }
 
     fn say(&mut self, line: &str) -> String {
@@ -41,7 +56,9 @@ impl Dialog {
     fn answer(&mut self) -> String {
         loop {
             let mut line = String::new();
-            if self.output.read_line(&mut line).expect("readable") == 0 || line.as_bytes().get(3) != Some(&b'-') {
+            if self.output.read_line(&mut line).expect("readable") == 0
+                || line.as_bytes().get(3) != Some(&b'-')
+            {
                 return line;
             }
         }
@@ -73,11 +90,23 @@ fn mail_sent_with_starttls_and_a_password_arrives() {
     let password = std::fs::read_to_string(&smtp.password_file).expect("a password");
     let mut dialog = Dialog::open(smtp);
     assert!(dialog.say("EHLO client.test").starts_with("250"));
-    assert!(dialog.say(&format!("AUTH PLAIN {}", login(&smtp.user, &password))).starts_with("235"));
-    assert!(dialog.say("MAIL FROM:<flow@example.org>").starts_with("250"));
+    assert!(
+        dialog
+            .say(&format!("AUTH PLAIN {}", login(&smtp.user, &password)))
+            .starts_with("235")
+    );
+    assert!(
+        dialog
+            .say("MAIL FROM:<flow@example.org>")
+            .starts_with("250")
+    );
     assert!(dialog.say("RCPT TO:<qa@example.org>").starts_with("250"));
     assert!(dialog.say("RCPT TO:<defer@example.org>").starts_with("451"));
-    assert!(dialog.say("RCPT TO:<reject@example.org>").starts_with("550"));
+    assert!(
+        dialog
+            .say("RCPT TO:<reject@example.org>")
+            .starts_with("550")
+    );
     assert!(dialog.say("DATA").starts_with("354"));
     let text = "Subject: =?utf-8?q?Please_sign?=\r\nFrom: flow@example.org\r\nMessage-ID: <one@flow.test>\r\n\r\nhello\r\n.";
     assert!(dialog.say(text).starts_with("250"));
@@ -98,8 +127,16 @@ fn a_wrong_password_and_mail_without_a_login_are_refused() {
     let smtp = shared.sandbox.smtp();
     let mut dialog = Dialog::open(smtp);
     dialog.say("EHLO client.test");
-    assert!(dialog.say(&format!("AUTH PLAIN {}", login(&smtp.user, "wrong"))).starts_with("535"));
-    assert!(dialog.say("MAIL FROM:<flow@example.org>").starts_with("530"));
+    assert!(
+        dialog
+            .say(&format!("AUTH PLAIN {}", login(&smtp.user, "wrong")))
+            .starts_with("535")
+    );
+    assert!(
+        dialog
+            .say("MAIL FROM:<flow@example.org>")
+            .starts_with("530")
+    );
 }
 
 #[test]
@@ -107,7 +144,9 @@ fn without_encryption_no_login_is_offered() {
     let shared = sandbox();
     let smtp = shared.sandbox.smtp();
     let mut stream = TcpStream::connect((smtp.host.as_str(), smtp.port)).expect("it listens");
-    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a time limit");
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .expect("a time limit");
     let mut reader = BufReader::new(stream.try_clone().expect("cloned"));
     let mut line = String::new();
     reader.read_line(&mut line).expect("a greeting");
@@ -115,7 +154,10 @@ fn without_encryption_no_login_is_offered() {
     let mut offered = String::new();
     while !line.starts_with("250 ") {
         line.clear();
-        assert!(reader.read_line(&mut line).expect("an answer") > 0, "it hung up after {offered}");
+        assert!(
+            reader.read_line(&mut line).expect("an answer") > 0,
+            "it hung up after {offered}"
+        );
         offered.push_str(&line);
     }
     assert!(offered.contains("STARTTLS"), "{offered}");

@@ -45,8 +45,8 @@ launch() {
     [ "$(cat "$new/env" "$new/script" | wc -c)" -eq $((env_size + script_size)) ] || fail "the script arrived incomplete"
     durable "$new/env" "$new/script" "$new/job.sh"
 
-    exec 8>>"$base/epoch.lock" || fail "$base/epoch.lock cannot be written"
-    flock -w 20 8 || fail "another launch has held $base/epoch.lock for 20 s"
+    exec 8>>"$base/$run/epoch.lock" || fail "$base/$run/epoch.lock cannot be written"
+    flock -w 20 8 || fail "another launch has held $base/$run/epoch.lock for 20 s"
     fence
     # The claim is made under the same lock, so that no launch of an older epoch can follow a newer one.
     if ! mkdir "$dir" 2>/dev/null; then
@@ -66,15 +66,15 @@ launch() {
 # Refuses an epoch older than the newest this host has seen; a driver that lost its lease must not act any more.
 fence() {
     seen=0
-    if [ -e "$base/epoch" ]; then
-        seen=$(cat "$base/epoch")
-        case $seen in '' | *[!0-9]*) fail "$base/epoch is damaged; write the run's newest epoch to it by hand" ;; esac
+    if [ -e "$base/$run/epoch" ]; then
+        seen=$(cat "$base/$run/epoch")
+        case $seen in '' | *[!0-9]*) fail "$base/$run/epoch is damaged; write the run's newest epoch to it by hand" ;; esac
     fi
     [ "$epoch" -ge "$seen" ] || { say "fenced $seen"; exit 0; }
-    [ "$epoch" -eq "$seen" ] && [ -e "$base/epoch" ] && return
-    printf '%s\n' "$epoch" >"$base/epoch.new" && durable "$base/epoch.new" && [ -s "$base/epoch.new" ] \
-        && mv "$base/epoch.new" "$base/epoch" || fail "$base/epoch cannot be written"
-    durable "$base"
+    [ "$epoch" -eq "$seen" ] && [ -e "$base/$run/epoch" ] && return
+    printf '%s\n' "$epoch" >"$base/$run/epoch.new" && durable "$base/$run/epoch.new" && [ -s "$base/$run/epoch.new" ] \
+        && mv "$base/$run/epoch.new" "$base/$run/epoch" || fail "$base/$run/epoch cannot be written"
+    durable "$base/$run"
 }
 
 # --- wrap <interpreter> <umask> <cwd>: holds the lock, runs the script, records how it ended

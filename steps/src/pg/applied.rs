@@ -1,0 +1,132 @@
+//! Whether the migrations of a release are in.
+
+use async_trait::async_trait;
+use flow_engine::step::{Cx, Step, StepError};
+use serde::{Deserialize, Serialize};
+
+use super::text::some_of;
+use super::{Database, Pg, PgError};
+
+/// Looks into `_prisma_migrations`: every expected migration must be finished, and none there failed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MigrationsApplied {
+    /// The database.
+    pub db: Database,
+    /// The names of the migrations' folders.
+    pub expected: Vec<String>,
+}
+
+/// What is applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    /// The finished migrations, in order.
+    pub finished: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    name: String,
+    finished: bool,
+    rolled_back: bool,
+    logs: Option<String>,
+}
+
+async fn rows(pg: &Pg) -> Result<Vec<Row>, PgError> {
+    let exists = pg
+        .query("SELECT to_regclass('public._prisma_migrations') IS NOT NULL;")
+        .await?;
+    if exists.first().is_none_or(|x| x != "t") {
+        return Ok(Vec::new());
+    }
+    pg.rows(
+        "SELECT json_build_object('name', migration_name, 'finished', finished_at IS NOT NULL, 'rolled_back', rolled_back_at IS NOT NULL, \
+         'logs', left(logs, 400))::text FROM public._prisma_migrations ORDER BY started_at, migration_name;",
+    )
+    .await
+}
+
+fn judge(rows: &[Row], expected: &[String]) -> Result<Applied, Vec<String>> {
+    let good = |r: &&Row| r.finished && !r.rolled_back;
+    let finished: Vec<String> = rows.iter().filter(good).map(|r| r.name.clone()).collect();
+    let mut odd = Vec::new();
+    for row in rows.iter().filter(|r| !r.finished && !r.rolled_back) {
+        let logs = row.logs.as_deref().unwrap_or("it left no message").trim();
+        odd.push(format!("{} began and did not finish: {logs}", row.name));
+    }
+    for name in expected.iter().filter(|name| !finished.contains(name)) {
+        // One that was rolled back and then applied again has a second row, and is finished.
+        let rolled_back = rows.iter().any(|r| r.name == *name && r.rolled_back);
+        if rolled_back {
+            odd.push(format!("{name} was rolled back"));
+        } else if !rows.iter().any(|r| r.name == *name) {
+            odd.push(format!("{name} is not applied"));
+        }
+    }
+    if odd.is_empty() {
+        Ok(Applied { finished })
+    } else {
+        Err(odd)
+    }
+}
+
+#[async_trait]
+impl Step for MigrationsApplied {
+    const KIND: &'static str = "pg.migrations-applied";
+    type Output = Applied;
+
+    fn summary(&self) -> String {
+        format!(
+            "look for {} migrations in {}: finished, none failed or rolled back",
+            self.expected.len(),
+            self.db.words()
+        )
+    }
+
+    async fn run(&self, cx: &Cx) -> Result<Applied, StepError> {
+        let pg = self.db.open(cx)?;
+        let rows = rows(&pg).await?;
+        judge(&rows, &self.expected).map_err(|odd| {
+            StepError::fail(format!(
+                "{}: migrations are not in order: {}",
+                self.db.words(),
+                some_of(&odd, 10)
+            ))
+            .hint("look into the migration's log; `prisma migrate resolve` settles a failed one")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(name: &str, finished: bool, rolled_back: bool) -> Row {
+        Row {
+            name: name.into(),
+            finished,
+            rolled_back,
+            logs: None,
+        }
+    }
+
+    #[test]
+    fn a_failed_a_missing_and_a_rolled_back_migration_are_named() {
+        let rows = [
+            row("1", true, false),
+            row("2", false, false),
+            row("3", false, true),
+        ];
+        let expected: Vec<String> = ["1", "2", "3", "4"].map(String::from).into();
+        let odd = judge(&rows, &expected).unwrap_err();
+        assert_eq!(odd.len(), 3, "{odd:?}");
+        assert!(odd[0].starts_with("2 began"), "{odd:?}");
+        assert_eq!(odd[1..], ["3 was rolled back", "4 is not applied"]);
+    }
+
+    #[test]
+    fn one_rolled_back_and_applied_again_is_fine() {
+        let rows = [row("1", false, true), row("1", true, false)];
+        assert!(judge(&rows, &["1".into()]).is_ok());
+        assert!(judge(&[], &[]).is_ok());
+    }
+}

@@ -1,0 +1,115 @@
+//! The point a rollback goes back to, taken after writing has stopped.
+
+use async_trait::async_trait;
+use flow_engine::planner::Arg;
+use flow_engine::retry::Policy;
+use flow_engine::step::{Cx, Step, StepError};
+use serde::{Deserialize, Serialize};
+
+use super::backup::{self, Backup, HOURS, Order, bytes_shown};
+use super::state::{self, Look};
+use super::{Database, proof, restore};
+
+/// Makes sure that a proven backup holds exactly what the database holds now, after the freeze: the earlier one when
+/// nothing changed since, else a new one, proven as well. Its undo is the protocol's restore.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Baseline {
+    /// The database.
+    pub db: Database,
+    /// Where a new backup and the dump of a failed state go.
+    pub dir: String,
+    /// The backup taken and proven before the freeze.
+    pub earlier: Arg<Backup>,
+    /// The key of the step that changes production. The undo restores only when that has started.
+    pub restore_if_started: String,
+}
+
+#[async_trait]
+impl Step for Baseline {
+    const KIND: &'static str = "pg.baseline";
+    type Output = Backup;
+
+    fn summary(&self) -> String {
+        format!(
+            "make sure a proven backup holds exactly what {} holds now",
+            self.db.words()
+        )
+    }
+
+    fn undo_in_words(&self) -> Option<String> {
+        Some(
+            "dump the failed state, restore into a fresh database, verify, swap by rename; keep the failed one"
+                .into(),
+        )
+    }
+
+    fn policy(&self) -> Policy {
+        Policy::within(HOURS)
+    }
+
+    async fn run(&self, cx: &Cx) -> Result<Backup, StepError> {
+        let earlier = cx.arg(&self.earlier)?;
+        let pg = self.db.open(cx)?;
+        let now = state::capture(&pg, Look::All).await?;
+        if restore::same(&earlier.state, &now) {
+            cx.log(format!(
+                "nothing changed since {}: that backup is the baseline",
+                earlier.path
+            ));
+            return Ok(earlier);
+        }
+        cx.log("rows or schema changed since the last backup: taking and proving a new one");
+        let progress = bytes_shown(cx);
+        let order = Order {
+            dir: &self.dir,
+            prefix: "baseline",
+            compression: earlier.compression,
+            min_free_bytes: earlier.bytes,
+            critical: &[],
+            made_by: &cx.idempotency_key(),
+            progress: &progress,
+        };
+        let backup = backup::take(&pg, &order).await?;
+        if !now.differences(&backup.state, true).is_empty() {
+            return Err(StepError::fail(format!(
+                "{} is still being written to: {}",
+                self.db.words(),
+                now.differences(&backup.state, true).join(", ")
+            ))
+            .hint("stop the writers or freeze the database before the baseline"));
+        }
+        proof::prove(&pg, &backup, cx.run_id().as_str(), &progress).await?;
+        cx.log(backup::in_words(&backup));
+        Ok(backup)
+    }
+
+    async fn undo(&self, cx: &Cx, done: Option<Backup>) -> Result<String, StepError> {
+        if !cx.run().has_started(&self.restore_if_started) {
+            return Ok("production was not changed, nothing restored".into());
+        }
+        let Some(backup) = done else {
+            return Err(StepError::ask(format!(
+                "`{}` has started although this step never finished: there is no baseline to restore, nothing was changed",
+                self.restore_if_started
+            ))
+            .hint("restore by hand from the backup named in the journal, or give this undo up with a reason"));
+        };
+        let pg = self.db.open(cx)?;
+        let progress = bytes_shown(cx);
+        let plan = restore::Plan {
+            backup: &backup,
+            dir: &self.dir,
+            prefix: "baseline",
+            run: cx.run_id().as_str(),
+            progress: &progress,
+        };
+        let report = restore::restore(&pg, &plan).await.map_err(|e| {
+            StepError::from(e).hint(format!(
+                "the backup is {} on `{}`; nothing is ever dropped; `flow retry` continues where it stopped",
+                backup.path, self.db.host
+            ))
+        })?;
+        cx.log(&report);
+        Ok(report)
+    }
+}

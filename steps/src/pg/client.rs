@@ -1,0 +1,267 @@
+//! Speaking to a server through `psql`.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::text::hex;
+use super::{Pg, PgError};
+use crate::host::{Command, Exit, HostError, HostExt as _, Process, Stdin};
+
+/// The longest a dump, a restore or an open session may take. Measured: about 40 s for a GB to restore.
+pub(crate) const LONG: Duration = Duration::from_hours(6);
+/// The longest one question may take.
+const SHORT: Duration = Duration::from_mins(15);
+/// The most one answer of a session may hold.
+const ANSWER_MAX: usize = 64 * 1024 * 1024;
+/// How much of an error output is kept.
+const ERROR_MAX: usize = 4096;
+
+/// What every connection starts with, so that no setting of a role or database changes what a query means or how
+/// a value reads. `row_security = off` makes hidden rows an error instead of a gap.
+const PRELUDE: &str = "SET client_encoding = 'UTF8'; SET search_path = pg_catalog, pg_temp; SET TimeZone = 'UTC'; \
+SET DateStyle = 'ISO, MDY'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 1; SET bytea_output = 'hex'; \
+SET row_security = off; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
+SET lock_timeout = '60s'; SET application_name = 'flow';\n";
+
+impl Pg {
+    /// A PostgreSQL program behind the configured prefix.
+    pub(crate) fn tool(&self, tool: &str) -> Command {
+        let program = match &self.db.bin {
+            Some(dir) => format!("{dir}/{tool}"),
+            None => tool.to_owned(),
+        };
+        let mut words = self.db.exec.iter().cloned().chain([program]);
+        let first = words.next().unwrap_or_default();
+        Command::new(first).args(words)
+    }
+
+    fn psql(&self) -> Command {
+        self.tool("psql")
+            .args(["-X", "-q", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1", "-U"])
+            .args([self.db.user.as_str(), "-d", &self.db.name])
+    }
+
+    /// The same server's maintenance database.
+    pub(crate) fn maintenance(&self) -> Self {
+        self.on(&self.db.maintenance)
+    }
+
+    pub(crate) fn sql_error(&self, message: impl Into<String>) -> PgError {
+        PgError::Sql {
+            host: self.host.name().to_owned(),
+            database: self.db.name.clone(),
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn answer_error(&self, why: impl Into<String>) -> PgError {
+        PgError::Answer {
+            host: self.host.name().to_owned(),
+            database: self.db.name.clone(),
+            why: why.into(),
+        }
+    }
+
+    /// Runs statements in one connection and gives the lines they put out.
+    pub(crate) async fn query(&self, sql: &str) -> Result<Vec<String>, PgError> {
+        let text = format!("{PRELUDE}{sql}\n");
+        let command = self.psql().stdin(Stdin::Bytes(text.into())).deadline(SHORT);
+        let output = self.host.output(&command).await?;
+        if !output.exit.success() {
+            return Err(self.sql_error(failed(&output.exit, &output.stderr)));
+        }
+        let text = String::from_utf8(output.stdout).map_err(|_| self.answer_error("not UTF-8"))?;
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+
+    /// As [`Pg::query`], each line being JSON.
+    pub(crate) async fn rows<T: DeserializeOwned>(&self, sql: &str) -> Result<Vec<T>, PgError> {
+        let lines = self.query(sql).await?;
+        self.parse(&lines)
+    }
+
+    /// Lines of JSON.
+    pub(crate) fn parse<T: DeserializeOwned>(&self, lines: &[String]) -> Result<Vec<T>, PgError> {
+        let one = |line: &String| {
+            serde_json::from_str(line).map_err(|e| self.answer_error(e.to_string()))
+        };
+        lines.iter().map(one).collect()
+    }
+
+    /// Starts `psql` with its input open and nothing sent but the prelude.
+    pub(crate) async fn feed(&self) -> Result<Feed, PgError> {
+        let command = self.psql().stdin(Stdin::Piped).deadline(LONG);
+        let feed = Feed::start(self, &command).await?;
+        feed.send(PRELUDE.into()).await;
+        Ok(feed)
+    }
+
+    /// Starts statements whose output is streamed, such as `COPY … TO STDOUT`.
+    pub(crate) async fn stream(&self, sql: &str) -> Result<Feed, PgError> {
+        let text = format!("{PRELUDE}{sql}\n");
+        let command = self.psql().stdin(Stdin::Bytes(text.into())).deadline(LONG);
+        Feed::start(self, &command).await
+    }
+
+    /// Starts any program on the host.
+    pub(crate) async fn start(&self, command: &Command) -> Result<Feed, PgError> {
+        Feed::start(self, command).await
+    }
+
+    /// A connection that stays open, for a transaction that other programs look into.
+    pub(crate) async fn session(&self) -> Result<Session, PgError> {
+        let feed = self.feed().await?;
+        Ok(Session {
+            feed,
+            rest: Vec::new(),
+        })
+    }
+}
+
+/// The end of what a failed program said, and how it ended.
+fn failed(exit: &Exit, stderr: &[u8]) -> String {
+    let from = stderr.len().saturating_sub(ERROR_MAX);
+    let text = String::from_utf8_lossy(&stderr[from..]);
+    let text = text.trim();
+    if text.is_empty() {
+        format!("the program {} without a word", exit.in_words())
+    } else {
+        format!("{text} (the program {})", exit.in_words())
+    }
+}
+
+/// A program under way, its streams in this program's hands. Dropping it gives the program up.
+pub(crate) struct Feed {
+    pg: Pg,
+    stdin: Option<mpsc::Sender<Bytes>>,
+    pub(crate) stdout: mpsc::Receiver<Bytes>,
+    stderr: JoinHandle<Vec<u8>>,
+    exit: oneshot::Receiver<Result<Exit, HostError>>,
+}
+
+impl Feed {
+    async fn start(pg: &Pg, command: &Command) -> Result<Self, PgError> {
+        let Process {
+            stdin,
+            stdout,
+            stderr,
+            exit,
+        } = pg.host.spawn(command).await?;
+        Ok(Self {
+            pg: pg.clone(),
+            stdin,
+            stdout,
+            stderr: tokio::spawn(tail(stderr)),
+            exit,
+        })
+    }
+
+    /// Sends bytes. False when the program no longer reads; [`Feed::end`] tells why.
+    pub(crate) async fn send(&self, bytes: Bytes) -> bool {
+        match &self.stdin {
+            Some(stdin) => stdin.send(bytes).await.is_ok(),
+            None => false,
+        }
+    }
+
+    /// Ends the program's input, reads its output to the end and says how it ended; anything but 0 is an error that
+    /// holds its last words.
+    pub(crate) async fn end(mut self) -> Result<(), PgError> {
+        self.stdin = None;
+        while self.stdout.recv().await.is_some() {}
+        let said = self.stderr.await.unwrap_or_default();
+        let exit = self.exit.await.unwrap_or_else(|_| {
+            Err(HostError::Lost {
+                host: self.pg.host.name().to_owned(),
+                program: "a database program".into(),
+            })
+        })?;
+        if exit.success() {
+            Ok(())
+        } else {
+            Err(self.pg.sql_error(failed(&exit, &said)))
+        }
+    }
+}
+
+async fn tail(mut stderr: mpsc::Receiver<Bytes>) -> Vec<u8> {
+    let mut kept = Vec::new();
+    while let Some(chunk) = stderr.recv().await {
+        kept.extend_from_slice(&chunk);
+        if kept.len() > 4 * ERROR_MAX {
+            kept.drain(..kept.len() - ERROR_MAX);
+        }
+    }
+    kept
+}
+
+/// A connection that stays open. Its transaction is rolled back when it is dropped.
+pub(crate) struct Session {
+    feed: Feed,
+    rest: Vec<u8>,
+}
+
+impl Session {
+    /// Runs statements and gives the lines they put out. The end of an answer is a random line `psql` is told to
+    /// echo, so that no value can end it early.
+    pub(crate) async fn ask(&mut self, sql: &str) -> Result<Vec<String>, PgError> {
+        let marker = format!("flow-{}", hex(&random()?));
+        let text = format!("{sql}\n\\echo {marker}\n");
+        self.feed.send(text.into()).await;
+        let end = format!("{marker}\n").into_bytes();
+        loop {
+            if let Some(at) = find_line(&self.rest, &end) {
+                let answer = self.rest.drain(..at).collect::<Vec<u8>>();
+                self.rest.drain(..end.len());
+                let text = String::from_utf8(answer)
+                    .map_err(|_| self.feed.pg.answer_error("not UTF-8"))?;
+                return Ok(text.lines().map(str::to_owned).collect());
+            }
+            if self.rest.len() > ANSWER_MAX {
+                return Err(self.feed.pg.answer_error("more than 64 MiB"));
+            }
+            match self.feed.stdout.recv().await {
+                Some(chunk) => self.rest.extend_from_slice(&chunk),
+                None => return Err(self.died().await),
+            }
+        }
+    }
+
+    async fn died(&mut self) -> PgError {
+        let said = (&mut self.feed.stderr).await.unwrap_or_default();
+        match (&mut self.feed.exit).await {
+            Ok(Ok(exit)) => self.feed.pg.sql_error(failed(&exit, &said)),
+            Ok(Err(e)) => e.into(),
+            Err(_) => self.feed.pg.sql_error("the session was lost"),
+        }
+    }
+
+    /// As [`Session::ask`], each line being JSON.
+    pub(crate) async fn rows<T: DeserializeOwned>(&mut self, sql: &str) -> Result<Vec<T>, PgError> {
+        let lines = self.ask(sql).await?;
+        self.feed.pg.parse(&lines)
+    }
+
+    /// Ends the connection; its exit status must be 0.
+    pub(crate) async fn close(self) -> Result<(), PgError> {
+        self.feed.end().await
+    }
+}
+
+/// Where the line `end` begins: at the start or after a line break. Only the end of what is there can be it.
+fn find_line(text: &[u8], end: &[u8]) -> Option<usize> {
+    let at = text.len().checked_sub(end.len())?;
+    let starts_a_line = at == 0 || text[at - 1] == b'\n';
+    (starts_a_line && &text[at..] == end).then_some(at)
+}
+
+fn random() -> Result<[u8; 12], PgError> {
+    let mut bytes = [0; 12];
+    getrandom::fill(&mut bytes)
+        .map_err(|e| PgError::Config(format!("this machine gives no randomness: {e}")))?;
+    Ok(bytes)
+}

@@ -1,0 +1,149 @@
+//! Counts after a deploy against counts before it.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use flow_engine::planner::Arg;
+use flow_engine::retry::Policy;
+use flow_engine::step::{Cx, Step, StepError};
+use serde::{Deserialize, Serialize};
+
+use super::backup::HOURS;
+use super::state::{self, DbState, Look, TableState};
+use super::text::some_of;
+use super::{Database, Pg, PgError, catalog};
+
+/// Compares the number of rows of every recorded table. Fewer rows, or fewer rows that are not marked deleted, fail
+/// by name; more rows fail unless growth is allowed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CountsMatch {
+    /// What was recorded, maybe of another database (production, when this one is its copy).
+    pub before: Arg<DbState>,
+    /// The database to look at now.
+    pub db: Database,
+    /// Whether a table may have more rows than before.
+    pub allow_growth: bool,
+}
+
+/// What was counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountsReport {
+    /// By table: rows before and after.
+    pub tables: BTreeMap<String, (u64, u64)>,
+}
+
+/// How a table's counts are wrong, if they are.
+fn verdict(before: &TableState, after: Option<&TableState>, allow_growth: bool) -> Option<String> {
+    let Some(after) = after else {
+        return Some(format!("is gone, it had {} rows", before.rows));
+    };
+    let marked = before.live_rows.zip(after.live_rows);
+    if after.rows < before.rows {
+        Some(format!("{} rows before, {} now", before.rows, after.rows))
+    } else if let Some((was, is)) = marked.filter(|(was, is)| is < was) {
+        Some(format!("{was} rows not marked deleted before, {is} now"))
+    } else if after.rows > before.rows && !allow_growth {
+        Some(format!(
+            "{} rows before, {} now, and nothing should have been added",
+            before.rows, after.rows
+        ))
+    } else {
+        None
+    }
+}
+
+/// Up to five keys of rows now in the parts of the table that lost rows. The lost keys themselves are only in the
+/// backup; the parts say where to look.
+async fn hint(pg: &Pg, before: &TableState, after: &TableState) -> Result<String, PgError> {
+    let now: BTreeMap<u16, u64> = after.buckets.iter().map(|b| (b.0, b.1)).collect();
+    let lower: Vec<u16> = before
+        .buckets
+        .iter()
+        .filter(|b| now.get(&b.0).copied().unwrap_or_default() < b.1)
+        .map(|b| b.0)
+        .collect();
+    let id = before.key.first().map(String::as_str);
+    let numbered = matches!(before.key.as_slice(), [_])
+        && before.columns.iter().any(|c| {
+            Some(c.name.as_str()) == id && ["integer", "bigint"].contains(&c.type_.as_str())
+        });
+    if !numbered || lower.is_empty() || before.rows > 1_000_000 {
+        return Ok(format!("{} of 1024 parts by key lost rows", lower.len()));
+    }
+    let mut session = pg.session().await?;
+    let specs = catalog::tables(&mut session).await?;
+    let key = format!("{}.{}", before.schema, before.name);
+    let Some(spec) = specs.iter().find(|s| s.key() == key) else {
+        return Ok(String::new());
+    };
+    // Gaps in a numbered key that fall into the parts that lost rows: candidates, since a gap may be older.
+    let column = super::text::ident(&before.key[0]);
+    let parts = lower
+        .iter()
+        .map(u16::to_string)
+        .collect::<Vec<_>>()
+        .join(",");
+    let cast = before.columns.iter().find(|c| c.name == before.key[0]);
+    let cast = cast.map_or(
+        "int8",
+        |c| if c.type_ == "integer" { "int4" } else { "int8" },
+    );
+    let sql = format!(
+        "SELECT g::text FROM (SELECT min({column}) AS a, max({column}) AS z FROM ONLY {t}) AS m, generate_series(1, least(m.z, 2000000)) AS g \
+         WHERE (hash_record_extended(ROW(g::{cast}), 0) & 1023) IN ({parts}) AND NOT EXISTS (SELECT FROM ONLY {t} WHERE {column} = g) LIMIT 5;",
+        t = spec.qualified()
+    );
+    let gaps = session.ask(&sql).await?;
+    session.close().await?;
+    Ok(format!(
+        "missing numbers in the parts that lost rows: {}",
+        gaps.join(", ")
+    ))
+}
+
+#[async_trait]
+impl Step for CountsMatch {
+    const KIND: &'static str = "pg.counts-match";
+    type Output = CountsReport;
+
+    fn summary(&self) -> String {
+        format!(
+            "compare the counts of {} with those before",
+            self.db.words()
+        )
+    }
+
+    fn policy(&self) -> Policy {
+        Policy::within(HOURS)
+    }
+
+    async fn run(&self, cx: &Cx) -> Result<CountsReport, StepError> {
+        let before = cx.arg(&self.before)?;
+        let pg = self.db.open(cx)?;
+        let now = state::capture(&pg, Look::As(&before)).await?;
+        let mut odd = Vec::new();
+        let mut tables = BTreeMap::new();
+        for (key, was) in &before.tables {
+            let is = now.tables.get(key);
+            tables.insert(key.clone(), (was.rows, is.map_or(0, |t| t.rows)));
+            let Some(why) = verdict(was, is, self.allow_growth) else {
+                continue;
+            };
+            let mut text = format!("{key}: {why}");
+            if let Some(is) = is.filter(|is| is.rows < was.rows) {
+                text.push_str(&format!(" ({})", hint(&pg, was, is).await?));
+            }
+            odd.push(text);
+        }
+        if odd.is_empty() {
+            cx.log(format!("{} tables, no row lost", tables.len()));
+            return Ok(CountsReport { tables });
+        }
+        Err(StepError::fail(format!(
+            "{} does not hold what it held before: {}",
+            self.db.words(),
+            some_of(&odd, 20)
+        ))
+        .hint("compare with the recorded state; nothing was changed by this check"))
+    }
+}

@@ -1,0 +1,206 @@
+//! From "this table differs" to the rows: which keys were lost, which rows changed, how many are new.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::catalog::{self, TableSpec};
+use super::state::{Bucket, TableState};
+use super::{Pg, PgError};
+
+/// How many keys are named.
+pub(crate) const NAMED: usize = 20;
+/// About how many rows of one side are held in memory at once: 32 bytes each.
+const AT_ONCE: u64 = 2_000_000;
+
+/// What became of a table's rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Drilled {
+    pub(crate) lost: u64,
+    pub(crate) changed: u64,
+    pub(crate) new: u64,
+    pub(crate) lost_keys: Vec<String>,
+    pub(crate) changed_keys: Vec<String>,
+}
+
+/// The columns both sides are compared in.
+pub(crate) struct Columns {
+    pub(crate) names: Vec<String>,
+    pub(crate) key: Vec<String>,
+}
+
+/// Compares one table of two databases, row by row in those parts where their sums differ, or in all of them when
+/// the sums are of other columns (`all`). Without a key, a changed row is a lost one and a new one.
+pub(crate) async fn drill(
+    before: &Pg,
+    after: &Pg,
+    states: (&TableState, &TableState),
+    columns: &Columns,
+    all: bool,
+) -> Result<Drilled, PgError> {
+    let key = format!("{}.{}", states.0.schema, states.0.name);
+    let (spec_a, spec_b) = (spec(before, &key).await?, spec(after, &key).await?);
+    let mut found = Drilled::default();
+    let (mut lost, mut changed) = (Vec::new(), Vec::new());
+    for batch in batches(&states.0.buckets, &states.1.buckets, all) {
+        let mut then = read(before, &spec_a, columns, &batch).await?;
+        let mut stream = Rows::start(after, &spec_b, columns, &batch).await?;
+        while let Some((k, r)) = stream.next().await? {
+            match then.get_mut(&k) {
+                None => found.new += 1,
+                Some(rows) => {
+                    // The same row first: without a key, or with equal hashes, several rows share an entry.
+                    let at = rows.iter().position(|x| *x == r);
+                    if at.is_none() {
+                        found.changed += 1;
+                        if changed.len() < NAMED {
+                            changed.push(k);
+                        }
+                    }
+                    rows.swap_remove(at.unwrap_or(0));
+                    if rows.is_empty() {
+                        then.remove(&k);
+                    }
+                }
+            }
+        }
+        found.lost += then.values().map(|rows| rows.len() as u64).sum::<u64>();
+        lost.extend(then.into_keys().take(NAMED - lost.len()));
+    }
+    found.lost_keys = name_keys(before, &spec_a, columns, &lost).await?;
+    found.changed_keys = name_keys(before, &spec_a, columns, &changed).await?;
+    Ok(found)
+}
+
+async fn spec(pg: &Pg, key: &str) -> Result<TableSpec, PgError> {
+    let mut session = pg.session().await?;
+    let specs = catalog::tables(&mut session).await?;
+    session.close().await?;
+    specs
+        .into_iter()
+        .find(|s| s.key() == key)
+        .ok_or_else(|| PgError::Check(format!("table {key} is not in database `{}`", pg.db.name)))
+}
+
+/// The numbers of the parts to read, a few million rows at a time.
+fn batches(before: &[Bucket], after: &[Bucket], all: bool) -> Vec<Vec<u16>> {
+    let now: BTreeMap<u16, &Bucket> = after.iter().map(|b| (b.0, b)).collect();
+    let then: BTreeMap<u16, &Bucket> = before.iter().map(|b| (b.0, b)).collect();
+    let mut numbers: Vec<u16> = then.keys().chain(now.keys()).copied().collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers.retain(|n| all || then.get(n) != now.get(n));
+    let mut batches = vec![Vec::new()];
+    let mut rows = 0;
+    for n in numbers {
+        rows += then.get(&n).map_or(0, |b| b.1);
+        if rows > AT_ONCE && batches.last().is_some_and(|b: &Vec<u16>| !b.is_empty()) {
+            batches.push(Vec::new());
+            rows = 0;
+        }
+        if let Some(last) = batches.last_mut() {
+            last.push(n);
+        }
+    }
+    batches.retain(|b| !b.is_empty());
+    batches
+}
+
+async fn read(
+    pg: &Pg,
+    spec: &TableSpec,
+    columns: &Columns,
+    batch: &[u16],
+) -> Result<HashMap<i64, Vec<i64>>, PgError> {
+    let mut rows: HashMap<i64, Vec<i64>> = HashMap::new();
+    let mut stream = Rows::start(pg, spec, columns, batch).await?;
+    while let Some((k, r)) = stream.next().await? {
+        rows.entry(k).or_default().push(r);
+    }
+    Ok(rows)
+}
+
+/// Key and row hashes as they arrive.
+struct Rows {
+    pg: Pg,
+    feed: Option<super::client::Feed>,
+    buffer: Vec<u8>,
+    at: usize,
+}
+
+impl Rows {
+    async fn start(
+        pg: &Pg,
+        spec: &TableSpec,
+        columns: &Columns,
+        batch: &[u16],
+    ) -> Result<Self, PgError> {
+        let list: Vec<String> = batch.iter().map(u16::to_string).collect();
+        let sql = format!(
+            "COPY (SELECT k, r FROM (SELECT {} AS k, {} AS r FROM ONLY {}) AS t WHERE (k & 1023) IN ({})) TO STDOUT;",
+            spec.key_hash(&columns.key, &columns.names),
+            spec.row_hash(&columns.names),
+            spec.qualified(),
+            list.join(",")
+        );
+        Ok(Self {
+            pg: pg.clone(),
+            feed: Some(pg.stream(&sql).await?),
+            buffer: Vec::new(),
+            at: 0,
+        })
+    }
+
+    async fn next(&mut self) -> Result<Option<(i64, i64)>, PgError> {
+        loop {
+            let rest = &self.buffer[self.at..];
+            if let Some(end) = rest.iter().position(|b| *b == b'\n') {
+                let line = std::str::from_utf8(&rest[..end]).ok();
+                let pair = line.and_then(|l| l.split_once('\t'));
+                let pair = pair.and_then(|(k, r)| Some((k.parse().ok()?, r.parse().ok()?)));
+                self.at += end + 1;
+                return match pair {
+                    Some(pair) => Ok(Some(pair)),
+                    None => Err(self.pg.answer_error("a row that is not two numbers")),
+                };
+            }
+            let Some(feed) = self.feed.as_mut() else {
+                return Ok(None);
+            };
+            let chunk: Option<Bytes> = feed.stdout.recv().await;
+            self.buffer.drain(..self.at);
+            self.at = 0;
+            if let Some(chunk) = chunk {
+                self.buffer.extend_from_slice(&chunk);
+            } else if let Some(feed) = self.feed.take() {
+                feed.end().await?;
+                if !self.buffer.is_empty() {
+                    return Err(self.pg.answer_error("a row without an end"));
+                }
+            }
+        }
+    }
+}
+
+async fn name_keys(
+    pg: &Pg,
+    spec: &TableSpec,
+    columns: &Columns,
+    hashes: &[i64],
+) -> Result<Vec<String>, PgError> {
+    if hashes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let list: Vec<String> = hashes.iter().map(i64::to_string).collect();
+    let sql = format!(
+        "SELECT DISTINCT to_json({})::text FROM ONLY {} WHERE {} IN ({}) LIMIT {NAMED};",
+        spec.key_text(&columns.key, &columns.names),
+        spec.qualified(),
+        spec.key_hash(&columns.key, &columns.names),
+        list.join(",")
+    );
+    let mut keys: Vec<String> = pg.rows(&sql).await?;
+    keys.sort_by(|a, b| a.len().cmp(&b.len()).then(a.cmp(b)));
+    Ok(keys)
+}

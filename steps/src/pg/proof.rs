@@ -1,0 +1,151 @@
+//! A backup is proven only by restoring it.
+
+use std::time::Instant;
+
+use async_trait::async_trait;
+use flow_engine::planner::Arg;
+use flow_engine::retry::Policy;
+use flow_engine::step::{Cx, Step, StepError};
+use serde::{Deserialize, Serialize};
+
+use super::backup::{Backup, HOURS, bytes_shown};
+use super::scratch::{self, Mark};
+use super::state::{self, Look};
+use super::text::some_of;
+use super::{Database, Pg, PgError, load};
+
+/// Restores a backup into a scratch database and compares every table with what was counted and hashed in the
+/// snapshot the backup was taken in. The scratch database is dropped at the end, whatever comes out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RestoreProof {
+    /// The database that was backed up; the scratch database is made beside it.
+    pub db: Database,
+    /// The backup.
+    pub backup: Arg<Backup>,
+}
+
+/// A passed proof.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// The file.
+    pub path: String,
+    /// Its digest, as read again from the disk.
+    pub sha256: String,
+    /// How long reading, restoring and comparing took.
+    pub seconds: u64,
+    /// How many tables were equal: all.
+    pub tables: usize,
+    /// How many rows were equal: all.
+    pub rows: u64,
+}
+
+/// Restores into a database of that name and compares. On success the database stays, for the caller to use or drop;
+/// on failure it is dropped.
+pub(crate) async fn restore_equal(
+    pg: &Pg,
+    backup: &Backup,
+    name: &str,
+    mark: &Mark,
+    progress: &(dyn Fn(u64) + Send + Sync),
+) -> Result<Pg, PgError> {
+    load::check_file(pg, backup).await?;
+    let target = scratch::create(pg, &pg.db.name, name, mark).await?;
+    match fill(&target, backup, progress).await {
+        Ok(()) => Ok(target),
+        Err(e) => {
+            // What went wrong is the news; the next attempt drops it as well.
+            drop(scratch::drop_own(pg, name, &mark.run).await);
+            Err(e)
+        }
+    }
+}
+
+async fn fill(
+    target: &Pg,
+    backup: &Backup,
+    progress: &(dyn Fn(u64) + Send + Sync),
+) -> Result<(), PgError> {
+    load::load(target, backup, progress).await?;
+    let restored = state::capture(target, Look::All).await?;
+    let odd = backup.state.differences(&restored, true);
+    if !odd.is_empty() {
+        return Err(PgError::Check(format!(
+            "the restored copy of `{}` is not what was backed up: {}",
+            backup.path,
+            some_of(&odd, 10)
+        )));
+    }
+    if restored.shape_digest != backup.state.shape_digest {
+        return Err(PgError::Check(format!(
+            "the restored copy of `{}` holds the same rows, but its schema is another one (columns, constraints, indexes, \
+             triggers, functions or extensions)",
+            backup.path
+        )));
+    }
+    Ok(())
+}
+
+/// The whole proof.
+pub(crate) async fn prove(
+    pg: &Pg,
+    backup: &Backup,
+    run: &str,
+    progress: &(dyn Fn(u64) + Send + Sync),
+) -> Result<Proof, PgError> {
+    let begun = Instant::now();
+    let name = scratch::name_for("proof", run);
+    let mark = Mark::new(run, "proof", "loading", "a scratch copy; may be dropped");
+    restore_equal(pg, backup, &name, &mark, progress).await?;
+    scratch::drop_own(pg, &name, run).await?;
+    Ok(Proof {
+        path: backup.path.clone(),
+        sha256: backup.sha256.clone(),
+        seconds: begun.elapsed().as_secs(),
+        tables: backup.state.tables.len(),
+        rows: backup.state.rows(),
+    })
+}
+
+#[async_trait]
+impl Step for RestoreProof {
+    const KIND: &'static str = "pg.restore-proof";
+    type Output = Proof;
+
+    fn summary(&self) -> String {
+        format!(
+            "prove the backup of {} by restoring it into a scratch database",
+            self.db.words()
+        )
+    }
+
+    fn undo_in_words(&self) -> Option<String> {
+        Some("drop the scratch database".into())
+    }
+
+    fn policy(&self) -> Policy {
+        Policy::within(HOURS)
+    }
+
+    async fn run(&self, cx: &Cx) -> Result<Proof, StepError> {
+        let backup = cx.arg(&self.backup)?;
+        let pg = self.db.open(cx)?;
+        let proof = prove(&pg, &backup, cx.run_id().as_str(), &bytes_shown(cx))
+            .await
+            .map_err(|e| {
+                StepError::from(e)
+                    .hint("take a new backup; do not go to production without a proven one")
+            })?;
+        cx.log(format!(
+            "{}: restored and equal, {} rows in {} tables, {} s",
+            proof.path, proof.rows, proof.tables, proof.seconds
+        ));
+        Ok(proof)
+    }
+
+    async fn undo(&self, cx: &Cx, _: Option<Proof>) -> Result<String, StepError> {
+        let pg = self.db.open(cx)?;
+        let run = cx.run_id().as_str();
+        scratch::drop_own(&pg, &scratch::name_for("proof", run), run).await?;
+        Ok("there is no scratch database of this run".into())
+    }
+}

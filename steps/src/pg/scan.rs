@@ -1,0 +1,139 @@
+//! Reading a plain dump as it passes: how many rows each table has in it, and whether it is whole.
+
+use std::collections::BTreeMap;
+
+/// What `pg_dump` writes at the very end, before a possible `\unrestrict`.
+const COMPLETE: &[u8] = b"-- PostgreSQL database dump complete";
+/// Where the end is looked for.
+const TAIL: usize = 4096;
+/// The longest line outside of data whose beginning matters.
+const HEAD: usize = 64 * 1024;
+
+/// Counts while bytes pass through in pieces of any size.
+#[derive(Debug, Default)]
+pub(crate) struct DumpScanner {
+    rows: BTreeMap<String, u64>,
+    /// The table whose data is passing.
+    table: Option<String>,
+    count: u64,
+    /// The beginning of the line under way.
+    line: Vec<u8>,
+    tail: Vec<u8>,
+    bytes: u64,
+}
+
+impl DumpScanner {
+    /// Takes the next piece.
+    pub(crate) fn take(&mut self, chunk: &[u8]) {
+        self.bytes += chunk.len() as u64;
+        self.keep_tail(chunk);
+        for piece in chunk.split_inclusive(|b| *b == b'\n') {
+            // Of a row of data only enough is kept to know the line that ends the data.
+            let keep = if self.table.is_some() { 4 } else { HEAD };
+            let room = keep - self.line.len().min(keep);
+            self.line.extend_from_slice(&piece[..piece.len().min(room)]);
+            if piece.ends_with(b"\n") {
+                self.end_line();
+            }
+        }
+    }
+
+    fn keep_tail(&mut self, chunk: &[u8]) {
+        let from = chunk.len().saturating_sub(TAIL);
+        self.tail.extend_from_slice(&chunk[from..]);
+        let surplus = self.tail.len().saturating_sub(TAIL);
+        self.tail.drain(..surplus);
+    }
+
+    fn end_line(&mut self) {
+        let line = std::mem::take(&mut self.line);
+        if let Some(table) = &self.table {
+            if line == b"\\.\n" {
+                *self.rows.entry(table.clone()).or_default() += self.count;
+                self.table = None;
+                self.count = 0;
+            } else {
+                self.count += 1;
+            }
+        } else if let Some(table) = copy_of(&line) {
+            self.table = Some(table);
+        }
+    }
+
+    /// Rows by `schema.table`, of the tables whose data ended.
+    pub(crate) fn rows(&self) -> &BTreeMap<String, u64> {
+        &self.rows
+    }
+
+    /// How much has passed.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether the dump says that it is complete and no table was left in the middle.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.table.is_none() && self.tail.windows(COMPLETE.len()).any(|w| w == COMPLETE)
+    }
+}
+
+/// The table of a line `COPY schema.table (…) FROM stdin;`.
+fn copy_of(line: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(line).ok()?;
+    let text = text.strip_suffix(" FROM stdin;\n")?.strip_prefix("COPY ")?;
+    let (schema, rest) = name(text)?;
+    let (table, _) = name(rest.strip_prefix('.')?)?;
+    Some(format!("{schema}.{table}"))
+}
+
+/// One name, quoted or not, and what follows it.
+fn name(text: &str) -> Option<(String, &str)> {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let end = text.find(['.', ' '])?;
+        return Some((text[..end].to_owned(), &text[end..]));
+    };
+    let mut out = String::new();
+    let mut chars = quoted.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        if c != '"' {
+            out.push(c);
+        } else if chars.next_if(|(_, next)| *next == '"').is_some() {
+            out.push('"');
+        } else {
+            return Some((out, &quoted[at + 1..]));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DUMP: &[u8] = b"SET x = 1;\nCOPY public.\"Us\"\"er\" (id, name) FROM stdin;\n1\ta\n2\tCOPY x.y (z) FROM stdin;\n\\.\n\n\
+COPY auth.users (id) FROM stdin;\n\\.\n--\n-- PostgreSQL database dump complete\n--\n\n\\unrestrict x\n";
+
+    #[test]
+    fn rows_are_counted_whatever_the_pieces() {
+        for size in [1, 2, 3, 7, 64, 10_000] {
+            let mut scanner = DumpScanner::default();
+            DUMP.chunks(size).for_each(|c| scanner.take(c));
+            let rows: Vec<_> = scanner
+                .rows()
+                .iter()
+                .map(|(k, n)| (k.as_str(), *n))
+                .collect();
+            assert_eq!(rows, [("auth.users", 0), ("public.Us\"er", 2)]);
+            assert!(scanner.is_complete());
+        }
+    }
+
+    #[test]
+    fn a_dump_cut_anywhere_is_not_complete() {
+        let end = DUMP.len() - b" complete\n--\n\n\\unrestrict x\n".len();
+        for cut in (0..end).step_by(5) {
+            let mut scanner = DumpScanner::default();
+            scanner.take(&DUMP[..cut]);
+            assert!(!scanner.is_complete(), "cut at {cut}");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Giving a proven database the name of the live one, in one transaction.
+
+use std::time::Duration;
+
+use super::scratch::Mark;
+use super::settings::READ_ONLY;
+use super::text::{ident, literal};
+use super::{Pg, PgError};
+
+/// How often sessions are ended and the renames tried, a second apart.
+const TRIES: u32 = 8;
+
+/// Ends every session of a database but replication and autovacuum, and says who is still there.
+pub(crate) async fn end_sessions(pg: &Pg, name: &str) -> Result<Vec<String>, PgError> {
+    let who = format!(
+        "datname = {} AND pid <> pg_backend_pid() AND backend_type NOT IN ('autovacuum worker', 'walsender', 'parallel worker')",
+        literal(name)
+    );
+    // The victims are settled before the first one is ended. With both in one WHERE the planner may end first and
+    // filter later: that ended sessions of other databases in a test.
+    let end = format!(
+        "WITH victims AS MATERIALIZED (SELECT pid FROM pg_stat_activity WHERE {who}) SELECT pg_terminate_backend(pid, 5000) FROM victims;"
+    );
+    pg.maintenance().query(&end).await?;
+    pg.maintenance()
+        .rows(&format!(
+            "SELECT to_json(concat_ws(' ', backend_type, pid, application_name))::text FROM pg_stat_activity WHERE {who};"
+        ))
+        .await
+}
+
+/// The live database becomes `old`, `fresh` becomes the live one: both or neither. Nothing is dropped.
+///
+/// `old_mark` becomes the replaced one's comment in the same transaction, by which a later life knows that it
+/// happened; `comment` becomes the new one's. The replaced one is left readable, with writing off by default.
+pub(crate) async fn swap(
+    pg: &Pg,
+    fresh: &str,
+    old: &str,
+    old_mark: &Mark,
+    comment: Option<&str>,
+) -> Result<(), PgError> {
+    let live = &pg.db.name;
+    let (live_q, fresh_q, old_q) = (ident(live), ident(fresh), ident(old));
+    let comment = comment.map_or("NULL".to_owned(), literal);
+    let renames = format!(
+        "BEGIN;\nALTER DATABASE {live_q} RENAME TO {old_q};\nALTER DATABASE {fresh_q} RENAME TO {live_q};\n{}\n\
+         COMMENT ON DATABASE {live_q} IS {comment};\nCOMMIT;",
+        old_mark.sql(old)?
+    );
+    let server = pg.maintenance();
+    // The only barrier that stops superusers as well.
+    server
+        .query(&format!("ALTER DATABASE {live_q} ALLOW_CONNECTIONS false;"))
+        .await?;
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let left = end_sessions(pg, live).await?;
+        end_sessions(pg, fresh).await?;
+        match server.query(&renames).await {
+            Ok(_) => break,
+            Err(e) if tries < TRIES && e.to_string().contains("being accessed by other users") => {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            Err(e) if e.is_transient() => return Err(e),
+            Err(e) => {
+                server
+                    .query(&format!("ALTER DATABASE {live_q} ALLOW_CONNECTIONS true;"))
+                    .await?;
+                return Err(PgError::Check(format!(
+                    "database `{live}` could not be renamed, it is as it was, and the restored copy waits as `{fresh}`: {e}; \
+                     still connected: {}",
+                    if left.is_empty() {
+                        "nobody seen".to_owned()
+                    } else {
+                        left.join(", ")
+                    }
+                )));
+            }
+        }
+    }
+    keep(pg, old).await
+}
+
+/// What a replaced database is kept as: readable, not written to by accident. May be run twice.
+pub(crate) async fn keep(pg: &Pg, old: &str) -> Result<(), PgError> {
+    let old = ident(old);
+    pg.maintenance()
+        .query(&format!(
+            "ALTER DATABASE {old} SET {READ_ONLY} = on;\nALTER DATABASE {old} ALLOW_CONNECTIONS true;"
+        ))
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,60 @@
+use super::super::freeze::{freeze, thaw};
+use super::cluster::{database, value};
+use super::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_keeps_writing_is_ended_and_a_new_one_is_refused() {
+    let pg = database(SHOP).await;
+    let other = database("").await;
+    let mut bystander = other.session().await.unwrap();
+    bystander.ask("SELECT 1;").await.unwrap();
+    let mut writer = pg.session().await.unwrap();
+    writer
+        .ask("INSERT INTO public.\"AuditLog\" VALUES ('before');")
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        let frozen = freeze(&pg).await.unwrap();
+        assert!(
+            frozen.read_only && frozen.canary.contains("25006"),
+            "{frozen:?}"
+        );
+    }
+    let late = writer
+        .ask("INSERT INTO public.\"AuditLog\" VALUES ('late');")
+        .await
+        .unwrap_err();
+    assert!(late.to_string().contains("terminat"), "{late}");
+    assert!(
+        pg.query("INSERT INTO public.\"AuditLog\" VALUES ('new');")
+            .await
+            .is_err()
+    );
+    assert_eq!(
+        value(&pg, "SELECT count(*) FROM public.\"AuditLog\";").await,
+        "3001"
+    );
+    bystander
+        .ask("SELECT 1;")
+        .await
+        .expect("another database's session lives");
+    for _ in 0..2 {
+        assert!(!thaw(&pg).await.unwrap().read_only);
+    }
+    pg.query("INSERT INTO public.\"AuditLog\" VALUES ('new');")
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_that_would_slip_through_is_named_and_nothing_changes() {
+    let pg = database("").await;
+    let name = pg.db.name.clone();
+    pg.query(&format!("CREATE ROLE slip{name}; ALTER ROLE slip{name} IN DATABASE {name} SET default_transaction_read_only = off;")).await.unwrap();
+    let error = freeze(&pg).await.unwrap_err();
+    assert!(
+        error.to_string().contains(&format!("slip{name}")),
+        "{error}"
+    );
+    pg.query("CREATE TABLE public.t (i int);").await.unwrap();
+}

@@ -1,0 +1,188 @@
+use std::time::Duration;
+
+use super::super::restore::{self, Plan, failed_name};
+use super::super::state::{self, Look};
+use super::super::{Pg, PgError};
+use super::cluster::{database, databases, value};
+use super::*;
+
+/// What a bad release does.
+const BAD: &str = r#"
+ALTER TABLE public."Customer" DROP COLUMN status CASCADE;
+DELETE FROM public."AuditLog" WHERE ctid IN (SELECT ctid FROM public."AuditLog" LIMIT 10);
+INSERT INTO public."AuditLog" VALUES ('written by the bad release');
+DELETE FROM public."Order" WHERE id BETWEEN 10 AND 40;
+UPDATE public."Customer" SET name = 'x' WHERE id < 20;
+INSERT INTO public."Customer" (name) VALUES ('a new one'), ('another');
+CREATE TABLE public."Invoice" (id int PRIMARY KEY, customer int REFERENCES public."Customer" (id));
+INSERT INTO public."Invoice" VALUES (1, 1);
+"#;
+
+async fn undo(pg: &Pg, backup: &Backup, dir: &str, run: &str) -> Result<String, PgError> {
+    let plan = Plan {
+        backup,
+        dir,
+        prefix: "baseline",
+        run,
+        progress: &|_| {},
+    };
+    restore::restore(pg, &plan).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_migration_is_undone_with_rows_schema_settings_and_rights_and_the_failed_state_is_kept()
+ {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().to_str().unwrap();
+    let pg = database(SHOP).await;
+    let name = pg.db.name.clone();
+    let plate = format!(
+        "CREATE ROLE \"r{name}\"; ALTER DATABASE {name} SET search_path = \"$user\", public, \"odd,Name\"; ALTER DATABASE {name} SET TimeZone = 'Europe/Berlin'; \
+         ALTER DATABASE {name} SET default_transaction_read_only = on; ALTER ROLE \"r{name}\" IN DATABASE {name} SET work_mem = '5MB'; \
+         ALTER DATABASE {name} SET \"app.settings.x\" = 'it''s'; ALTER DATABASE {name} CONNECTION LIMIT 33; REVOKE ALL ON DATABASE {name} FROM PUBLIC; \
+         GRANT CONNECT ON DATABASE {name} TO \"r{name}\"; COMMENT ON DATABASE {name} IS 'the shop';"
+    );
+    pg.maintenance().query(&plate).await.unwrap();
+    let look = format!(
+        "SELECT d.datconnlimit, shobj_description(d.oid, 'pg_database'), (SELECT string_agg(a::text, ' ' ORDER BY a::text) FROM unnest(d.datacl) a), \
+         (SELECT string_agg(s.setrole::regrole::text || c, ';' ORDER BY c) FROM pg_db_role_setting s, unnest(s.setconfig) c \
+          WHERE s.setdatabase = d.oid AND c NOT LIKE 'default_transaction%') FROM pg_database d WHERE datname = '{name}';"
+    );
+    let plate = value(&pg, &look).await;
+    assert!(
+        plate.contains("\"odd,Name\"") && plate.contains("work_mem"),
+        "{plate}"
+    );
+    let backup = take(&pg, folder, "r-bad/b").await.unwrap();
+    pg.query(&format!("SET default_transaction_read_only = off; {BAD}"))
+        .await
+        .unwrap();
+    // A session of the application that would hold the name.
+    let mut busy = pg.session().await.unwrap();
+    busy.ask("SELECT 1;").await.unwrap();
+    let report = undo(&pg, &backup, folder, "r-bad").await.unwrap();
+    let now = state::capture(&pg, Look::All).await.unwrap();
+    assert!(backup.state.differences(&now, true).is_empty());
+    assert_eq!(backup.state.shape_digest, now.shape_digest);
+    assert_eq!(value(&pg, &look).await, plate);
+    assert_eq!(
+        value(&pg, "SHOW default_transaction_read_only;").await,
+        "off"
+    );
+    let failed = pg.on(&failed_name(&name, "r-bad"));
+    assert_eq!(
+        value(&failed, "SELECT count(*) FROM public.\"Invoice\";").await,
+        "1"
+    );
+    assert!(
+        report.contains("4 rows exist only there") && report.contains("public.Customer 2"),
+        "{report}"
+    );
+    assert!(
+        files(dir.path())
+            .iter()
+            .any(|f| f.starts_with("baseline-failed-") && f.ends_with(".zst"))
+    );
+    // Undone twice is undone once; nothing new appears, and the application goes on writing.
+    pg.query("INSERT INTO public.\"Customer\" (name) VALUES ('after the rollback');")
+        .await
+        .unwrap();
+    assert_eq!(undo(&pg, &backup, folder, "r-bad").await.unwrap(), report);
+    assert_eq!(
+        value(&pg, "SELECT count(*) FROM public.\"Customer\";").await,
+        "1001"
+    );
+    assert_eq!(databases(&pg, "r_bad").await, [failed_name(&name, "r-bad")]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unchanged_database_is_not_restored() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().to_str().unwrap();
+    let pg = database(SHOP).await;
+    let backup = take(&pg, folder, "r-same/b").await.unwrap();
+    let report = undo(&pg, &backup, folder, "r-same").await.unwrap();
+    assert!(report.starts_with("nothing to restore"), "{report}");
+    assert!(databases(&pg, "r_same").await.is_empty());
+    // A changed default is a changed schema although every row is the same.
+    pg.query("ALTER TABLE public.\"Customer\" ALTER name SET DEFAULT 'x';")
+        .await
+        .unwrap();
+    let report = undo(&pg, &backup, folder, "r-same").await.unwrap();
+    assert!(report.contains("no row exists only there"), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_killed_at_any_point_and_run_again_gives_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().to_str().unwrap();
+    let pg = database(SHOP).await;
+    let backup = take(&pg, folder, "r-kill/b").await.unwrap();
+    pg.query(BAD).await.unwrap();
+    let mut kills = 0;
+    let mut patience = 30;
+    let report = loop {
+        // Longer every time, so that each stage is cut somewhere, and it ends in the end.
+        let attempt = undo(&pg, &backup, folder, "r-kill");
+        match tokio::time::timeout(Duration::from_millis(patience), attempt).await {
+            Ok(report) => break report.unwrap(),
+            Err(_) => kills += 1,
+        }
+        patience += 70;
+        assert!(kills < 200, "it never ends");
+    };
+    assert!(kills > 3, "{kills} kills prove little");
+    let now = state::capture(&pg, Look::All).await.unwrap();
+    assert!(backup.state.differences(&now, true).is_empty());
+    let failed = pg.on(&failed_name(&pg.db.name, "r-kill"));
+    assert_eq!(
+        value(&failed, "SELECT count(*) FROM public.\"Invoice\";").await,
+        "1"
+    );
+    assert!(report.contains("4 rows exist only there"), "{report}");
+    assert_eq!(databases(&pg, "r_kill").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_between_closing_the_door_and_the_renames_is_healed() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().to_str().unwrap();
+    let pg = database(SHOP).await;
+    let name = pg.db.name.clone();
+    let backup = take(&pg, folder, "r-door/b").await.unwrap();
+    pg.query(BAD).await.unwrap();
+    // A transaction that was prepared and never committed holds the database: the renames fail, the door opens again.
+    pg.query("BEGIN; INSERT INTO public.\"AuditLog\" VALUES ('p'); PREPARE TRANSACTION 'held';")
+        .await
+        .unwrap();
+    let error = undo(&pg, &backup, folder, "r-door").await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("could not be renamed, it is as it was"),
+        "{error}"
+    );
+    pg.query("ROLLBACK PREPARED 'held';").await.unwrap();
+    pg.maintenance()
+        .query(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false;"))
+        .await
+        .unwrap();
+    undo(&pg, &backup, folder, "r-door").await.unwrap();
+    let now = state::capture(&pg, Look::All).await.unwrap();
+    assert!(backup.state.differences(&now, true).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_backup_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().to_str().unwrap();
+    let pg = database(SHOP).await;
+    let backup = take(&pg, folder, "r-dmg/b").await.unwrap();
+    pg.query(BAD).await.unwrap();
+    let before = state::capture(&pg, Look::All).await.unwrap();
+    std::fs::write(&backup.path, "no backup").unwrap();
+    assert!(undo(&pg, &backup, folder, "r-dmg").await.is_err());
+    let after = state::capture(&pg, Look::All).await.unwrap();
+    assert!(before.differences(&after, true).is_empty());
+    assert!(databases(&pg, "r_dmg").await.is_empty());
+}

@@ -1,0 +1,133 @@
+//! Text that becomes part of SQL, and names that become part of the server.
+
+use sha2::{Digest as _, Sha256};
+
+use super::PgError;
+
+/// A name in SQL, always quoted.
+pub(crate) fn ident(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// `schema.table`, quoted.
+pub(crate) fn qualified(schema: &str, name: &str) -> String {
+    format!("{}.{}", ident(schema), ident(name))
+}
+
+/// A text value in SQL. The escape form is used as soon as there is a backslash, so that no setting of the server
+/// changes what it means. NUL cannot be in a PostgreSQL text and is dropped.
+pub(crate) fn literal(text: &str) -> String {
+    let quoted = text.replace('\0', "").replace('\'', "''");
+    if quoted.contains('\\') {
+        format!("E'{}'", quoted.replace('\\', "\\\\"))
+    } else {
+        format!("'{quoted}'")
+    }
+}
+
+/// A database name made of parts and the run's id: at most 63 bytes, which is where PostgreSQL cuts silently.
+pub(crate) fn database_name(stem: &str, run: &str) -> String {
+    let run = run.replace('-', "_");
+    let plain = format!("{stem}_{run}");
+    if plain.len() <= 63 {
+        return plain;
+    }
+    let digest = hex(&Sha256::digest(plain.as_bytes()));
+    let room = 63 - 17;
+    let mut cut = room.min(plain.len());
+    while !plain.is_char_boundary(cut) {
+        cut -= 1;
+    }
+    format!("{}_{}", &plain[..cut], &digest[..16])
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digit = |n: u8| char::from_digit(u32::from(n), 16).unwrap_or('?');
+    bytes
+        .iter()
+        .flat_map(|b| [digit(b >> 4), digit(b & 15)])
+        .collect()
+}
+
+/// What people write for a table: `Table` means the schema `public`, `schema.Table` is taken as it is.
+pub(crate) fn table_key(name: &str) -> String {
+    if name.contains('.') {
+        name.to_owned()
+    } else {
+        format!("public.{name}")
+    }
+}
+
+/// A folder from the configuration that becomes an argument of `dd`, `mv` and `sync`.
+pub(crate) fn check_dir(dir: &str) -> Result<(), PgError> {
+    if dir.starts_with('/') && dir.len() < 1000 && !dir.contains(|c: char| c.is_control()) {
+        Ok(())
+    } else {
+        Err(PgError::Config(format!(
+            "`{}` is no usable folder: give an absolute path",
+            dir.escape_debug()
+        )))
+    }
+}
+
+/// The first part of a file name from the configuration.
+pub(crate) fn check_prefix(prefix: &str) -> Result<(), PgError> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let first = prefix.chars().next();
+    if prefix.len() <= 64
+        && first.is_some_and(|c| c.is_ascii_alphanumeric())
+        && prefix.chars().all(legal)
+    {
+        Ok(())
+    } else {
+        Err(PgError::Config(format!(
+            "`{}` is no usable file name prefix: use letters, digits, `.`, `_` and `-`",
+            prefix.escape_debug()
+        )))
+    }
+}
+
+/// At most `max` names, and how many more there are.
+pub(crate) fn some_of(names: &[String], max: usize) -> String {
+    let mut text = names
+        .iter()
+        .take(max)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    if names.len() > max {
+        text.push_str(&format!(" and {} more", names.len() - max));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_and_backslashes_in_values_and_names_stay_inside() {
+        assert_eq!(literal("a'b"), "'a''b'");
+        assert_eq!(literal(r"a\'; DROP"), r"E'a\\''; DROP'");
+        assert_eq!(ident("a\"b"), "\"a\"\"b\"");
+    }
+
+    #[test]
+    fn a_long_database_name_is_shortened_and_stays_distinct() {
+        let a = database_name("flow_restore", &"a".repeat(63));
+        let b = database_name("flow_restore", &format!("{}b", "a".repeat(62)));
+        assert!(a.len() <= 63 && b.len() <= 63);
+        assert_ne!(a, b);
+        assert_eq!(database_name("flow_x", "r-1"), "flow_x_r_1");
+    }
+
+    #[test]
+    fn folders_and_prefixes_that_would_be_options_are_refused() {
+        assert!(check_dir("-rf").is_err());
+        assert!(check_dir("/var/backups").is_ok());
+        assert!(check_prefix("-x").is_err());
+        assert!(check_prefix("../x").is_err());
+        assert!(check_prefix("prod").is_ok());
+    }
+}
