@@ -210,7 +210,7 @@ pub(crate) struct Sign {
     #[arg(long)]
     pub(crate) yes: bool,
     /// Write what is to be signed to this file, to be signed on another machine
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["import", "key"])]
+    #[arg(long, value_name = "FILE", conflicts_with = "import")]
     pub(crate) export: Option<PathBuf>,
     /// Take a signature that was made on another machine over the exported file
     #[arg(long, value_name = "FILE.sig", conflicts_with = "key")]
@@ -228,6 +228,12 @@ pub(crate) struct Waive {
     /// Why that is acceptable
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: String,
+    /// The key to sign with: a private key, or a public one whose private key the agent has
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// Do not ask on the terminal
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 /// How an order is carried out.

@@ -79,6 +79,13 @@ impl Drive {
         }
     }
 
+    /// The same, shown elsewhere.
+    #[cfg(test)]
+    pub(crate) fn shown(mut self, show: Arc<dyn Show>) -> Drive {
+        self.show = show;
+        self
+    }
+
     /// Starts a run and drives it until it stops.
     pub(crate) async fn start(self, new: NewRun) -> Result<Exit, Diagnostic> {
         let keeper = Arc::new(Keeper::new(self.state.clone()));
@@ -198,11 +205,11 @@ pub(crate) fn parked(run: &Run, exit: Exit) -> Diagnostic {
     };
     let production = if run.production_changed() { "was changed" } else { "was not changed" };
     diagnostic = diagnostic.world(format!(
-        "Run {} {state}: {} of {} steps are done, nothing is running, production {production}; \
-         {undo} steps could be undone.",
+        "Run {} {state}: {} of {} done, nothing is running, production {production}; {} could be undone.",
         run.id,
         view::done(run),
-        run.steps.len()
+        view::steps(run.steps.len()),
+        view::steps(undo)
     ));
     for (name, value) in next::contacts(&run.plan) {
         diagnostic = diagnostic.hint(format!("{name}: {value}"));
@@ -223,7 +230,7 @@ fn ending(run: &Run, stop: &Stop) -> String {
         text += &undone(run);
     }
     let mut commands = next::commands(run);
-    if matches!(stop, Stop::WaitingForPeople) {
+    if matches!(stop, Stop::WaitingForPeople | Stop::Interrupted) && run.waiting().next().is_some() {
         commands.push(format!("{:<44}  then go on", format!("flow resume {}", run.id)));
     }
     for command in commands {

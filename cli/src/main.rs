@@ -16,6 +16,8 @@ mod people;
 mod project;
 mod state;
 mod store;
+#[cfg(test)]
+mod testing;
 mod view;
 
 use args::Cli;

@@ -55,6 +55,7 @@ impl Store {
 
     /// For driving: this process must be the one that has it open.
     pub(crate) async fn own(state: &State) -> Result<Arc<dyn Journal>, Diagnostic> {
+        crate::control::server::check(&state.socket())?;
         state.create()?;
         let began = std::time::Instant::now();
         loop {

@@ -95,6 +95,12 @@ pub(crate) fn done(run: &Run) -> usize {
     run.steps.iter().filter(over).count()
 }
 
+/// `1 step`, `2 steps`.
+pub(crate) fn steps(count: usize) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} step{plural}")
+}
+
 /// Text that came from outside, without what would move the cursor or change colours.
 pub(crate) fn clean(text: &str) -> String {
     text.chars()
@@ -103,20 +109,4 @@ pub(crate) fn clean(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ages_read_like_speech() {
-        let ages = [0, 119, 120, 7199, 7200, 7500, 200_000].map(|s| age(Duration::from_secs(s)));
-        assert_eq!(
-            ages,
-            ["0 s", "119 s", "2 min", "119 min", "2 h", "2 h 5 min", "2 d"]
-        );
-    }
-
-    #[test]
-    fn escape_sequences_in_output_do_not_reach_the_terminal() {
-        assert_eq!(clean("a\x1b[31mb\r\n"), "a[31mb");
-    }
-}
+mod tests;

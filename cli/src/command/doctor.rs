@@ -1,6 +1,5 @@
 //! `flow doctor`.
 
-use flow_engine::journal::Journal as _;
 use flow_workflows::setup::Finding;
 
 use crate::args::{Doctor, Global};

@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use flow_engine::journal::Journal as _;
 use flow_engine::run::Run;
 
 use crate::args::{Global, Journal};

@@ -65,6 +65,14 @@ impl Client {
         self.post(&format!("runs/{run}/orders"), &wire).await
     }
 
+    #[cfg(test)]
+    pub(crate) async fn post_for_test<T: DeserializeOwned>(
+        &self,
+        path: &str,
+    ) -> Result<T, Diagnostic> {
+        self.post(path, &()).await
+    }
+
     async fn post<T: DeserializeOwned>(
         &self,
         path: &str,

@@ -90,14 +90,21 @@ impl Open {
     }
 }
 
-async fn bind(path: &Path) -> Result<UnixListener, Diagnostic> {
-    let shown = path.display();
-    if path.as_os_str().len() > PATH_MAX {
-        return Err(Diagnostic::usage(format!(
-            "the path of the control socket is longer than {PATH_MAX} bytes: {shown}"
-        ))
-        .hint("choose a state folder with a shorter path: flow --state DIR …"));
+/// Refuses a path that no socket can have; for the time before anything is begun.
+pub(crate) fn check(path: &Path) -> Result<(), Diagnostic> {
+    if path.as_os_str().len() <= PATH_MAX {
+        return Ok(());
     }
+    Err(Diagnostic::usage(format!(
+        "the path of the control socket is longer than {PATH_MAX} bytes: {}",
+        path.display()
+    ))
+    .hint("choose a state folder with a shorter path: flow --state DIR …"))
+}
+
+async fn bind(path: &Path) -> Result<UnixListener, Diagnostic> {
+    check(path)?;
+    let shown = path.display();
     let failed = |e: &std::io::Error| {
         Diagnostic::usage(format!("the control socket {shown} cannot be opened")).because(e)
     };

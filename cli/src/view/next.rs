@@ -106,12 +106,12 @@ fn parked(run: &Run, why: &ParkReason) -> Vec<String> {
     if run.production_changed() {
         commands.push(line(
             &format!("flow rollback {id} {reason}"),
-            &format!("undo {undone} steps, newest first"),
+            &format!("undo {}, newest first", super::steps(undone)),
         ));
     } else {
         commands.push(line(
             &format!("flow cancel {id} {reason}"),
-            &format!("stop here; production was not changed, {undone} steps are undone"),
+            &format!("stop here and undo {}; production was not changed", super::steps(undone)),
         ));
     }
     commands

@@ -161,7 +161,7 @@ pub(crate) fn rollback(run: &Run) -> String {
     if order.is_empty() {
         return "\nA rollback now would have nothing to undo.\n".into();
     }
-    let mut text = format!("\nA rollback now would undo {} steps, newest first:\n", order.len());
+    let mut text = format!("\nA rollback now would undo {}, newest first:\n", super::steps(order.len()));
     for step in order {
         let node = &run.plan.nodes[step as usize];
         let undo = node.undo.as_deref().unwrap_or_default();
