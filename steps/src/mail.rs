@@ -6,13 +6,15 @@
 mod notify;
 mod render;
 mod secret;
+mod settings;
 mod smtp;
 mod team;
 
 pub use notify::{Notify, Told};
 pub use render::{Mail, render};
 pub use secret::{EnvOrFile, SecretError, Secrets};
-pub use smtp::{MailSettings, Mailer, SettingsError, Tls};
+pub use settings::{MailSettings, SettingsError, Tls};
+pub use smtp::Mailer;
 pub use team::TeamMail;
 
 #[cfg(test)]

@@ -65,44 +65,23 @@ pub(crate) fn start(
     let password = random()?;
     let password_file = dir.join("smtp-password");
     write(&password_file, &password, 0o600)?;
-    let text = include_str!("../files/exim.conf")
-        .replace("@MAIL@", &mail.display().to_string())
-        .replace("@PORT@", &port.to_string())
-        .replace("@USER@", USER)
-        .replace("@PASSWORD@", &password);
-    let config = mail.join("exim.conf");
-    write(&config, &text, 0o600)?;
-    let user = User::first_of(tools, &["Debian-exim", "postgres", "nobody"])?;
-    for path in [
-        "",
-        "tls",
-        "tls/key.pem",
-        "spool",
-        "log",
-        "maildir",
-        "exim.conf",
-    ]
-    .map(|name| mail.join(name))
-    {
-        user.own(&path)
-            .doing(|| format!("cannot give away {}", path.display()))?;
-    }
-    let mut words = tools.unprivileged(user, dir);
-    if words.is_empty() {
-        words.push("setpriv".to_owned());
-    }
-    // exim is installed setuid root; without new privileges it stays the user it was started as.
-    words.extend([
-        "--no-new-privs".to_owned(),
-        tools.exim.display().to_string(),
-    ]);
+    let mut server = if tools.root {
+        exim(dir, &mail, port, &password, tools)?
+    } else {
+        // exim's daemon refuses to run for anyone but root and its own user.
+        let script = mail.join("smtp.js");
+        write(&script, include_str!("../files/smtp.js"), 0o600)?;
+        let mut node = Command::new(&tools.node);
+        node.arg(script)
+            .arg(&mail)
+            .arg(port.to_string())
+            .arg(USER)
+            .arg(&password_file);
+        node
+    };
     let log = fs::File::create(mail.join("log/start"))
         .doing(|| "cannot create the mail server's log".to_owned())?;
-    let child = Command::new(&words[0])
-        .args(&words[1..])
-        .arg("-C")
-        .arg(&config)
-        .args(["-bdf", "-q1m"])
+    let child = server
         .env_clear()
         .env("PATH", tools.path())
         .env(MARK, format!("{id}.mail"))
@@ -123,6 +102,48 @@ pub(crate) fn start(
         ca: dir.join("ca/ca.pem"),
     };
     Ok((smtp, child))
+}
+
+/// exim with a configuration of its own, as an unprivileged user.
+fn exim(
+    dir: &Path,
+    mail: &Path,
+    port: u16,
+    password: &str,
+    tools: &Tools,
+) -> Result<Command, SandboxError> {
+    let text = include_str!("../files/exim.conf")
+        .replace("@MAIL@", &mail.display().to_string())
+        .replace("@PORT@", &port.to_string())
+        .replace("@USER@", USER)
+        .replace("@PASSWORD@", password);
+    let config = mail.join("exim.conf");
+    write(&config, &text, 0o600)?;
+    let user = User::first_of(tools, &["Debian-exim", "exim"])?;
+    let own = [
+        "",
+        "tls",
+        "tls/key.pem",
+        "spool",
+        "log",
+        "maildir",
+        "exim.conf",
+    ];
+    for path in own.map(|name| mail.join(name)) {
+        user.own(&path)
+            .doing(|| format!("cannot give away {}", path.display()))?;
+    }
+    let mut words = tools.unprivileged(user, dir);
+    // exim is installed setuid root; without new privileges it stays the user it was started as.
+    words.push("--no-new-privs".to_owned());
+    let mut command = Command::new(&words[0]);
+    command
+        .args(&words[1..])
+        .arg(&tools.exim)
+        .arg("-C")
+        .arg(config)
+        .args(["-bdf", "-q1m"]);
+    Ok(command)
 }
 
 /// An authority and one certificate signed by it: clients refuse an authority's certificate as a server's own.

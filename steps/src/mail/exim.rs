@@ -13,7 +13,7 @@ pub(super) struct Exim {
     pub(super) plain: u16,
 }
 
-const CONFIG: &str = r#"
+const CONFIG: &str = r"
 primary_hostname = mail.flow.test
 spool_directory = @DIR@/spool
 log_file_path = @DIR@/log-%slog
@@ -68,7 +68,7 @@ plain:
   server_prompts = :
   server_condition = ${if and{{eq{$auth2}{flow}}{eq{$auth3}{correct-horse}}}}
   server_set_id = $auth2
-"#;
+";
 
 fn run(program: &str, args: &[&str], folder: &Path) {
     let output = Command::new(program)
@@ -143,18 +143,19 @@ impl Exim {
             .replace("@STARTTLS@", &starttls.to_string())
             .replace("@IMPLICIT@", &implicit.to_string())
             .replace("@PLAIN@", &plain.to_string());
-        std::fs::write(folder.path().join("exim.conf"), config).expect("written");
         std::fs::create_dir(folder.path().join("spool")).expect("made");
         if rustix::process::geteuid().is_root() {
             run("chown", &["-R", "Debian-exim:", &dir], folder.path());
         }
+        // Written after the change of owner: exim refuses a configuration that another user could have changed.
+        std::fs::write(folder.path().join("exim.conf"), config).expect("written");
         let process = Command::new(program)
             .arg("-C")
             .arg(folder.path().join("exim.conf"))
             .args(["-bdf", "-q1m"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(std::fs::File::create(folder.path().join("stderr")).expect("made"))
             .spawn()
             .expect("exim starts");
         let exim = Exim {
@@ -183,7 +184,7 @@ impl Exim {
     pub(super) fn log(&self) -> String {
         let read =
             |name| std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
-        read("log-mainlog") + &read("log-paniclog")
+        read("stderr") + &read("log-mainlog") + &read("log-paniclog")
     }
 
     /// The mails that arrived, once there are `count`.

@@ -7,9 +7,9 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 /// The topic of the notice that a deployment begins.
-pub const DEPLOYING: &str = "deploying";
+pub(super) const DEPLOYING: &str = "deploying";
 /// The topic of the notice that takes it back.
-pub const ROLLED_BACK: &str = "rolled-back";
+pub(super) const ROLLED_BACK: &str = "rolled-back";
 
 /// Tells the team what is about to happen, for how long, and whom to call. Told once: a repetition finds the notice
 /// in the run. The undo tells, once, that it was taken back, and only when anything was told.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use flow_engine::id::Digest;
 use flow_engine::record::Verdict;
-use flow_engine::run::{Notice, Run};
+use flow_engine::run::{Notice, Run, Status};
 
 use crate::people::{People, SignedOff, sign_off, summary};
 
@@ -67,7 +67,9 @@ fn changes(run: &Run) -> String {
         let value: String = value.replace('\n', ", ");
         let _ = writeln!(out, "{name}: {}", one_line(&value, 300));
     }
-    for line in summary::lines(run, run.plan.nodes.len()).iter().skip(1) {
+    let done = run.steps.iter().filter(|s| s.status == Status::Done);
+    let _ = writeln!(out, "Done: {} of {} steps", done.count(), run.steps.len());
+    for line in summary::reports(run, run.steps.len()) {
         let _ = writeln!(out, "{line}");
     }
     out
@@ -98,10 +100,12 @@ fn rollback(run: &Run) -> String {
     if run.verdict().is_some_and(|v| v != Verdict::Completed) || order.is_empty() {
         return String::new();
     }
-    let mut out = format!(
-        "A rollback now (flow rollback {} --reason …) would, in this order:\n",
-        run.id
-    );
+    let mut out = if run.unwinding().is_some() {
+        "Still to be undone, in this order:\n".to_owned()
+    } else {
+        let id = &run.id;
+        format!("A rollback now (flow rollback {id} --reason …) would, in this order:\n")
+    };
     for (place, step) in (1..).zip(order) {
         let node = &run.plan.nodes[step as usize];
         let _ = writeln!(
@@ -118,8 +122,8 @@ fn contacts(people: &People) -> String {
     if people.contacts.is_empty() {
         return "Emergency contacts: none in flow.people.toml\n".into();
     }
-    let lines: String = people.contacts.iter().map(|c| format!("  {c}\n")).collect();
-    format!("Emergency contacts:\n{lines}")
+    let lines: Vec<String> = people.contacts.iter().map(|c| format!("  {c}\n")).collect();
+    format!("Emergency contacts:\n{}", lines.concat())
 }
 
 fn anchor(run: &Run, notice: &Notice, head: Option<(u64, Digest)>) -> String {

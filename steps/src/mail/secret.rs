@@ -99,7 +99,7 @@ mod tests {
         let path = folder.path().join("password");
         std::fs::write(&path, "hunter2\n").expect("written");
         let mode = |mode| {
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("set")
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("set");
         };
         let name = format!("file:{}", path.display());
         mode(0o640);

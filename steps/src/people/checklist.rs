@@ -211,16 +211,15 @@ impl Checklist {
             return Ok(None);
         };
         let noted: Option<Begun> = cx.noted()?;
-        let begun = match noted.filter(|b| b.attempt == cx.attempt()) {
-            Some(begun) => begun,
-            None => {
-                let begun = Begun {
-                    attempt: cx.attempt(),
-                    at: cx.now(),
-                };
-                cx.note(&begun).await?;
-                begun
-            }
+        let begun = if let Some(begun) = noted.filter(|b| b.attempt == cx.attempt()) {
+            begun
+        } else {
+            let begun = Begun {
+                attempt: cx.attempt(),
+                at: cx.now(),
+            };
+            cx.note(&begun).await?;
+            begun
         };
         let limit = Duration::from_secs(minutes.saturating_mul(60));
         Ok(Some(begun.at.plus(limit)))
@@ -261,7 +260,9 @@ impl Step for Checklist {
     async fn run(&self, cx: &Cx) -> Result<ChecklistResult, StepError> {
         let until = self.deadline(cx).await?;
         let (answered, ignored) = self.tally(cx.signals());
-        ignored.iter().for_each(|line| cx.log(line));
+        for line in ignored {
+            cx.log(line);
+        }
         let command = format!("flow check {} {}", cx.run_id(), cx.key());
         if let Some((item, bad)) = answered.iter().find(|(_, a)| a.result == ItemResult::Fail) {
             return Err(self.failed(item, bad, &command));

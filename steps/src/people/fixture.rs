@@ -171,7 +171,7 @@ pub(super) fn new_run(id: &str, plan: flow_engine::plan::Plan) -> NewRun {
 }
 
 pub(super) async fn drive(driver: flow_engine::driver::Driver) -> (Arc<Run>, Stop) {
-    tokio::time::timeout(Duration::from_secs(60), driver.drive())
+    tokio::time::timeout(Duration::from_mins(1), driver.drive())
         .await
         .expect("in time")
         .expect("the journal works")

@@ -11,6 +11,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flow_engine::clock::Timestamp;
+use flow_engine::id::Digest;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
@@ -214,7 +215,7 @@ impl Folder {
     fn new() -> std::io::Result<Folder> {
         let mut random = [0u8; 12];
         getrandom::fill(&mut random).map_err(|e| std::io::Error::other(e.to_string()))?;
-        let name: String = random.iter().map(|b| format!("{b:02x}")).collect();
+        let name = Digest::of(&random).short();
         let path = std::env::temp_dir().join(format!("flow-verify-{name}"));
         DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Folder(path))

@@ -224,6 +224,10 @@ mod rfc3339 {
     use flow_engine::clock::Timestamp;
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde hands fields over by reference"
+    )]
     pub(super) fn serialize<S: Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(at)
     }

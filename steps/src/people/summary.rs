@@ -43,20 +43,35 @@ const FIRST: [&str; 14] = [
 ];
 const FIELDS_MAX: usize = 6;
 
-/// What the first `cut` steps found, and what is released.
+/// What is released, and what the first `cut` steps found, for a signer.
 pub fn lines(run: &Run, cut: usize) -> Vec<String> {
+    let done = run
+        .steps
+        .iter()
+        .take(cut)
+        .filter(|s| s.status == Status::Done);
     let mut all = vec![headline(run)];
     all.extend(migrations(run));
-    all.extend(tally(run, cut));
+    all.push(format!(
+        "{} of {cut} steps before this are done",
+        done.count()
+    ));
+    all.extend(reports(run, cut));
+    bounded(all)
+}
+
+/// What the first `cut` steps found: skipped steps, checklists, and the reports of the most decisive steps.
+pub fn reports(run: &Run, cut: usize) -> Vec<String> {
+    let mut all = skipped(run, cut);
     all.extend(checklists(run, cut));
     for (key, label) in NOTABLE {
         let within = run.plan.node(key).is_some_and(|(i, _)| (i as usize) < cut);
         let report = run.output(key).and_then(|o| serde_json::from_str(o).ok());
         if let Some(report) = report.as_ref().filter(|_| within).and_then(in_brief) {
-            all.push(format!("{label}: {report}"));
+            all.push(plain(&format!("{label}: {report}")));
         }
     }
-    bounded(all)
+    all
 }
 
 fn headline(run: &Run) -> String {
@@ -78,15 +93,12 @@ fn migrations(run: &Run) -> Option<String> {
     (!names.is_empty()).then(|| format!("changes the schema by: {}", names.replace('\n', ", ")))
 }
 
-fn tally(run: &Run, cut: usize) -> Vec<String> {
-    let before = || run.plan.nodes.iter().zip(&run.steps).take(cut);
-    let done = before().filter(|(_, s)| s.status == Status::Done).count();
-    let mut lines = vec![format!("{done} of {cut} steps before this are done")];
-    for (node, state) in before().filter(|(_, s)| s.status == Status::Skipped) {
-        let why = state.skipped.as_deref().unwrap_or_default();
-        lines.push(format!("skipped {}: {why}", node.key));
-    }
-    lines
+fn skipped(run: &Run, cut: usize) -> Vec<String> {
+    let nodes = run.plan.nodes.iter().zip(&run.steps).take(cut);
+    nodes
+        .filter_map(|(node, state)| Some((node, state.skipped.as_ref()?)))
+        .map(|(node, why)| plain(&format!("skipped {}: {why}", node.key)))
+        .collect()
 }
 
 fn checklists(run: &Run, cut: usize) -> Vec<String> {

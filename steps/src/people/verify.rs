@@ -255,7 +255,7 @@ fn about(
     run: &Run,
     step: &str,
     signed: &Statement,
-    (role, signer): (&str, &str),
+    (role, name): (&str, &str),
     wanted: &Wanted<'_>,
 ) -> Result<(), SignOffRefusal> {
     let subject = |s: Subject| format!("{s:?}").to_lowercase();
@@ -270,7 +270,7 @@ fn about(
             run.plan.environment.clone(),
         ),
         ("role", signed.role.clone(), role.to_owned()),
-        ("signer", signed.signer.clone(), signer.to_owned()),
+        ("signer", signed.signer.clone(), name.to_owned()),
         (
             "finding",
             signed.finding.clone().unwrap_or_default(),

@@ -117,10 +117,17 @@ fn parked(run: &Run) -> Told {
     let key = &run.plan.nodes[step as usize].key;
     let id = &run.id;
     let (what, next) = match why {
-        ParkReason::StepFailed { .. } => (
-            "failed",
-            format!("Next: flow retry {id}, or flow cancel {id} --reason …\n"),
-        ),
+        ParkReason::StepFailed { .. } => {
+            let give_up = if run.production_changed() {
+                "rollback"
+            } else {
+                "cancel"
+            };
+            (
+                "failed",
+                format!("Next: flow retry {id}, or flow {give_up} {id} --reason …\n"),
+            )
+        }
         ParkReason::Refused { .. } => (
             "refused",
             format!("Next: clear it up, then flow retry {id}\n"),
@@ -184,11 +191,17 @@ fn finished(run: &Run, verdict: Verdict) -> Told {
 fn by_step(run: &Run, topic: &str, body: &str) -> Told {
     let window = serde_json::from_str::<Notify>(body).ok();
     let detail = window.map_or_else(String::new, |w| {
-        let changes: String = w
+        let changes: Vec<String> = w
             .changes
             .iter()
-            .map(|c| format!("Changes: {c}\n"))
+            .map(|c| {
+                format!(
+                    "Changes: {c}
+"
+                )
+            })
             .collect();
+        let changes = changes.concat();
         format!(
             "Window: {}\nExpected downtime: {}\nRollback contact: {}\n{changes}",
             w.window, w.downtime, w.contact
