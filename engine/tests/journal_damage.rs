@@ -214,7 +214,7 @@ async fn a_sealed_run_is_not_hashed_again_but_still_missed_and_still_verified_wh
     );
     drop(journal);
 
-    spoil_in_sled(dir.path(), "a", 7, Some(b"nonsense"));
+    spoil_in_sled(dir.path(), "a", 7, &Spoil::Flip);
     let (journal, report) = open(dir.path());
     assert_eq!(report.repaired, []);
     complete(&journal, "a", 300).await;
@@ -228,7 +228,7 @@ async fn a_sealed_run_is_not_hashed_again_but_still_missed_and_still_verified_wh
     journal.seal(&run("a")).await.unwrap();
     drop(journal);
 
-    spoil_in_sled(dir.path(), "a", 299, None);
+    spoil_in_sled(dir.path(), "a", 299, &Spoil::Remove);
     let (journal, report) = open(dir.path());
     assert_eq!(report.repaired.len(), 1, "{report:?}");
     complete(&journal, "a", 300).await;
