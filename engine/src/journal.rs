@@ -8,7 +8,10 @@ use async_trait::async_trait;
 
 use crate::id::{Digest, RunId};
 
+mod files;
 pub mod memory;
+mod segment;
+pub mod sled;
 
 /// The largest body a journal takes, in bytes. Larger things go to [`Journal::put`] first and are named by digest:
 /// sled writes large values to files that it never syncs.
@@ -28,8 +31,8 @@ pub trait Journal: Send + Sync + 'static {
     /// Appends a batch to one run; see the contract above.
     ///
     /// # Errors
-    /// [`JournalError::Conflict`], [`JournalError::Fenced`] and [`JournalError::TooLarge`] leave the journal as it
-    /// was; [`JournalError::Broken`] does not promise that.
+    /// [`JournalError::Conflict`], [`JournalError::Fenced`], [`JournalError::TooLarge`] and [`JournalError::Empty`] leave
+    /// the journal as it was; [`JournalError::Broken`] does not promise that.
     async fn append(&self, batch: Append) -> Result<Head, JournalError>;
 
     /// Every record of a run in order, its chain verified. Empty when there is no such run.
@@ -135,6 +138,12 @@ pub enum JournalError {
     TooLarge {
         /// Its size in bytes.
         size: usize,
+    },
+    /// A batch without a body; nothing was written.
+    #[error("run {run}: a batch needs at least one record")]
+    Empty {
+        /// The run.
+        run: RunId,
     },
     /// Another process has the journal open.
     #[error("the journal is in use by {holder}")]

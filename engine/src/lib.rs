@@ -24,4 +24,6 @@ pub mod registry;
 pub mod retry;
 pub mod run;
 pub mod signal;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod step;

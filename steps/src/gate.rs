@@ -1,1 +1,12 @@
-//! In the making.
+//! The rules no flag can switch off, judged at the moment they matter.
+//!
+//! A gate reads the journal (this run and the earlier ones) and the host's own clock. It never repairs anything: it
+//! passes, or it refuses and says what would satisfy it.
+
+mod backup;
+mod preflight;
+mod promotion;
+
+pub use backup::{BackupFresh, BackupRule, Freshness, Manifest, Proof};
+pub use preflight::{Free, Preflight, Ready};
+pub use promotion::{Passed, Promotion, PromotionRule};

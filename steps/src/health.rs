@@ -1,1 +1,216 @@
-//! In the making.
+//! Asking an application whether it is well.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use flow_engine::retry::Policy;
+use flow_engine::step::{Cx, Step, StepError};
+use serde::{Deserialize, Serialize};
+
+use crate::host::Hosts;
+
+mod ask;
+
+pub use ask::Answer;
+
+/// The pause between two questions.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+
+/// A question to an application, and the answer that means it is well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// An `http` or `https` address without a user name or password in it.
+    pub url: String,
+    /// The status that is wanted, usually 200.
+    pub status: u16,
+    /// What the body must say.
+    pub body: Body,
+    /// A PEM file of further certificate authorities, on the machine that asks.
+    pub ca_file: Option<String>,
+    /// Ask from this host, with its `curl`, instead of from here: for an address that only it can reach.
+    pub via_host: Option<String>,
+    /// How long one answer may take, in seconds.
+    pub timeout_seconds: u64,
+}
+
+/// What the body of an answer must say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Body {
+    /// Anything.
+    Any,
+    /// This text, anywhere in it.
+    Text(String),
+    /// JSON with this value in this place.
+    Json {
+        /// A JSON pointer (RFC 6901), such as `/status`.
+        pointer: String,
+        /// The value that means healthy.
+        value: serde_json::Value,
+    },
+}
+
+impl Check {
+    /// A status of 200 from this address, within ten seconds, whatever the body says.
+    pub fn ok(url: impl Into<String>) -> Self {
+        Check {
+            url: url.into(),
+            status: 200,
+            body: Body::Any,
+            ca_file: None,
+            via_host: None,
+            timeout_seconds: 10,
+        }
+    }
+
+    /// Asks once. The error says in one line what came instead.
+    pub async fn ask(&self, hosts: &Hosts) -> Result<Answer, String> {
+        let answer = ask::ask(self, hosts).await?;
+        self.judge(&answer)?;
+        Ok(answer)
+    }
+
+    /// Whether an answer means healthy.
+    fn judge(&self, answer: &Answer) -> Result<(), String> {
+        let said = || answer.body.chars().take(200).collect::<String>();
+        if answer.status != self.status {
+            return Err(format!(
+                "status {} instead of {}: {}",
+                answer.status,
+                self.status,
+                said()
+            ));
+        }
+        match &self.body {
+            Body::Any => Ok(()),
+            Body::Text(text) if answer.body.contains(text) => Ok(()),
+            Body::Text(text) => Err(format!(
+                "status {}, but no `{text}` in: {}",
+                answer.status,
+                said()
+            )),
+            Body::Json { pointer, value } => {
+                let json: serde_json::Value = serde_json::from_str(&answer.body).map_err(|e| {
+                    format!("status {}, but no JSON ({e}): {}", answer.status, said())
+                })?;
+                match json.pointer(pointer) {
+                    Some(found) if found == value => Ok(()),
+                    Some(found) => Err(format!("`{pointer}` is {found}, not {value}")),
+                    None => Err(format!("no `{pointer}` in: {}", said())),
+                }
+            }
+        }
+    }
+
+    /// Asks until it is healthy without a break for `stable`, at most for `within` plus that.
+    ///
+    /// Fails with the last answer. Asking again is always safe.
+    pub async fn until_healthy(
+        &self,
+        cx: &Cx,
+        within: Duration,
+        stable: Duration,
+    ) -> Result<Healthy, StepError> {
+        let hosts = cx.resource::<Hosts>()?;
+        let begun = cx.now();
+        let mut well_since = None;
+        let mut questions = 0;
+        loop {
+            questions += 1;
+            let answer = self.ask(&hosts).await;
+            let now = cx.now();
+            let why = match answer {
+                Ok(answer) => {
+                    let since = *well_since.get_or_insert(now);
+                    if now.since(since) >= stable {
+                        return Ok(Healthy {
+                            status: answer.status,
+                            body: answer.body.chars().take(500).collect(),
+                            millis: answer.millis,
+                            questions,
+                            after_seconds: since.since(begun).as_secs(),
+                        });
+                    }
+                    "healthy, but not for long enough".into()
+                }
+                Err(why) => {
+                    if well_since.take().is_some() || questions == 1 {
+                        cx.log(format!("{}: {why}", self.url));
+                    }
+                    why
+                }
+            };
+            if now.since(begun) >= within + stable {
+                let seconds = (within + stable).as_secs();
+                return Err(StepError::fail(format!(
+                    "{} was not healthy within {seconds} s; the last of {questions} answers: {why}",
+                    self.url
+                ))
+                .hint(format!("ask it yourself: curl -i {}", self.url)));
+            }
+            cx.sleep(ASK_EVERY).await?;
+        }
+    }
+}
+
+/// The application answers as it should. Run twice: it is asked again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// What is asked.
+    pub check: Check,
+    /// How long it may take to become healthy, in seconds.
+    pub within_seconds: u64,
+    /// How long it must stay healthy, in seconds.
+    pub stable_for_seconds: u64,
+}
+
+/// The answer that counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Healthy {
+    /// Its status.
+    pub status: u16,
+    /// The beginning of its body.
+    pub body: String,
+    /// How long the last answer took, in milliseconds.
+    pub millis: u64,
+    /// How often it was asked.
+    pub questions: u32,
+    /// When it became healthy, in seconds after the first question.
+    pub after_seconds: u64,
+}
+
+#[async_trait]
+impl Step for Health {
+    const KIND: &'static str = "http.health";
+    type Output = Healthy;
+
+    fn summary(&self) -> String {
+        let from = self
+            .check
+            .via_host
+            .as_deref()
+            .map(|h| format!(" (asked from `{h}`)"));
+        format!(
+            "{} is healthy within {} s and stays so for {} s{}",
+            self.check.url,
+            self.within_seconds,
+            self.stable_for_seconds,
+            from.unwrap_or_default()
+        )
+    }
+
+    fn policy(&self) -> Policy {
+        Policy::within(
+            self.within_seconds + self.stable_for_seconds + 2 * self.check.timeout_seconds + 60,
+        )
+    }
+
+    async fn run(&self, cx: &Cx) -> Result<Healthy, StepError> {
+        let within = Duration::from_secs(self.within_seconds);
+        let stable = Duration::from_secs(self.stable_for_seconds);
+        self.check.until_healthy(cx, within, stable).await
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

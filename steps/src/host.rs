@@ -13,15 +13,19 @@ use tokio::sync::{mpsc, oneshot};
 
 mod command;
 mod ext;
-
+pub mod job;
 mod local;
 pub mod quote;
 mod registry;
+mod ssh;
+#[cfg(test)]
+mod testing;
 
 pub use command::DEADLINE;
 pub use ext::{HostExt, Identity};
 pub use local::Local;
 pub use registry::Hosts;
+pub use ssh::{SshConfig, SshHost};
 
 /// A machine that can run a process.
 ///

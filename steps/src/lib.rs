@@ -12,5 +12,6 @@ pub mod migration;
 pub mod people;
 pub mod pg;
 pub mod pm2;
+mod reach;
 pub mod schema;
 pub mod watch;

@@ -42,8 +42,7 @@ fn head_of(records: &[Stored]) -> Option<Head> {
 impl Journal for MemoryJournal {
     async fn append(&self, batch: Append) -> Result<Head, JournalError> {
         let mut inner = self.lock();
-        let records = inner.runs.entry(batch.run.clone()).or_default();
-        let head = head_of(records);
+        let head = inner.runs.get(&batch.run).and_then(|r| head_of(r));
         let next = head.map_or(0, |h| h.seq + 1);
         if let Some(big) = batch.bodies.iter().find(|b| b.len() > BODY_MAX) {
             return Err(JournalError::TooLarge { size: big.len() });
@@ -62,6 +61,10 @@ impl Journal for MemoryJournal {
                 next,
             });
         }
+        if batch.bodies.is_empty() {
+            return Err(JournalError::Empty { run: batch.run });
+        }
+        let records = inner.runs.entry(batch.run.clone()).or_default();
         let mut previous = head.map_or(GENESIS, |h| h.hash);
         for (seq, body) in (next..).zip(batch.bodies) {
             let hash = chain(&previous, &batch.run, seq, batch.epoch, &body);
@@ -73,7 +76,7 @@ impl Journal for MemoryJournal {
             });
             previous = hash;
         }
-        head_of(records).ok_or_else(|| JournalError::Broken("an empty batch".into()))
+        Ok(head_of(records).expect("at least one record was just added"))
     }
 
     async fn read(&self, run: &RunId) -> Result<Vec<Stored>, JournalError> {

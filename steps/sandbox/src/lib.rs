@@ -1,1 +1,38 @@
-//! stub
+//! Three throw-away hosts on this machine — test, stage and prod — for `flow demo` and for end-to-end tests.
+//!
+//! Every part is real: sshd, `PostgreSQL`, pm2, git, Node, a GraphQL application, Prisma's migrations, and a mail server
+//! with STARTTLS. All of it lives in one folder, listens on loopback only and ends with the [`Sandbox`].
+//!
+//! ```no_run
+//! use flow_sandbox::{Options, Sandbox};
+//! let sandbox = Sandbox::up("/tmp/demo".as_ref(), &Options::default(), &mut |line| drop(line.to_owned()))?;
+//! let customers = sandbox.sql("prod", r#"select count(*) from "Customer""#)?;
+//! # Ok::<(), flow_sandbox::SandboxError>(())
+//! ```
+
+mod application;
+mod cache;
+mod claim;
+mod data;
+mod error;
+mod faults;
+mod files;
+mod keys;
+mod ledger;
+mod mail;
+mod mime;
+mod options;
+mod origin;
+mod plain;
+mod probe;
+mod process;
+mod sandbox;
+mod ssh;
+mod tools;
+
+pub use error::SandboxError;
+pub use keys::Person;
+pub use ledger::LedgerLine;
+pub use mail::{Mail, Smtp};
+pub use options::{Isolation, Options};
+pub use sandbox::{HOSTS, Host, Sandbox};

@@ -176,7 +176,7 @@ impl Watch {
             status
         };
         let end = tokio::select! {
-            status = whole => status.map(|s| ended(&s)).map_err(|_| self.lost),
+            status = whole => status.map(ended).map_err(|_| self.lost),
             () = tokio::time::sleep_until(self.until) => Err(self.late),
             // Whoever started it has dropped the process: nobody can read its outcome any more.
             () = exit.closed() => Err(self.lost),
@@ -193,12 +193,12 @@ impl Watch {
 async fn stop(group: Option<Pid>, child: &mut Child) {
     if let Some(group) = group {
         // Gone already is as good as killed.
-        drop(kill_process_group(group, Signal::KILL));
+        let _gone = kill_process_group(group, Signal::KILL);
     }
     drop(child.wait().await);
 }
 
-fn ended(status: &std::process::ExitStatus) -> Exit {
+fn ended(status: std::process::ExitStatus) -> Exit {
     use std::os::unix::process::ExitStatusExt as _;
     match (status.code(), status.signal()) {
         (Some(code), _) => Exit::Code(code),

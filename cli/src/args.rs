@@ -1,0 +1,386 @@
+//! The command line. The comments of this file are what `flow --help` shows.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Runs the release protocol as a durable plan: every step is on record before it touches anything, may be killed at
+/// any moment, and is undone in reverse order when production does not come up.
+///
+/// Exit codes: 0 done · 1 a check failed, run parked or cancelled · 2 usage, configuration or journal · 3 refused by a
+/// gate · 4 waiting for a person · 5 rolled back and verified · 6 rollback incomplete, page someone · 7 locked by
+/// another · 70 a bug in flow · 75 outcome unknown · 130 asked to stop; `flow resume` goes on.
+#[derive(Debug, Parser)]
+#[command(name = "flow", version, max_term_width = 100, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Global {
+    /// The configuration; by default `flow.toml` here or in the nearest folder above
+    #[arg(long, global = true, value_name = "FILE", env = "FLOW_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where runs are kept; by default `.flow` beside the configuration
+    #[arg(long, global = true, value_name = "DIR", env = "FLOW_STATE")]
+    pub(crate) state: Option<PathBuf>,
+    /// Plain lines even on a terminal; `NO_COLOR` does the same
+    #[arg(long, global = true)]
+    pub(crate) plain: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Starts a run and drives it
+    Start(Start),
+    /// Goes on with an interrupted or parked run
+    Resume(Resume),
+    /// One screen: where a run is, for whom it waits, what is next, what a rollback would undo now
+    Status(Status),
+    /// Runs, newest first
+    List(List),
+    /// Output of a run's steps
+    Logs(Logs),
+    /// Answers a checklist
+    Check(Check),
+    /// Signs off with an SSH key what a run shows, or rejects it
+    Sign(Sign),
+    /// Accepts one warning that may be waived, with a reason
+    Waive(Waive),
+    /// Tries the step that failed again, and goes on
+    Retry(Retry),
+    /// Goes on without a step; only steps that allow it, or an undo that cannot succeed
+    Skip(Skip),
+    /// States what became of a step whose outcome is unknown, and goes on
+    Settle(Settle),
+    /// Undoes everything a run started, newest first
+    Rollback(Rollback),
+    /// Stops a run before production changes, and undoes what must be undone
+    Cancel(Cancel),
+    /// Everything on record about a run, as a file
+    Export(Export),
+    /// Looks at everything a run will need, touching nothing
+    Doctor(Doctor),
+    /// Every step a run would take: what it does, who answers, what undoes it
+    Plan(Plan),
+    /// Looks after the store of runs
+    #[command(subcommand)]
+    Journal(Journal),
+}
+
+/// RUN is an id, the beginning of one, or `latest`.
+#[derive(Debug, Args)]
+pub(crate) struct Start {
+    /// The workflow
+    #[arg(default_value = "release")]
+    pub(crate) workflow: String,
+    /// The commit to release, as git names it
+    #[arg(long, value_name = "REV", default_value = "HEAD")]
+    pub(crate) commit: String,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) reason: String,
+    /// Your own key for this run: starting again with the same key goes on with that run
+    #[arg(long, value_name = "KEY")]
+    pub(crate) id: Option<String>,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
+    /// Do not ask on the terminal
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+/// Whether to stay.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(crate) struct Wait {
+    /// Stay while only people are waited for (the default on a terminal)
+    #[arg(long, overrides_with = "no_wait")]
+    pub(crate) wait: bool,
+    /// Leave with exit code 4 when only people are waited for (the default elsewhere)
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resume {
+    /// The run; without it the only unfinished one
+    pub(crate) run: Option<String>,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// The run: an id, the beginning of one, or `latest`
+    #[arg(default_value = "latest")]
+    pub(crate) run: String,
+    /// Show it again every second until it is over or parked
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) watch: bool,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Only this environment
+    #[arg(long, value_name = "ENV")]
+    pub(crate) env: Option<String>,
+    /// Only runs in this state
+    #[arg(long, value_name = "STATE")]
+    pub(crate) is: Option<RunState>,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The states `flow list` tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RunState {
+    /// Under way, waiting for people or interrupted
+    UnderWay,
+    /// Stopped until a person decides
+    Parked,
+    /// Being undone
+    Unwinding,
+    /// Over, every step done
+    Completed,
+    /// Over, everything undone
+    RolledBack,
+    /// Over, stopped before production changed
+    Cancelled,
+    /// Over, undone but for what was given up
+    RolledBackInPart,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    /// The run
+    #[arg(default_value = "latest")]
+    pub(crate) run: String,
+    /// Only this step
+    pub(crate) step: Option<String>,
+    /// Go on showing what is added until the run stops or is over
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Begin at this byte of each step's output
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) since: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The run
+    pub(crate) run: String,
+    /// The checklist's step, such as `test/features`; without it the one that waits
+    pub(crate) checklist: Option<String>,
+    /// One answer; once per item. Without any it asks on the terminal
+    #[arg(long = "item", value_name = "KEY=pass|fail|na")]
+    pub(crate) items: Vec<String>,
+    /// A note that goes with every answer given here
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) note: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sign {
+    /// The run
+    pub(crate) run: String,
+    /// The role you sign as, such as `qa`
+    #[arg(long)]
+    pub(crate) role: String,
+    /// Approve (the default)
+    #[arg(long, conflicts_with = "reject")]
+    pub(crate) approve: bool,
+    /// Reject; says why with --note
+    #[arg(long, requires = "note")]
+    pub(crate) reject: bool,
+    /// A note that is signed too
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
+    /// The key to sign with: a private key, or a public one whose private key the agent has
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// Do not ask on the terminal
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Write what is to be signed to this file, to be signed on another machine
+    #[arg(long, value_name = "FILE", conflicts_with = "import")]
+    pub(crate) export: Option<PathBuf>,
+    /// Take a signature that was made on another machine over the exported file
+    #[arg(long, value_name = "FILE.sig", conflicts_with = "key")]
+    pub(crate) import: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Waive {
+    /// The run
+    pub(crate) run: String,
+    /// The step that found something
+    pub(crate) step: String,
+    /// What it found, as it is named there
+    pub(crate) finding: String,
+    /// Why that is acceptable
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// The key to sign with: a private key, or a public one whose private key the agent has
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// Do not ask on the terminal
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+/// How an order is carried out.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(crate) struct Obey {
+    /// Only store the order; `flow resume` carries it out
+    #[arg(long)]
+    pub(crate) no_drive: bool,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Retry {
+    /// The run
+    pub(crate) run: String,
+    /// The step that failed; refused when it is another one
+    pub(crate) step: Option<String>,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT", default_value = "retry")]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) obey: Obey,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Skip {
+    /// The run
+    pub(crate) run: String,
+    /// The step
+    pub(crate) step: String,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) obey: Obey,
+}
+
+#[derive(Debug, Args)]
+#[group(id = "outcome", required = true, multiple = false, args = ["done", "not_done"])]
+pub(crate) struct Settle {
+    /// The run
+    pub(crate) run: String,
+    /// The step
+    pub(crate) step: String,
+    /// It was done
+    #[arg(long)]
+    pub(crate) done: bool,
+    /// It was not done
+    #[arg(long)]
+    pub(crate) not_done: bool,
+    /// How you know
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) obey: Obey,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rollback {
+    /// The run
+    pub(crate) run: String,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// Do not ask; required when this is not a terminal
+    #[arg(long)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) obey: Obey,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cancel {
+    /// The run
+    pub(crate) run: String,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) obey: Obey,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The run
+    #[arg(required_unless_present = "all")]
+    pub(crate) run: Option<String>,
+    /// Every run there is, aborted ones too
+    #[arg(long, conflicts_with = "run")]
+    pub(crate) all: bool,
+    /// The file to write; without it the export is printed
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// In which form
+    #[arg(long, value_enum, default_value = "json")]
+    pub(crate) format: ExportFormat,
+}
+
+/// Forms of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// Every record with its place in the hash chain
+    Json,
+    /// A report for people
+    Md,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Only this environment
+    pub(crate) env: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// The workflow
+    #[arg(default_value = "release")]
+    pub(crate) workflow: String,
+    /// The commit to release, as git names it
+    #[arg(long, value_name = "REV", default_value = "HEAD")]
+    pub(crate) commit: String,
+    /// In which form
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: PlanFormat,
+}
+
+/// Forms of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanFormat {
+    /// For people
+    Text,
+    /// As it would be stored
+    Json,
+    /// A flow chart
+    Mermaid,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Journal {
+    /// Reads every record of every run and verifies its chain
+    Verify {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}

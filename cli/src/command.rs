@@ -1,0 +1,44 @@
+//! One file per verb.
+
+use crate::args::{Cli, Command};
+use crate::diagnostic::Diagnostic;
+use crate::exit::Exit;
+
+mod check;
+mod doctor;
+mod export;
+mod journal;
+mod list;
+mod logs;
+mod orders;
+mod plan;
+mod resume;
+mod rollback;
+mod sign;
+mod start;
+mod status;
+mod waive;
+
+/// Does what was asked.
+pub(crate) async fn run(cli: Cli) -> Result<Exit, Diagnostic> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Start(args) => start::run(global, args).await,
+        Command::Resume(args) => resume::run(global, args).await,
+        Command::Status(args) => status::run(global, &args).await,
+        Command::List(args) => list::run(global, &args).await,
+        Command::Logs(args) => logs::run(global, args).await,
+        Command::Check(args) => check::run(global, args).await,
+        Command::Sign(args) => sign::run(global, args).await,
+        Command::Waive(args) => waive::run(global, args).await,
+        Command::Retry(args) => orders::retry(global, args).await,
+        Command::Skip(args) => orders::skip(global, args).await,
+        Command::Settle(args) => orders::settle(global, args).await,
+        Command::Cancel(args) => orders::cancel(global, args).await,
+        Command::Rollback(args) => rollback::run(global, args).await,
+        Command::Export(args) => export::run(global, args).await,
+        Command::Doctor(args) => doctor::run(global, &args).await,
+        Command::Plan(args) => plan::run(global, &args),
+        Command::Journal(args) => journal::run(global, args).await,
+    }
+}

@@ -1,0 +1,67 @@
+//! `flow export`.
+
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use flow_engine::run::Run;
+
+use crate::args::{Export, ExportFormat, Global};
+use crate::diagnostic::Diagnostic;
+use crate::exit::Exit;
+use crate::state::State;
+use crate::store::Store;
+use crate::view::{self, export};
+
+/// Writes everything on record about one run, or about all of them, oldest first.
+pub(crate) async fn run(global: &Global, args: Export) -> Result<Exit, Diagnostic> {
+    let store = Store::open(&State::of(global)?).await?;
+    let runs = match &args.run {
+        Some(named) => vec![store.find(named).await?],
+        None => {
+            let mut all = store.runs().await?;
+            all.reverse();
+            all
+        }
+    };
+    let mut parts = Vec::new();
+    for run in &runs {
+        let entries = Run::entries(store.journal(), &run.id).await?;
+        parts.push(match args.format {
+            ExportFormat::Md => export::markdown(run, &entries),
+            ExportFormat::Json => serde_json::to_string_pretty(&export::Export::of(run, &entries))
+                .expect("an export is plain data"),
+        });
+    }
+    let text = match args.format {
+        ExportFormat::Md => parts.join("\n"),
+        ExportFormat::Json if args.all => format!("[{}]\n", parts.join(",\n")),
+        ExportFormat::Json => parts.join("\n") + "\n",
+    };
+    match &args.output {
+        None => view::out(&text),
+        Some(path) => {
+            write(path, &text)?;
+            view::note(&format!("{}  sha256 {}\n", path.display(), export::digest(&text)));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Never over a file that exists: an export is evidence.
+fn write(path: &Path, text: &str) -> Result<(), Diagnostic> {
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        });
+    written.map_err(|e| {
+        Diagnostic::usage(format!("{} cannot be written", path.display()))
+            .because(&e)
+            .hint("name a file that does not exist yet")
+    })
+}

@@ -1,0 +1,79 @@
+//! `flow resume`.
+
+use flow_engine::clock::{Clock as _, SystemClock};
+use flow_engine::id::RunId;
+use flow_engine::run::{Delivery, Life, Run, append_order};
+use flow_engine::signal::Order;
+
+use crate::actor;
+use crate::args::{Global, Resume, Wait};
+use crate::diagnostic::Diagnostic;
+use crate::drive::{Drive, Parts};
+use crate::exit::Exit;
+use crate::project;
+use crate::store::Store;
+use crate::view::{self, text};
+
+/// A run whose process was killed is simply continued; a parked one tries again what failed; of a finished one the
+/// notices that did not go out are delivered.
+pub(crate) async fn run(global: &Global, args: Resume) -> Result<Exit, Diagnostic> {
+    let (state, setup) = project::open(global)?;
+    let id = {
+        let store = Store::open(&state).await?;
+        let run = choose(&store, args.run.as_deref()).await?;
+        if store.driven() == Some(run.id.as_str()) {
+            view::note(&format!("run {} is being driven already\n\n", run.id));
+            view::out(&text::status(&run, SystemClock.now()));
+            return Ok(Exit::of_run(&run));
+        }
+        if nothing_left(&run) {
+            view::note(&format!("run {} {}; nothing is left to do\n", run.id, run.in_a_word()));
+            return Ok(Exit::of_run(&run));
+        }
+        run.id
+    };
+    let parts = Parts::of(&setup)?;
+    let journal = Store::own(&state).await?;
+    let mut run = Run::load(&*journal, &id).await?;
+    if matches!(run.life, Life::Parked { .. }) {
+        let now = SystemClock.now();
+        append_order(&*journal, &mut run, Order::Retry, actor::me(), "resume", now).await?;
+    }
+    Drive::new(&state, journal, parts, args.wait, global.plain)
+        .resume(&id)
+        .await
+}
+
+/// Drives a run on after an order was stored.
+pub(crate) async fn obey(global: &Global, id: &RunId, wait: Wait) -> Result<Exit, Diagnostic> {
+    let (state, setup) = project::open(global)?;
+    let parts = Parts::of(&setup)?;
+    let journal = Store::own(&state).await?;
+    Drive::new(&state, journal, parts, wait, global.plain)
+        .resume(id)
+        .await
+}
+
+fn nothing_left(run: &Run) -> bool {
+    let pending = run.notices.iter().any(|n| n.delivery == Delivery::Pending);
+    run.is_finished() && !pending
+}
+
+async fn choose(store: &Store, named: Option<&str>) -> Result<Run, Diagnostic> {
+    if let Some(named) = named {
+        return store.find(named).await;
+    }
+    let mut open: Vec<Run> = store.runs().await?;
+    open.retain(|run| !run.is_finished());
+    match open.len() {
+        1 => Ok(open.remove(0)),
+        0 => Err(Diagnostic::usage("there is no unfinished run").hint("flow list")),
+        count => {
+            let diagnostic = Diagnostic::usage(format!("there are {count} unfinished runs"));
+            let named = open.iter().map(|run| {
+                format!("flow resume {}     to {}, {}", run.id, run.plan.environment, run.in_a_word())
+            });
+            Err(named.fold(diagnostic, Diagnostic::hint))
+        }
+    }
+}

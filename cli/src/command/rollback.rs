@@ -1,0 +1,40 @@
+//! `flow rollback`.
+
+use flow_engine::run::Run;
+use flow_engine::signal::Order;
+
+use crate::args::{Global, Rollback};
+use crate::diagnostic::Diagnostic;
+use crate::exit::Exit;
+use crate::project;
+use crate::state::State;
+use crate::store::Store;
+use crate::view::{self, text};
+
+/// Shows first what will be undone, and asks.
+pub(crate) async fn run(global: &Global, args: Rollback) -> Result<Exit, Diagnostic> {
+    let named = {
+        let store = Store::open(&State::of(global)?).await?;
+        let run = store.find(&args.run).await?;
+        run.accepts(&Order::Rollback)?;
+        project::refuse_overtaken(&store.runs().await?, &run)?;
+        view::note(&format!("run {}\n{}\n", run.id, text::rollback(&run)));
+        if !args.yes {
+            confirm(&run)?;
+        }
+        run.id.to_string()
+    };
+    super::orders::give(global, &named, Order::Rollback, &args.reason, args.obey, |_| Ok(())).await
+}
+
+fn confirm(run: &Run) -> Result<(), Diagnostic> {
+    let name = &run.plan.environment;
+    if !view::is_interactive() {
+        return Err(Diagnostic::usage("a rollback asks first, and this is not a terminal")
+            .hint(format!("flow rollback {} --reason … --yes", run.id)));
+    }
+    match view::ask(&format!("Type `{name}` to roll back: ")) {
+        Some(answer) if answer == *name => Ok(()),
+        _ => Err(Diagnostic::usage(format!("`{name}` was not typed"))),
+    }
+}

@@ -1,0 +1,160 @@
+//! `flow sign`.
+
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use flow_engine::clock::{Clock as _, SystemClock};
+use flow_engine::run::Run;
+use flow_engine::signal::Signal;
+use flow_steps::people::roster::NAMESPACE;
+use flow_steps::people::statement::{self, Words};
+use flow_steps::people::{Decision, Person, SignedAnswer, Subject, sshsig};
+
+use crate::actor;
+use crate::args::{Global, Sign};
+use crate::control::Posted;
+use crate::control::server::Verifier as _;
+use crate::diagnostic::Diagnostic;
+use crate::exit::Exit;
+use crate::people::{self, Roster, refused};
+use crate::project;
+use crate::store::Store;
+use crate::view;
+
+/// Shows exactly what is signed, signs it where the key is, checks it as the step will, and hands it in.
+pub(crate) async fn run(global: &Global, args: Sign) -> Result<Exit, Diagnostic> {
+    let (state, setup) = project::open(global)?;
+    let roster = people::roster(&setup)?;
+    let run = Store::open(&state).await?.find(&args.run).await?;
+    let (step, asked) = people::sign_off_of(&run, &args.role)?;
+    if let Some(signature) = &args.import {
+        let answer = import(signature)?;
+        return hand_in(&state, Roster(roster), &run, step, answer).await;
+    }
+    let me = actor::me();
+    let (role, person) = people::signer(&roster, Some(&args.role), args.key.as_deref(), &me.name)?;
+    let now = SystemClock.now();
+    let words = Words {
+        subject: Subject::Signoff,
+        role: role.to_owned(),
+        signer: person.name.clone(),
+        decision: if args.reject { Decision::Reject } else { Decision::Approve },
+        note: args.note.unwrap_or_default(),
+        finding: None,
+        issued_at: now,
+        expires_at: now.plus(Duration::from_secs(asked.valid_hours.saturating_mul(3600))),
+    };
+    let text = statement::build(&run, step, words).map_err(|e| refused(&e))?.text();
+    if let Some(path) = &args.export {
+        return export(&run, &args.role, path, &text);
+    }
+    show_and_ask(&text, args.yes)?;
+    let answer = sign(text, args.key.as_deref(), person).await?;
+    hand_in(&state, Roster(roster), &run, step, answer).await
+}
+
+/// What is signed is what was on the screen; a person says yes to it.
+pub(super) fn show_and_ask(text: &str, yes: bool) -> Result<(), Diagnostic> {
+    view::note(&format!("This is what you sign, to the letter:\n\n{text}\n"));
+    if yes {
+        return Ok(());
+    }
+    if !view::is_interactive() {
+        return Err(Diagnostic::usage("signing asks first, and this is not a terminal")
+            .hint("add --yes when you have read what is signed"));
+    }
+    match view::ask("Sign it? Type `yes`: ") {
+        Some(answer) if answer == "yes" => Ok(()),
+        _ => Err(Diagnostic::usage("`yes` was not typed").world("Nothing was signed.")),
+    }
+}
+
+/// Signs with the key that is named, or has the agent sign with the key of the roster.
+pub(super) async fn sign(
+    text: String,
+    key: Option<&Path>,
+    person: &Person,
+) -> Result<SignedAnswer, Diagnostic> {
+    let failed = |e: &dyn std::error::Error| {
+        Diagnostic::usage("it could not be signed").because(e).world("Nothing was signed or stored.")
+    };
+    let signature = if let Some(key) = key {
+        sshsig::sign(text.as_bytes(), key, None).await
+    } else {
+        let mut public = tempfile::Builder::new()
+            .prefix("flow-key-")
+            .suffix(".pub")
+            .tempfile()
+            .map_err(|e| failed(&e))?;
+        writeln!(public, "{}", person.key).map_err(|e| failed(&e))?;
+        sshsig::sign(text.as_bytes(), public.path(), None).await
+    };
+    let signature = signature.map_err(|e| failed(&e))?;
+    Ok(SignedAnswer { statement: text, signature })
+}
+
+/// Checks an answer here, hands it in where it is checked again, and says what became of it.
+pub(super) async fn hand_in(
+    state: &crate::state::State,
+    roster: Roster,
+    run: &Run,
+    step: &str,
+    answer: SignedAnswer,
+) -> Result<Exit, Diagnostic> {
+    let signal = Signal {
+        step: step.to_owned(),
+        id: answer.signal_id(),
+        by: actor::me(),
+        body: answer.body(),
+        at: SystemClock.now(),
+    };
+    roster.verify(run, &signal).await?;
+    let store = Store::open(state).await?;
+    let mut run = store.find(run.id.as_str()).await?;
+    let posted = store.signal(&mut run, signal).await?;
+    let word = match posted {
+        Posted::Stored => "signed and stored",
+        Posted::Already => "was stored before",
+    };
+    view::note(&format!("run {}, {step}: {word}\n", run.id));
+    if store.driven().is_none() {
+        view::note(&format!("Nobody drives the run now:\n  flow resume {}\n", run.id));
+    }
+    Ok(Exit::Done)
+}
+
+fn export(run: &Run, role: &str, path: &Path, text: &str) -> Result<Exit, Diagnostic> {
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()));
+    let shown = path.display();
+    written.map_err(|e| Diagnostic::usage(format!("{shown} cannot be written")).because(&e))?;
+    view::note(&format!(
+        "{shown} holds what is to be signed. Read it, then:\n  \
+         ssh-keygen -Y sign -n {NAMESPACE} -f KEY {shown}\n  \
+         flow sign {} --role {role} --import {shown}.sig\n",
+        run.id
+    ));
+    Ok(Exit::Done)
+}
+
+/// A signature, and beside it the text it is over: `FILE.sig` and `FILE`.
+fn import(signature: &Path) -> Result<SignedAnswer, Diagnostic> {
+    let read = |path: &Path| {
+        std::fs::read_to_string(path).map_err(|e| {
+            Diagnostic::usage(format!("{} cannot be read", path.display())).because(&e)
+        })
+    };
+    if signature.extension().is_none_or(|e| e != "sig") {
+        return Err(Diagnostic::usage("the signature's file must be named FILE.sig, beside the FILE that was signed"));
+    }
+    Ok(SignedAnswer {
+        statement: read(&signature.with_extension(""))?,
+        signature: read(signature)?,
+    })
+}

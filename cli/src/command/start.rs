@@ -1,0 +1,90 @@
+//! `flow start`.
+
+use flow_engine::clock::{Clock as _, SystemClock};
+use flow_engine::driver::NewRun;
+use flow_engine::id::RunId;
+use flow_engine::plan::Plan;
+use flow_engine::run::Run;
+use flow_workflows::setup::Setup;
+
+use crate::actor;
+use crate::args::{Global, Resume, Start};
+use crate::diagnostic::Diagnostic;
+use crate::drive::{Drive, Parts};
+use crate::exit::Exit;
+use crate::project;
+use crate::state::State;
+use crate::store::{self, Store};
+use crate::view::{self, text};
+
+/// Nothing is written before configuration, commit and plan are found good, no other run is in the way, and the person
+/// at the terminal has said yes.
+pub(crate) async fn run(global: &Global, args: Start) -> Result<Exit, Diagnostic> {
+    let (state, setup) = project::open(global)?;
+    if let Some(same) = same_request(&state, args.id.as_deref()).await? {
+        return again(global, &state, same, args).await;
+    }
+    let commit = setup.commit(&args.commit)?;
+    let plan = setup.plan(&args.workflow, &commit)?;
+    {
+        let store = Store::open(&state).await?;
+        project::refuse_second(&store.runs().await?, &plan.environment)?;
+    }
+    if !args.yes && view::is_interactive() {
+        confirm(&setup, &plan)?;
+    }
+    let parts = Parts::of(&setup)?;
+    let journal = Store::own(&state).await?;
+    let runs = store::all(&*journal).await?;
+    project::refuse_second(&runs, &plan.environment)?;
+    let new = NewRun {
+        id: RunId::generate(SystemClock.now()),
+        plan,
+        by: actor::me(),
+        reason: args.reason,
+        request: args.id,
+    };
+    Drive::new(&state, journal, parts, args.wait, global.plain)
+        .start(new)
+        .await
+}
+
+async fn same_request(state: &State, request: Option<&str>) -> Result<Option<Run>, Diagnostic> {
+    if request.is_none() {
+        return Ok(None);
+    }
+    let runs = Store::open(state).await?.runs().await?;
+    Ok(runs.into_iter().find(|run| run.request.as_deref() == request))
+}
+
+/// Starting again with the same key: shows a run that is over or being driven, goes on with any other.
+async fn again(global: &Global, state: &State, run: Run, args: Start) -> Result<Exit, Diagnostic> {
+    let driven = Store::open(state).await?.driven() == Some(run.id.as_str());
+    if driven || run.is_finished() {
+        view::out(&text::status(&run, SystemClock.now()));
+        return Ok(Exit::of_run(&run));
+    }
+    let resume = Resume {
+        run: Some(run.id.to_string()),
+        wait: args.wait,
+    };
+    super::resume::run(global, resume).await
+}
+
+fn confirm(setup: &Setup, plan: &Plan) -> Result<(), Diagnostic> {
+    let name = &plan.environment;
+    let environments = setup.config.environments();
+    let host = environments.iter().find(|(n, _)| n == name).map_or("", |(_, e)| e.ssh.as_str());
+    let question = format!(
+        "{} of {} to {name} (host {host}): {} steps, plan {}.\nType `{name}` to start: ",
+        plan.workflow,
+        view::commit(plan),
+        plan.nodes.len(),
+        plan.digest().short()
+    );
+    match view::ask(&question) {
+        Some(answer) if answer == *name => Ok(()),
+        _ => Err(Diagnostic::usage(format!("`{name}` was not typed"))
+            .world("Nothing was started.")),
+    }
+}

@@ -1,0 +1,160 @@
+//! One process holds the journal and drives; every other `flow` speaks to it over `<state>/control.sock`.
+//!
+//! The socket speaks HTTP with JSON, for the owner of the state folder only:
+//!
+//! ```text
+//! GET  /                    who serves, and which run it drives
+//! GET  /runs                all runs, as `flow list --json`
+//! GET  /runs/ID             one run, as `flow status --json`
+//! GET  /runs/ID/records     its records as they lie in the journal
+//! GET  /objects/DIGEST      a stored object, hexadecimal
+//! POST /runs/ID/signals     an answer: a Signal
+//! POST /runs/ID/orders      an order: {"order": …, "by": …, "reason": …}
+//! POST /stop                stop driving; nothing is lost
+//! ```
+//!
+//! A reading command fetches records and folds them itself, exactly as it would from the journal: hash chain and all.
+
+use serde::{Deserialize, Serialize};
+
+use flow_engine::journal::{JournalError, Stored};
+use flow_engine::run::{LoadError, Refusal};
+use flow_engine::signal::{Actor, Order};
+
+use crate::diagnostic::Diagnostic;
+use crate::exit::Exit;
+
+pub(crate) mod client;
+pub(crate) mod server;
+
+/// Who serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Server {
+    /// The process.
+    pub(crate) holder: String,
+    /// The run it drives.
+    pub(crate) driving: String,
+    /// Its version.
+    pub(crate) version: String,
+}
+
+/// A record as it lies in the journal, its bytes hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WireRecord {
+    seq: u64,
+    epoch: u64,
+    body: String,
+    hash: String,
+}
+
+/// An order on its way to the driver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WireOrder {
+    /// What.
+    pub(crate) order: Order,
+    /// Who.
+    pub(crate) by: Actor,
+    /// Why.
+    pub(crate) reason: String,
+}
+
+/// What became of something that was posted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Posted {
+    /// It is durable.
+    Stored,
+    /// The same was stored before; nothing changed.
+    Already,
+}
+
+/// A refusal as it crosses the socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WireError {
+    /// In words.
+    pub(crate) error: String,
+    /// The exit code of the command that asked.
+    pub(crate) exit: u8,
+}
+
+impl From<&Diagnostic> for WireError {
+    fn from(diagnostic: &Diagnostic) -> Self {
+        WireError {
+            error: diagnostic.message.clone(),
+            exit: diagnostic.exit as u8,
+        }
+    }
+}
+
+impl From<WireError> for Diagnostic {
+    fn from(wire: WireError) -> Self {
+        let exit = match wire.exit {
+            2 => Exit::Usage,
+            3 => Exit::Refused,
+            7 => Exit::Locked,
+            75 => Exit::Unknown,
+            _ => Exit::Bug,
+        };
+        let diagnostic = Diagnostic::new(exit, wire.error);
+        match exit {
+            Exit::Unknown | Exit::Bug => diagnostic,
+            _ => diagnostic.world("Nothing was changed."),
+        }
+    }
+}
+
+impl From<&Stored> for WireRecord {
+    fn from(stored: &Stored) -> Self {
+        WireRecord {
+            seq: stored.seq,
+            epoch: stored.epoch,
+            body: hex(&stored.body),
+            hash: stored.hash.to_string(),
+        }
+    }
+}
+
+impl WireRecord {
+    fn stored(&self) -> Result<Stored, JournalError> {
+        let unreadable = || JournalError::Corrupt {
+            place: format!("record {} from the control socket", self.seq),
+            why: "it is not hexadecimal".into(),
+        };
+        Ok(Stored {
+            seq: self.seq,
+            epoch: self.epoch,
+            body: unhex(&self.body).ok_or_else(unreadable)?,
+            hash: flow_engine::id::Digest::from_hex(&self.hash).ok_or_else(unreadable)?,
+        })
+    }
+}
+
+/// A repetition is not an error for the one who repeats.
+pub(crate) fn posted(result: Result<(), LoadError>) -> Result<Posted, Diagnostic> {
+    match result {
+        Ok(()) => Ok(Posted::Stored),
+        Err(LoadError::Refused(Refusal::Already)) => Ok(Posted::Already),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Hexadecimal digits as bytes.
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
+    if !text.is_ascii() || !text.len().is_multiple_of(2) {
+        return None;
+    }
+    let pairs = (0..text.len()).step_by(2).map(|i| &text[i..i + 2]);
+    pairs.map(|p| u8::from_str_radix(p, 16).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests;

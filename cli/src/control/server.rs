@@ -1,0 +1,247 @@
+//! The driver's side of the control socket.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::extract::{Path as At, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use tokio::net::UnixListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use flow_engine::clock::{Clock, SystemClock};
+use flow_engine::driver::{Gone, Handle};
+use flow_engine::id::{Digest, RunId};
+use flow_engine::journal::Journal;
+use flow_engine::lease::holder;
+use flow_engine::run::{LoadError, Run, append_signal};
+use flow_engine::signal::Signal;
+
+use super::{Posted, Server, WireError, WireOrder, WireRecord, hex, posted};
+use crate::diagnostic::Diagnostic;
+use crate::exit::Exit;
+use crate::view::json;
+
+/// Looks at an answer before it is stored, so that a signer hears at once that theirs does not count.
+#[async_trait]
+pub(crate) trait Verifier: Send + Sync {
+    /// Says why the answer must not be stored.
+    async fn verify(&self, run: &Run, signal: &Signal) -> Result<(), Diagnostic>;
+}
+
+/// What the server needs.
+#[derive(Clone)]
+pub(crate) struct Served {
+    /// The journal this process holds.
+    pub(crate) journal: Arc<dyn Journal>,
+    /// The run it drives.
+    pub(crate) driving: RunId,
+    /// Its driver.
+    pub(crate) handle: Handle,
+    /// Looks at answers.
+    pub(crate) verifier: Arc<dyn Verifier>,
+}
+
+/// A running server. [`close`](Open::close) removes the socket.
+pub(crate) struct Open {
+    path: PathBuf,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// The longest path of a unix socket: `sun_path` holds 108 bytes, one of them a zero.
+const PATH_MAX: usize = 107;
+
+/// Serves on the socket until closed. Only the process that holds the journal may call this: it removes a socket that
+/// nobody answers.
+pub(crate) async fn open(path: &Path, served: Served) -> Result<Open, Diagnostic> {
+    let listener = bind(path).await?;
+    let stop = CancellationToken::new();
+    let stopped = stop.clone().cancelled_owned();
+    let app = routes(served);
+    let task = tokio::spawn(async move {
+        let serve = axum::serve(listener, app).with_graceful_shutdown(stopped);
+        if let Err(error) = serve.await {
+            tracing::error!(%error, "the control socket ended");
+        }
+    });
+    Ok(Open {
+        path: path.to_owned(),
+        stop,
+        task,
+    })
+}
+
+impl Open {
+    /// Answers what is under way, for at most a second, and removes the socket.
+    pub(crate) async fn close(self) {
+        let _gone_already = std::fs::remove_file(&self.path);
+        self.stop.cancel();
+        let abort = self.task.abort_handle();
+        let limit = std::time::Duration::from_secs(1);
+        if tokio::time::timeout(limit, self.task).await.is_err() {
+            abort.abort();
+        }
+    }
+}
+
+/// Refuses a path that no socket can have; for the time before anything is begun.
+pub(crate) fn check(path: &Path) -> Result<(), Diagnostic> {
+    if path.as_os_str().len() <= PATH_MAX {
+        return Ok(());
+    }
+    Err(Diagnostic::usage(format!(
+        "the path of the control socket is longer than {PATH_MAX} bytes: {}",
+        path.display()
+    ))
+    .hint("choose a state folder with a shorter path: flow --state DIR …"))
+}
+
+async fn bind(path: &Path) -> Result<UnixListener, Diagnostic> {
+    check(path)?;
+    let shown = path.display();
+    let failed = |e: &std::io::Error| {
+        Diagnostic::usage(format!("the control socket {shown} cannot be opened")).because(e)
+    };
+    if path.exists() {
+        if tokio::net::UnixStream::connect(path).await.is_ok() {
+            return Err(Diagnostic::new(
+                Exit::Locked,
+                format!("another process serves {shown}"),
+            )
+            .world("Nothing was changed."));
+        }
+        std::fs::remove_file(path).map_err(|e| failed(&e))?;
+    }
+    let listener = UnixListener::bind(path).map_err(|e| failed(&e))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+        .map_err(|e| failed(&e))?;
+    Ok(listener)
+}
+
+fn routes(served: Served) -> Router {
+    Router::new()
+        .route("/", get(who))
+        .route("/runs", get(list))
+        .route("/runs/{id}", get(show))
+        .route("/runs/{id}/records", get(records))
+        .route("/runs/{id}/signals", post(signal))
+        .route("/runs/{id}/orders", post(order))
+        .route("/objects/{digest}", get(object))
+        .route("/stop", post(stop))
+        .with_state(served)
+}
+
+/// A diagnostic as an answer.
+struct Refused(Diagnostic);
+
+impl<E: Into<Diagnostic>> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Refused(error.into())
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let status = match self.0.exit {
+            Exit::Usage => StatusCode::NOT_FOUND,
+            Exit::Refused => StatusCode::FORBIDDEN,
+            Exit::Locked => StatusCode::CONFLICT,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        (status, Json(WireError::from(&self.0))).into_response()
+    }
+}
+
+type Answer<T> = Result<Json<T>, Refused>;
+
+async fn who(State(served): State<Served>) -> Json<Server> {
+    Json(Server {
+        holder: holder(),
+        driving: served.driving.to_string(),
+        version: env!("CARGO_PKG_VERSION").into(),
+    })
+}
+
+async fn list(State(served): State<Served>) -> Answer<Vec<json::Summary>> {
+    let mut runs = Vec::new();
+    for id in served.journal.runs().await? {
+        runs.push(json::Summary::of(&Run::load(&*served.journal, &id).await?));
+    }
+    Ok(Json(runs))
+}
+
+async fn show(State(served): State<Served>, At(id): At<RunId>) -> Answer<json::Status> {
+    let run = served.load(&id).await?;
+    Ok(Json(json::Status::of(&run, SystemClock.now())))
+}
+
+async fn records(State(served): State<Served>, At(id): At<RunId>) -> Answer<Vec<WireRecord>> {
+    let stored = served.journal.read(&id).await?;
+    Ok(Json(stored.iter().map(WireRecord::from).collect()))
+}
+
+async fn object(State(served): State<Served>, At(digest): At<String>) -> Answer<String> {
+    let unknown = || Diagnostic::usage("that is no digest");
+    let digest = Digest::from_hex(&digest).ok_or_else(unknown)?;
+    let bytes = served.journal.get(&digest).await?;
+    Ok(Json(hex(&bytes)))
+}
+
+async fn signal(
+    State(served): State<Served>,
+    At(id): At<RunId>,
+    Json(mut signal): Json<Signal>,
+) -> Answer<Posted> {
+    let mut run = served.load(&id).await?;
+    signal.at = SystemClock.now();
+    served.verifier.verify(&run, &signal).await?;
+    if id == served.driving {
+        match served.handle.signal(signal.clone()).await {
+            Ok(answer) => return Ok(Json(posted(answer.map_err(LoadError::Refused))?)),
+            Err(Gone) => run = served.load(&id).await?,
+        }
+    }
+    let stored = append_signal(&*served.journal, &mut run, signal).await;
+    Ok(Json(posted(stored)?))
+}
+
+async fn order(
+    State(served): State<Served>,
+    At(id): At<RunId>,
+    Json(wire): Json<WireOrder>,
+) -> Answer<Posted> {
+    if id != served.driving {
+        let message = format!("{} drives run {}, not {id}", holder(), served.driving);
+        return Err(Refused(Diagnostic::new(Exit::Locked, message)));
+    }
+    let answer = served
+        .handle
+        .order(wire.order, wire.by, &wire.reason)
+        .await
+        .map_err(|Gone| {
+            Diagnostic::new(Exit::Locked, format!("the driver of run {id} is just ending"))
+        })?;
+    Ok(Json(posted(answer.map_err(LoadError::Refused))?))
+}
+
+async fn stop(State(served): State<Served>) -> Json<&'static str> {
+    served.handle.stop();
+    Json("stopping")
+}
+
+impl Served {
+    async fn load(&self, id: &RunId) -> Result<Run, LoadError> {
+        if *id == self.driving
+            && let Ok(run) = self.handle.look().await
+        {
+            return Ok(Run::clone(&run));
+        }
+        Run::load(&*self.journal, id).await
+    }
+}

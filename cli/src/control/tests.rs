@@ -1,0 +1,174 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use flow_engine::journal::Journal;
+use flow_engine::journal::memory::MemoryJournal;
+use flow_engine::run::{Run, Status};
+use flow_engine::signal::{Order, Signal};
+
+use super::client::Client;
+use super::*;
+use crate::args::Wait;
+use crate::drive::Drive;
+use crate::state::State;
+use crate::store::Store;
+use crate::testing::{self, NOON, Quiet, actor};
+
+/// A folder whose journal exists, so that a second terminal looks for the process that drives.
+fn state() -> (tempfile::TempDir, State) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let state = State {
+        dir: dir.path().to_owned(),
+    };
+    std::fs::create_dir(state.journal()).expect("a folder");
+    (dir, state)
+}
+
+/// A driver of the tiny workflow that stays while `qa` is waited for.
+fn drive(
+    state: &State,
+    journal: Arc<MemoryJournal>,
+) -> tokio::task::JoinHandle<Result<Exit, Diagnostic>> {
+    let wait = Wait {
+        wait: true,
+        no_wait: false,
+    };
+    let drive = Drive::new(state, journal, testing::parts(), wait, true).shown(Arc::new(Quiet));
+    tokio::spawn(drive.start(testing::new_run("r-one", false)))
+}
+
+/// A second terminal, once the run waits for `qa`.
+async fn second_terminal(state: &State) -> (Store, Run) {
+    for _ in 0..200 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let Some(client) = Client::connect(&state.socket()).await else {
+            continue;
+        };
+        let store = Store::Remote(client);
+        let run = store.find("r-on").await.expect("the run is there");
+        let asks = run.steps.iter().any(|s| s.status == Status::Waiting);
+        if asks {
+            return (store, run);
+        }
+    }
+    panic!("the run did not come to wait for qa");
+}
+
+fn answer(step: &str) -> Signal {
+    Signal {
+        step: step.into(),
+        id: "a-1".into(),
+        by: actor(),
+        body: "\"yes\"".into(),
+        at: NOON,
+    }
+}
+
+async fn ended(driver: tokio::task::JoinHandle<Result<Exit, Diagnostic>>) -> Exit {
+    let limit = Duration::from_secs(20);
+    let joined = tokio::time::timeout(limit, driver).await.expect("in time");
+    joined.expect("no panic").expect("no error")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_from_a_second_terminal_lets_the_run_complete() {
+    let (_dir, state) = state();
+    let driver = drive(&state, Arc::new(MemoryJournal::default()));
+    let (store, mut run) = second_terminal(&state).await;
+    assert_eq!(store.driven(), Some("r-one"));
+    let shown = crate::view::text::status(&run, NOON);
+    assert!(shown.contains("waits for qa: does it work?"), "{shown}");
+
+    let posted = store.signal(&mut run, answer("prod/ask")).await;
+    assert_eq!(posted, Ok(Posted::Stored));
+    assert_eq!(ended(driver).await, Exit::Done);
+    assert!(!state.socket().exists(), "the socket is removed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_answer_twice_is_answered_already_and_one_for_no_step_is_refused() {
+    let (_dir, state) = state();
+    let driver = drive(&state, Arc::new(MemoryJournal::default()));
+    let (store, mut run) = second_terminal(&state).await;
+    let early = store.signal(&mut run, answer("prod/again")).await;
+    assert_eq!(early, Ok(Posted::Stored), "before the step waits");
+    let twice = store.signal(&mut run, answer("prod/again")).await;
+    assert_eq!(twice, Ok(Posted::Already));
+    let nowhere = store.signal(&mut run, answer("prod/none")).await;
+    assert_eq!(nowhere.map_err(|d| d.exit), Err(Exit::Usage));
+    let unparked = store.order(&mut run, Order::Retry, actor(), "why not").await;
+    assert_eq!(unparked.map_err(|d| d.exit), Err(Exit::Refused));
+    let _posted = store.signal(&mut run, answer("prod/ask")).await;
+    assert_eq!(ended(driver).await, Exit::Done);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_from_a_second_terminal_undoes_what_started() {
+    let (_dir, state) = state();
+    let journal = Arc::new(MemoryJournal::default());
+    let driver = drive(&state, journal.clone());
+    let (store, mut run) = second_terminal(&state).await;
+    assert_eq!(run.undo_order().len(), 1);
+    let posted = store
+        .order(&mut run, Order::Rollback, actor(), "users miss rows")
+        .await;
+    assert_eq!(posted, Ok(Posted::Stored));
+    assert_eq!(ended(driver).await, Exit::RolledBack);
+    let run = Run::load(&*journal, &run.id).await.expect("loads");
+    assert_eq!(run.orders[0].by, actor());
+    assert_eq!(run.orders[0].reason, "users miss rows");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_to_a_run_that_this_process_does_not_drive_is_refused() {
+    let (_dir, state) = state();
+    let journal = Arc::new(MemoryJournal::default());
+    let (mut parked, _) = testing::driven(&journal, vec![], true).await;
+    let driver = drive(&state, journal.clone());
+    let (store, run) = second_terminal(&state).await;
+    let other = Arc::make_mut(&mut parked);
+    let posted = store.order(other, Order::Cancel, actor(), "no").await;
+    assert_eq!(posted.map_err(|d| d.exit), Err(Exit::Locked));
+    assert_eq!(store.runs().await.map(|runs| runs.len()), Ok(2));
+    let id = &run.id;
+    let there = journal.read(id).await.expect("reads");
+    assert_eq!(store.journal().read(id).await.expect("reads"), there);
+    let Store::Remote(client) = &store else {
+        panic!("it is remote")
+    };
+    let stopped: Result<String, _> = client.post_for_test("stop").await;
+    assert_eq!(stopped.as_deref(), Ok("stopping"));
+    assert_eq!(ended(driver).await, Exit::Interrupted);
+}
+
+#[tokio::test]
+async fn a_socket_that_a_dead_process_left_is_replaced() {
+    let (_dir, state) = state();
+    drop(std::os::unix::net::UnixListener::bind(state.socket()).expect("binds"));
+    assert!(state.socket().exists());
+    assert!(Client::connect(&state.socket()).await.is_none());
+    let driver = drive(&state, Arc::new(MemoryJournal::default()));
+    let (store, mut run) = second_terminal(&state).await;
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(state.socket()).expect("is there").permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o600);
+    let _posted = store.signal(&mut run, answer("prod/ask")).await;
+    assert_eq!(ended(driver).await, Exit::Done);
+}
+
+#[test]
+fn a_path_too_long_for_a_socket_is_a_clear_error() {
+    let path = std::path::PathBuf::from(format!("/{}", "x".repeat(200)));
+    let refused = server::check(&path).expect_err("too long");
+    assert_eq!(refused.exit, Exit::Usage);
+    assert!(refused.render().contains("--state"), "{}", refused.render());
+}
+
+#[test]
+fn hexadecimal_survives_and_rubbish_is_refused() {
+    assert_eq!(unhex(&hex(&[0, 255, 16])), Some(vec![0, 255, 16]));
+    for bad in ["0", "zz", "é0"] {
+        assert_eq!(unhex(bad), None, "{bad}");
+    }
+}

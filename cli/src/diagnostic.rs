@@ -1,0 +1,212 @@
+//! What a command says when it did not do what was asked: what failed, why, what state the world is in, what to type.
+
+use std::error::Error;
+use std::fmt::Write as _;
+
+use flow_engine::journal::JournalError;
+use flow_engine::run::{LoadError, Refusal};
+use flow_workflows::config::ConfigError;
+use flow_workflows::setup::SetupError;
+
+use crate::exit::Exit;
+
+/// See the module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Diagnostic {
+    /// What failed, one sentence.
+    pub(crate) message: String,
+    /// Why, outermost first.
+    pub(crate) causes: Vec<String>,
+    /// What state the world is in.
+    pub(crate) world: Option<String>,
+    /// What to do or type next, one line each.
+    pub(crate) hints: Vec<String>,
+    /// How the process ends.
+    pub(crate) exit: Exit,
+}
+
+impl Diagnostic {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Diagnostic {
+            message: message.into(),
+            causes: Vec::new(),
+            world: None,
+            hints: Vec::new(),
+            exit,
+        }
+    }
+
+    /// A wrong command line, or a file that cannot be used.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Diagnostic::new(Exit::Usage, message).world("Nothing was changed.")
+    }
+
+    #[must_use]
+    pub(crate) fn because(mut self, error: &dyn Error) -> Self {
+        self.causes.push(error.to_string());
+        self.beneath(error)
+    }
+
+    #[must_use]
+    pub(crate) fn world(mut self, world: impl Into<String>) -> Self {
+        self.world = Some(world.into());
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    fn beneath(mut self, error: &dyn Error) -> Self {
+        let mut next = error.source();
+        while let Some(error) = next {
+            self.causes.push(error.to_string());
+            next = error.source();
+        }
+        self
+    }
+
+    /// As it is printed, with a line feed at the end.
+    pub(crate) fn render(&self) -> String {
+        let mut text = format!("error: {}\n", self.message);
+        for cause in &self.causes {
+            let _infallible = writeln!(text, "  caused by: {cause}");
+        }
+        if self.world.is_some() || !self.hints.is_empty() {
+            text.push('\n');
+        }
+        if let Some(world) = &self.world {
+            let _infallible = writeln!(text, "{world}");
+        }
+        for hint in &self.hints {
+            let _infallible = writeln!(text, "  {hint}");
+        }
+        text
+    }
+}
+
+impl From<ConfigError> for Diagnostic {
+    fn from(error: ConfigError) -> Self {
+        let diagnostic = Diagnostic::usage(error.to_string()).beneath(&error);
+        match error {
+            ConfigError::Missing { .. } => {
+                diagnostic.hint("go to the project's folder, or name the file: flow --config PATH …")
+            }
+            _ => diagnostic,
+        }
+    }
+}
+
+impl From<SetupError> for Diagnostic {
+    fn from(error: SetupError) -> Self {
+        match error {
+            SetupError::Config(error) => error.into(),
+            other => Diagnostic::usage(other.to_string()).beneath(&other),
+        }
+    }
+}
+
+impl From<JournalError> for Diagnostic {
+    fn from(error: JournalError) -> Self {
+        let exit = match error {
+            JournalError::Locked { .. }
+            | JournalError::Fenced { .. }
+            | JournalError::Conflict { .. } => Exit::Locked,
+            JournalError::Corrupt { .. }
+            | JournalError::NoObject(_)
+            | JournalError::Unusable { .. } => Exit::Usage,
+            JournalError::Broken(_) => Exit::Unknown,
+            _ => Exit::Bug,
+        };
+        let diagnostic = Diagnostic::new(exit, error.to_string()).beneath(&error);
+        match error {
+            JournalError::Locked { .. } => diagnostic
+                .world("That process drives a run or has just been asked something; this command changed nothing.")
+                .hint("wait for it, or stop it with Ctrl-C: it loses nothing"),
+            JournalError::Fenced { .. } | JournalError::Conflict { .. } => {
+                diagnostic.world("Another process has taken the run over; this one wrote nothing more.")
+            }
+            JournalError::Corrupt { .. } | JournalError::NoObject(_) => diagnostic
+                .world("Nothing runs on a journal that cannot be trusted. Nothing was changed.")
+                .hint("flow journal verify     name everything that is damaged"),
+            JournalError::Unusable { .. } => diagnostic.world("Nothing was changed."),
+            JournalError::Broken(_) => diagnostic
+                .world("Nothing further was begun. What was acknowledged is safe; the last write may or may not be there.")
+                .hint("make room on the disk or repair it, then: flow resume"),
+            _ => diagnostic,
+        }
+    }
+}
+
+impl From<Refusal> for Diagnostic {
+    fn from(refusal: Refusal) -> Self {
+        let exit = match refusal {
+            Refusal::NoStep(_) => Exit::Usage,
+            _ => Exit::Refused,
+        };
+        Diagnostic::new(exit, refusal.to_string()).world("Nothing was changed.")
+    }
+}
+
+impl From<LoadError> for Diagnostic {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::NoRun(_) => {
+                Diagnostic::usage(error.to_string()).hint("flow list     show the runs there are")
+            }
+            LoadError::Journal(error) => error.into(),
+            LoadError::Refused(refusal) => refusal.into(),
+            LoadError::Codec { .. } | LoadError::Illegal(_) => {
+                Diagnostic::new(Exit::Usage, error.to_string())
+                    .beneath(&error)
+                    .world("Nothing runs on a run that cannot be read. Nothing was changed.")
+                    .hint("flow journal verify     look at every record of every run")
+                    .hint("a newer flow may have written it: try that version")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_locked_journal_names_the_holder_and_exits_with_7() {
+        let error = JournalError::Locked {
+            holder: "pid 7 on box".into(),
+        };
+        let diagnostic = Diagnostic::from(error);
+        assert_eq!(diagnostic.exit, Exit::Locked);
+        assert!(diagnostic.render().starts_with(
+            "error: the journal is in use by pid 7 on box\n\nThat process drives a run"
+        ));
+    }
+
+    #[test]
+    fn causes_stand_under_the_message_and_the_world_after_a_blank_line() {
+        let io = std::io::Error::other("disk full");
+        let text = Diagnostic::usage("it failed")
+            .because(&io)
+            .hint("flow list")
+            .render();
+        assert_eq!(
+            text,
+            "error: it failed\n  caused by: disk full\n\nNothing was changed.\n  flow list\n"
+        );
+    }
+
+    #[test]
+    fn a_refused_order_exits_with_3_and_an_unknown_step_with_2() {
+        assert_eq!(
+            Diagnostic::from(Refusal::ProductionChanged).exit,
+            Exit::Refused
+        );
+        assert_eq!(
+            Diagnostic::from(Refusal::NoStep("x".into())).exit,
+            Exit::Usage
+        );
+    }
+}

@@ -1,0 +1,248 @@
+//! Driving a run: the engine, its observers, the control socket, signals, and what is said when it stops.
+
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+
+use flow_engine::clock::SystemClock;
+use flow_engine::driver::{Driver, Engine, Handle, NewRun, Stop};
+use flow_engine::event::{Masked, Observers};
+use flow_engine::id::RunId;
+use flow_engine::journal::Journal;
+use flow_engine::outbox::Notifier;
+use flow_engine::registry::Registry;
+use flow_engine::run::{Life, Run};
+use flow_engine::step::Resources;
+use flow_workflows::setup::{self, Setup, SetupError};
+
+use crate::args::Wait;
+use crate::control::server::{self, Served, Verifier};
+use crate::diagnostic::Diagnostic;
+use crate::exit::Exit;
+use crate::logs::Keeper;
+use crate::state::State;
+use crate::view::live::{self, Show};
+use crate::view::{self, next};
+
+/// What driving needs from the project's configuration.
+pub(crate) struct Parts {
+    /// The steps this binary can run.
+    pub(crate) registry: Arc<Registry>,
+    /// What they need.
+    pub(crate) resources: Resources,
+    /// Who tells the team.
+    pub(crate) notifier: Option<Arc<dyn Notifier>>,
+    /// Looks at answers before they are stored.
+    pub(crate) verifier: Arc<dyn Verifier>,
+}
+
+impl Parts {
+    /// The parts of a configured project.
+    ///
+    /// # Errors
+    /// [`SetupError`]; nothing was changed.
+    pub(crate) fn of(setup: &Setup) -> Result<Parts, SetupError> {
+        Ok(Parts {
+            registry: Arc::new(setup::registry()),
+            resources: setup.resources()?,
+            notifier: setup.notifier()?,
+            verifier: crate::people::verifier(setup)?,
+        })
+    }
+}
+
+/// How to drive.
+pub(crate) struct Drive {
+    state: State,
+    journal: Arc<dyn Journal>,
+    parts: Parts,
+    wait_for_people: bool,
+    show: Arc<dyn Show>,
+}
+
+impl Drive {
+    /// Drives with what `parts` offer, on a journal that this process holds.
+    pub(crate) fn new(
+        state: &State,
+        journal: Arc<dyn Journal>,
+        parts: Parts,
+        wait: Wait,
+        plain: bool,
+    ) -> Drive {
+        Drive {
+            state: state.clone(),
+            journal,
+            parts,
+            wait_for_people: wait.wait || (view::is_interactive() && !wait.no_wait),
+            show: live::choose(plain),
+        }
+    }
+
+    /// The same, shown elsewhere.
+    #[cfg(test)]
+    pub(crate) fn shown(mut self, show: Arc<dyn Show>) -> Drive {
+        self.show = show;
+        self
+    }
+
+    /// Starts a run and drives it until it stops.
+    pub(crate) async fn start(self, new: NewRun) -> Result<Exit, Diagnostic> {
+        let keeper = Arc::new(Keeper::new(self.state.clone()));
+        let (driver, handle) = self.engine(&keeper).start(new).await?;
+        self.on(driver, handle, &keeper).await
+    }
+
+    /// Goes on with a run until it stops.
+    pub(crate) async fn resume(self, run: &RunId) -> Result<Exit, Diagnostic> {
+        let keeper = Arc::new(Keeper::new(self.state.clone()));
+        let (driver, handle) = self.engine(&keeper).resume(run).await?;
+        self.on(driver, handle, &keeper).await
+    }
+
+    fn engine(&self, keeper: &Arc<Keeper>) -> Engine {
+        let shown = Arc::new(Shown(Arc::clone(&self.show)));
+        Engine {
+            journal: Arc::clone(&self.journal),
+            registry: Arc::clone(&self.parts.registry),
+            resources: self.parts.resources.clone(),
+            clock: Arc::new(SystemClock),
+            observers: Observers::new(vec![keeper.clone(), shown], Masked::default()),
+            notifier: self.parts.notifier.clone(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            wait_for_people: self.wait_for_people,
+        }
+    }
+
+    async fn on(self, driver: Driver, handle: Handle, keeper: &Keeper) -> Result<Exit, Diagnostic> {
+        let run = Arc::clone(driver.run());
+        let served = Served {
+            journal: Arc::clone(&self.journal),
+            driving: run.id.clone(),
+            handle: handle.clone(),
+            verifier: Arc::clone(&self.parts.verifier),
+        };
+        let server = server::open(&self.state.socket(), served).await?;
+        keeper.begin(&run);
+        self.show.begin(&run);
+        let signals = attend_signals(handle);
+        let driven = driver.drive().await;
+        server.close().await;
+        if let Ok((run, _)) = &driven {
+            self.show.end(run);
+        }
+        signals.abort();
+        let (run, stop) = driven?;
+        Ok(conclude(&run, &stop))
+    }
+}
+
+/// Passes events on to the one who shows.
+struct Shown(Arc<dyn Show>);
+
+impl flow_engine::event::Observer for Shown {
+    fn see(&self, event: &flow_engine::event::Event) {
+        self.0.see(event);
+    }
+}
+
+/// Once: leave off, and say how to go on. Twice: end at once; a journal loses nothing by that.
+fn attend_signals(handle: Handle) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let listen = |kind| signal(kind).ok();
+        let mut interrupt = listen(SignalKind::interrupt());
+        let mut terminate = listen(SignalKind::terminate());
+        let mut hangup = listen(SignalKind::hangup());
+        for again in [false, true] {
+            tokio::select! {
+                () = next_signal(&mut interrupt) => {}
+                () = next_signal(&mut terminate) => {}
+                () = next_signal(&mut hangup) => {}
+            }
+            if again {
+                std::process::exit(i32::from(Exit::Interrupted as u8));
+            }
+            view::note(
+                "\nStopping. Jobs on remote hosts go on, nothing is lost, `flow resume` goes on from here. \
+                 Once more ends this process at once.\n",
+            );
+            handle.stop();
+        }
+    })
+}
+
+async fn next_signal(signals: &mut Option<tokio::signal::unix::Signal>) {
+    match signals {
+        Some(signals) => {
+            signals.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Says how it stopped and what to type next; the exit code.
+fn conclude(run: &Run, stop: &Stop) -> Exit {
+    let exit = Exit::of_stop(stop);
+    match stop {
+        Stop::Parked(_) => view::note(&parked(run, exit).render()),
+        _ => view::note(&ending(run, stop)),
+    }
+    exit
+}
+
+/// The error that a parked run is.
+pub(crate) fn parked(run: &Run, exit: Exit) -> Diagnostic {
+    let message = next::why_parked(run).unwrap_or_else(|| format!("run {} is parked", run.id));
+    let mut diagnostic = Diagnostic::new(exit, message);
+    if let Some((_, Some(failure))) = next::culprit(run) {
+        diagnostic.causes.clone_from(&failure.causes);
+        diagnostic.hints.clone_from(&failure.hints);
+    }
+    let undo = run.undo_order().len();
+    let state = match run.life {
+        Life::Parked { unwinding: Some(_), .. } => "stopped in the middle of a rollback",
+        _ => "is parked",
+    };
+    let production = if run.production_changed() { "was changed" } else { "was not changed" };
+    diagnostic = diagnostic.world(format!(
+        "Run {} {state}: {} of {} done, nothing is running, production {production}; {} could be undone.",
+        run.id,
+        view::done(run),
+        view::steps(run.steps.len()),
+        view::steps(undo)
+    ));
+    for (name, value) in next::contacts(&run.plan) {
+        diagnostic = diagnostic.hint(format!("{name}: {value}"));
+    }
+    next::commands(run).into_iter().fold(diagnostic, Diagnostic::hint)
+}
+
+fn ending(run: &Run, stop: &Stop) -> String {
+    let state = match stop {
+        Stop::Finished(_) => format!("Run {} {}.", run.id, run.in_a_word()),
+        Stop::WaitingForPeople => format!("Run {} waits for people:", run.id),
+        Stop::Interrupted | Stop::Parked(_) => {
+            format!("Run {} {}, but nobody drives it now. Nothing is lost.", run.id, run.in_a_word())
+        }
+    };
+    let mut text = format!("\n{state}\n");
+    if matches!(stop, Stop::Finished(_)) && run.undo_order().is_empty() {
+        text += &undone(run);
+    }
+    let mut commands = next::commands(run);
+    if matches!(stop, Stop::WaitingForPeople | Stop::Interrupted) && run.waiting().next().is_some() {
+        commands.push(format!("{:<44}  then go on", format!("flow resume {}", run.id)));
+    }
+    for command in commands {
+        text += &format!("  {command}\n");
+    }
+    text
+}
+
+fn undone(run: &Run) -> String {
+    let steps = run.plan.nodes.iter().zip(&run.steps);
+    let reports = steps.filter_map(|(node, state)| Some((node, state.undo_report.as_ref()?)));
+    reports
+        .map(|(node, report)| format!("  {:<28} {}\n", node.key, view::clean(report)))
+        .collect()
+}

@@ -1,0 +1,112 @@
+//! What the exit code of `flow` means. Scripts and CI rely on this table.
+
+use flow_engine::driver::Stop;
+use flow_engine::record::{ParkReason, Verdict};
+use flow_engine::run::{Life, Run};
+
+/// How the process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// Done.
+    Done = 0,
+    /// A check failed and the run is parked; or a run was cancelled; or `doctor` found something.
+    Failed = 1,
+    /// The command line, a configuration file or the journal cannot be used. Nothing was changed.
+    Usage = 2,
+    /// A gate said no.
+    Refused = 3,
+    /// Only people are waited for.
+    Waiting = 4,
+    /// Rolled back, and verified to be as before.
+    RolledBack = 5,
+    /// The rollback is incomplete. People are needed now.
+    RollbackIncomplete = 6,
+    /// Another process or another run is in the way.
+    Locked = 7,
+    /// A bug in flow.
+    Bug = 70,
+    /// What became of a step is not known; a person must look.
+    Unknown = 75,
+    /// Asked to stop by Ctrl-C, a signal or `POST /stop`. Nothing is lost; `flow resume` goes on.
+    Interrupted = 130,
+}
+
+impl Exit {
+    /// The exit code of a driver that stopped.
+    pub(crate) fn of_stop(stop: &Stop) -> Exit {
+        match stop {
+            Stop::Finished(verdict) => Exit::of_verdict(*verdict),
+            Stop::Parked(why) => Exit::of_park(why),
+            Stop::WaitingForPeople => Exit::Waiting,
+            Stop::Interrupted => Exit::Interrupted,
+        }
+    }
+
+    /// The exit code of a run as it lies in the journal: what `flow status` would answer to a script.
+    pub(crate) fn of_run(run: &Run) -> Exit {
+        match &run.life {
+            Life::Finished { verdict, .. } => Exit::of_verdict(*verdict),
+            Life::Parked { why, .. } => Exit::of_park(why),
+            Life::Forward if run.waiting().next().is_some() => Exit::Waiting,
+            Life::Forward | Life::Unwinding(_) => Exit::Done,
+        }
+    }
+
+    fn of_verdict(verdict: Verdict) -> Exit {
+        match verdict {
+            Verdict::Completed => Exit::Done,
+            Verdict::RolledBack => Exit::RolledBack,
+            Verdict::Cancelled => Exit::Failed,
+            Verdict::RolledBackInPart => Exit::RollbackIncomplete,
+        }
+    }
+
+    fn of_park(why: &ParkReason) -> Exit {
+        match why {
+            ParkReason::StepFailed { .. } => Exit::Failed,
+            ParkReason::Refused { .. } => Exit::Refused,
+            ParkReason::Unknown { .. } => Exit::Unknown,
+            ParkReason::UndoFailed { .. } => Exit::RollbackIncomplete,
+            ParkReason::Unreadable { .. } => Exit::Usage,
+        }
+    }
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        std::process::ExitCode::from(exit as u8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_a_driver_stops_has_the_documented_exit_code() {
+        let step = 0;
+        let table = [
+            (Stop::Finished(Verdict::Completed), 0),
+            (Stop::Finished(Verdict::Cancelled), 1),
+            (Stop::Finished(Verdict::RolledBack), 5),
+            (Stop::Finished(Verdict::RolledBackInPart), 6),
+            (Stop::Parked(ParkReason::StepFailed { step }), 1),
+            (Stop::Parked(ParkReason::Refused { step }), 3),
+            (Stop::Parked(ParkReason::Unknown { step }), 75),
+            (Stop::Parked(ParkReason::UndoFailed { step }), 6),
+            (
+                Stop::Parked(ParkReason::Unreadable {
+                    step,
+                    why: String::new(),
+                }),
+                2,
+            ),
+            (Stop::WaitingForPeople, 4),
+            (Stop::Interrupted, 130),
+        ];
+        for (stop, code) in table {
+            assert_eq!(Exit::of_stop(&stop) as u8, code, "{stop:?}");
+        }
+    }
+}

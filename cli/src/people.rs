@@ -1,0 +1,151 @@
+//! Between the command line and `flow_steps::people`: who signs with which key, and looking at answers before they
+//! are stored, so that a person hears at once and with the exact reason that theirs does not count.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use flow_engine::clock::{Clock as _, SystemClock};
+use flow_engine::plan::Node;
+use flow_engine::run::Run;
+use flow_engine::signal::Signal;
+use flow_engine::step::Step as _;
+use flow_steps::people::key::PublicKey;
+use flow_steps::people::{
+    Checklist, People, Person, SignOff, SignOffRefusal, SignedAnswer, Statement, Subject,
+    checklist, sign_off, verify_answer, verify_waiver,
+};
+use flow_workflows::config::read_toml;
+use flow_workflows::setup::{Setup, SetupError};
+
+use crate::control::server::Verifier;
+use crate::diagnostic::Diagnostic;
+use crate::exit::Exit;
+
+/// The roster of the project.
+pub(crate) fn roster(setup: &Setup) -> Result<People, SetupError> {
+    Ok(read_toml(&setup.config.path(&setup.config.people))?)
+}
+
+/// Looks at answers with the project's roster.
+pub(crate) fn verifier(setup: &Setup) -> Result<Arc<dyn Verifier>, SetupError> {
+    Ok(Arc::new(Roster(roster(setup)?)))
+}
+
+/// See [`verifier`].
+pub(crate) struct Roster(pub(crate) People);
+
+#[async_trait]
+impl Verifier for Roster {
+    async fn verify(&self, run: &Run, signal: &Signal) -> Result<(), Diagnostic> {
+        let Some((_, node)) = run.plan.node(&signal.step) else {
+            return Ok(());
+        };
+        match node.kind.as_str() {
+            checklist::KIND => {
+                let list = checklist_of(node)?;
+                let answer = list.accepts(&signal.body);
+                answer.map(|_| ()).map_err(|e| refused(&e))
+            }
+            _ => self.signed(run, node, signal).await,
+        }
+    }
+}
+
+impl Roster {
+    async fn signed(&self, run: &Run, node: &Node, signal: &Signal) -> Result<(), Diagnostic> {
+        let now = SystemClock.now();
+        let answer: SignedAnswer = serde_json::from_str(&signal.body)
+            .map_err(|e| refused(&SignOffRefusal::Unreadable(e.to_string())))?;
+        let step = &signal.step;
+        let judged = if node.kind == sign_off::KIND {
+            verify_answer(run, step, &self.0, &answer, now).await
+        } else {
+            let said = Statement::parse(&answer.statement);
+            let finding = said.as_ref().and_then(|s| s.finding.clone()).unwrap_or_default();
+            let subject = said.map_or(Subject::Waiver, |s| s.subject);
+            verify_waiver(run, step, &self.0, (subject, &finding), &answer, now).await
+        };
+        judged.map(|_| ()).map_err(|e| match e {
+            SignOffRefusal::Unchecked(_) => Diagnostic::new(Exit::Usage, e.to_string())
+                .world("Nothing was stored."),
+            other => refused(&other),
+        })
+    }
+}
+
+/// A gate's no about an answer.
+pub(crate) fn refused(error: &dyn std::error::Error) -> Diagnostic {
+    Diagnostic::new(Exit::Refused, format!("the answer does not count: {error}"))
+        .world("Nothing was stored.")
+}
+
+/// The checklist that a step of the plan is.
+pub(crate) fn checklist_of(node: &Node) -> Result<Checklist, Diagnostic> {
+    Checklist::decode(node.version, &node.params).map_err(|e| {
+        Diagnostic::usage(format!("step `{}` is no checklist of this flow", node.key)).because(&e)
+    })
+}
+
+/// The sign-off step of a role.
+pub(crate) fn sign_off_of<'a>(run: &'a Run, role: &str) -> Result<(&'a str, SignOff), Diagnostic> {
+    let steps = run.plan.nodes.iter().filter(|n| n.kind == sign_off::KIND);
+    let mut all = steps.filter_map(|n| Some((n, SignOff::decode(n.version, &n.params).ok()?)));
+    let found = all.find(|(_, step)| step.role == role);
+    found.map(|(node, step)| (node.key.as_str(), step)).ok_or_else(|| {
+        Diagnostic::usage(format!("run {} asks nobody of role `{role}` to sign", run.id))
+            .hint(format!("flow status {}", run.id))
+    })
+}
+
+/// Who signs: the holder of the key that is named, else the only person of the role, else the one who is logged in.
+pub(crate) fn signer<'a>(
+    people: &'a People,
+    role: Option<&str>,
+    key: Option<&Path>,
+    login: &str,
+) -> Result<(&'a str, &'a Person), Diagnostic> {
+    if let Some(file) = key.and_then(public_half) {
+        return people.holder(file.fingerprint()).ok_or_else(|| {
+            let message = format!("the key {} is in no role of the roster", file.fingerprint());
+            Diagnostic::new(Exit::Refused, message).world("Nothing was signed.")
+        });
+    }
+    let all = people.roles.iter().filter(|(name, _)| role.is_none_or(|role| role == *name));
+    let all: Vec<_> = all.flat_map(|(role, persons)| persons.iter().map(move |p| (role.as_str(), p))).collect();
+    let mine: Vec<_> = all.iter().filter(|(_, person)| person.is(login)).copied().collect();
+    match (all.as_slice(), mine.as_slice()) {
+        ([only], _) | (_, [only]) => Ok(*only),
+        ([], _) => Err(Diagnostic::usage(format!(
+            "the roster names nobody{}",
+            role.map(|r| format!(" of role `{r}`")).unwrap_or_default()
+        ))),
+        _ => Err(Diagnostic::usage("several people may sign this, and it is not clear who you are")
+            .hint("name your key: --key FILE, with FILE.pub beside it")),
+    }
+}
+
+/// The public half of a key file: itself, or what lies beside it.
+fn public_half(key: &Path) -> Option<PublicKey> {
+    let beside = {
+        let mut name = key.as_os_str().to_owned();
+        name.push(".pub");
+        std::path::PathBuf::from(name)
+    };
+    let read = |path: &Path| std::fs::read_to_string(path).ok();
+    let parse = |text: String| PublicKey::parse(text.lines().next()?.trim()).ok();
+    read(&beside).and_then(parse).or_else(|| read(key).and_then(parse))
+}
+
+/// Lets every answer through: for steps that look at answers themselves.
+#[cfg(test)]
+pub(crate) struct Anything;
+
+#[cfg(test)]
+#[async_trait]
+impl Verifier for Anything {
+    async fn verify(&self, _: &Run, _: &Signal) -> Result<(), Diagnostic> {
+        Ok(())
+    }
+}

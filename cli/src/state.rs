@@ -1,0 +1,104 @@
+//! The folder where `flow` keeps what it knows: `.flow/` beside `flow.toml`.
+//!
+//! ```text
+//! .flow/             0700
+//! .flow/journal/     every run; see the engine's journal
+//! .flow/control.sock while a run is driven: how other `flow` commands speak to the driver
+//! .flow/logs/RUN/    output of steps, one file each, 0600
+//! ```
+
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use flow_engine::id::RunId;
+use flow_workflows::config::{Config, ConfigError};
+
+use crate::args::Global;
+use crate::diagnostic::Diagnostic;
+use crate::exit::Exit;
+
+/// Where things are.
+#[derive(Debug, Clone)]
+pub(crate) struct State {
+    /// The folder.
+    pub(crate) dir: PathBuf,
+}
+
+impl State {
+    /// The state folder that the command line asks for, by default beside the configuration, which need not be
+    /// readable for that: a broken `flow.toml` must not keep anybody from `flow status` or `flow rollback --help`.
+    pub(crate) fn of(global: &Global) -> Result<State, Diagnostic> {
+        let dir = match &global.state {
+            Some(dir) => dir.clone(),
+            None => {
+                let config = config_path(global)?;
+                config.parent().unwrap_or(Path::new(".")).join(".flow")
+            }
+        };
+        let absolute = std::path::absolute(&dir).map_err(|e| unusable(&dir, &e))?;
+        Ok(State { dir: absolute })
+    }
+
+    /// Makes the folder, for its owner only. A folder that others may look into is refused.
+    pub(crate) fn create(&self) -> Result<(), Diagnostic> {
+        let made = std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.dir);
+        made.map_err(|e| unusable(&self.dir, &e))?;
+        let mode = std::fs::metadata(&self.dir)
+            .map_err(|e| unusable(&self.dir, &e))?
+            .permissions()
+            .mode();
+        if mode & 0o077 == 0 {
+            return Ok(());
+        }
+        let shown = self.dir.display();
+        Err(Diagnostic::usage(format!(
+            "the state folder {shown} is open to others (mode {:o})",
+            mode & 0o777
+        ))
+        .hint(format!("chmod 700 {shown}")))
+    }
+
+    /// The journal's folder.
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.dir.join("journal")
+    }
+
+    /// The control socket.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.dir.join("control.sock")
+    }
+
+    /// The folder of a run's output.
+    pub(crate) fn logs(&self, run: &RunId) -> PathBuf {
+        self.dir.join("logs").join(run.as_str())
+    }
+
+    /// The file of a step's output.
+    pub(crate) fn log(&self, run: &RunId, step: &str) -> PathBuf {
+        self.logs(run).join(format!("{}.log", step.replace('/', "~")))
+    }
+}
+
+/// The configuration file that the command line asks for, by default the nearest `flow.toml` upwards.
+pub(crate) fn config_path(global: &Global) -> Result<PathBuf, ConfigError> {
+    if let Some(path) = &global.config {
+        return Ok(path.clone());
+    }
+    let here = std::env::current_dir().map_err(|e| ConfigError::Unreadable {
+        path: ".".into(),
+        why: e.to_string(),
+    })?;
+    Config::find(&here)
+}
+
+fn unusable(dir: &Path, error: &std::io::Error) -> Diagnostic {
+    Diagnostic::new(
+        Exit::Usage,
+        format!("the state folder {} cannot be used", dir.display()),
+    )
+    .because(error)
+    .world("Nothing was changed.")
+}

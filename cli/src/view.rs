@@ -1,0 +1,112 @@
+//! What is shown. Only this module and `main` write to standard output and standard error.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use flow_engine::plan::Plan;
+use flow_engine::run::{Run, Status, StepState, Undo};
+
+pub(crate) mod export;
+pub(crate) mod json;
+pub(crate) mod line;
+pub(crate) mod live;
+pub(crate) mod next;
+pub(crate) mod plan;
+pub(crate) mod text;
+
+/// Prints data. A reader that went away (`flow list | head -1`) is no error.
+pub(crate) fn out(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _reader_may_be_gone = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+/// Prints a remark: what is being done, what to type next.
+pub(crate) fn note(text: &str) {
+    let mut stderr = std::io::stderr().lock();
+    let _reader_may_be_gone = stderr.write_all(text.as_bytes());
+}
+
+/// Prints a value as JSON.
+pub(crate) fn out_json(value: &impl serde::Serialize) {
+    let text = serde_json::to_string_pretty(value).expect("a view is plain data");
+    out(&format!("{text}\n"));
+}
+
+/// Whether a person sits before input and output.
+pub(crate) fn is_interactive() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Whether a live tree may be drawn.
+pub(crate) fn may_animate(plain: bool) -> bool {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+    let dumb = std::env::var_os("TERM").is_none_or(|t| t == "dumb");
+    !plain && !no_color && !dumb && std::io::stderr().is_terminal()
+}
+
+/// Asks a person for a line; nothing at the end of input.
+pub(crate) fn ask(question: &str) -> Option<String> {
+    note(question);
+    let mut line = String::new();
+    let read = std::io::stdin().read_line(&mut line).ok()?;
+    (read > 0).then(|| line.trim().to_owned())
+}
+
+/// A duration for people: `8 s`, `3 min`, `2 h 5 min`, `4 d`.
+pub(crate) fn age(age: Duration) -> String {
+    let s = age.as_secs();
+    match s {
+        0..120 => format!("{s} s"),
+        120..7200 => format!("{} min", s / 60),
+        7200..172_800 if (s / 60).is_multiple_of(60) => format!("{} h", s / 3600),
+        7200..172_800 => format!("{} h {} min", s / 3600, s / 60 % 60),
+        _ => format!("{} d", s / 86_400),
+    }
+}
+
+/// The sign before a step.
+pub(crate) fn mark(state: &StepState) -> &'static str {
+    match (state.undo, state.status) {
+        (Undo::Undone, _) => "↩",
+        (Undo::Running | Undo::RetryAt(_), _) => "«",
+        (Undo::Failed, _) | (_, Status::Failed) => "✘",
+        (Undo::GivenUp, _) => "!",
+        (_, Status::Done) => "✔",
+        (_, Status::Running) => "▶",
+        (_, Status::Waiting) => "?",
+        (_, Status::RetryAt(_)) => "↻",
+        (_, Status::Skipped) => "–",
+        (_, Status::Pending) => "·",
+    }
+}
+
+/// The commit a plan is about, shortened, and its subject where planning recorded one.
+pub(crate) fn commit(plan: &Plan) -> String {
+    let commit: String = plan.fact("commit").chars().take(12).collect();
+    match plan.fact("subject") {
+        "" => commit,
+        subject => format!("{commit} {subject}"),
+    }
+}
+
+/// How many steps are done, skipped ones included.
+pub(crate) fn done(run: &Run) -> usize {
+    let over = |s: &&StepState| matches!(s.status, Status::Done | Status::Skipped);
+    run.steps.iter().filter(over).count()
+}
+
+/// `1 step`, `2 steps`.
+pub(crate) fn steps(count: usize) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} step{plural}")
+}
+
+/// Text that came from outside, without what would move the cursor or change colours.
+pub(crate) fn clean(text: &str) -> String {
+    text.chars()
+        .filter(|c| !c.is_control() || *c == '\t')
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,188 @@
+//! Runs as JSON. Names are stable; new ones may be added.
+
+use serde::{Deserialize, Serialize};
+
+use flow_engine::audit::{self, AuditRow};
+use flow_engine::clock::Timestamp;
+use flow_engine::run::{Delivery, Life, Run, Topic};
+
+use super::next;
+use crate::args::RunState;
+use crate::exit::Exit;
+
+/// One run in `flow list --json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Summary {
+    /// Its id.
+    pub(crate) run: String,
+    /// The workflow.
+    pub(crate) workflow: String,
+    /// The environment it changes last.
+    pub(crate) environment: String,
+    /// `under-way`, `parked`, `unwinding`, `completed`, `rolled-back`, `cancelled`, `rolled-back-in-part`.
+    pub(crate) state: String,
+    /// The commit.
+    pub(crate) commit: String,
+    /// When it was started.
+    pub(crate) created: String,
+    /// When something last happened.
+    pub(crate) updated: String,
+    /// Who started it, and from where.
+    pub(crate) by: String,
+    /// Why.
+    pub(crate) reason: String,
+    /// Steps that are done.
+    pub(crate) steps_done: usize,
+    /// Steps in all.
+    pub(crate) steps: usize,
+    /// The exit code a command would end with that drove it to where it is.
+    pub(crate) exit: u8,
+}
+
+impl Summary {
+    /// The summary of a run.
+    pub(crate) fn of(run: &Run) -> Summary {
+        Summary {
+            run: run.id.to_string(),
+            workflow: run.plan.workflow.clone(),
+            environment: run.plan.environment.clone(),
+            state: state(run).1.into(),
+            commit: run.plan.fact("commit").into(),
+            created: run.created.to_string(),
+            updated: run.updated.to_string(),
+            by: format!("{} from {}", run.by.name, run.by.from),
+            reason: run.reason.clone(),
+            steps_done: super::done(run),
+            steps: run.steps.len(),
+            exit: Exit::of_run(run) as u8,
+        }
+    }
+}
+
+/// The state of a run as `flow list` tells them apart, and its name.
+pub(crate) fn state(run: &Run) -> (RunState, &'static str) {
+    use flow_engine::record::Verdict;
+    match &run.life {
+        Life::Forward => (RunState::UnderWay, "under-way"),
+        Life::Unwinding(_) => (RunState::Unwinding, "unwinding"),
+        Life::Parked { .. } => (RunState::Parked, "parked"),
+        Life::Finished { verdict, .. } => match verdict {
+            Verdict::Completed => (RunState::Completed, "completed"),
+            Verdict::RolledBack => (RunState::RolledBack, "rolled-back"),
+            Verdict::Cancelled => (RunState::Cancelled, "cancelled"),
+            Verdict::RolledBackInPart => (RunState::RolledBackInPart, "rolled-back-in-part"),
+        },
+    }
+}
+
+/// `flow status --json`.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Status {
+    #[serde(flatten)]
+    summary: Summary,
+    plan_digest: String,
+    protocol: String,
+    driven_by: String,
+    seconds_since_update: u64,
+    why_parked: Option<String>,
+    waiting: Vec<Asked>,
+    next: Vec<String>,
+    steps_detail: Vec<AuditRow>,
+    rollback_would_undo: Vec<Undoes>,
+    notices: Vec<Told>,
+    contacts: std::collections::BTreeMap<String, String>,
+}
+
+/// Somebody is waited for.
+#[derive(Debug, Clone, Serialize)]
+struct Asked {
+    step: String,
+    who: String,
+    what: String,
+    command: String,
+    until: Option<String>,
+}
+
+/// A step and what undoes it.
+#[derive(Debug, Clone, Serialize)]
+struct Undoes {
+    step: String,
+    undo: String,
+}
+
+/// A notice to the team.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Told {
+    /// The number of the record that caused it.
+    record: u64,
+    /// What about.
+    about: String,
+    /// `pending`, `sent` or `undeliverable`.
+    state: &'static str,
+    /// When it was sent, or why it never will be.
+    detail: Option<String>,
+}
+
+impl Status {
+    /// The state of a run at a moment.
+    pub(crate) fn of(run: &Run, now: Timestamp) -> Status {
+        let key = |step: u32| run.plan.nodes[step as usize].key.clone();
+        let waiting = run.waiting().map(|(step, wait)| Asked {
+            step: key(step),
+            who: wait.who.clone(),
+            what: wait.what.clone(),
+            command: next::answer(run, &wait.command),
+            until: wait.until.map(|t| t.to_string()),
+        });
+        let undoes = run.undo_order().into_iter().map(|step| Undoes {
+            step: key(step),
+            undo: run.plan.nodes[step as usize].undo.clone().unwrap_or_default(),
+        });
+        Status {
+            summary: Summary::of(run),
+            plan_digest: run.plan_digest.to_string(),
+            protocol: run.plan.protocol.clone(),
+            driven_by: run.holder.clone(),
+            seconds_since_update: now.since(run.updated).as_secs(),
+            why_parked: next::why_parked(run),
+            waiting: waiting.collect(),
+            next: next::commands(run),
+            steps_detail: audit::rows(run),
+            rollback_would_undo: undoes.collect(),
+            notices: notices(run),
+            contacts: next::contacts(&run.plan)
+                .map(|(k, v)| (k.to_owned(), v.to_owned()))
+                .collect(),
+        }
+    }
+}
+
+/// Every notice of a run.
+pub(crate) fn notices(run: &Run) -> Vec<Told> {
+    let told = run.notices.iter().map(|notice| {
+        let (state, detail) = match &notice.delivery {
+            Delivery::Pending => ("pending", None),
+            Delivery::Sent(at) => ("sent", Some(at.to_string())),
+            Delivery::Undeliverable(why) => ("undeliverable", Some(why.clone())),
+        };
+        Told {
+            record: notice.id,
+            about: about(run, &notice.topic),
+            state,
+            detail,
+        }
+    });
+    told.collect()
+}
+
+/// What a notice is about, in words.
+pub(crate) fn about(run: &Run, topic: &Topic) -> String {
+    match topic {
+        Topic::Started => "the run was started".into(),
+        Topic::Waiting { step } => format!("`{}` asks", run.plan.nodes[*step as usize].key),
+        Topic::Parked => "the run is parked".into(),
+        Topic::RollbackStarted => "the rollback began".into(),
+        Topic::Finished(_) => "the run is over".into(),
+        Topic::Step { topic, .. } => topic.clone(),
+    }
+}

@@ -1,0 +1,282 @@
+//! What a driver shows while it drives: a live tree on a terminal, plain lines elsewhere.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use flow_engine::clock::{Clock as _, SystemClock};
+use flow_engine::event::{Event, Observer};
+use flow_engine::run::Run;
+use flow_engine::step::Progress;
+
+use super::{line, text};
+
+/// Shows a run that is being driven.
+pub(crate) trait Show: Observer {
+    /// Before the driver begins: a resumed step may put something out before any record is stored.
+    fn begin(&self, run: &Arc<Run>);
+    /// After it stopped.
+    fn end(&self, run: &Arc<Run>);
+}
+
+/// The right one for where this process writes to.
+pub(crate) fn choose(plain: bool) -> Arc<dyn Show> {
+    if super::may_animate(plain) {
+        Arc::new(Tree::new())
+    } else {
+        Arc::new(Lines::default())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Output of steps cut into lines: what a step puts out may end in the middle of one.
+#[derive(Debug, Default)]
+struct Cutter(BTreeMap<u32, String>);
+
+/// A line without an end is shown as it is at this length.
+const LINE_MAX: usize = 4096;
+
+impl Cutter {
+    fn cut(&mut self, step: u32, text: &str) -> Vec<String> {
+        let held = self.0.entry(step).or_default();
+        held.push_str(text);
+        let mut lines = Vec::new();
+        while let Some(end) = held.find('\n') {
+            let rest = held.split_off(end + 1);
+            let line = std::mem::replace(held, rest);
+            lines.push(super::clean(line.trim_end()));
+        }
+        if held.len() > LINE_MAX {
+            lines.push(super::clean(&std::mem::take(held)));
+        }
+        lines
+    }
+
+    fn rest(&mut self, step: u32) -> Option<String> {
+        self.0.remove(&step).filter(|held| !held.is_empty())
+    }
+}
+
+/// Plain lines with the time in front; output of a step with its key in front.
+#[derive(Debug, Default)]
+struct Lines {
+    seen: Mutex<(Option<Arc<Run>>, Cutter)>,
+}
+
+impl Observer for Lines {
+    fn see(&self, event: &Event) {
+        let mut seen = lock(&self.seen);
+        match event {
+            Event::Stored { run, entry, .. } => {
+                seen.0 = Some(Arc::clone(run));
+                let step = ended(&entry.record);
+                let rest = step.and_then(|step| Some((step, seen.1.rest(step)?)));
+                if let Some((step, rest)) = rest {
+                    super::out(&format!("{} | {rest}\n", key(run, step)));
+                }
+                if let Some(line) = line::stamped(run, entry) {
+                    super::out(&format!("{line}\n"));
+                }
+            }
+            Event::Output { step, text, .. } => {
+                let lines = seen.1.cut(*step, text);
+                if let Some(run) = &seen.0 {
+                    for line in lines {
+                        super::out(&format!("{} | {line}\n", key(run, *step)));
+                    }
+                }
+            }
+            Event::Progress { .. } => {}
+        }
+    }
+}
+
+impl Show for Lines {
+    fn begin(&self, run: &Arc<Run>) {
+        let now = SystemClock.now();
+        let (done, all) = (super::done(run), run.steps.len());
+        super::out(&format!(
+            "{now} run {} {}; {done} of {all} steps done\n",
+            run.id,
+            run.in_a_word()
+        ));
+        lock(&self.seen).0 = Some(Arc::clone(run));
+    }
+
+    fn end(&self, _: &Arc<Run>) {}
+}
+
+fn key(run: &Run, step: u32) -> &str {
+    let node = run.plan.nodes.get(step as usize);
+    node.map_or("?", |node| node.key.as_str())
+}
+
+/// The step whose attempt a record ends.
+fn ended(record: &flow_engine::record::Record) -> Option<u32> {
+    use flow_engine::record::Record;
+    match record {
+        Record::Done { step, .. }
+        | Record::Failed { step, .. }
+        | Record::Undone { step, .. }
+        | Record::UndoFailed { step, .. } => Some(*step),
+        _ => None,
+    }
+}
+
+/// The live tree: phases, the steps in which something happens, their last lines of output, bars of what is counted.
+struct Tree {
+    bars: MultiProgress,
+    tree: ProgressBar,
+    seen: Arc<Mutex<Seen>>,
+}
+
+#[derive(Default)]
+struct Seen {
+    run: Option<Arc<Run>>,
+    cutter: Cutter,
+    tails: BTreeMap<u32, VecDeque<String>>,
+    bars: BTreeMap<u32, ProgressBar>,
+}
+
+/// How many last lines of a step's output are shown.
+const TAIL: usize = 4;
+/// How often ages are brought up to date.
+const TICK: Duration = Duration::from_millis(500);
+
+impl Tree {
+    fn new() -> Tree {
+        let bars = MultiProgress::new();
+        let tree = bars.add(ProgressBar::new_spinner());
+        let style = ProgressStyle::with_template("{msg}").expect("the template is well-formed");
+        tree.set_style(style);
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let (ticking, shown) = (Arc::downgrade(&seen), tree.clone());
+        let tick = move || {
+            while let Some(seen) = ticking.upgrade() {
+                if shown.is_finished() {
+                    break;
+                }
+                draw(&shown, &lock(&seen));
+                drop(seen);
+                std::thread::sleep(TICK);
+            }
+        };
+        // Without this thread ages stand still; nothing else depends on it.
+        let _no_ticking = std::thread::Builder::new().name("live-tree".into()).spawn(tick);
+        Tree { bars, tree, seen }
+    }
+
+    fn progress(&self, seen: &mut Seen, step: u32, progress: &Progress) {
+        let Some(run) = seen.run.clone() else { return };
+        let bar = seen.bars.entry(step).or_insert_with(|| {
+            let bar = self.bars.add(ProgressBar::no_length());
+            bar.set_style(style(progress));
+            bar.set_prefix(key(&run, step).to_owned());
+            bar
+        });
+        if let Some(total) = progress.total {
+            bar.set_length(total);
+        }
+        bar.set_position(progress.done);
+    }
+}
+
+fn style(progress: &Progress) -> ProgressStyle {
+    let template = match (progress.unit.as_str(), progress.total) {
+        ("bytes", Some(_)) => {
+            "  {prefix} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} left"
+        }
+        ("bytes", None) => "  {prefix} {bytes} {bytes_per_sec}",
+        (_, Some(_)) => "  {prefix} {wide_bar} {human_pos}/{human_len} {eta} left",
+        (_, None) => "  {prefix} {human_pos} {per_sec}",
+    };
+    ProgressStyle::with_template(template).expect("the template is well-formed")
+}
+
+fn draw(tree: &ProgressBar, seen: &Seen) {
+    if let Some(run) = &seen.run {
+        tree.set_message(frame(run, &seen.tails));
+        tree.tick();
+    }
+}
+
+fn frame(run: &Run, tails: &BTreeMap<u32, VecDeque<String>>) -> String {
+    let beneath = |step: usize| {
+        let tail = u32::try_from(step).ok().and_then(|step| tails.get(&step));
+        tail.map(|lines| lines.iter().map(|l| short(l)).collect()).unwrap_or_default()
+    };
+    let phases = text::phases(run, SystemClock.now(), &beneath);
+    format!("run {}\n{}", run.id, phases.trim_end())
+}
+
+fn short(line: &str) -> String {
+    line.chars().take(100).collect()
+}
+
+impl Observer for Tree {
+    fn see(&self, event: &Event) {
+        let mut seen = lock(&self.seen);
+        match event {
+            Event::Stored { run, entry, .. } => {
+                seen.run = Some(Arc::clone(run));
+                if let Some(step) = ended(&entry.record) {
+                    seen.tails.remove(&step);
+                    seen.cutter.rest(step);
+                    if let Some(bar) = seen.bars.remove(&step) {
+                        bar.finish_and_clear();
+                    }
+                }
+            }
+            Event::Output { step, text, .. } => {
+                let lines = seen.cutter.cut(*step, text);
+                let tail = seen.tails.entry(*step).or_default();
+                tail.extend(lines);
+                while tail.len() > TAIL {
+                    tail.pop_front();
+                }
+            }
+            Event::Progress { step, progress, .. } => self.progress(&mut seen, *step, progress),
+        }
+        draw(&self.tree, &seen);
+    }
+}
+
+impl Show for Tree {
+    fn begin(&self, run: &Arc<Run>) {
+        let mut seen = lock(&self.seen);
+        seen.run = Some(Arc::clone(run));
+        draw(&self.tree, &seen);
+    }
+
+    fn end(&self, run: &Arc<Run>) {
+        let seen = lock(&self.seen);
+        seen.bars.values().for_each(ProgressBar::finish_and_clear);
+        self.tree.finish_and_clear();
+        super::note(&format!("{}\n", frame(run, &BTreeMap::new())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_that_ends_in_the_middle_of_a_line_is_held_until_the_line_ends() {
+        let mut cutter = Cutter::default();
+        assert_eq!(cutter.cut(1, "a\nb"), ["a"]);
+        assert_eq!(cutter.cut(2, "other\n"), ["other"]);
+        assert_eq!(cutter.cut(1, "c\r\n"), ["bc"]);
+        assert_eq!(cutter.rest(1), None);
+    }
+
+    #[test]
+    fn a_line_that_never_ends_is_not_held_for_ever() {
+        let mut cutter = Cutter::default();
+        assert_eq!(cutter.cut(1, &"x".repeat(LINE_MAX + 1)).len(), 1);
+    }
+}

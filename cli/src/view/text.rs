@@ -1,0 +1,211 @@
+//! A run on one screen.
+
+use std::fmt::Write as _;
+
+use flow_engine::clock::Timestamp;
+use flow_engine::plan::Phase;
+use flow_engine::run::{Delivery, Life, Run, Status, StepState};
+
+use super::{age, clean, json, mark, next};
+
+/// `flow status`.
+pub(crate) fn status(run: &Run, now: Timestamp) -> String {
+    let mut text = head(run, now);
+    text.push('\n');
+    text += &phases(run, now, &|_| Vec::new());
+    text += &trouble(run);
+    text += &rollback(run);
+    text += &mails(run);
+    for (name, value) in next::contacts(&run.plan) {
+        let name = name.trim_start_matches("contact").trim_matches(['.', '-', '_', ' ']);
+        let _infallible = writeln!(text, "contact {name}: {}", clean(value));
+    }
+    text.push_str("\nnext:\n");
+    for command in next::commands(run) {
+        let _infallible = writeln!(text, "  {command}");
+    }
+    text
+}
+
+fn head(run: &Run, now: Timestamp) -> String {
+    let plan = &run.plan;
+    let mut text = format!("{} of {}", plan.workflow, super::commit(plan));
+    let _infallible = writeln!(text, " to {}   run {}", plan.environment, run.id);
+    let reason = if run.reason.is_empty() { String::new() } else { format!(": {}", clean(&run.reason)) };
+    let _infallible = writeln!(
+        text,
+        "started {} ago by {} from {}{reason}",
+        age(now.since(run.created)),
+        run.by.name,
+        run.by.from
+    );
+    let _infallible = writeln!(
+        text,
+        "plan {}, protocol {}",
+        run.plan_digest.short(),
+        plan.protocol
+    );
+    let since = age(now.since(run.updated));
+    let (done, all) = (super::done(run), run.steps.len());
+    let _infallible = writeln!(
+        text,
+        "\nIt {}; {done} of {all} steps done, last change {since} ago.",
+        run.in_a_word()
+    );
+    if let Some(unwind) = run.unwinding() {
+        let _infallible = writeln!(text, "It is undone because: {}", clean(&unwind.why));
+    }
+    text
+}
+
+/// The phases; those in which something happens with their steps, each with what `beneath` has to say about it.
+pub(crate) fn phases(run: &Run, now: Timestamp, beneath: &dyn Fn(usize) -> Vec<String>) -> String {
+    let mut text = String::new();
+    for (index, phase) in (0u32..).zip(&run.plan.phases) {
+        let steps: Vec<usize> = (0..run.plan.nodes.len())
+            .filter(|i| run.plan.nodes[*i].phase == index)
+            .collect();
+        text += &phase_line(run, phase, &steps);
+        for step in steps.into_iter().filter(|step| is_open(run, *step)) {
+            text += &step_lines(run, step, now);
+            for line in beneath(step) {
+                let _infallible = writeln!(text, "        │ {}", clean(&line));
+            }
+        }
+    }
+    text
+}
+
+fn phase_line(run: &Run, phase: &Phase, steps: &[usize]) -> String {
+    let count = |wanted: fn(&StepState) -> bool| {
+        steps.iter().filter(|i| wanted(&run.steps[**i])).count()
+    };
+    let done = count(|s| matches!(s.status, Status::Done | Status::Skipped));
+    let begun = count(|s| s.started.is_some());
+    let undone = count(|s| s.undo == flow_engine::run::Undo::Undone);
+    let failed = count(|s| s.status == Status::Failed);
+    let sign = match () {
+        () if failed > 0 => "✘",
+        () if undone > 0 => "↩",
+        () if done == steps.len() => "✔",
+        () if begun > 0 => "▶",
+        () => "·",
+    };
+    let undone = if undone > 0 { format!(", {undone} undone") } else { String::new() };
+    format!("{sign} {:<10} {:<34} {done} of {}{undone}\n", phase.key, phase.title, steps.len())
+}
+
+/// Whether a step deserves a line of its own: it is not simply done, skipped or to come.
+fn is_open(run: &Run, step: usize) -> bool {
+    let state = &run.steps[step];
+    let undoing = !matches!(state.undo, flow_engine::run::Undo::Pending);
+    let quiet = matches!(state.status, Status::Done | Status::Skipped)
+        || (state.status == Status::Pending && state.started.is_none());
+    undoing || !quiet
+}
+
+fn step_lines(run: &Run, step: usize, now: Timestamp) -> String {
+    let (node, state) = (&run.plan.nodes[step], &run.steps[step]);
+    let what = flow_engine::audit::in_a_word(state);
+    let since = state.started.map(|at| age(now.since(at))).unwrap_or_default();
+    let mut text = format!("    {} {:<28} {what}, {since}\n", mark(state), node.key);
+    if let Some(wait) = state.wait.as_ref().filter(|_| state.status == Status::Waiting) {
+        let until = wait.until.map(|t| format!(" until {t}")).unwrap_or_default();
+        let whom = if wait.who.is_empty() { "for" } else { wait.who.as_str() };
+        let _infallible = writeln!(text, "        waits for {whom}{until}: {}", clean(&wait.what));
+        if !wait.command.is_empty() {
+            let _infallible = writeln!(text, "        {}", next::answer(run, &wait.command));
+        }
+    }
+    if let Some(report) = &state.undo_report {
+        let _infallible = writeln!(text, "        undone: {}", clean(report));
+    }
+    text
+}
+
+fn trouble(run: &Run) -> String {
+    let failed = run.steps.iter().zip(&run.plan.nodes);
+    let last = failed
+        .filter_map(|(s, n)| Some((s.ended?, n, s.undo_failure.as_ref().or(s.failure.as_ref())?)))
+        .max_by_key(|(at, ..)| *at);
+    let (message, failure) = match (next::why_parked(run), last) {
+        (Some(why), last) => {
+            let failure = next::culprit(run).and_then(|(_, f)| f.cloned());
+            (why, failure.or_else(|| last.map(|(.., (_, f))| f.clone())))
+        }
+        (None, Some((at, node, (_, failure)))) => (
+            format!("last failure: `{}` at {at}: {}", node.key, failure.message),
+            Some(failure.clone()),
+        ),
+        (None, None) => return String::new(),
+    };
+    let mut text = format!("\n{}\n", clean(&message));
+    let failure = failure.unwrap_or_default();
+    for cause in &failure.causes {
+        let _infallible = writeln!(text, "  caused by: {}", clean(cause));
+    }
+    for hint in &failure.hints {
+        let _infallible = writeln!(text, "  {}", clean(hint));
+    }
+    text
+}
+
+/// What a rollback would undo now.
+pub(crate) fn rollback(run: &Run) -> String {
+    let order = run.undo_order();
+    let over = !matches!(run.life, Life::Finished { verdict: flow_engine::record::Verdict::Completed, .. })
+        && run.is_finished();
+    if over {
+        return String::new();
+    }
+    if order.is_empty() {
+        return "\nA rollback now would have nothing to undo.\n".into();
+    }
+    let mut text = format!("\nA rollback now would undo {}, newest first:\n", super::steps(order.len()));
+    for step in order {
+        let node = &run.plan.nodes[step as usize];
+        let undo = node.undo.as_deref().unwrap_or_default();
+        let _infallible = writeln!(text, "  {:<28} {}", node.key, clean(undo));
+    }
+    text
+}
+
+fn mails(run: &Run) -> String {
+    let sent = |d: &Delivery| matches!(d, Delivery::Sent(_));
+    let open: Vec<_> = run.notices.iter().filter(|n| !sent(&n.delivery)).collect();
+    if open.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("\n{} of {} notices are not delivered:\n", open.len(), run.notices.len());
+    for notice in open {
+        let why = match &notice.delivery {
+            Delivery::Undeliverable(why) => format!("never: {}", clean(why)),
+            _ => "not yet".into(),
+        };
+        let _infallible = writeln!(text, "  {} ({why})", json::about(run, &notice.topic));
+    }
+    text
+}
+
+/// `flow list`.
+pub(crate) fn list<'a>(runs: impl IntoIterator<Item = &'a Run>, now: Timestamp) -> String {
+    let mut text = String::new();
+    for run in runs {
+        let _infallible = writeln!(
+            text,
+            "{:<20} {:<9} {:<6} {:<20} {:>3}/{:<3} {:>10} ago  {}",
+            run.id.as_str(),
+            run.plan.workflow,
+            run.plan.environment,
+            json::state(run).1,
+            super::done(run),
+            run.steps.len(),
+            age(now.since(run.created)),
+            super::commit(&run.plan),
+        );
+    }
+    if text.is_empty() {
+        text.push_str("There are no such runs.\n");
+    }
+    text
+}

@@ -1,0 +1,185 @@
+//! The real binary on a journal that an earlier `flow` left behind.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use flow_engine::clock::SystemClock;
+use flow_engine::driver::{Engine, NewRun};
+use flow_engine::event::Observers;
+use flow_engine::journal::sled::{OpenOptions, SledJournal};
+use flow_engine::plan::OnFailure;
+use flow_engine::planner::Planner;
+use flow_engine::registry::Registry;
+use flow_engine::signal::Actor;
+use flow_engine::step::{Cx, Resources, Step, StepError};
+
+#[derive(Serialize, Deserialize)]
+struct Look(bool);
+
+#[async_trait]
+impl Step for Look {
+    const KIND: &'static str = "test.look";
+    type Output = u32;
+
+    fn summary(&self) -> String {
+        "looks".into()
+    }
+
+    async fn run(&self, _: &Cx) -> Result<u32, StepError> {
+        if self.0 { Ok(1) } else { Err(StepError::fail("it is dark").hint("make light")) }
+    }
+}
+
+/// Leaves a run in the journal under `dir/.flow`, completed or parked.
+fn leave(dir: &Path, id: &str, well: bool) {
+    let runtime = tokio::runtime::Runtime::new().expect("starts");
+    let state = dir.join(".flow");
+    std::fs::create_dir_all(&state).expect("creates");
+    std::fs::set_permissions(&state, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("sets");
+    let (journal, _) = SledJournal::open(&state.join("journal"), &OpenOptions::default()).expect("opens");
+    let mut planner = Planner::new("release", "test-1", "prod", "flow test");
+    planner.fact("commit", "0123456789abcdef");
+    planner.phase("prep", "Preparation", OnFailure::Park, |p| {
+        p.step("prep/look", Look(well));
+    });
+    let engine = Engine {
+        journal: Arc::new(journal),
+        registry: Arc::new(Registry::default().with::<Look>()),
+        resources: Resources::default(),
+        clock: Arc::new(SystemClock),
+        observers: Observers::default(),
+        notifier: None,
+        version: "test".into(),
+        wait_for_people: false,
+    };
+    let by = Actor { name: "anna".into(), from: "box".into() };
+    let plan = planner.finish().expect("plans");
+    let new = NewRun { id: id.parse().expect("an id"), plan, by, reason: "a test".into(), request: None };
+    runtime.block_on(async {
+        let (driver, _handle) = engine.start(new).await.expect("starts");
+        driver.drive().await.expect("drives");
+    });
+}
+
+fn flow(dir: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_flow"))
+        .args(["--state", ".flow"])
+        .args(args)
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .output()
+        .expect("flow starts")
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn runs_are_listed_shown_and_exported_without_a_configuration() {
+    let dir = tempfile::tempdir().expect("a folder");
+    leave(dir.path(), "r-one", true);
+    leave(dir.path(), "r-two", false);
+
+    let list = flow(dir.path(), &["list", "--json"]);
+    let runs: serde_json::Value = serde_json::from_slice(&list.stdout).expect("JSON");
+    assert_eq!(runs[0]["run"], "r-two", "newest first");
+    assert_eq!(runs[0]["state"], "parked");
+    assert_eq!(runs[1]["state"], "completed");
+    let parked = out(&flow(dir.path(), &["list", "--is", "parked"]));
+    assert!(parked.contains("r-two") && !parked.contains("r-one"), "{parked}");
+
+    let status = out(&flow(dir.path(), &["status", "r-t"]));
+    assert!(status.contains("step `prep/look` failed: it is dark\n  make light"), "{status}");
+    assert!(status.contains("flow retry r-two"), "{status}");
+
+    let (first, second) = (flow(dir.path(), &["export", "r-one"]), flow(dir.path(), &["export", "r-one"]));
+    assert_eq!(first.status.code(), Some(0), "{}", err(&first));
+    assert_eq!(first.stdout, second.stdout);
+    let all: serde_json::Value =
+        serde_json::from_slice(&flow(dir.path(), &["export", "--all"]).stdout).expect("JSON");
+    assert_eq!(all.as_array().map(Vec::len), Some(2));
+    assert!(out(&flow(dir.path(), &["export", "latest", "--format", "md"])).contains("# Run r-two"));
+
+    let verified = flow(dir.path(), &["journal", "verify"]);
+    assert_eq!(verified.status.code(), Some(0), "{}", err(&verified));
+    assert!(out(&verified).contains("of 2 runs verified"), "{}", out(&verified));
+}
+
+#[test]
+fn an_export_never_overwrites_a_file() {
+    let dir = tempfile::tempdir().expect("a folder");
+    leave(dir.path(), "r-one", true);
+    assert_eq!(flow(dir.path(), &["export", "r-one", "-o", "e.json"]).status.code(), Some(0));
+    let before = std::fs::read(dir.path().join("e.json")).expect("reads");
+    assert_eq!(flow(dir.path(), &["export", "r-one", "-o", "e.json"]).status.code(), Some(2));
+    assert_eq!(std::fs::read(dir.path().join("e.json")).expect("reads"), before);
+}
+
+#[test]
+fn a_run_that_is_not_there_or_not_clearly_named_exits_with_2() {
+    let dir = tempfile::tempdir().expect("a folder");
+    leave(dir.path(), "r-one", true);
+    leave(dir.path(), "r-two", true);
+    for (named, said) in [("r-zzz", "there is no run `r-zzz`"), ("r-", "may be any of r-one, r-two")] {
+        let output = flow(dir.path(), &["status", named]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(err(&output).contains(said), "{}", err(&output));
+    }
+}
+
+#[test]
+fn an_order_that_makes_no_sense_now_is_refused_with_3_and_leaves_no_record() {
+    let dir = tempfile::tempdir().expect("a folder");
+    leave(dir.path(), "r-one", true);
+    let before = flow(dir.path(), &["export", "r-one"]).stdout;
+    for order in [
+        &["retry", "r-one"][..],
+        &["cancel", "r-one", "--reason", "x"],
+        &["skip", "r-one", "prep/look", "--reason", "x"],
+    ] {
+        let output = flow(dir.path(), order);
+        assert_eq!(output.status.code(), Some(3), "{order:?}: {}", err(&output));
+    }
+    assert_eq!(flow(dir.path(), &["export", "r-one"]).stdout, before);
+}
+
+#[test]
+fn an_older_completed_run_is_not_rolled_back() {
+    let dir = tempfile::tempdir().expect("a folder");
+    leave(dir.path(), "r-one", true);
+    leave(dir.path(), "r-two", true);
+    let order = ["rollback", "r-one", "--reason", "x", "--yes"];
+    let output = flow(dir.path(), &order);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(err(&output).contains("run r-one is not the latest of prod"), "{}", err(&output));
+}
+
+#[test]
+fn a_rollback_needs_a_yes_where_nobody_can_be_asked() {
+    let dir = tempfile::tempdir().expect("a folder");
+    leave(dir.path(), "r-one", true);
+    let output = flow(dir.path(), &["rollback", "r-one", "--reason", "x"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("--yes"), "{}", err(&output));
+}
+
+#[test]
+fn a_journal_in_use_names_the_holder_and_exits_with_7() {
+    let dir = tempfile::tempdir().expect("a folder");
+    leave(dir.path(), "r-one", true);
+    let path = dir.path().join(".flow/journal");
+    let (_held, _) = SledJournal::open(&path, &OpenOptions::default()).expect("opens");
+    let output = flow(dir.path(), &["list"]);
+    assert_eq!(output.status.code(), Some(7));
+    let pid = format!("pid {}", std::process::id());
+    assert!(err(&output).contains(&pid), "{}", err(&output));
+}

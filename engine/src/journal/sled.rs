@@ -1,0 +1,294 @@
+//! The journal on disk: every record lives twice.
+//!
+//! ```text
+//! <dir>/LOCK         who has the journal open
+//! <dir>/wal/         write-ahead segments: a commit is acknowledged when it is synced here
+//! <dir>/sled/        the same records to read; up to date a moment later, synced at checkpoints
+//! <dir>/checkpoint   the last commit that is known to be synced in sled
+//! <dir>/objects/ab/  large things, by digest
+//! ```
+//!
+//! Each copy rebuilds the other. Opening compares them; what was lost in one is taken from the other and reported, what
+//! was lost in both is an error that names the record, and then nothing is mended. (sled itself writes to its folder
+//! when it is opened, and cuts its log where it finds it damaged.)
+//!
+//! What cannot be noticed here: both copies and the checkpoint replaced by older ones of the same moment; and the
+//! very last commit damaged in the segment while sled has not got it either, which looks like a write that a power cut
+//! tore. Exports and sign-offs carry the hash of a run's head and show both.
+//!
+//! sled prints a panic message of its own when it meets certain damage; the panic is caught, the message is not.
+
+use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{mpsc, oneshot};
+
+pub use super::segment::SegmentFile;
+use super::segment::{Fixed, Wal, unusable};
+use super::{Append, BODY_MAX, Head, Journal, JournalError, Stored, files};
+use crate::id::{Digest, RunId};
+
+mod applier;
+mod checkpoint;
+mod compare;
+mod index;
+mod lock;
+mod objects;
+mod open;
+mod read;
+mod repair;
+mod shared;
+mod store;
+mod writer;
+
+use open::Places;
+use shared::{Job, Shared};
+use writer::Request;
+
+/// Makes the thing a commit writes to out of a segment's file.
+pub type SegmentHook = Arc<dyn Fn(File) -> Box<dyn SegmentFile> + Send + Sync>;
+
+/// How to open a journal. The defaults are right for a release.
+#[derive(Clone)]
+pub struct OpenOptions {
+    /// Size of a segment file in bytes, zeroed ahead. About 10 000 commits of a step fit 4 MiB.
+    pub segment_bytes: u64,
+    /// What sled may keep in memory, in bytes.
+    pub cache_bytes: u64,
+    /// How long after a commit sled is synced at the latest. Longer means more to replay after a power cut.
+    pub checkpoint_every: Duration,
+    /// How many batches may wait for the writer before callers wait for room.
+    pub queue: usize,
+    /// Puts something between a commit and its file: tests use it to make a disk fail.
+    pub segment_hook: Option<SegmentHook>,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        OpenOptions {
+            segment_bytes: 4 << 20,
+            cache_bytes: 32 << 20,
+            checkpoint_every: Duration::from_secs(10),
+            queue: 1024,
+            segment_hook: None,
+        }
+    }
+}
+
+impl fmt::Debug for OpenOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenOptions")
+            .field("segment_bytes", &self.segment_bytes)
+            .field("cache_bytes", &self.cache_bytes)
+            .field("checkpoint_every", &self.checkpoint_every)
+            .field("queue", &self.queue)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What opening found and did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OpenReport {
+    /// What was damaged and is whole again. Not empty means that a disk, a program or a person altered the journal.
+    pub repaired: Vec<Repair>,
+    /// Records that sled had not synced before the process or the machine stopped; nothing to worry about.
+    pub replayed: u64,
+    /// Bytes of a last commit that was never acknowledged and was cut off; nothing to worry about.
+    pub cut_bytes: u64,
+    /// Runs in the journal.
+    pub runs: usize,
+    /// Records whose chain was verified: all of every run that is not [sealed](SledJournal::seal).
+    pub records_verified: u64,
+}
+
+/// A copy that was damaged and was written anew from the other one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repair {
+    /// The file or folder, and what was wrong where that is known.
+    pub what: String,
+    /// Where its content came from.
+    pub from: String,
+    /// How many records were not there as they were written.
+    pub records: u64,
+    /// Where the damaged one was put, for a post-mortem. It may be deleted.
+    pub kept: Option<PathBuf>,
+}
+
+/// See the module. Dropping it finishes what was accepted, syncs sled and lets go of the lock; it blocks for that.
+pub struct SledJournal {
+    shared: Arc<Shared>,
+    requests: Option<mpsc::Sender<Request>>,
+    writer: Option<JoinHandle<()>>,
+    applier: Option<JoinHandle<()>>,
+}
+
+impl SledJournal {
+    /// Opens the journal in a folder, which is created when it is missing. Blocks.
+    ///
+    /// # Errors
+    /// [`JournalError::Locked`] when a process, this one included, has it open; [`JournalError::Corrupt`] when a
+    /// record is damaged in both copies; [`JournalError::Unusable`] when the folder or a file cannot be used.
+    pub fn open(
+        dir: &Path,
+        options: &OpenOptions,
+    ) -> Result<(SledJournal, OpenReport), JournalError> {
+        let places = Places::of(dir);
+        for folder in [&places.dir, &places.wal, &places.objects] {
+            files::create_dir(folder).map_err(|e| unusable(folder, &e))?;
+        }
+        let lock = lock::take(&dir.join("LOCK"))?;
+        files::sync_dir(dir).map_err(|e| unusable(dir, &e))?;
+        super::segment::discard_leftovers(&places.objects)
+            .map_err(|e| unusable(&places.objects, &e))?;
+        let sound = open::open(&places, options)?;
+        let fixed = Fixed {
+            dir: places.wal.clone(),
+            bytes: options.segment_bytes.max(4096),
+            wrap: options
+                .segment_hook
+                .clone()
+                .unwrap_or_else(|| Arc::new(|file| Box::new(file))),
+            spare: Arc::default(),
+        };
+        let last = sound.index.last;
+        let wal = Wal::resume(fixed.clone(), sound.index.segments.last(), last + 1)
+            .map_err(|e| unusable(&places.wal, &e))?;
+        let shared = Arc::new(Shared::new(
+            places,
+            fixed,
+            sound.store,
+            sound.heads,
+            last,
+            lock,
+        ));
+        let journal = start(shared, wal, options)?;
+        Ok((journal, sound.report))
+    }
+
+    /// Verifies a finished run once more and remembers that, so that the next [`open`](SledJournal::open) looks only at
+    /// its last record. A later append takes the seal away; sealing twice is sealing once. Nothing depends on it but the
+    /// time that opening takes.
+    pub async fn seal(&self, run: &RunId) -> Result<(), JournalError> {
+        let records = self.read(run).await?;
+        let epoch = records.iter().map(|r| r.epoch).max();
+        if let (Some(last), Some(epoch)) = (records.last(), epoch) {
+            let head = Head {
+                seq: last.seq,
+                epoch,
+                hash: last.hash,
+            };
+            self.shared.push(Job::Seal(run.clone(), head));
+        }
+        Ok(())
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&Shared) -> Result<T, JournalError> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        self.shared.check()?;
+        let shared = Arc::clone(&self.shared);
+        match tokio::task::spawn_blocking(move || act(&shared)).await {
+            Ok(done) => done,
+            Err(e) => Err(JournalError::Broken(format!("a read did not end: {e}"))),
+        }
+    }
+}
+
+fn start(
+    shared: Arc<Shared>,
+    wal: Wal,
+    options: &OpenOptions,
+) -> Result<SledJournal, JournalError> {
+    let (requests, receiver) = mpsc::channel(options.queue.max(1));
+    let failed = |e: std::io::Error| unusable(Path::new("the journal's threads"), &e);
+    let (for_writer, for_applier) = (Arc::clone(&shared), Arc::clone(&shared));
+    let every = options.checkpoint_every;
+    let applier = Builder::new()
+        .name("journal-apply".into())
+        .spawn(move || applier::run(&for_applier, every))
+        .map_err(failed)?;
+    let mut journal = SledJournal {
+        shared,
+        requests: Some(requests),
+        writer: None,
+        applier: Some(applier),
+    };
+    let writer = Builder::new()
+        .name("journal-write".into())
+        .spawn(move || writer::run(&for_writer, wal, receiver))
+        .map_err(failed)?;
+    journal.writer = Some(writer);
+    Ok(journal)
+}
+
+impl Drop for SledJournal {
+    fn drop(&mut self) {
+        drop(self.requests.take());
+        let writer = self.writer.take().map(JoinHandle::join);
+        self.shared.stop();
+        let applier = self.applier.take().map(JoinHandle::join);
+        if matches!(writer, Some(Err(_))) || matches!(applier, Some(Err(_))) {
+            tracing::error!("a thread of the journal panicked; the next open replays its segments");
+        }
+    }
+}
+
+impl fmt::Debug for SledJournal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SledJournal")
+            .field("dir", &self.shared.places.dir)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Journal for SledJournal {
+    async fn append(&self, batch: Append) -> Result<Head, JournalError> {
+        self.shared.check()?;
+        if let Some(big) = batch.bodies.iter().find(|b| b.len() > BODY_MAX) {
+            return Err(JournalError::TooLarge { size: big.len() });
+        }
+        let gone = || JournalError::Broken("the journal's writer has ended".into());
+        let requests = self.requests.as_ref().ok_or_else(gone)?;
+        let (reply, answer) = oneshot::channel();
+        let sent = requests.send(Request { batch, reply }).await;
+        sent.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    async fn read(&self, run: &RunId) -> Result<Vec<Stored>, JournalError> {
+        let run = run.clone();
+        self.blocking(move |shared| read::read(shared, &run)).await
+    }
+
+    async fn head(&self, run: &RunId) -> Result<Option<Head>, JournalError> {
+        self.shared.check()?;
+        Ok(self.shared.head(run))
+    }
+
+    async fn runs(&self) -> Result<Vec<RunId>, JournalError> {
+        self.shared.check()?;
+        Ok(self.shared.runs())
+    }
+
+    async fn put(&self, bytes: &[u8]) -> Result<Digest, JournalError> {
+        let bytes = bytes.to_vec();
+        self.blocking(move |shared| {
+            objects::put(&shared.places.objects, &bytes)
+                .map_err(|e| shared.break_with(format!("store an object: {e}")))
+        })
+        .await
+    }
+
+    async fn get(&self, object: &Digest) -> Result<Vec<u8>, JournalError> {
+        let object = *object;
+        self.blocking(move |shared| objects::get(&shared.places.objects, &object))
+            .await
+    }
+}

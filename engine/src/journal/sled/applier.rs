@@ -1,0 +1,73 @@
+//! The thread that brings sled up to what the segments already have, and now and then syncs it.
+//!
+//! It works behind the acknowledgement: durability is the segment's business, and a reader waits until what it may
+//! see is applied. So sled's work overlaps the next commit's sync instead of adding to it.
+
+use std::time::{Duration, Instant};
+
+use super::checkpoint;
+use super::shared::{Job, Shared};
+use crate::journal::segment::{self, Entry};
+
+pub(super) fn run(shared: &Shared, every: Duration) {
+    let mut applied = shared.durable();
+    let mut due: Option<Instant> = None;
+    loop {
+        let taken = shared.take(due);
+        if shared.check().is_err() {
+            return;
+        }
+        if !taken.jobs.is_empty() {
+            match apply(shared, &taken.jobs) {
+                Ok(last) => applied = last.unwrap_or(applied),
+                Err(why) => {
+                    shared.break_with(why);
+                    return;
+                }
+            }
+            shared.set_applied(applied);
+            due = due.or_else(|| Some(Instant::now() + every));
+        }
+        if taken.spare
+            && let Err(e) = segment::prepare_spare(&shared.fixed)
+        {
+            // The writer makes one itself when it needs it, and then fails if it must.
+            tracing::warn!(error = %e, "the next journal segment could not be prepared");
+        }
+        if due.is_some_and(|d| taken.stop || d <= Instant::now()) {
+            due = None;
+            if let Err(why) = check_in(shared, applied) {
+                shared.break_with(why);
+                return;
+            }
+        }
+        if taken.stop && taken.jobs.is_empty() {
+            return;
+        }
+    }
+}
+
+fn check_in(shared: &Shared, applied: u64) -> Result<(), String> {
+    shared.store.checkpoint()?;
+    checkpoint::store(&shared.places.dir, applied).map_err(|e| format!("checkpoint: {e}"))
+}
+
+/// The number of the last commit among the jobs.
+fn apply(shared: &Shared, jobs: &[Job]) -> Result<Option<u64>, String> {
+    let mut commits: Vec<(u64, &[Entry])> = Vec::with_capacity(jobs.len());
+    let mut last = None;
+    for job in jobs {
+        match job {
+            Job::Commit { lsn, entries } => {
+                commits.push((*lsn, entries));
+                last = Some(*lsn);
+            }
+            Job::Seal(run, head) => {
+                shared.store.apply(commits.drain(..))?;
+                shared.store.seal(run, head)?;
+            }
+        }
+    }
+    shared.store.apply(commits.into_iter())?;
+    Ok(last)
+}

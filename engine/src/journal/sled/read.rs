@@ -1,0 +1,105 @@
+//! Reading a run while the journal is open.
+
+use std::path::Path;
+
+use super::shared::Shared;
+use crate::id::RunId;
+use crate::journal::segment::{self, decode_payload, unusable};
+use crate::journal::{GENESIS, Head, JournalError, Stored, chain};
+
+/// From sled; from the segments when sled's copy does not verify, which the next open then mends.
+pub(super) fn read(shared: &Shared, run: &RunId) -> Result<Vec<Stored>, JournalError> {
+    let Some(least) = shared.head(run) else {
+        shared.check()?;
+        return Ok(Vec::new());
+    };
+    shared.wait_applied()?;
+    let why = match from_sled(shared, run) {
+        Ok(records) => match verify(run, &records, &least) {
+            Ok(()) => return Ok(records),
+            Err(why) => why.to_string(),
+        },
+        Err(why) => why,
+    };
+    tracing::warn!(%run, %why, "sled's copy is damaged, reading the segments");
+    let records = from_segments(&shared.places.wal, run)?;
+    verify(run, &records, &least)?;
+    if let Err(why) = shared.store.unseal(run) {
+        tracing::warn!(%run, %why, "the damaged run stays sealed");
+    }
+    Ok(records)
+}
+
+fn from_sled(shared: &Shared, run: &RunId) -> Result<Vec<Stored>, String> {
+    let records = shared.store.run(run)?;
+    let found = records.len();
+    let sound: Vec<Stored> = records
+        .into_iter()
+        .filter_map(|(_, kept)| {
+            kept.map(|k| Stored {
+                seq: k.entry.seq,
+                epoch: k.entry.epoch,
+                body: k.entry.body,
+                hash: k.entry.hash,
+            })
+        })
+        .collect();
+    if sound.len() == found {
+        Ok(sound)
+    } else {
+        Err("a value makes no sense".into())
+    }
+}
+
+fn from_segments(dir: &Path, run: &RunId) -> Result<Vec<Stored>, JournalError> {
+    let (mut records, mut last) = (Vec::new(), 0);
+    segment::list(dir, |found| {
+        if found.lsn <= last {
+            return;
+        }
+        last = found.lsn;
+        let entries = decode_payload(found.payload).0;
+        records.extend(
+            entries
+                .into_iter()
+                .filter(|e| e.run == *run)
+                .map(|e| Stored {
+                    seq: e.seq,
+                    epoch: e.epoch,
+                    body: e.body,
+                    hash: e.hash,
+                }),
+        );
+    })
+    .map_err(|e| unusable(dir, &e))?;
+    Ok(records)
+}
+
+/// The chain from the first record, and at least as far as `least`.
+fn verify(run: &RunId, records: &[Stored], least: &Head) -> Result<(), JournalError> {
+    let corrupt = |seq: u64, why: &str| JournalError::Corrupt {
+        place: format!("run {run} record {seq}"),
+        why: why.to_owned(),
+    };
+    let mut previous = GENESIS;
+    for (seq, r) in (0..).zip(records) {
+        if r.seq != seq {
+            return Err(corrupt(seq, "it is missing"));
+        }
+        if chain(&previous, run, seq, r.epoch, &r.body) != r.hash {
+            return Err(corrupt(
+                seq,
+                "its hash does not follow from the record before",
+            ));
+        }
+        if seq == least.seq && r.hash != least.hash {
+            return Err(corrupt(seq, "it is not the record that was written"));
+        }
+        previous = r.hash;
+    }
+    let next = records.len() as u64;
+    if next <= least.seq {
+        return Err(corrupt(next, "it is missing"));
+    }
+    Ok(())
+}

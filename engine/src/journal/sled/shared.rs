@@ -1,0 +1,200 @@
+//! What the callers, the writer and the applier share.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::lock::Lock;
+use super::open::Places;
+use super::store::Store;
+use crate::id::RunId;
+use crate::journal::segment::{Entry, Fixed};
+use crate::journal::{Head, JournalError};
+
+/// Work for the applier, in the order it must be done.
+pub(super) enum Job {
+    Commit { lsn: u64, entries: Vec<Entry> },
+    Seal(RunId, Head),
+}
+
+#[derive(Default)]
+struct Work {
+    jobs: Vec<Job>,
+    /// Number of the last commit that sled has.
+    applied: u64,
+    /// Somebody waits for a commit to be applied.
+    wanted: bool,
+    /// A spare segment should be made.
+    spare: bool,
+    stop: bool,
+}
+
+/// Taken from the queue by the applier.
+pub(super) struct Taken {
+    pub(super) jobs: Vec<Job>,
+    pub(super) spare: bool,
+    pub(super) stop: bool,
+}
+
+pub(super) struct Shared {
+    pub(super) places: Places,
+    pub(super) fixed: Fixed,
+    pub(super) store: Store,
+    heads: Mutex<BTreeMap<RunId, Head>>,
+    /// Number of the last commit that was synced.
+    durable: AtomicU64,
+    broken: OnceLock<String>,
+    work: Mutex<Work>,
+    to_do: Condvar,
+    applied: Condvar,
+    /// Last, so that it is let go of when everything else is closed.
+    _lock: Lock,
+}
+
+/// How long commits gather before they are applied when nobody waits for them: one sled batch for many commits.
+const GATHER: Duration = Duration::from_millis(5);
+/// Commits that are enough not to wait for more.
+const ENOUGH: usize = 64;
+
+fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(super) fn new(
+        places: Places,
+        fixed: Fixed,
+        store: Store,
+        heads: BTreeMap<RunId, Head>,
+        last: u64,
+        lock: Lock,
+    ) -> Shared {
+        Shared {
+            places,
+            fixed,
+            store,
+            heads: Mutex::new(heads),
+            durable: AtomicU64::new(last),
+            broken: OnceLock::new(),
+            work: Mutex::new(Work {
+                applied: last,
+                ..Work::default()
+            }),
+            to_do: Condvar::new(),
+            applied: Condvar::new(),
+            _lock: lock,
+        }
+    }
+
+    /// From here on every call fails; only the first reason is kept.
+    pub(super) fn break_with(&self, why: String) -> JournalError {
+        tracing::error!(%why, "the journal is broken, the process must end");
+        let why = self.broken.get_or_init(|| why).clone();
+        let _work = hold(&self.work);
+        self.applied.notify_all();
+        self.to_do.notify_all();
+        JournalError::Broken(why)
+    }
+
+    pub(super) fn check(&self) -> Result<(), JournalError> {
+        match self.broken.get() {
+            Some(why) => Err(JournalError::Broken(why.clone())),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn head(&self, run: &RunId) -> Option<Head> {
+        hold(&self.heads).get(run).copied()
+    }
+
+    pub(super) fn runs(&self) -> Vec<RunId> {
+        hold(&self.heads).keys().cloned().collect()
+    }
+
+    /// Makes a synced commit known; readers that start after this see it.
+    pub(super) fn publish(&self, lsn: u64, heads: impl Iterator<Item = (RunId, Head)>) {
+        let mut all = hold(&self.heads);
+        all.extend(heads);
+        self.durable.store(lsn, Ordering::Release);
+    }
+
+    pub(super) fn durable(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
+    }
+
+    pub(super) fn push(&self, job: Job) {
+        let mut work = hold(&self.work);
+        work.jobs.push(job);
+        if work.jobs.len() == 1 || work.jobs.len() == ENOUGH {
+            self.to_do.notify_one();
+        }
+    }
+
+    pub(super) fn want_spare(&self) {
+        let mut work = hold(&self.work);
+        work.spare = true;
+        self.to_do.notify_one();
+    }
+
+    pub(super) fn stop(&self) {
+        hold(&self.work).stop = true;
+        self.to_do.notify_one();
+    }
+
+    /// Waits for work, at the longest until `until`.
+    pub(super) fn take(&self, until: Option<Instant>) -> Taken {
+        let mut work = hold(&self.work);
+        while work.jobs.is_empty() && !work.stop && !work.spare {
+            match until.map(|u| u.saturating_duration_since(Instant::now())) {
+                Some(Duration::ZERO) => break,
+                Some(left) => work = wait(&self.to_do, work, left),
+                None => {
+                    work = self
+                        .to_do
+                        .wait(work)
+                        .unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+        let gathered = Instant::now() + GATHER;
+        while !work.jobs.is_empty() && work.jobs.len() < ENOUGH && !work.wanted && !work.stop {
+            let left = gathered.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            work = wait(&self.to_do, work, left);
+        }
+        work.wanted = false;
+        Taken {
+            jobs: std::mem::take(&mut work.jobs),
+            spare: std::mem::take(&mut work.spare),
+            stop: work.stop,
+        }
+    }
+
+    pub(super) fn set_applied(&self, lsn: u64) {
+        hold(&self.work).applied = lsn;
+        self.applied.notify_all();
+    }
+
+    /// Returns when sled has everything that was durable when this was called. Blocks.
+    pub(super) fn wait_applied(&self) -> Result<(), JournalError> {
+        let lsn = self.durable();
+        let mut work = hold(&self.work);
+        while work.applied < lsn {
+            self.check()?;
+            work.wanted = true;
+            self.to_do.notify_one();
+            work = wait(&self.applied, work, Duration::from_millis(100));
+        }
+        self.check()
+    }
+}
+
+fn wait<'a, T>(signal: &Condvar, guard: MutexGuard<'a, T>, for_: Duration) -> MutexGuard<'a, T> {
+    signal
+        .wait_timeout(guard, for_)
+        .unwrap_or_else(PoisonError::into_inner)
+        .0
+}

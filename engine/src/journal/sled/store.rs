@@ -1,0 +1,305 @@
+//! The copy of the records that is read, listed and queried, in sled.
+//!
+//! sled can panic where it should return an error (a flipped byte: "tried to serialize Uninitialized"), so every call
+//! goes through [`guard`]. Its `flush` does not sync on Linux (it calls `sync_file_range`), so a checkpoint
+//! adds an `fdatasync` of its own on `<sled>/db`.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use sled::{Batch, Db, Tree};
+
+use crate::id::{Digest, RunId};
+use crate::journal::segment::{Entry, Reader, unusable};
+use crate::journal::{Head, JournalError, files};
+
+/// A record with its place in the segments: frame number, position in the frame, records in the frame. With these
+/// a lost frame can be written again exactly as it was, and it is known whether all of it is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) entry: Entry,
+    pub(super) lsn: u64,
+    pub(super) index: u32,
+    pub(super) count: u32,
+}
+
+const FORMAT: u8 = 1;
+
+/// The opened database.
+pub(super) struct Store {
+    db: Db,
+    records: Tree,
+    sealed: Tree,
+    file: File,
+}
+
+/// Runs something that may panic inside sled.
+pub(super) fn guard<T>(what: &str, act: impl FnOnce() -> sled::Result<T>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(act)) {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(e)) => Err(format!("sled: {what}: {e}")),
+        Err(panic) => {
+            let why = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied())
+                .unwrap_or("without a word");
+            Err(format!("sled: {what}: it panicked: {why}"))
+        }
+    }
+}
+
+/// Removes what a kill during an earlier `open` leaves behind: sled takes a torn `snap.*.generating` for its newest
+/// snapshot and then refuses to open for ever. Plain `snap.*` files carry state and stay.
+pub(super) fn discard_torn_snapshots(path: &Path) -> io::Result<()> {
+    for item in fs::read_dir(path)? {
+        let item = item?;
+        let name = item.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            fs::remove_file(item.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Why the database did not open.
+pub(super) enum OpenFailure {
+    /// What is in it makes no sense: it can be rebuilt.
+    Damaged(String),
+    /// The machine would not let us: rebuilding would not help.
+    Refused(JournalError),
+}
+
+/// Errors that say nothing about the content: no rights, no space, no file handles, a failing disk, no memory.
+fn not_the_files_fault(e: &io::Error) -> bool {
+    use io::ErrorKind as K;
+    let kinds = [
+        K::PermissionDenied,
+        K::StorageFull,
+        K::ReadOnlyFilesystem,
+        K::OutOfMemory,
+    ];
+    let raw = [
+        rustix::io::Errno::MFILE,
+        rustix::io::Errno::NFILE,
+        rustix::io::Errno::IO,
+        rustix::io::Errno::DQUOT,
+    ];
+    kinds.contains(&e.kind())
+        || raw
+            .iter()
+            .any(|r| e.raw_os_error() == Some(r.raw_os_error()))
+}
+
+/// sled's own lock is looked at first, or a database that is merely in use would be taken for a damaged one.
+fn held_by_another(db: &Path) -> Result<(), OpenFailure> {
+    let refused = |e: &io::Error| Err(OpenFailure::Refused(unusable(db, e)));
+    match File::open(db) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) => refused(&e),
+        Ok(file) => match file.try_lock() {
+            Ok(()) => Ok(()),
+            Err(TryLockError::WouldBlock) => {
+                refused(&io::Error::other("another program has it open"))
+            }
+            Err(TryLockError::Error(e)) => refused(&e),
+        },
+    }
+}
+
+impl Store {
+    /// Opens or creates the database.
+    pub(super) fn open(path: &Path, cache_bytes: u64) -> Result<Store, OpenFailure> {
+        let io = |e: io::Error| OpenFailure::Refused(unusable(path, &e));
+        files::create_dir(path).map_err(io)?;
+        discard_torn_snapshots(path).map_err(io)?;
+        held_by_another(&path.join("db"))?;
+        let mut refused = None;
+        let opened = guard("open", || {
+            let db = sled::Config::new()
+                .path(path)
+                .cache_capacity(cache_bytes)
+                .flush_every_ms(None)
+                .mode(sled::Mode::LowSpace)
+                .open();
+            let db = match db {
+                Err(sled::Error::Io(e)) if not_the_files_fault(&e) => {
+                    refused = Some(unusable(path, &e));
+                    return Err(sled::Error::Io(e));
+                }
+                other => other?,
+            };
+            let records = db.open_tree("records")?;
+            let sealed = db.open_tree("sealed")?;
+            Ok((db, records, sealed))
+        });
+        if let Some(why) = refused {
+            return Err(OpenFailure::Refused(why));
+        }
+        let (db, records, sealed) = opened.map_err(OpenFailure::Damaged)?;
+        for name in ["db", "conf"] {
+            files::make_private(&path.join(name), 0o600).map_err(io)?;
+        }
+        let file = File::open(path.join("db")).map_err(io)?;
+        file.sync_all().map_err(io)?;
+        files::sync_dir(path).map_err(io)?;
+        Ok(Store {
+            db,
+            records,
+            sealed,
+            file,
+        })
+    }
+
+    /// Applies commits in their order, in one batch. A record appended to a sealed run takes the seal away.
+    pub(super) fn apply<'a>(
+        &self,
+        commits: impl Iterator<Item = (u64, &'a [Entry])>,
+    ) -> Result<(), String> {
+        let mut batch = Batch::default();
+        let mut last: Option<&RunId> = None;
+        for (lsn, entries) in commits {
+            let count = u32::try_from(entries.len()).map_err(|e| e.to_string())?;
+            for (index, e) in (0u32..).zip(entries) {
+                batch.insert(key(&e.run, e.seq), encode(e, lsn, index, count));
+                if e.seq > 0 && last != Some(&e.run) {
+                    self.unseal(&e.run)?;
+                    last = Some(&e.run);
+                }
+            }
+        }
+        guard("apply", || self.records.apply_batch(batch))
+    }
+
+    /// Remembers that a run was verified up to its head and is finished.
+    pub(super) fn seal(&self, run: &RunId, head: &Head) -> Result<(), String> {
+        let mut value = head.seq.to_le_bytes().to_vec();
+        value.extend_from_slice(&head.epoch.to_le_bytes());
+        value.extend_from_slice(&head.hash.0);
+        guard("seal", || self.sealed.insert(run.as_str(), value)).map(drop)
+    }
+
+    pub(super) fn unseal(&self, run: &RunId) -> Result<(), String> {
+        guard("unseal", || {
+            if self.sealed.contains_key(run.as_str())? {
+                self.sealed.remove(run.as_str())?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The sealed runs with the heads they had.
+    pub(super) fn sealed(&self) -> Result<Vec<(RunId, Head)>, String> {
+        guard("list seals", || {
+            let mut runs = Vec::new();
+            for item in &self.sealed {
+                let (key, value) = item?;
+                runs.extend(decode_seal(&key, &value));
+            }
+            Ok(runs)
+        })
+    }
+
+    /// Returns when everything applied so far would survive a power cut.
+    pub(super) fn checkpoint(&self) -> Result<(), String> {
+        guard("flush", || self.db.flush())?;
+        self.file
+            .sync_data()
+            .map_err(|e| format!("sled: sync: {e}"))
+    }
+
+    /// All records of a run in order; a value that makes no sense is `None` under its number.
+    pub(super) fn run(&self, run: &RunId) -> Result<Vec<(u64, Option<Kept>)>, String> {
+        guard("read", || {
+            let mut prefix = run.as_str().as_bytes().to_vec();
+            prefix.push(0);
+            let mut records = Vec::new();
+            for item in self.records.scan_prefix(&prefix) {
+                let (key, value) = item?;
+                if let Ok(seq) = <[u8; 8]>::try_from(&key[prefix.len()..]) {
+                    let seq = u64::from_be_bytes(seq);
+                    records.push((seq, decode(run, seq, &value)));
+                }
+            }
+            Ok(records)
+        })
+    }
+
+    /// One record.
+    pub(super) fn record(&self, run: &RunId, seq: u64) -> Result<Option<Kept>, String> {
+        guard("get", || self.records.get(key(run, seq)))
+            .map(|value| value.and_then(|v| decode(run, seq, &v)))
+    }
+
+    /// The runs that have records here, and whether there are keys that belong to none.
+    pub(super) fn runs(&self) -> Result<(Vec<RunId>, bool), String> {
+        guard("list runs", || {
+            let (mut runs, mut strange) = (Vec::new(), false);
+            let mut from: Vec<u8> = Vec::new();
+            while let Some((key, _)) = self.records.get_gt(&from)? {
+                let name = key.split(|b| *b == 0).next().unwrap_or_default();
+                from = name.to_vec();
+                from.push(1);
+                match std::str::from_utf8(name).ok().and_then(|n| n.parse().ok()) {
+                    Some(run) => runs.push(run),
+                    None => strange = true,
+                }
+            }
+            Ok((runs, strange))
+        })
+    }
+}
+
+fn key(run: &RunId, seq: u64) -> Vec<u8> {
+    let mut key = Vec::with_capacity(run.as_str().len() + 9);
+    key.extend_from_slice(run.as_str().as_bytes());
+    key.push(0);
+    key.extend_from_slice(&seq.to_be_bytes());
+    key
+}
+
+fn encode(e: &Entry, lsn: u64, index: u32, count: u32) -> Vec<u8> {
+    let mut value = Vec::with_capacity(57 + e.body.len());
+    value.push(FORMAT);
+    value.extend_from_slice(&lsn.to_le_bytes());
+    value.extend_from_slice(&index.to_le_bytes());
+    value.extend_from_slice(&count.to_le_bytes());
+    value.extend_from_slice(&e.epoch.to_le_bytes());
+    value.extend_from_slice(&e.hash.0);
+    value.extend_from_slice(&e.body);
+    value
+}
+
+fn decode(run: &RunId, seq: u64, value: &[u8]) -> Option<Kept> {
+    let mut r = Reader(value);
+    let [format] = r.array()?;
+    (format == FORMAT).then_some(())?;
+    let (lsn, index, count) = (r.u64()?, r.u32()?, r.u32()?);
+    let entry = Entry {
+        run: run.clone(),
+        seq,
+        epoch: r.u64()?,
+        hash: Digest(r.array()?),
+        body: r.0.to_vec(),
+    };
+    Some(Kept {
+        entry,
+        lsn,
+        index,
+        count,
+    })
+}
+
+fn decode_seal(key: &[u8], value: &[u8]) -> Option<(RunId, Head)> {
+    let run = std::str::from_utf8(key).ok()?.parse().ok()?;
+    let mut r = Reader(value);
+    let head = Head {
+        seq: r.u64()?,
+        epoch: r.u64()?,
+        hash: Digest(r.array()?),
+    };
+    r.0.is_empty().then_some((run, head))
+}

@@ -1,0 +1,81 @@
+//! Breaking a sandbox on purpose, and mending it.
+
+use std::fs;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::error::SandboxError;
+use crate::probe::{greets, healthy};
+use crate::process::send;
+use crate::sandbox::Sandbox;
+
+impl Sandbox {
+    /// Cuts every ssh connection to a host and returns how many processes that were. What the sessions run goes on;
+    /// new connections are accepted.
+    ///
+    /// # Errors
+    /// [`SandboxError::Unknown`] for a host that is not there.
+    pub fn cut_ssh(&self, host: &str) -> Result<usize, SandboxError> {
+        let plan = self.plan(host)?;
+        let record = self.ground.dir.join("run").join(plan.name);
+        let listener = fs::read_to_string(record)
+            .ok()
+            .and_then(|text| text.split(' ').next()?.parse().ok());
+        let sessions = listener
+            .map(|pid| self.ground.scope(Some(plan.name)).sessions(pid))
+            .unwrap_or_default();
+        for pid in &sessions {
+            send(*pid, Signal::KILL);
+        }
+        Ok(sessions.len())
+    }
+
+    /// A power cut: ends every process of a host at once, without a goodbye.
+    ///
+    /// # Errors
+    /// [`SandboxError::Timeout`] when some process would not end.
+    pub fn kill_host(&self, host: &str) -> Result<(), SandboxError> {
+        let plan = self.plan(host)?;
+        self.ground.scope(Some(plan.name)).end(Duration::ZERO)?;
+        self.bury();
+        Ok(())
+    }
+
+    /// Boots a host after [`Sandbox::kill_host`]: database, sshd, the application. Nothing to do for what runs.
+    ///
+    /// # Errors
+    /// [`SandboxError`] when a part does not come up.
+    pub fn start_host(&self, host: &str) -> Result<(), SandboxError> {
+        let plan = self.plan(host)?;
+        self.ground.start_database(plan)?;
+        if !greets(plan.ssh, b"SSH-") {
+            let child = self.ground.sshd(plan)?;
+            self.children
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(child);
+        }
+        if !healthy(plan.frontend) {
+            self.ground.start_application(plan)?;
+        }
+        Self::wait_for(plan)
+    }
+
+    /// Stops only the database of a host, as `docker stop` does.
+    ///
+    /// # Errors
+    /// [`SandboxError::Command`].
+    pub fn stop_database(&self, host: &str) -> Result<(), SandboxError> {
+        self.ground.database(self.plan(host)?, "stop")
+    }
+
+    /// Starts the database of a host again.
+    ///
+    /// # Errors
+    /// [`SandboxError::Command`].
+    pub fn start_database(&self, host: &str) -> Result<(), SandboxError> {
+        self.ground.start_database(self.plan(host)?)
+    }
+}

@@ -1,0 +1,33 @@
+//! Looks at what listens on a loopback port.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+/// Whether something on this port begins to talk like this.
+pub(crate) fn greets(port: u16, beginning: &[u8]) -> bool {
+    let limit = Duration::from_secs(2);
+    let talk = || {
+        let mut stream = TcpStream::connect_timeout(&([127, 0, 0, 1], port).into(), limit)?;
+        stream.set_read_timeout(Some(limit))?;
+        let mut told = vec![0; beginning.len()];
+        stream.read_exact(&mut told)?;
+        Ok::<_, std::io::Error>(told == beginning)
+    };
+    talk().unwrap_or(false)
+}
+
+/// Whether `/health` on this port answers 200.
+pub(crate) fn healthy(port: u16) -> bool {
+    let limit = Duration::from_secs(2);
+    let ask = || {
+        let mut stream = TcpStream::connect_timeout(&([127, 0, 0, 1], port).into(), limit)?;
+        stream.set_read_timeout(Some(limit))?;
+        stream
+            .write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut told = [0; 12];
+        stream.read_exact(&mut told)?;
+        Ok::<_, std::io::Error>(told == *b"HTTP/1.1 200")
+    };
+    ask().unwrap_or(false)
+}

@@ -1,0 +1,390 @@
+//! The sandbox as a whole: up, looked at, broken on purpose, down.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::cache::{Cache, free_port};
+use crate::claim::{MARKER, claim, clear_shared_memory};
+use crate::error::SandboxError;
+use crate::files::{folder, random, remove, write};
+use crate::keys::{self, Person};
+use crate::ledger::LedgerLine;
+use crate::mail::{self, Mail, Smtp};
+use crate::options::{Isolation, Options};
+use crate::origin;
+use crate::plain::{CONTAINER, Ground, Plan};
+use crate::probe::{greets, healthy};
+use crate::process::{Scope, run, wait_until};
+use crate::ssh;
+use crate::tools::{Tools, User};
+
+/// The names of the hosts, in the order a release visits them. They are also their aliases in the ssh configuration.
+pub const HOSTS: [&str; 3] = ["test", "stage", "prod"];
+
+/// One of the three hosts.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// `test`, `stage` or `prod`.
+    pub name: String,
+    /// The address of its sshd.
+    pub address: String,
+    /// The port of its sshd.
+    pub port: u16,
+    /// Where people find the application; `/health` and `/graphql` are below it. No slash at the end.
+    pub base_url: String,
+    /// The host's data folder as a command on the host names it, such as `/data/dap`; holds `app`, `backups`, `ledger`.
+    pub data: PathBuf,
+    /// The same folder as this process names it.
+    pub data_here: PathBuf,
+    /// The application's checkout, as a command on the host names it.
+    pub app: PathBuf,
+    /// The name of the database's container.
+    pub container: String,
+    /// The first words of a command on the host that runs SQL; reads standard input.
+    pub database: Vec<String>,
+    /// What every command on this host finds in its environment, pm2's variables among them.
+    pub env: BTreeMap<String, String>,
+}
+
+/// Three running hosts, a mail server and a repository to deploy from. Ends with the value.
+#[derive(Debug)]
+pub struct Sandbox {
+    pub(crate) ground: Ground,
+    plans: Vec<Plan>,
+    hosts: Vec<Host>,
+    explanation: String,
+    ssh_config: PathBuf,
+    commits: BTreeMap<String, String>,
+    people: Vec<Person>,
+    smtp: Smtp,
+    keep: bool,
+    pub(crate) children: Mutex<Vec<Child>>,
+    ended: bool,
+    _held: fs::File,
+}
+
+impl Sandbox {
+    /// Starts a sandbox in this folder, which is created or holds an earlier sandbox.
+    ///
+    /// What an earlier one left behind, even one that crashed, is ended and removed first. A warm start takes a few
+    /// seconds; the first on a machine about half a minute more. `progress` is told what is going on, in words.
+    ///
+    /// # Errors
+    /// [`SandboxError`]; whatever had been started is stopped again.
+    pub fn up(
+        dir: &Path,
+        options: &Options,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<Self, SandboxError> {
+        if options.wanted()? == Some(Isolation::Containers) {
+            return Err(SandboxError::Isolation(CONTAINERS_MISSING.to_owned()));
+        }
+        let tools = Tools::find()?;
+        let (dir, held) = claim(dir)?;
+        let postgres = User::first_of(&tools, &["postgres", "nobody"])?;
+        let cache = Cache::ready(&options.cache(), &tools, postgres, progress)?;
+        progress("starting three hosts");
+        let id = random()?;
+        write(&dir.join(MARKER), &id, 0o600)?;
+        let pause = options.deploy_pause.unwrap_or(Duration::from_millis(500));
+        let ground = Ground {
+            dir,
+            id,
+            tools,
+            cache,
+            postgres,
+            pause,
+        };
+        let scope = ground.scope(None);
+        let started = Self::start(ground, held, options.keep);
+        if started.is_err() {
+            scope.end(Duration::ZERO).ok();
+        }
+        started
+    }
+
+    fn start(ground: Ground, held: fs::File, keep: bool) -> Result<Self, SandboxError> {
+        let dir = ground.dir.clone();
+        for (name, mode) in [
+            ("run", 0o700),
+            ("ssh", 0o700),
+            ("people", 0o700),
+            ("hosts", 0o711),
+        ] {
+            folder(&dir.join(name), mode)?;
+        }
+        let plans = Plan::all()?;
+        let smtp_port = free_port(&mut plans.iter().flat_map(Plan::ports).collect())?;
+        let commits = origin::create(&dir.join("origin.git"))?;
+        let client = keys::generate(&dir.join("ssh/client"), "client")?;
+        let mut children = Vec::new();
+        let (people, smtp) = std::thread::scope(|scope| {
+            let building: Vec<_> = plans
+                .iter()
+                .map(|plan| scope.spawn(|| ground.build(plan, &client)))
+                .collect();
+            let people = keys::people(&dir.join("people"));
+            let mail = mail::start(&dir, &ground.id, smtp_port, &ground.tools);
+            let built = building
+                .into_iter()
+                .try_for_each(|host| host.join().expect("building a host does not panic"));
+            let (smtp, child) = mail?;
+            children.push(child);
+            built?;
+            Ok::<_, SandboxError>((people?, smtp))
+        })?;
+        let ssh_config = ssh::client_files(&ground, &plans)?;
+        for plan in &plans {
+            children.push(ground.sshd(plan)?);
+        }
+        let sandbox = Self {
+            hosts: plans.iter().map(|plan| ground.describe(plan)).collect(),
+            explanation: format!("Plain processes on loopback ports. {CONTAINERS_MISSING}"),
+            ground,
+            plans,
+            ssh_config,
+            commits,
+            people,
+            smtp,
+            keep,
+            children: Mutex::new(children),
+            ended: false,
+            _held: held,
+        };
+        for plan in &sandbox.plans {
+            Self::wait_for(plan)?;
+        }
+        wait_until(
+            "the mail server's greeting",
+            Duration::from_secs(20),
+            || greets(smtp_port, b"220"),
+        )?;
+        Ok(sandbox)
+    }
+
+    pub(crate) fn wait_for(plan: &Plan) -> Result<(), SandboxError> {
+        let limit = Duration::from_secs(30);
+        wait_until(&format!("ssh to {}", plan.name), limit, || {
+            greets(plan.ssh, b"SSH-")
+        })?;
+        wait_until(&format!("the application of {}", plan.name), limit, || {
+            healthy(plan.frontend)
+        })
+    }
+
+    /// Which kind this is.
+    pub fn isolation(&self) -> Isolation {
+        Isolation::Plain
+    }
+
+    /// One or two sentences for people: which kind was taken, and why the better one was not.
+    pub fn explanation(&self) -> &str {
+        &self.explanation
+    }
+
+    /// The folder everything lies in.
+    pub fn dir(&self) -> &Path {
+        &self.ground.dir
+    }
+
+    /// An ssh configuration with the aliases `test`, `stage` and `prod`, strict about host keys.
+    pub fn ssh_config(&self) -> &Path {
+        &self.ssh_config
+    }
+
+    /// `ssh -F … host`, ready for a remote command as further arguments.
+    pub fn ssh(&self, host: &str) -> Command {
+        let mut ssh = Command::new("ssh");
+        ssh.arg("-F")
+            .arg(&self.ssh_config)
+            .args(["-o", "BatchMode=yes", host]);
+        ssh
+    }
+
+    /// All hosts, in the order of [`HOSTS`].
+    pub fn hosts(&self) -> &[Host] {
+        &self.hosts
+    }
+
+    /// One host.
+    ///
+    /// # Errors
+    /// [`SandboxError::Unknown`].
+    pub fn host(&self, name: &str) -> Result<&Host, SandboxError> {
+        let found = self.hosts.iter().find(|host| host.name == name);
+        found.ok_or_else(|| SandboxError::Unknown {
+            kind: "host",
+            name: name.to_owned(),
+        })
+    }
+
+    /// How to hand in mail.
+    pub fn smtp(&self) -> &Smtp {
+        &self.smtp
+    }
+
+    /// Where the mail server puts what it took.
+    pub fn maildir(&self) -> PathBuf {
+        self.ground.dir.join("mail/maildir")
+    }
+
+    /// Every mail taken so far, oldest first.
+    ///
+    /// # Errors
+    /// [`SandboxError::Io`] when one cannot be read.
+    pub fn mails(&self) -> Result<Vec<Mail>, SandboxError> {
+        mail::read(&self.maildir())
+    }
+
+    /// The bare repository the hosts deploy from.
+    pub fn origin(&self) -> PathBuf {
+        self.ground.dir.join("origin.git")
+    }
+
+    /// The sha of a commit of the demo application, which is also a branch of [`Sandbox::origin`]:
+    ///
+    /// * `current`: deployed on all three hosts at the start; also `main`
+    /// * `good`: adds a column that may be empty
+    /// * `lost-rows`: its deploy deletes three customers, on prod only
+    /// * `bad-migration`: drops a column
+    /// * `health`: answers 503 on `/health`, on prod only
+    ///
+    /// # Errors
+    /// [`SandboxError::Unknown`].
+    pub fn commit(&self, name: &str) -> Result<&str, SandboxError> {
+        let found = self.commits.get(name).map(String::as_str);
+        found.ok_or_else(|| SandboxError::Unknown {
+            kind: "commit",
+            name: name.to_owned(),
+        })
+    }
+
+    /// Those who sign off, played by the demo.
+    pub fn people(&self) -> &[Person] {
+        &self.people
+    }
+
+    /// The public keys of [`Sandbox::people`], as `ssh-keygen -Y verify` reads them.
+    pub fn allowed_signers(&self) -> PathBuf {
+        self.ground.dir.join("people/allowed_signers")
+    }
+
+    /// Runs SQL on a host's database, not by ssh, and returns unaligned rows without a heading, trimmed.
+    ///
+    /// # Errors
+    /// [`SandboxError::Command`] when it fails or the database is down.
+    pub fn sql(&self, host: &str, query: &str) -> Result<String, SandboxError> {
+        let mut psql = self.ground.command(self.plan(host)?, "docker");
+        psql.args([
+            "exec",
+            "-i",
+            CONTAINER,
+            "psql",
+            "-X",
+            "-q",
+            "-A",
+            "-t",
+            "-v",
+            "ON_ERROR_STOP=1",
+        ]);
+        psql.args(["-U", "postgres", "-d", "postgres", "-c", query]);
+        Ok(run(&format!("SQL on {host}"), &mut psql)?.trim().to_owned())
+    }
+
+    /// What the release script wrote down about its deploys on a host. Empty before the first.
+    ///
+    /// # Errors
+    /// [`SandboxError::Unknown`] for a host that is not there.
+    pub fn ledger(&self, host: &str) -> Result<Vec<LedgerLine>, SandboxError> {
+        let text =
+            fs::read_to_string(self.host(host)?.data_here.join("ledger")).unwrap_or_default();
+        Ok(text.lines().filter_map(LedgerLine::parse).collect())
+    }
+
+    /// The ids of all processes that belong to this sandbox.
+    pub fn processes(&self) -> Vec<u32> {
+        self.ground.scope(None).members().into_iter().collect()
+    }
+
+    /// Ends everything this sandbox started, also what was started on its hosts, and removes its folder unless it is kept.
+    ///
+    /// # Errors
+    /// [`SandboxError`] when a process would not end or a file cannot be removed.
+    pub fn down(mut self) -> Result<(), SandboxError> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<(), SandboxError> {
+        if std::mem::replace(&mut self.ended, true) {
+            return Ok(());
+        }
+        for plan in &self.plans {
+            self.ground.database(plan, "stop").ok();
+        }
+        self.ground.scope(None).end(Duration::from_millis(300))?;
+        self.bury();
+        clear_shared_memory(&self.ground.dir);
+        if self.keep {
+            Ok(())
+        } else {
+            remove(&self.ground.dir)
+        }
+    }
+
+    /// Takes note of our own children's ends, so that none stays a zombie.
+    pub(crate) fn bury(&self) {
+        let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
+        children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+    }
+
+    pub(crate) fn plan(&self, host: &str) -> Result<&Plan, SandboxError> {
+        let found = self.plans.iter().find(|plan| plan.name == host);
+        found.ok_or_else(|| SandboxError::Unknown {
+            kind: "host",
+            name: host.to_owned(),
+        })
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        if let Err(error) = self.end() {
+            tracing::warn!(%error, "the sandbox did not end cleanly");
+        }
+    }
+}
+
+const CONTAINERS_MISSING: &str = "Hosts in containers are not part of this version.";
+
+impl Ground {
+    pub(crate) fn scope(&self, host: Option<&str>) -> Scope {
+        Scope {
+            dir: self.dir.clone(),
+            id: self.id.clone(),
+            host: host.map(str::to_owned),
+        }
+    }
+
+    fn describe(&self, plan: &Plan) -> Host {
+        let data = self.host(plan.name).join("data/dap");
+        let words = [
+            "docker", "exec", "-i", CONTAINER, "psql", "-U", "postgres", "-d", "postgres",
+        ];
+        Host {
+            name: plan.name.to_owned(),
+            address: "127.0.0.1".to_owned(),
+            port: plan.ssh,
+            base_url: format!("http://127.0.0.1:{}", plan.frontend),
+            app: data.join("app"),
+            data_here: data.clone(),
+            data,
+            container: CONTAINER.to_owned(),
+            database: words.map(str::to_owned).to_vec(),
+            env: self.env(plan),
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Every gate once more, at the last moment before production is touched: what held an hour ago may not hold now.
+
+use async_trait::async_trait;
+use flow_engine::clock::Timestamp;
+use flow_engine::planner::Arg;
+use flow_engine::record::Failure;
+use flow_engine::run::{Run, Status};
+use flow_engine::step::{Cx, Step, StepError};
+use serde::{Deserialize, Serialize};
+
+use super::backup::BackupRule;
+use super::promotion::{self, PromotionRule};
+use crate::host::{Command, Host, HostExt as _};
+use crate::lease::{Lease, lock_state};
+use crate::reach;
+
+/// The kind of step whose output is a sign-off: `role` and `expires_at`.
+const SIGN_OFF: &str = "people.signoff";
+
+/// Room that must be free.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Free {
+    /// A folder on the host, absolute.
+    pub path: String,
+    /// How many bytes must be free where it lies.
+    pub bytes: u64,
+}
+
+/// Re-checks everything a release relies on. All that is wrong is named at once. Run twice: judged anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preflight {
+    /// The production host.
+    pub host: String,
+    /// Rule 1.
+    pub promotion: PromotionRule,
+    /// Rule 2.
+    pub backup: BackupRule,
+    /// Phases that must have passed in this run.
+    pub phases: Vec<String>,
+    /// Roles that must have signed, unexpired.
+    pub roles: Vec<String>,
+    /// The lease: the machine must be the same, and the lease still ours.
+    pub lease: Arg<Lease>,
+    /// Room on the host.
+    pub free: Vec<Free>,
+}
+
+/// What was confirmed, in words, for the record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// One line for each check.
+    pub confirmed: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct SignedOff {
+    role: String,
+    expires_at: Timestamp,
+}
+
+/// The roles that have signed, with what is wrong: a role without a sign-off, or one that has expired.
+fn sign_offs(run: &Run, roles: &[String], now: Timestamp) -> Vec<Result<String, String>> {
+    let nodes = run.plan.nodes.iter().zip(&run.steps);
+    let signed: Vec<SignedOff> = nodes
+        .filter(|(n, s)| n.kind == SIGN_OFF && s.status == Status::Done)
+        .filter_map(|(_, s)| serde_json::from_str(s.output.as_deref()?).ok())
+        .collect();
+    let judge = |role: &String| match signed
+        .iter()
+        .filter(|s| s.role == *role)
+        .map(|s| s.expires_at)
+        .max()
+    {
+        None => Err(format!("`{role}` has not signed")),
+        Some(until) if until <= now => Err(format!("the sign-off of `{role}` expired at {until}")),
+        Some(until) => Ok(format!("signed by `{role}` until {until}")),
+    };
+    roles.iter().map(judge).collect()
+}
+
+fn phases(run: &Run, phases: &[String]) -> Vec<Result<String, String>> {
+    let judge = |phase: &String| {
+        if run.phase_passed(phase) {
+            Ok(format!("phase `{phase}` passed"))
+        } else {
+            Err(format!("phase `{phase}` has not passed in this run"))
+        }
+    };
+    phases.iter().map(judge).collect()
+}
+
+#[async_trait]
+impl Step for Preflight {
+    const KIND: &'static str = "gate.preflight";
+    type Output = Ready;
+
+    fn summary(&self) -> String {
+        format!(
+            "check every gate again, and `{}` itself: identity, lease, disk",
+            self.host
+        )
+    }
+
+    async fn run(&self, cx: &Cx) -> Result<Ready, StepError> {
+        let host = reach::host(cx, &self.host)?;
+        let mut all = phases(cx.run(), &self.phases);
+        all.extend(sign_offs(cx.run(), &self.roles, cx.now()));
+        all.push(gate(
+            promotion::judge(cx, &self.promotion).await,
+            |passed| {
+                let phases: Vec<String> = passed
+                    .iter()
+                    .map(|p| format!("{} in {}", p.phase, p.run))
+                    .collect();
+                format!("passed for this commit: {}", phases.join(", "))
+            },
+        )?);
+        all.push(gate(self.backup.judge(cx, false).await, |fresh| {
+            format!(
+                "proven backup of {} s ago",
+                fresh.age_seconds.unwrap_or_default()
+            )
+        })?);
+        all.extend(self.machine(cx, &*host).await?);
+        for free in &self.free {
+            all.push(room(&*host, free).await?);
+        }
+        let (confirmed, wrong): (Vec<_>, Vec<_>) = all.into_iter().partition(Result::is_ok);
+        let wrong: Vec<String> = wrong.into_iter().filter_map(Result::err).collect();
+        if wrong.is_empty() {
+            Ok(Ready {
+                confirmed: confirmed.into_iter().filter_map(Result::ok).collect(),
+            })
+        } else {
+            Err(StepError::Refuse(
+                Failure::new(format!("production is not touched: {}", wrong.join("; ")))
+                    .hint(format!("put that right, then: flow retry {}", cx.run_id())),
+            ))
+        }
+    }
+}
+
+/// A gate's no is one finding among others; anything else ends the step.
+fn gate<T>(
+    judged: Result<T, StepError>,
+    words: impl FnOnce(T) -> String,
+) -> Result<Result<String, String>, StepError> {
+    match judged {
+        Ok(found) => Ok(Ok(words(found))),
+        Err(StepError::Refuse(failure)) => Ok(Err(failure.message)),
+        Err(other) => Err(other),
+    }
+}
+
+impl Preflight {
+    async fn machine(
+        &self,
+        cx: &Cx,
+        host: &dyn Host,
+    ) -> Result<Vec<Result<String, String>>, StepError> {
+        let lease = cx.arg(&self.lease)?;
+        let identity = host.identity().await.map_err(|e| reach::error(&e))?;
+        let same = identity.machine_id == lease.machine_id;
+        let machine = if same {
+            Ok(format!(
+                "`{}` is still {} ({})",
+                self.host, identity.hostname, identity.machine_id
+            ))
+        } else {
+            Err(format!(
+                "`{}` is now another machine ({}, {}), not {}: check its address",
+                self.host, identity.hostname, identity.machine_id, lease.machine_id
+            ))
+        };
+        let state = lock_state(host, &lease.dir)
+            .await
+            .map_err(StepError::from)?;
+        let ours = match state.held {
+            Some(held) if held.run == cx.run_id().as_str() => Ok("the lease is ours".to_owned()),
+            Some(held) => Err(format!("the lease is now run {}'s", held.run)),
+            None => Err("the lease is gone".to_owned()),
+        };
+        Ok(vec![machine, ours])
+    }
+}
+
+async fn room(host: &dyn Host, free: &Free) -> Result<Result<String, String>, StepError> {
+    let df = Command::new("df")
+        .args(["-Pk", "--", reach::absolute(&free.path)?])
+        .env("LC_ALL", "C");
+    let text = reach::run(host, &df).await?;
+    let column = text
+        .lines()
+        .last()
+        .and_then(|l| l.split_whitespace().nth(3)?.parse::<u64>().ok());
+    let kib = column.ok_or_else(|| {
+        StepError::fail(format!(
+            "`df` does not say how much is free in {}",
+            free.path
+        ))
+    })?;
+    let (have, want) = (kib / 1024, free.bytes.div_ceil(1024 * 1024));
+    Ok(if kib >= free.bytes.div_ceil(1024) {
+        Ok(format!("{have} MiB free in {}", free.path))
+    } else {
+        Err(format!(
+            "only {have} MiB free in {}, {want} are needed",
+            free.path
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests;

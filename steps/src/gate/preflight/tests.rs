@@ -1,0 +1,230 @@
+use flow_engine::driver::Stop;
+use flow_engine::plan::{OnFailure, Plan};
+use flow_engine::planner::Planner;
+use flow_engine::record::{ParkReason, Verdict};
+use flow_engine::registry::Registry;
+
+use super::super::backup::{BackupFresh, Freshness};
+use super::*;
+use crate::lease::HostLease;
+use crate::reach::testing::{Bench, Say, failure, output};
+
+/// Answers like a sign-off.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Sign {
+    role: String,
+    expires_at: i64,
+}
+
+#[async_trait]
+impl Step for Sign {
+    const KIND: &'static str = SIGN_OFF;
+    type Output = serde_json::Value;
+
+    fn summary(&self) -> String {
+        "signs".into()
+    }
+
+    async fn run(&self, _: &Cx) -> Result<serde_json::Value, StepError> {
+        Ok(serde_json::json!({"role": self.role, "expires_at": self.expires_at, "signer": "x"}))
+    }
+}
+
+fn registry() -> Registry {
+    Registry::default()
+        .with::<Sign>()
+        .with::<HostLease>()
+        .with::<Preflight>()
+        .with::<BackupFresh>()
+}
+
+struct Rig {
+    dir: tempfile::TempDir,
+    bench: Bench,
+}
+
+/// What may be wrong.
+#[derive(Clone, Copy, PartialEq)]
+enum Flaw {
+    Nothing,
+    OldBackup,
+    CutBackup,
+    UnprovenBackup,
+    NoRehearsal,
+    Expired,
+    Unsigned,
+    Disk,
+    Commit,
+}
+
+impl Rig {
+    fn new() -> Self {
+        Rig {
+            dir: tempfile::tempdir().unwrap(),
+            bench: Bench::new(registry),
+        }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.dir.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn rule(&self) -> BackupRule {
+        BackupRule {
+            host: "here".into(),
+            backup_step: "prep/backup".into(),
+            proof_step: "prep/proof".into(),
+            max_age_hours: 24,
+            rehearsal_steps: vec!["prep/rehearsal".into()],
+            rehearsal_max_age_days: 7,
+        }
+    }
+
+    fn plan(&self, flaw: Flaw) -> Plan {
+        let commit = "a".repeat(40);
+        let mut p = Planner::new("release", "1.0.0", "prod", "test");
+        p.fact(
+            "commit",
+            if flaw == Flaw::Commit {
+                "b".repeat(40)
+            } else {
+                commit.clone()
+            },
+        );
+        for phase in ["test", "stage"] {
+            p.phase(phase, phase, OnFailure::Park, |p| {
+                p.step(&format!("{phase}/say"), Say::new(1));
+            });
+        }
+        let file = self.path("backup.zst");
+        std::fs::write(&file, "1234").unwrap();
+        if flaw == Flaw::OldBackup {
+            let old = std::time::SystemTime::now() - std::time::Duration::from_secs(25 * 3600);
+            let handle = std::fs::File::options().append(true).open(&file).unwrap();
+            handle.set_modified(old).unwrap();
+        }
+        let bytes = if flaw == Flaw::CutBackup { 5 } else { 4 };
+        let proof = if flaw == Flaw::UnprovenBackup {
+            "other"
+        } else {
+            "sum"
+        };
+        let expires_at = if flaw == Flaw::Expired { 1 } else { i64::MAX };
+        let role = if flaw == Flaw::Unsigned {
+            "qa"
+        } else {
+            "devops"
+        };
+        let need = if flaw == Flaw::Disk { u64::MAX } else { 1 };
+        let preflight = |lease| Preflight {
+            host: "here".into(),
+            promotion: PromotionRule {
+                commit,
+                phases: vec!["test".into(), "stage".into()],
+                max_age_hours: 1,
+            },
+            backup: self.rule(),
+            phases: vec!["test".into(), "stage".into(), "prep".into()],
+            roles: vec!["devops".into()],
+            lease,
+            free: vec![Free {
+                path: self.path(""),
+                bytes: need,
+            }],
+        };
+        let mut lease = None;
+        p.phase("prep", "", OnFailure::Park, |p| {
+            lease = Some(p.step(
+                "prep/lease",
+                HostLease {
+                    host: "here".into(),
+                    dir: self.path("lease"),
+                },
+            ));
+            p.step(
+                "prep/backup",
+                Say::new(serde_json::json!({"path": file, "bytes": bytes, "sha256": "sum"})),
+            );
+            p.step("prep/proof", Say::new(serde_json::json!({"sha256": proof})));
+            if flaw != Flaw::NoRehearsal {
+                p.step("prep/rehearsal", Say::new(1));
+            }
+            p.step(
+                "prep/sign",
+                Sign {
+                    role: role.into(),
+                    expires_at,
+                },
+            );
+        });
+        p.phase("prod", "", OnFailure::Rollback, |p| {
+            p.step("prod/preflight", preflight((&lease.unwrap()).into()));
+        });
+        p.finish().unwrap()
+    }
+}
+
+#[tokio::test]
+async fn each_thing_that_no_longer_holds_stops_the_release_by_name() {
+    let cases = [
+        (Flaw::OldBackup, "is 25 h old by the clock of `here`"),
+        (Flaw::CutBackup, "no proven backup lies on `here`"),
+        (Flaw::UnprovenBackup, "no proven backup lies on `here`"),
+        (Flaw::NoRehearsal, "no restore has ever been rehearsed"),
+        (Flaw::Expired, "the sign-off of `devops` expired at 1970"),
+        (Flaw::Unsigned, "`devops` has not signed"),
+        (Flaw::Disk, "MiB free in"),
+        (Flaw::Commit, "this run was planned for commit `bbb"),
+    ];
+    for (flaw, no) in cases {
+        let rig = Rig::new();
+        let (run, stop) = rig.bench.start("r-one", rig.plan(flaw)).await;
+        assert!(
+            matches!(stop, Stop::Parked(ParkReason::Refused { .. })),
+            "{no}: {stop:?}"
+        );
+        let failure = failure(&run, "prod/preflight");
+        assert!(failure.message.contains(no), "{no}: {failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_holds_is_confirmed_line_by_line() {
+    let rig = Rig::new();
+    let (run, stop) = rig.bench.start("r-one", rig.plan(Flaw::Nothing)).await;
+    assert_eq!(stop, Stop::Finished(Verdict::Completed));
+    let ready: Ready = output(&run, "prod/preflight");
+    assert_eq!(ready.confirmed.len(), 9, "{ready:?}");
+}
+
+#[tokio::test]
+async fn a_first_release_may_begin_without_a_backup_and_a_second_may_not() {
+    let rig = Rig::new();
+    let gate = |bootstrap| {
+        let mut p = Planner::new("release", "1.0.0", "prod", "test");
+        let rule = rig.rule();
+        p.phase("gate", "", OnFailure::Park, |p| {
+            p.step("gate/backup", BackupFresh { rule, bootstrap });
+        });
+        p.finish().unwrap()
+    };
+    let (_, stop) = rig.bench.start("r-strict", gate(false)).await;
+    assert!(matches!(stop, Stop::Parked(_)));
+    let (run, _) = rig.bench.start("r-first", gate(true)).await;
+    assert_eq!(output::<Freshness>(&run, "gate/backup").backup, None);
+    rig.bench.start("r-release", rig.plan(Flaw::Nothing)).await;
+    let (run, _) = rig.bench.start("r-second", gate(false)).await;
+    assert_eq!(
+        output::<Freshness>(&run, "gate/backup")
+            .backup
+            .unwrap()
+            .sha256,
+        "sum"
+    );
+    std::fs::remove_file(rig.path("backup.zst")).unwrap();
+    let (_, stop) = rig.bench.start("r-third", gate(true)).await;
+    assert!(
+        matches!(stop, Stop::Parked(_)),
+        "history, but no backup any more"
+    );
+}

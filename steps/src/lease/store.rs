@@ -1,0 +1,292 @@
+//! The two files of a lease, each changed by one short script on the host.
+
+use bytes::Bytes;
+use flow_engine::clock::Timestamp;
+use flow_engine::step::StepError;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::host::{Command, Host, HostError, HostExt as _, Stdin};
+use crate::reach;
+
+/// Who holds the lease.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The run.
+    pub run: String,
+    /// The process that drove it when the lease was last written.
+    pub holder: String,
+    /// Its fencing epoch.
+    pub epoch: u64,
+    /// Since when, by the clock of the machine that took it.
+    pub since: Timestamp,
+}
+
+/// Why nobody may release, until someone lifts it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Locked {
+    /// The run that was rolled back; nothing when a person locked.
+    pub run: Option<String>,
+    /// Who locked, or who had started the run.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// What is true of an environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockState {
+    /// The lease, when a run holds it.
+    pub held: Option<Held>,
+    /// The lock, when there is one.
+    pub locked: Option<Locked>,
+}
+
+/// Why a lease could not be looked at or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum LeaseError {
+    /// The host did not answer, or said no.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The folder is no absolute path.
+    #[error("`{0}` is no absolute path for a lease")]
+    Path(String),
+    /// A file of the lease cannot be understood; nothing was changed.
+    #[error(
+        "the file `{file}` of the lease cannot be read ({why}); look at it on the host before removing it by hand"
+    )]
+    Damaged {
+        /// Which of the two.
+        file: &'static str,
+        /// In words.
+        why: String,
+    },
+    /// There is nothing to lift, or it is not what the caller expected.
+    #[error("{0}")]
+    NotSo(String),
+}
+
+impl From<LeaseError> for StepError {
+    fn from(e: LeaseError) -> Self {
+        match &e {
+            LeaseError::Host(host) => reach::error(host),
+            _ => StepError::fail(e.to_string()),
+        }
+    }
+}
+
+pub(super) enum Claim {
+    Taken,
+    Held(Held),
+    Locked(Locked),
+}
+
+/// Prints one line for each file: its content, or an empty line. The content is one line of JSON by construction.
+const LOOK: &str = r#"
+for f in held locked; do
+  if [ -e "$1/$f" ]; then tr -d '\n' < "$1/$f" || exit 1; fi
+  echo
+done"#;
+
+/// Writes standard input to a file of its own, synced. `$1` folder, `$2` a name nobody else uses.
+const WRITE: &str = r#"
+set -eu
+umask 077
+mkdir -p -- "$1"
+tmp="$1/.new.$2.$$"
+trap 'rm -f -- "$tmp"' EXIT
+cat > "$tmp"
+sync -- "$tmp" 2>/dev/null || sync
+"#;
+
+async fn script(
+    host: &dyn Host,
+    text: &str,
+    dir: &str,
+    args: &[&str],
+    stdin: String,
+) -> Result<String, LeaseError> {
+    let dir = reach::absolute(dir).map_err(|_| LeaseError::Path(dir.into()))?;
+    let command = Command::script(text)
+        .arg("sh")
+        .arg(dir)
+        .args(args.iter().copied())
+        .stdin(Stdin::Bytes(Bytes::from(stdin)));
+    Ok(host.run(&command).await?)
+}
+
+fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("a lease is plain data")
+}
+
+fn parse<T: DeserializeOwned>(file: &'static str, line: &str) -> Result<Option<T>, LeaseError> {
+    if line.is_empty() {
+        return Ok(None);
+    }
+    serde_json::from_str(line)
+        .map(Some)
+        .map_err(|e| LeaseError::Damaged {
+            file,
+            why: e.to_string(),
+        })
+}
+
+/// Who holds the lease in `dir` on this host, and whether it is locked. Changes nothing.
+pub async fn lock_state(host: &dyn Host, dir: &str) -> Result<LockState, LeaseError> {
+    let text = script(host, LOOK, dir, &[], String::new()).await?;
+    let mut lines = text.split('\n');
+    Ok(LockState {
+        held: parse("held", lines.next().unwrap_or_default())?,
+        locked: parse("locked", lines.next().unwrap_or_default())?,
+    })
+}
+
+/// Takes the lease for a run, or says what stands in the way. Taken again by its own run it gets the newer epoch.
+pub(super) async fn claim(
+    host: &dyn Host,
+    dir: &str,
+    ours: &Held,
+    in_spite_of_lock: bool,
+) -> Result<Claim, LeaseError> {
+    // The lock is looked at again after the link, by the same script: a lock set in between wins.
+    let text = format!(
+        "{WRITE}
+if [ \"$3\" = heed ] && [ -e \"$1/locked\" ]; then exit 0; fi
+if ln -- \"$tmp\" \"$1/held\" 2>/dev/null; then
+  if [ \"$3\" = heed ] && [ -e \"$1/locked\" ]; then rm -f -- \"$1/held\"; exit 0; fi
+  sync -- \"$1\" 2>/dev/null || sync
+fi"
+    );
+    let heed = if in_spite_of_lock { "ignore" } else { "heed" };
+    script(host, &text, dir, &[&ours.run, heed], json(ours)).await?;
+    let state = lock_state(host, dir).await?;
+    match (state.held, state.locked) {
+        (_, Some(locked)) if !in_spite_of_lock => Ok(Claim::Locked(locked)),
+        (Some(held), _) if held.run == ours.run && held.epoch == ours.epoch => Ok(Claim::Taken),
+        (Some(held), _) if held.run == ours.run && held.epoch < ours.epoch => {
+            let newer = Held {
+                since: held.since,
+                ..ours.clone()
+            };
+            renew(host, dir, &newer).await?;
+            Ok(Claim::Taken)
+        }
+        (Some(held), _) => Ok(Claim::Held(held)),
+        (None, _) => Err(LeaseError::NotSo(format!(
+            "the lease in {dir} was taken and is gone again: somebody else removed it; look at the host, then retry"
+        ))),
+    }
+}
+
+async fn renew(host: &dyn Host, dir: &str, ours: &Held) -> Result<(), LeaseError> {
+    let text = format!(
+        "{WRITE}
+mv -f -- \"$tmp\" \"$1/held\"
+sync -- \"$1\" 2>/dev/null || sync"
+    );
+    script(host, &text, dir, &[&ours.run], json(ours)).await?;
+    Ok(())
+}
+
+/// Removes the lease when it is this run's. Answers what was found.
+pub(super) async fn release(
+    host: &dyn Host,
+    dir: &str,
+    run: &str,
+) -> Result<Option<Held>, LeaseError> {
+    let found = lock_state(host, dir).await?.held;
+    if found.as_ref().is_some_and(|held| held.run == run) {
+        let text = r#"rm -f -- "$1/held" && { sync -- "$1" 2>/dev/null || sync; }"#;
+        script(host, text, dir, &[], String::new()).await?;
+    }
+    Ok(found)
+}
+
+/// Locks an environment. An existing lock stays as it is; what is in force is returned.
+pub async fn set_lock(host: &dyn Host, dir: &str, lock: &Locked) -> Result<Locked, LeaseError> {
+    let text = format!(
+        "{WRITE}
+ln -- \"$tmp\" \"$1/locked\" 2>/dev/null || [ -e \"$1/locked\" ]
+sync -- \"$1\" 2>/dev/null || sync"
+    );
+    script(host, &text, dir, &["lock"], json(lock)).await?;
+    lock_state(host, dir)
+        .await?
+        .locked
+        .ok_or_else(|| LeaseError::NotSo(format!("the lock in {dir} was set and is gone again")))
+}
+
+#[derive(Serialize)]
+struct Lifted<'a, T> {
+    by: &'a str,
+    reason: &'a str,
+    at: Timestamp,
+    was: &'a T,
+}
+
+/// Lifts the lock, with a reason, and keeps who did so beside it (`history`, one line of JSON each).
+///
+/// [`LeaseError::NotSo`] when the environment is not locked or the reason is empty.
+pub async fn lift_lock(
+    host: &dyn Host,
+    dir: &str,
+    who: &str,
+    reason: &str,
+    now: Timestamp,
+) -> Result<Locked, LeaseError> {
+    let was = lock_state(host, dir)
+        .await?
+        .locked
+        .ok_or_else(|| LeaseError::NotSo("the environment is not locked".into()))?;
+    remove(host, dir, "locked", &lifted(who, reason, now, &was)?).await?;
+    Ok(was)
+}
+
+/// Removes the lease of a run that will never come back. The caller names the run, so that a lease taken meanwhile by
+/// another is never broken by mistake.
+///
+/// [`LeaseError::NotSo`] when that run does not hold it or the reason is empty.
+pub async fn break_lease(
+    host: &dyn Host,
+    dir: &str,
+    run: &str,
+    (who, reason): (&str, &str),
+    now: Timestamp,
+) -> Result<Held, LeaseError> {
+    let was = lock_state(host, dir).await?.held.filter(|h| h.run == run);
+    let was = was.ok_or_else(|| LeaseError::NotSo(format!("run {run} does not hold the lease")))?;
+    remove(host, dir, "held", &lifted(who, reason, now, &was)?).await?;
+    Ok(was)
+}
+
+fn lifted<T: Serialize>(
+    by: &str,
+    reason: &str,
+    at: Timestamp,
+    was: &T,
+) -> Result<String, LeaseError> {
+    if reason.trim().is_empty() {
+        return Err(LeaseError::NotSo("a reason is needed".into()));
+    }
+    Ok(json(&Lifted {
+        by,
+        reason,
+        at,
+        was,
+    }))
+}
+
+/// The line of history is durable before the file goes.
+async fn remove(host: &dyn Host, dir: &str, file: &str, line: &str) -> Result<(), LeaseError> {
+    let text = r#"
+set -eu
+umask 077
+cat >> "$1/history"
+sync -- "$1/history" 2>/dev/null || sync
+rm -f -- "$1/$2"
+sync -- "$1" 2>/dev/null || sync"#;
+    script(host, text, dir, &[file], format!("{line}\n")).await?;
+    Ok(())
+}

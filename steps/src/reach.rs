@@ -1,0 +1,105 @@
+//! From a step to a machine: the few lines every step that talks to a host needs.
+
+use std::sync::Arc;
+
+use flow_engine::step::{Cx, StepError};
+
+use crate::host::{Command, Host, HostError, HostExt, Hosts};
+
+pub(crate) mod patterns;
+
+/// The host of that name.
+///
+/// Fails when no hosts were provided or none has the name: a mistake in the configuration.
+pub(crate) fn host(cx: &Cx, name: &str) -> Result<Arc<dyn Host>, StepError> {
+    cx.resource::<Hosts>()?.get(name).map_err(|e| error(&e))
+}
+
+/// What a host's error means for a step that may safely be run again: a connection that broke is worth another
+/// attempt, a program that said no is not.
+pub(crate) fn error(e: &HostError) -> StepError {
+    match e {
+        HostError::Unreachable { .. } | HostError::Lost { .. } | HostError::Deadline { .. } => {
+            StepError::retry(e.to_string())
+        }
+        _ => StepError::fail(e.to_string()),
+    }
+}
+
+/// Runs a command that must succeed, and that may be run again after a broken connection.
+pub(crate) async fn run(host: &dyn Host, command: &Command) -> Result<String, StepError> {
+    host.run(command).await.map_err(|e| error(&e))
+}
+
+/// A command made of a configured program with its leading arguments, such as `sudo -u app pm2`, and further ones.
+///
+/// Fails on an empty program.
+pub(crate) fn command(prefix: &[String], args: &[&str]) -> Result<Command, StepError> {
+    let (program, rest) = prefix
+        .split_first()
+        .ok_or_else(|| StepError::fail("a configured command is empty; name at least a program"))?;
+    Ok(Command::new(program).args(rest).args(args.iter().copied()))
+}
+
+/// A path that may stand in a command line: absolute, without line breaks and without `..`.
+pub(crate) fn absolute(path: &str) -> Result<&str, StepError> {
+    let bad = !path.starts_with('/')
+        || path.contains(['\0', '\n', '\r'])
+        || path.split('/').any(|part| part == "..");
+    if bad {
+        Err(StepError::fail(format!(
+            "`{}` is no absolute path on the host; correct the configuration",
+            path.escape_debug()
+        )))
+    } else {
+        Ok(path)
+    }
+}
+
+/// A full commit name: 40 or 64 hexadecimal digits in lower case. Anything shorter could be an option or a branch.
+pub(crate) fn is_commit(text: &str) -> bool {
+    matches!(text.len(), 40 | 64)
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+#[cfg(test)]
+pub(crate) mod testing;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_broken_connection_is_worth_another_attempt() {
+        let lost = HostError::Lost {
+            host: "h".into(),
+            program: "p".into(),
+        };
+        assert!(matches!(error(&lost), StepError::Retry(_)));
+        let failed = HostError::Failed {
+            host: "h".into(),
+            program: "p".into(),
+            how: "exited with 1".into(),
+            stderr: String::new(),
+        };
+        assert!(matches!(error(&failed), StepError::Fail(_)));
+    }
+
+    #[test]
+    fn a_path_that_climbs_or_is_relative_is_refused() {
+        assert!(absolute("/data/dap").is_ok());
+        for bad in ["data", "/data/../etc", "/a\nb", ""] {
+            assert!(absolute(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_branch_or_an_option_is_no_commit() {
+        assert!(is_commit(&"a".repeat(40)));
+        for bad in ["main", "--upload-pack=x", &"A".repeat(40), &"a".repeat(39)] {
+            assert!(!is_commit(bad), "{bad}");
+        }
+    }
+}
