@@ -85,7 +85,7 @@ async fn a_bad_migration_is_undone_with_rows_schema_settings_and_rights_and_the_
     assert!(
         files(dir.path())
             .iter()
-            .any(|f| f.starts_with("baseline-failed-") && f.ends_with(".zst"))
+            .any(|f| f.starts_with("baseline-failed-") && f.contains(".zst"))
     );
     // Undone twice is undone once; nothing new appears, and the application goes on writing.
     pg.query("INSERT INTO public.\"Customer\" (name) VALUES ('after the rollback');")
