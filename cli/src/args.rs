@@ -11,7 +11,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// gate · 4 waiting for a person · 5 rolled back and verified · 6 rollback incomplete, page someone · 7 locked by
 /// another · 70 a bug in flow · 75 outcome unknown · 130 asked to stop; `flow resume` goes on.
 #[derive(Debug, Parser)]
-#[command(name = "flow", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    name = "flow",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,

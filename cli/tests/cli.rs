@@ -58,8 +58,13 @@ fn shown(dir: &Path, args: &[&str]) -> String {
     let out = flow(dir, args);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let code = out.status.code().expect("an exit code");
-    let text = format!("exit {code}\n{}---\n{}", text(&out.stdout), text(&out.stderr));
-    text.replace(&dir.display().to_string(), "[dir]").replace("/private", "")
+    let text = format!(
+        "exit {code}\n{}---\n{}",
+        text(&out.stdout),
+        text(&out.stderr)
+    );
+    text.replace(&dir.display().to_string(), "[dir]")
+        .replace("/private", "")
 }
 
 /// The names of everything in a folder.
@@ -167,8 +172,18 @@ fn without_a_configuration_every_command_says_where_it_looked() {
     Nothing was changed.
       go to the project's folder, or name the file: flow --config PATH …
     ");
-    for command in [&["status"][..], &["list"], &["plan"], &["doctor"], &["resume"]] {
-        assert_eq!(flow(dir.path(), command).status.code(), Some(2), "{command:?}");
+    for command in [
+        &["status"][..],
+        &["list"],
+        &["plan"],
+        &["doctor"],
+        &["resume"],
+    ] {
+        assert_eq!(
+            flow(dir.path(), command).status.code(),
+            Some(2),
+            "{command:?}"
+        );
     }
     assert!(names(dir.path()).is_empty());
 }
@@ -218,7 +233,10 @@ fn a_commit_that_is_not_there_starts_nothing() {
     std::fs::write(dir.path().join("flow.people.toml"), "").expect("writes");
     std::fs::write(dir.path().join("flow.data.toml"), "").expect("writes");
     let git = |args: &[&str]| {
-        let done = Command::new("git").args(args).current_dir(dir.path()).output();
+        let done = Command::new("git")
+            .args(args)
+            .current_dir(dir.path())
+            .output();
         assert!(done.expect("git starts").status.success(), "git {args:?}");
     };
     git(&["init", "-q", "."]);
@@ -268,7 +286,10 @@ fn a_journal_that_cannot_be_read_is_one_clear_error() {
     let said = String::from_utf8_lossy(&out.stderr).into_owned();
     assert!(said.starts_with("error: the journal at "), "{said}");
     assert!(said.contains("Nothing was changed."), "{said}");
-    assert_eq!(std::fs::read_to_string(state.join("journal")).expect("reads"), "not a folder");
+    assert_eq!(
+        std::fs::read_to_string(state.join("journal")).expect("reads"),
+        "not a folder"
+    );
 }
 
 #[test]
@@ -277,7 +298,15 @@ fn a_wrong_command_line_exits_with_2() {
     for wrong in [
         &["rollback", "r-1"][..],
         &["settle", "r-1", "a/b", "--reason", "x"],
-        &["settle", "r-1", "a/b", "--reason", "x", "--done", "--not-done"],
+        &[
+            "settle",
+            "r-1",
+            "a/b",
+            "--reason",
+            "x",
+            "--done",
+            "--not-done",
+        ],
         &["sign", "r-1", "--role", "qa", "--reject"],
         &["start", "--nonsense"],
     ] {

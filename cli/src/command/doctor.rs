@@ -1,6 +1,6 @@
 //! `flow doctor`.
 
-use flow_workflows::setup::Finding;
+use flow_workflows::doctor::Finding;
 
 use crate::args::{Doctor, Global};
 use crate::diagnostic::Diagnostic;
@@ -14,7 +14,7 @@ use crate::view;
 pub(crate) async fn run(global: &Global, args: &Doctor) -> Result<Exit, Diagnostic> {
     let (state, setup) = project::open(global)?;
     let mut findings = vec![journal(&state).await];
-    findings.extend(examine(&setup, args.env.as_deref()).await);
+    findings.extend(setup.doctor(args.env.as_deref()).await);
     if args.json {
         view::out_json(&findings);
     } else {
@@ -24,14 +24,13 @@ pub(crate) async fn run(global: &Global, args: &Doctor) -> Result<Exit, Diagnost
     Ok(if well { Exit::Done } else { Exit::Failed })
 }
 
-async fn examine(_: &flow_workflows::setup::Setup, _: Option<&str>) -> Vec<Finding> {
-    Vec::new()
-}
-
 fn in_words(finding: &Finding) -> String {
     let sign = if finding.ok { "✔" } else { "✘" };
     let (place, what) = (&finding.place, &finding.what);
-    let mut text = format!("{sign} {place:<6} {what:<26} {}\n", view::clean(&finding.found));
+    let mut text = format!(
+        "{sign} {place:<6} {what:<26} {}\n",
+        view::clean(&finding.found)
+    );
     if !finding.ok {
         text += &format!("{:36}{}\n", "", view::clean(&finding.fix));
     }
@@ -52,7 +51,11 @@ async fn journal(state: &State) -> Finding {
     let opened = match Store::open(state).await {
         Ok(Store::Remote(client)) => Ok(format!("in use by {}, who answers", client.server.holder)),
         Ok(Store::Open(journal)) => {
-            let runs = journal.runs().await.map(|runs| runs.len()).unwrap_or_default();
+            let runs = journal
+                .runs()
+                .await
+                .map(|runs| runs.len())
+                .unwrap_or_default();
             Ok(format!("whole; {runs} runs"))
         }
         Err(diagnostic) => Err(diagnostic),
