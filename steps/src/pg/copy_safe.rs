@@ -59,11 +59,11 @@ pub struct Copied {
     pub prod_state: DbState,
 }
 
+/// The safe tables, and the others with the columns that are why.
+type Split = (Vec<TableSpec>, BTreeMap<String, Vec<String>>);
+
 /// Splits production's tables by the policy; everything unlisted is an error by name.
-fn judge(
-    specs: &[TableSpec],
-    policy: &Policy,
-) -> Result<(Vec<TableSpec>, BTreeMap<String, Vec<String>>), PgError> {
+fn judge(specs: &[TableSpec], policy: &Policy) -> Result<Split, PgError> {
     let classes: BTreeMap<String, &BTreeMap<String, String>> = policy
         .tables
         .iter()

@@ -8,7 +8,7 @@ use super::text::{ident, literal};
 use super::{Pg, PgError};
 
 /// How often sessions are ended and the renames tried, a second apart.
-const TRIES: u32 = 8;
+const TRIES: u32 = 4;
 
 /// Ends every session of a database but replication and autovacuum, and says who is still there.
 pub(crate) async fn end_sessions(pg: &Pg, name: &str) -> Result<Vec<String>, PgError> {
