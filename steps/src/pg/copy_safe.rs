@@ -217,7 +217,7 @@ pub(super) async fn copy_all(
     run: &str,
 ) -> Result<Copied, PgError> {
     let begun = Instant::now();
-    let old = scratch::name_for("replaced", run);
+    let old = scratch::name_for("precopy", run);
     scratch::drop_own(to, &old, run).await?;
     let mut snapshot = state::snapshot(from).await?;
     let specs = catalog::tables(&mut snapshot.session).await?;
@@ -250,9 +250,9 @@ pub(super) async fn copy_all(
         .map(|s| (s.schema.clone(), s.name.clone()))
         .collect();
     keys::advance_sequences(&copy, &set).await?;
-    copy.query("ANALYZE;").await?;
+    copy.query_long("ANALYZE;").await?;
     let comment = settings::copy(to, &to.db.name, &name).await?;
-    let mark = Mark::new(run, "replaced", "replaced", "staging before the copy");
+    let mark = Mark::new(run, "precopy", "replaced", "staging before the copy");
     swap::swap(to, &name, &old, &mark, comment.as_deref()).await?;
     scratch::drop_own(to, &old, run).await?;
     Ok(Copied {

@@ -121,6 +121,6 @@ pub(crate) async fn load(
         )));
     }
     sink.end().await?;
-    target.query("ANALYZE;").await?;
+    target.query_long("ANALYZE;").await?;
     Ok(())
 }

@@ -42,7 +42,7 @@ pub(super) async fn check_foreign_keys(pg: &Pg) -> Result<(), PgError> {
             qualified(&key.child.0, &key.child.1),
             qualified(&key.parent.0, &key.parent.1)
         );
-        let count = pg.query(&sql).await?;
+        let count = pg.query_long(&sql).await?;
         match count.first().map(String::as_str) {
             Some("0") => {}
             Some(n) => odd.push(format!(

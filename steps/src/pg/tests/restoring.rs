@@ -245,6 +245,23 @@ async fn a_kill_between_closing_the_door_and_the_renames_is_healed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_database_named_postgres_is_restored_from_another_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().to_str().unwrap();
+    let pg = database("").await.on("postgres");
+    pg.query(SHOP).await.unwrap();
+    let backup = take(&pg, folder, "r-pg/b").await.unwrap();
+    pg.query(BAD).await.unwrap();
+    undo(&pg, &backup, folder, "r-pg").await.unwrap();
+    let now = state::capture(&pg, Look::All).await.unwrap();
+    assert!(backup.state.differences(&now, true).is_empty());
+    assert_eq!(databases(&pg, "r_pg").await, ["postgres_failed_r_pg"]);
+    let mut db = pg.db.clone();
+    db.maintenance = "postgres".into();
+    assert!(Pg::new(Arc::new(Local::new("here")), db).is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_backup_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().to_str().unwrap();
