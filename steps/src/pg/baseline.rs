@@ -3,13 +3,15 @@
 use async_trait::async_trait;
 use flow_engine::planner::Arg;
 use flow_engine::retry::Policy;
+use flow_engine::run::Run;
+use flow_engine::signal::Order;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::backup::{self, Backup, HOURS, Order, bytes_shown};
+use super::backup::{self, Backup, HOURS, Order as Dump, bytes_shown};
 use super::state::{self, Look};
 use super::text::some_of;
-use super::{Database, Pg, proof, restore};
+use super::{Database, Pg, proof, restore, scratch};
 
 /// How many backups are tried until one holds what is there right after it.
 const TRIES: u32 = 3;
@@ -26,9 +28,35 @@ pub struct Baseline {
     pub earlier: Arg<Backup>,
     /// The key of the step that changes production. The undo restores only when that has started.
     pub restore_if_started: String,
+    /// The key of the step that lets writers in again. After that the database may hold what customers wrote since, and
+    /// a rollback that no person ordered asks before it sets that aside.
+    #[serde(default)]
+    pub ask_if_started: Option<String>,
 }
 
 impl Baseline {
+    /// Tables whose rows changed since writers were let in again, when nobody has said what is to become of those rows.
+    async fn unasked(&self, cx: &Cx, pg: &Pg, backup: &Backup) -> Result<Vec<String>, StepError> {
+        let let_in = self
+            .ask_if_started
+            .as_ref()
+            .is_some_and(|key| cx.run().has_started(key));
+        let replaced = restore::failed_name(&self.db.name, cx.run_id().as_str());
+        if !let_in || ordered(cx.run()) || scratch::find(pg, &replaced).await?.is_some() {
+            return Ok(Vec::new());
+        }
+        let now = state::capture(pg, Look::As(&backup.state)).await?;
+        let changed = |(key, before): (&String, &state::TableState)| {
+            let own = key.ends_with(MIGRATIONS);
+            let same = now
+                .tables
+                .get(key)
+                .is_some_and(|after| before.same_rows(after));
+            (!own && !same).then(|| key.clone())
+        };
+        Ok(backup.state.tables.iter().filter_map(changed).collect())
+    }
+
     /// A backup of what is there now. One an earlier life finished counts only while it still holds just that.
     async fn fresh(
         &self,
@@ -40,7 +68,7 @@ impl Baseline {
         let mut odd = Vec::new();
         for n in 1..=TRIES {
             let made_by = format!("{}/{n}", cx.idempotency_key());
-            let order = Order {
+            let order = Dump {
                 dir: &self.dir,
                 prefix: "baseline",
                 compression: earlier.compression,
@@ -63,6 +91,19 @@ impl Baseline {
         ))
         .hint("stop the writers or freeze the database before the baseline"))
     }
+}
+
+/// The table in which the release itself writes down its migrations.
+const MIGRATIONS: &str = "._prisma_migrations";
+
+/// Whether a person ordered this rollback, or has said since it began that it is to go on.
+fn ordered(run: &Run) -> bool {
+    let since = run.unwinding().map(|unwind| unwind.since);
+    run.orders.iter().any(|given| match given.order {
+        Order::Rollback => true,
+        Order::Retry => since.is_some_and(|since| given.at >= since),
+        _ => false,
+    })
 }
 
 #[async_trait]
@@ -119,6 +160,16 @@ impl Step for Baseline {
             .hint("restore by hand from the backup named in the journal, or give this undo up with a reason"));
         };
         let pg = self.db.open(cx)?;
+        let unasked = self.unasked(cx, &pg, &backup).await?;
+        if !unasked.is_empty() {
+            return Err(StepError::ask(format!(
+                "rows were written after the database accepted writes again ({}); restoring would set them aside, \
+                 and nobody has said so. Services are stopped, nothing was restored",
+                some_of(&unasked, 8)
+            ))
+            .hint("`flow retry` restores all the same: the replaced database is kept, with those rows in it")
+            .hint("`flow skip` with a reason leaves the database as it is and undoes the rest"));
+        }
         let progress = bytes_shown(cx);
         let plan = restore::Plan {
             backup: &backup,

@@ -333,6 +333,7 @@ impl Release<'_> {
             dir: self.env("prod").backup_dir.clone(),
             earlier: backup.into(),
             restore_if_started: DEPLOY.into(),
+            ask_if_started: Some("prod/writable".into()),
         }
     }
 

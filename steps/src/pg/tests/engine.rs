@@ -8,10 +8,10 @@ use flow_engine::event::Observers;
 use flow_engine::journal::memory::MemoryJournal;
 use flow_engine::plan::{Effect, OnFailure};
 use flow_engine::planner::{Arg, Planner};
-use flow_engine::record::Verdict;
+use flow_engine::record::{ParkReason, Verdict};
 use flow_engine::registry::Registry;
-use flow_engine::run::Run;
-use flow_engine::signal::Actor;
+use flow_engine::run::{Run, append_order};
+use flow_engine::signal::{Actor, Order};
 use flow_engine::step::{Cx, Resources, Step, StepError};
 use serde::{Deserialize, Serialize};
 
@@ -121,6 +121,7 @@ fn plan(db: &Database, dir: &str, sql: &str) -> flow_engine::plan::Plan {
                 dir: dir.into(),
                 earlier: Arg::from(&backup),
                 restore_if_started: "prod/deploy".into(),
+                ask_if_started: Some("prod/thaw".into()),
             },
         );
         let sql = sql.to_owned();
@@ -165,9 +166,9 @@ fn registry() -> Registry {
         .with::<Restart>()
 }
 
-async fn drive(run: &str, plan: flow_engine::plan::Plan) -> (Arc<Run>, Stop) {
-    let engine = Engine {
-        journal: Arc::new(MemoryJournal::default()),
+fn engine(journal: &Arc<MemoryJournal>) -> Engine {
+    Engine {
+        journal: Arc::clone(journal) as _,
         registry: Arc::new(registry()),
         resources: Resources::default().with(Hosts::new().with(Local::new("here"))),
         clock: Arc::new(SystemClock),
@@ -175,7 +176,18 @@ async fn drive(run: &str, plan: flow_engine::plan::Plan) -> (Arc<Run>, Stop) {
         notifier: None,
         version: "test".into(),
         wait_for_people: false,
-    };
+    }
+}
+
+async fn drive(run: &str, plan: flow_engine::plan::Plan) -> (Arc<Run>, Stop) {
+    drive_on(&Arc::default(), run, plan).await
+}
+
+async fn drive_on(
+    journal: &Arc<MemoryJournal>,
+    run: &str,
+    plan: flow_engine::plan::Plan,
+) -> (Arc<Run>, Stop) {
     let by = Actor {
         name: "developer".into(),
         from: "test".into(),
@@ -187,7 +199,7 @@ async fn drive(run: &str, plan: flow_engine::plan::Plan) -> (Arc<Run>, Stop) {
         reason: "a test".into(),
         request: None,
     };
-    let (driver, _handle) = engine.start(new).await.unwrap();
+    let (driver, _handle) = engine(journal).start(new).await.unwrap();
     driver.drive().await.unwrap()
 }
 
@@ -335,4 +347,78 @@ async fn a_rehearsal_swaps_and_drops_the_replaced_one_and_lost_counts_are_named(
         "the live database is the restored one"
     );
     assert!(databases(&pg, "r_rehearse").await.is_empty());
+}
+
+/// A plan whose last steps are: writers let in, a customer writes, the application fails.
+fn fails_after_thaw(db: &Database, dir: &str) -> flow_engine::plan::Plan {
+    let add = "ALTER TABLE public.\"Customer\" ADD COLUMN x int;";
+    let mut plan = plan(db, dir, add);
+    let (_, deploy) = plan.node("prod/deploy").unwrap();
+    let mut node = deploy.clone();
+    for (key, sql) in [
+        (
+            "prod/customer",
+            "INSERT INTO public.\"Customer\" (name) VALUES ('written after the thaw');",
+        ),
+        ("prod/watch", "SELECT 1 / 0;"),
+    ] {
+        node.key = key.into();
+        node.params["sql"] = sql.into();
+        plan.nodes.push(node.clone());
+    }
+    plan
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_written_after_the_thaw_are_set_aside_only_when_a_person_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let pg = database(SHOP).await;
+    let journal = Arc::default();
+    let plan = fails_after_thaw(&pg.db, dir.path().to_str().unwrap());
+    let (run, stop) = drive_on(&journal, "r-newer", plan).await;
+    assert!(
+        matches!(stop, Stop::Parked(ParkReason::UndoFailed { .. })),
+        "{stop:?} {}",
+        told(&run)
+    );
+    assert!(told(&run).contains("nobody has said so"), "{}", told(&run));
+    let count = "SELECT count(*) FROM public.\"Customer\";";
+    assert_eq!(
+        value(&pg, count).await,
+        "1001",
+        "nothing was restored unasked"
+    );
+
+    let by = Actor {
+        name: "devops".into(),
+        from: "test".into(),
+    };
+    let mut parked = Run::clone(&run);
+    let at = parked.updated;
+    append_order(
+        &*journal,
+        &mut parked,
+        Order::Retry,
+        by,
+        "we will add the row again",
+        at,
+    )
+    .await
+    .unwrap();
+    let (driver, _handle) = engine(&journal).resume(&run.id).await.unwrap();
+    let (run, stop) = driver.drive().await.unwrap();
+    assert_eq!(stop, Stop::Finished(Verdict::RolledBack), "{}", told(&run));
+    let restarted =
+        "SELECT count(*) FROM public.\"Customer\" WHERE name = 'written after the thaw';";
+    assert_eq!(value(&pg, restarted).await, "0");
+    assert!(
+        told(&run).contains("rows exist only there"),
+        "{}",
+        told(&run)
+    );
+    assert_eq!(
+        databases(&pg, "r_newer").await.len(),
+        1,
+        "the replaced one is kept"
+    );
 }
