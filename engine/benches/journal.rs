@@ -1,9 +1,10 @@
 //! Durable steps per second, beside what the disk can do at that moment.
 //!
-//! W1: one run of 1,000 steps that do nothing. W2: 100 runs of 100 such steps at once. A step is one durable commit
-//! of two records, the result of the step before and the start of this one. The baseline is a loop that appends the
-//! same number of bytes to a file and calls `fdatasync`, once a step. All take turns in slices of 100 commits, in several
-//! rounds, and the median is taken, because a shared disk changes its speed by a factor of ten within seconds.
+//! W1: one run of 1,000 steps that do nothing, driven by the real driver: each step's result and the next one's start
+//! are durable before that one begins. W2: 100 runs of 100 such steps at once. The baseline is a loop that appends as
+//! many bytes as such a commit has to a file and calls `fdatasync`, once a step; half of it runs before and half after
+//! the run, in several rounds, and the median is taken, because a shared disk changes its speed by a factor of ten
+//! within seconds.
 //!
 //! Prints one line a work. `ratio` is the median over the rounds of steps/s ÷ raw/s of the same round; `pre/s` and
 //! `to_pre` say the same of the loop over a file of zeros. `BENCH_ROUNDS` sets the number of rounds, `BENCH_DIR` where the files go.
@@ -20,39 +21,54 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use flow_engine::id::RunId;
+use async_trait::async_trait;
+use flow_engine::clock::SystemClock;
+use flow_engine::driver::{Driver, Engine, NewRun, Stop};
+use flow_engine::event::Observers;
 use flow_engine::journal::sled::{OpenOptions, SledJournal};
-use flow_engine::journal::{Append, Journal};
+use flow_engine::plan::{OnFailure, Plan};
+use flow_engine::planner::Planner;
+use flow_engine::record::Verdict;
+use flow_engine::registry::Registry;
+use flow_engine::signal::Actor;
+use flow_engine::step::{Cx, Resources, Step, StepError};
+use serde::{Deserialize, Serialize};
 
 const W1_STEPS: u64 = 1000;
-/// Parts of a round, between which the things compared take turns.
-const SLICES: u64 = 10;
 const W2_RUNS: u64 = 100;
 const W2_STEPS: u64 = 100;
-/// Bytes of a body.
-const BODY: usize = 100;
-/// Bytes of a commit of two bodies as it lies in a segment, for the baseline.
-const COMMIT: usize = 20 + 4 + 2 * (51 + 15 + BODY);
+/// Bytes of a commit of two short records as it lies in a segment, for the baseline.
+const COMMIT: usize = 20 + 4 + 2 * (51 + 15 + 12);
 
-/// The workload: what a driver makes a journal do. To be replaced by the driver itself.
-async fn run_of_steps(journal: Arc<SledJournal>, run: RunId, from: u64, count: u64) {
-    for step in from..from + count {
-        let batch = Append {
-            run: run.clone(),
-            first_seq: 2 * step,
-            epoch: 1,
-            bodies: vec![vec![1; BODY], vec![2; BODY]],
-        };
-        journal.append(batch).await.expect("the commit succeeds");
+/// A step that does nothing.
+#[derive(Serialize, Deserialize)]
+struct Nothing;
+
+#[async_trait]
+impl Step for Nothing {
+    const KIND: &'static str = "bench.nothing";
+    type Output = ();
+
+    fn summary(&self) -> String {
+        "nothing".into()
+    }
+
+    async fn run(&self, _cx: &Cx) -> Result<(), StepError> {
+        Ok(())
     }
 }
 
-fn name(runs: u64, n: u64) -> RunId {
-    let name = format!("r-2026010{}-{n:04}", runs % 7);
-    name.parse().expect("this is a run's name")
+fn plan(steps: u64) -> Plan {
+    let mut planner = Planner::new("bench", "1", "nowhere", "bench");
+    planner.phase("all", "all", OnFailure::Park, |p| {
+        for n in 0..steps {
+            p.step(&format!("all/{n}"), Nothing);
+        }
+    });
+    planner.finish().expect("a plan")
 }
 
-/// A journal in a folder of its own, and something to run callers on.
+/// A journal in a folder of its own, and something to drive on.
 struct Bench {
     runtime: tokio::runtime::Runtime,
     journal: Arc<SledJournal>,
@@ -64,6 +80,7 @@ impl Bench {
         let dir = dir.join("journal");
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
+            .enable_time()
             .build()
             .expect("a runtime");
         let (journal, _) = SledJournal::open(&dir, &OpenOptions::default()).expect("it opens");
@@ -75,21 +92,51 @@ impl Bench {
         }
     }
 
-    /// How long a number of runs take that go on from a step at once.
-    fn steps(&self, runs: u64, from: u64, count: u64) -> Duration {
-        let start = Instant::now();
+    async fn begin(&self, n: u64, steps: u64) -> Driver {
+        let engine = Engine {
+            journal: Arc::clone(&self.journal) as _,
+            registry: Arc::new(Registry::default().with::<Nothing>()),
+            resources: Resources::default(),
+            clock: Arc::new(SystemClock),
+            observers: Observers::default(),
+            notifier: None,
+            version: "bench".into(),
+            wait_for_people: false,
+        };
+        let by = Actor {
+            name: "bench".into(),
+            from: "here".into(),
+        };
+        let id = format!("r-bench-{n:04}").parse().expect("a run's name");
+        let new = NewRun {
+            id,
+            plan: plan(steps),
+            by,
+            reason: String::new(),
+            request: None,
+        };
+        let (driver, _handle) = engine.start(new).await.expect("it starts");
+        driver
+    }
+
+    /// How long a number of runs of so many steps take at once, from their first step on.
+    fn drive(&self, runs: u64, steps: u64) -> Duration {
         self.runtime.block_on(async {
-            let tasks: Vec<_> = (0..runs)
-                .map(|n| {
-                    let journal = Arc::clone(&self.journal);
-                    tokio::spawn(run_of_steps(journal, name(runs, n), from, count))
-                })
+            let mut drivers = Vec::new();
+            for n in 0..runs {
+                drivers.push(self.begin(n, steps).await);
+            }
+            let start = Instant::now();
+            let tasks: Vec<_> = drivers
+                .into_iter()
+                .map(|d| tokio::spawn(d.drive()))
                 .collect();
             for task in tasks {
-                task.await.expect("the run ends");
+                let (_, stop) = task.await.expect("no panic").expect("it drives");
+                assert_eq!(stop, Stop::Finished(Verdict::Completed));
             }
-        });
-        start.elapsed()
+            start.elapsed()
+        })
     }
 
     fn close(self) {
@@ -148,20 +195,16 @@ struct Round {
 fn round(dir: &Path) -> Round {
     let mut grows = new_file(&dir.join("raw"), 0);
     let zeros = new_file(&dir.join("pre"), 4 << 20);
-    let [mut raw, mut pre, mut w1, mut w2] = [Duration::ZERO; 4];
+    let half = W1_STEPS / 2;
+    let mut raw = raw_append(&mut grows, half);
+    let mut pre = raw_prezeroed(&zeros, 0, half);
     let one = Bench::open(dir);
-    for slice in 0..SLICES {
-        let (from, count) = (slice * W1_STEPS / SLICES, W1_STEPS / SLICES);
-        raw += raw_append(&mut grows, count);
-        w1 += one.steps(1, from, count);
-        pre += raw_prezeroed(&zeros, from, count);
-    }
+    let w1 = one.drive(1, W1_STEPS);
     one.close();
+    raw += raw_append(&mut grows, half);
+    pre += raw_prezeroed(&zeros, half, half);
     let many = Bench::open(dir);
-    for slice in 0..SLICES {
-        let (from, count) = (slice * W2_STEPS / SLICES, W2_STEPS / SLICES);
-        w2 += many.steps(W2_RUNS, from, count);
-    }
+    let w2 = many.drive(W2_RUNS, W2_STEPS);
     many.close();
     Round {
         raw: per_second(W1_STEPS, raw),
