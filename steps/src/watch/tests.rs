@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use flow_engine::driver::Stop;
 use flow_engine::plan::Plan;
 use flow_engine::record::Verdict;
@@ -58,12 +56,8 @@ fn millis(run: &Run) -> u64 {
     serde_json::from_slice::<Seen>(&note).unwrap().millis
 }
 
-async fn load(bench: &Bench) -> Arc<Run> {
-    Arc::new(
-        Run::load(&*bench.journal, &"r-one".parse().unwrap())
-            .await
-            .unwrap(),
-    )
+async fn load(bench: &Bench) -> Run {
+    Run::load(&*bench.journal, &"r-one".parse().unwrap()).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
