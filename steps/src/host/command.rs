@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{Command, Exit, HostError, Process, Secret, Stdin};
 
-/// What a command may take when it says nothing else. Long enough for a slow `npm`-free look at a host, short enough
-/// that a hung one is noticed by the person watching.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+/// What a command may take when it says nothing else: long enough for a look at a busy host, short enough that the
+/// person watching notices a hung one. What takes longer is a [job](super::job).
+pub const DEADLINE: Duration = Duration::from_mins(1);
 
 impl Command {
     /// A command with no arguments, nothing on standard input and [`DEADLINE`].

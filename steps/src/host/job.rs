@@ -148,7 +148,8 @@ pub enum Launch {
 pub enum Probe {
     /// Never launched: launching it is safe.
     Absent,
-    /// The folder is there but nothing runs yet. For more than some seconds: the launch died, nothing was executed.
+    /// The folder is there, the script has not begun. For more than some seconds: the launch died, and nothing was
+    /// executed; a person decides on another attempt, because a very slow machine may still begin.
     Claimed,
     /// Under way.
     Running {

@@ -176,7 +176,7 @@ impl Watch {
             status
         };
         let end = tokio::select! {
-            status = whole => status.map(|s| ended(&s)).map_err(|_| self.lost),
+            status = whole => status.map(ended).map_err(|_| self.lost),
             () = tokio::time::sleep_until(self.until) => Err(self.late),
             // Whoever started it has dropped the process: nobody can read its outcome any more.
             () = exit.closed() => Err(self.lost),
@@ -198,7 +198,7 @@ async fn stop(group: Option<Pid>, child: &mut Child) {
     drop(child.wait().await);
 }
 
-fn ended(status: &std::process::ExitStatus) -> Exit {
+fn ended(status: std::process::ExitStatus) -> Exit {
     use std::os::unix::process::ExitStatusExt as _;
     match (status.code(), status.signal()) {
         (Some(code), _) => Exit::Code(code),

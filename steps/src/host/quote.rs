@@ -71,12 +71,12 @@ pub fn line(command: &Command) -> Result<Line, QuoteError> {
     if !command.secret_env.is_empty() {
         let mut read = String::new();
         for (name, value) in &command.secret_env {
-            read.push_str(&format!("IFS= read -r {name} && export {name} && "));
+            read.push_str(&["IFS= read -r ", name, " && export ", name, " && "].concat());
             prelude.extend_from_slice(value.0.as_bytes());
             prelude.push(b'\n');
         }
         read.push_str("exec \"$@\"");
-        text.push_str(&format!("sh -c {} sh ", word(&read)?));
+        text.push_str(&["sh -c ", &word(&read)?, " sh "].concat());
     }
     if !command.env.is_empty() {
         text.push_str("env ");

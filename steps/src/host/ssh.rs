@@ -25,6 +25,7 @@ mod connect;
 mod keyfile;
 mod known;
 mod link;
+mod sink;
 
 /// How to reach one machine. Everything else (address, user, keys, jump hosts) is what `ssh <alias>` would use.
 #[derive(Debug, Clone)]
@@ -55,7 +56,11 @@ impl SshConfig {
     }
 }
 
-/// A machine behind ssh; see the [module](self).
+/// A machine behind ssh: one connection, opened when first needed, closed after a minute without use, opened again
+/// after a cut. Any number of processes share it; beyond what the machine allows (sshd's `MaxSessions`) they wait.
+///
+/// Host keys are checked strictly whatever the configuration says, and none is ever added. Password logins, agent
+/// forwarding, `ProxyCommand` and certificates are not supported.
 pub struct SshHost {
     config: SshConfig,
     /// `-l user`, `-p port` of one hop of a `ProxyJump`.

@@ -113,6 +113,18 @@ impl Sshd {
         }
     }
 
+    /// What logins here have started, told by their home; after a cut they belong to nobody.
+    fn left_behind(&self) -> Vec<u32> {
+        let home = format!("HOME={}\0", self.dir.path().display());
+        let ours = |pid: &u32| {
+            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment
+                .windows(home.len())
+                .any(|part| part == home.as_bytes())
+        };
+        processes().into_iter().filter(ours).collect()
+    }
+
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.path("log")).unwrap_or_default()
     }
@@ -121,6 +133,9 @@ impl Sshd {
 impl Drop for Sshd {
     fn drop(&mut self) {
         self.cut();
+        for pid in self.left_behind() {
+            signal(pid, Signal::KILL);
+        }
         drop(self.child.kill());
         drop(self.child.wait());
     }
@@ -174,20 +189,21 @@ pub(crate) fn signal(pid: u32, signal: Signal) {
     let _gone = kill_process(pid, signal);
 }
 
+fn processes() -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().to_string_lossy().parse().ok())
+        .collect()
+}
+
 pub(crate) fn children(parent: u32) -> Vec<u32> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else {
-            continue;
-        };
-        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+    let alive_child = |pid: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         let mut fields = stat
             .rsplit_once(')')
             .map_or("", |(_, tail)| tail)
             .split_ascii_whitespace();
-        if fields.next() != Some("Z") && fields.next() == Some(&parent.to_string()) {
-            found.push(pid);
-        }
-    }
-    found
+        !matches!(fields.next(), Some("Z") | None) && fields.next() == Some(&parent.to_string())
+    };
+    processes().into_iter().filter(alive_child).collect()
 }

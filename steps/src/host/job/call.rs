@@ -83,7 +83,7 @@ pub async fn kill(host: &dyn Host, spec: &JobSpec, grace: Duration) -> Result<Pr
     spec.check()?;
     let command = command(spec, "stop")
         .arg(grace.as_secs().to_string())
-        .deadline(grace + Duration::from_secs(60));
+        .deadline(grace + Duration::from_mins(1));
     let answer = ask(host, spec, &command).await?;
     if answer.words.first().map(String::as_str) != Some("stopped") {
         return Err(answer.nonsense(host, spec));

@@ -22,7 +22,7 @@ impl Default for Follow {
     fn default() -> Self {
         Self {
             interval: Duration::from_secs(1),
-            deadline: Duration::from_secs(3600),
+            deadline: Duration::from_hours(1),
             patience: Duration::from_secs(10),
         }
     }

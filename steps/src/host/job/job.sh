@@ -33,7 +33,7 @@ check() {
 launch() {
     epoch=$7 interpreter=$8 env_size=$9
     shift 9
-    script_size=$1 cwd=$2
+    script_size=$1 cwd=$2 mask=$(umask)
     umask 077
     command -v "$interpreter" >/dev/null 2>&1 || fail "$interpreter is not installed on this host"
     mkdir -p "$base/$run" || fail "the folder $base/$run cannot be made"
@@ -57,7 +57,7 @@ launch() {
     mv "$new/env" "$new/script" "$new/job.sh" "$dir/" || fail "the folder $dir cannot be filled"
     durable "$dir" "$base/$run"
     exec 8>&-
-    setsid sh "$dir/job.sh" "" wrap "$base" "$run" "$name" "" "$interpreter" "$cwd" </dev/null >/dev/null 2>&1 &
+    setsid sh "$dir/job.sh" "" wrap "$base" "$run" "$name" "" "$interpreter" "$mask" "$cwd" </dev/null >/dev/null 2>&1 &
     tries=0
     while [ ! -s "$dir/start" ] && [ "$tries" -lt 50 ]; do sleep 0.1; tries=$((tries + 1)); done
     say started
@@ -77,10 +77,10 @@ fence() {
     durable "$base/$run"
 }
 
-# --- wrap <interpreter> <cwd>: holds the lock, runs the script, records how it ended
+# --- wrap <interpreter> <umask> <cwd>: holds the lock, runs the script, records how it ended
 
 wrap() {
-    interpreter=$7 cwd=$8
+    interpreter=$7 mask=$8 cwd=$9
     umask 077
     # `kill` ends the script with TERM; the wrapper stays, to record it. A trapped signal is not inherited.
     trap : TERM INT HUP
@@ -94,7 +94,7 @@ wrap() {
     [ -s "$dir/start" ] || exit 1
     # Descriptor 9 is closed for the script: a daemon it leaves behind must not hold the lock.
     (
-        umask 022
+        umask "$mask"
         . "$dir/env" && rm -f "$dir/env"
         if [ -n "$cwd" ]; then
             CDPATH= cd -- "$cwd" || exit 126

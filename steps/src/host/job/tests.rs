@@ -9,6 +9,8 @@ use super::*;
 use crate::host::testing::{Sshd, signal};
 use crate::host::{Host, HostExt as _, Local};
 
+mod refused;
+
 struct Rig {
     dir: tempfile::TempDir,
     host: Arc<dyn Host>,
@@ -224,7 +226,7 @@ async fn following_survives_cut_connections_without_a_gap_or_a_repetition() {
     // Another process goes on from a stored offset.
     let mut tail = Vec::new();
     follow(&*rig.host, &spec, last - 10, fast(), |bytes, _| {
-        tail.extend_from_slice(bytes)
+        tail.extend_from_slice(bytes);
     })
     .await
     .unwrap();
@@ -251,129 +253,6 @@ async fn following_has_a_deadline_and_the_job_goes_on() {
     kill(&*rig.host, &spec, Duration::from_secs(2))
         .await
         .unwrap();
-}
-
-#[tokio::test]
-async fn a_dead_wrapper_leaves_orphans_and_then_nothing_is_known() {
-    let rig = Rig::new();
-    let spec = rig.spec("orphan", "sleep 30; echo never");
-    launch(&*rig.host, &spec).await.unwrap();
-    assert_eq!(rig.probe(&spec).await, Probe::Running { log_len: 0 });
-    signal(Rig::start(&spec), Signal::KILL);
-    let Probe::Orphaned { pids } = rig
-        .until(&spec, |p| matches!(p, Probe::Orphaned { .. }))
-        .await
-    else {
-        panic!()
-    };
-    assert!(!pids.is_empty());
-    for pid in pids {
-        signal(pid, Signal::KILL);
-    }
-    rig.until(&spec, |p| *p == Probe::Lost).await;
-}
-
-#[tokio::test]
-async fn an_ended_job_is_ended_kindly_first_and_orphans_too() {
-    let rig = Rig::new();
-    let spec = rig.spec(
-        "kind",
-        "trap 'echo bye; exit 9' TERM; while :; do sleep 0.1; done",
-    );
-    launch(&*rig.host, &spec).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let end = kill(&*rig.host, &spec, Duration::from_secs(3))
-        .await
-        .unwrap();
-    assert!(matches!(end, Probe::Done { code: 9, .. }), "{end:?}");
-    let again = kill(&*rig.host, &spec, Duration::from_secs(3))
-        .await
-        .unwrap();
-    assert_eq!(again, end);
-
-    let deaf = rig.spec("deaf", "trap '' TERM; while :; do sleep 0.1; done");
-    launch(&*rig.host, &deaf).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let end = kill(&*rig.host, &deaf, Duration::from_secs(1))
-        .await
-        .unwrap();
-    assert!(matches!(end, Probe::Done { code: 137, .. }), "{end:?}");
-
-    let orphan = rig.spec("left", "sleep 30");
-    launch(&*rig.host, &orphan).await.unwrap();
-    signal(Rig::start(&orphan), Signal::KILL);
-    rig.until(&orphan, |p| matches!(p, Probe::Orphaned { .. }))
-        .await;
-    assert_eq!(
-        kill(&*rig.host, &orphan, Duration::from_secs(1))
-            .await
-            .unwrap(),
-        Probe::Lost
-    );
-}
-
-#[tokio::test]
-async fn an_older_epoch_is_refused_and_a_newer_one_is_remembered() {
-    let rig = Rig::new();
-    let mut spec = rig.spec("a", "true");
-    launch(&*rig.host, &spec).await.unwrap();
-    (spec.step, spec.epoch) = ("b".into(), 2);
-    let error = launch(&*rig.host, &spec).await.unwrap_err();
-    assert!(
-        matches!(error, JobError::Fenced { seen: 3, ours: 2 }),
-        "{error}"
-    );
-    assert_eq!(rig.probe(&spec).await, Probe::Absent);
-    spec.epoch = 12;
-    assert_eq!(launch(&*rig.host, &spec).await.unwrap(), Launch::Started);
-    (spec.step, spec.epoch) = ("c".into(), 11);
-    assert!(matches!(
-        launch(&*rig.host, &spec).await,
-        Err(JobError::Fenced { seen: 12, ours: 11 })
-    ));
-    // Damage is not taken for "none seen".
-    std::fs::write(format!("{}/{}/epoch", rig.base(), spec.run), "").unwrap();
-    assert!(matches!(
-        launch(&*rig.host, &spec).await,
-        Err(JobError::Refused { .. })
-    ));
-    assert_eq!(rig.probe(&spec).await, Probe::Absent);
-}
-
-#[tokio::test]
-async fn another_machine_is_refused_by_every_call() {
-    let rig = Rig::new();
-    let mut spec = rig.spec("a", "true");
-    spec.expect_machine_id = Some(rig.host.identity().await.unwrap().machine_id);
-    assert_eq!(launch(&*rig.host, &spec).await.unwrap(), Launch::Started);
-    (spec.step, spec.expect_machine_id) = ("b".into(), Some("0".repeat(32)));
-    assert!(matches!(
-        launch(&*rig.host, &spec).await,
-        Err(JobError::WrongHost { .. })
-    ));
-    assert!(matches!(
-        probe(&*rig.host, &spec).await,
-        Err(JobError::WrongHost { .. })
-    ));
-    assert!(!std::path::Path::new(&spec.folder()).exists());
-}
-
-#[tokio::test]
-async fn a_result_that_could_not_be_written_is_no_result() {
-    let rig = Rig::new();
-    let spec = rig.spec("full", "true");
-    launch(&*rig.host, &spec).await.unwrap();
-    rig.until(&spec, done).await;
-    for torn in ["", "0", "0 ", "x 3\n", "0 3"] {
-        std::fs::write(format!("{}/rc", spec.folder()), torn).unwrap();
-        assert_eq!(
-            rig.until(&spec, |p| !done(p)).await,
-            Probe::Lost,
-            "{torn:?}"
-        );
-    }
-    std::fs::write(format!("{}/start", spec.folder()), "1 another-boot\n").unwrap();
-    assert_eq!(rig.probe(&spec).await, Probe::LostByReboot);
 }
 
 #[tokio::test]

@@ -53,6 +53,7 @@ pub(super) fn authenticate(session: &Session, to: &Resolved, attempt: &mut Attem
         .as_ref()
         .and_then(|agent| agent.identities().ok())
         .unwrap_or_default();
+    let mut first = true;
     for candidate in candidates(to, offered, attempt) {
         let name = candidate.name();
         if attempt.refused.contains(&name) {
@@ -70,9 +71,14 @@ pub(super) fn authenticate(session: &Session, to: &Resolved, attempt: &mut Attem
         }
         let (why, hung_up) = match answer {
             Ok(()) => ("accepted, but more is asked for".to_owned(), false),
-            Err(e) => (e.message().to_owned(), hung_up(e.code())),
+            Err(e) => (e.message().to_owned(), hung_up(&e)),
         };
-        // The try on which it hung up was not judged, unless it was the first of this connection.
+        // A key on which it hung up may not have been judged; the next connection begins with it. When it is also the
+        // first of this one, it counts as refused: every connection must rule out at least one key.
+        if hung_up && !first {
+            return Outcome::HungUp;
+        }
+        first = false;
         attempt.story.push(format!("{name}: {why}"));
         attempt.refused.push(name);
         if hung_up {
@@ -87,9 +93,13 @@ pub(super) fn authenticate(session: &Session, to: &Resolved, attempt: &mut Attem
     Outcome::Refused
 }
 
-/// The socket broke, or the machine said goodbye (`LIBSSH2_ERROR_SOCKET_SEND`, `_RECV`, `_DISCONNECT`).
-fn hung_up(code: ErrorCode) -> bool {
-    matches!(code, ErrorCode::Session(-7 | -13 | -43))
+/// The socket broke, or the machine said goodbye (`LIBSSH2_ERROR_SOCKET_SEND`, `_RECV`, `_DISCONNECT`). When that comes
+/// between question and answer, libssh2 reports it as a refused key; only its words tell the two apart.
+fn hung_up(error: &ssh2::Error) -> bool {
+    matches!(error.code(), ErrorCode::Session(-7 | -13 | -43))
+        || ["Waiting for", "Unable to send"]
+            .iter()
+            .any(|words| error.message().starts_with(words))
 }
 
 fn open_agent(

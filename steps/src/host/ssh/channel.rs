@@ -1,13 +1,14 @@
 //! One process (or tunnel) of a connection: a state machine that is stepped whenever something may have changed.
 
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Write as _};
 use std::time::Instant;
 
 use bytes::{Buf as _, Bytes};
-use ssh2::{BlockDirections, Channel, ErrorCode, Session};
-use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
+use ssh2::{Channel, ErrorCode, Session};
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
+use super::sink::{Broken, Sink, outbound};
 use crate::host::local::CHUNK;
 use crate::host::{Exit, HostError};
 
@@ -49,9 +50,6 @@ pub(super) struct Request {
     pub(super) seconds: u64,
 }
 
-/// The connection as a whole is gone.
-pub(super) struct Broken;
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// The request to run the program is on its way.
@@ -88,76 +86,6 @@ pub(super) struct Live {
 struct Answer {
     exit: oneshot::Sender<Result<Exit, HostError>>,
     started: Option<oneshot::Sender<Result<(), NotStarted>>>,
-}
-
-/// Where one stream goes: at most one chunk waits here, the rest in the receiver and in the ssh window.
-struct Sink {
-    id: i32,
-    to: Option<mpsc::Sender<Bytes>>,
-    held: Option<Bytes>,
-    stuck: bool,
-}
-
-impl Sink {
-    fn new(id: i32, to: mpsc::Sender<Bytes>) -> Self {
-        Self {
-            id,
-            to: Some(to),
-            held: None,
-            stuck: false,
-        }
-    }
-
-    /// Hands on what is held; whether there is room for more.
-    fn flush(&mut self) -> bool {
-        let Some(bytes) = self.held.take() else {
-            return true;
-        };
-        match self.to.as_ref().map(|to| to.try_send(bytes)) {
-            Some(Err(TrySendError::Full(bytes))) => {
-                self.held = Some(bytes);
-                false
-            }
-            // Nobody listens: the bytes are thrown away, so that the process does not block.
-            _ => true,
-        }
-    }
-
-    fn pump(
-        &mut self,
-        session: &Session,
-        channel: &Channel,
-        buffer: &mut [u8],
-    ) -> Result<bool, Broken> {
-        let mut moved = false;
-        while self.flush() {
-            match channel.stream(self.id).read(buffer) {
-                Ok(0) => {
-                    self.stuck = false;
-                    break;
-                }
-                Ok(n) => {
-                    self.stuck = false;
-                    moved = true;
-                    self.held = Some(Bytes::copy_from_slice(&buffer[..n]));
-                }
-                Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                    self.stuck = outbound(session);
-                    break;
-                }
-                Err(_) => return Err(Broken),
-            }
-        }
-        Ok(moved)
-    }
-}
-
-/// Whether libssh2 has half a packet to send.
-pub(super) fn outbound(session: &Session) -> bool {
-    matches!(
-        session.block_directions(),
-        BlockDirections::Outbound | BlockDirections::Both
-    )
 }
 
 /// An operation that has to be called again later, or its failure.
@@ -410,17 +338,13 @@ impl Live {
         if self.write_stuck || self.out.stuck || self.err.stuck {
             return Ok(false);
         }
-        match again(self.channel.close()) {
-            Ok(None) => {
-                self.eof_stuck = outbound(session);
-                Ok(false)
-            }
-            // The process is answered already; an error here is the connection's, and shows elsewhere.
-            Ok(Some(())) | Err(_) => {
-                self.eof_stuck = false;
-                self.stage = Stage::Closed;
-                Ok(true)
-            }
+        // The process is answered already: a failure here is the connection's, and shows elsewhere.
+        if let Ok(None) = again(self.channel.close()) {
+            self.eof_stuck = outbound(session);
+            return Ok(false);
         }
+        self.eof_stuck = false;
+        self.stage = Stage::Closed;
+        Ok(true)
     }
 }

@@ -105,7 +105,7 @@ fn parse(text: &str, home: &Path, environment_agent: Option<&str>) -> Result<Res
             "port" => {
                 found.port = value
                     .parse()
-                    .map_err(|_| format!("`{value}` is not a port"))?
+                    .map_err(|_| format!("`{value}` is not a port"))?;
             }
             "identityfile" => identities.push(value),
             "identitiesonly" => found.identities_only = value == "yes",
@@ -123,7 +123,7 @@ fn parse(text: &str, home: &Path, environment_agent: Option<&str>) -> Result<Res
                 }
             }
             "proxyjump" if value != "none" => {
-                found.jumps = value.split(',').map(|hop| hop.trim().to_owned()).collect()
+                found.jumps = value.split(',').map(|hop| hop.trim().to_owned()).collect();
             }
             "proxycommand" if value != "none" => {
                 return Err("its ProxyCommand is not supported; use ProxyJump".to_owned());

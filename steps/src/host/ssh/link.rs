@@ -16,13 +16,14 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use ssh2::{ErrorCode, Session};
 use tokio::sync::oneshot;
 
-use super::channel::{Broken, EAGAIN, Live, NotStarted, Request, What, outbound};
+use super::channel::{EAGAIN, Live, NotStarted, Request, What};
 use super::connect::{Connected, Dialer};
+use super::sink::{Broken, outbound};
 use crate::host::HostError;
 use crate::host::local::CHUNK;
 
 /// A connection nobody uses is closed: sshd's own idle rules, firewalls and laptops that sleep break it anyway.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 /// One channel's read may take in the bytes another waits for, unseen by `poll`; this bounds how long they can wait.
 const LOOK: Duration = Duration::from_millis(20);
 /// How often to look whether a slow reader here has caught up.

@@ -1,0 +1,83 @@
+//! Where the output of a channel goes.
+
+use std::io::{ErrorKind, Read as _};
+
+use bytes::Bytes;
+use ssh2::{BlockDirections, Channel, Session};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+/// The connection as a whole is gone.
+pub(super) struct Broken;
+
+/// Where one stream goes: at most one chunk waits here, the rest in the receiver and in the ssh window.
+pub(super) struct Sink {
+    id: i32,
+    /// Gone when nobody listens any more.
+    pub(super) to: Option<mpsc::Sender<Bytes>>,
+    pub(super) held: Option<Bytes>,
+    /// A read has half a window adjustment to send; see [`outbound`].
+    pub(super) stuck: bool,
+}
+
+impl Sink {
+    pub(super) fn new(id: i32, to: mpsc::Sender<Bytes>) -> Self {
+        Self {
+            id,
+            to: Some(to),
+            held: None,
+            stuck: false,
+        }
+    }
+
+    /// Hands on what is held; whether there is room for more.
+    pub(super) fn flush(&mut self) -> bool {
+        let Some(bytes) = self.held.take() else {
+            return true;
+        };
+        match self.to.as_ref().map(|to| to.try_send(bytes)) {
+            Some(Err(TrySendError::Full(bytes))) => {
+                self.held = Some(bytes);
+                false
+            }
+            // Nobody listens: the bytes are thrown away, so that the process does not block.
+            _ => true,
+        }
+    }
+
+    pub(super) fn pump(
+        &mut self,
+        session: &Session,
+        channel: &Channel,
+        buffer: &mut [u8],
+    ) -> Result<bool, Broken> {
+        let mut moved = false;
+        while self.flush() {
+            match channel.stream(self.id).read(buffer) {
+                Ok(0) => {
+                    self.stuck = false;
+                    break;
+                }
+                Ok(n) => {
+                    self.stuck = false;
+                    moved = true;
+                    self.held = Some(Bytes::copy_from_slice(&buffer[..n]));
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                    self.stuck = outbound(session);
+                    break;
+                }
+                Err(_) => return Err(Broken),
+            }
+        }
+        Ok(moved)
+    }
+}
+
+/// Whether libssh2 has half a packet to send.
+pub(super) fn outbound(session: &Session) -> bool {
+    matches!(
+        session.block_directions(),
+        BlockDirections::Outbound | BlockDirections::Both
+    )
+}
