@@ -1,0 +1,158 @@
+//! A notice in words: subject and text.
+
+use std::fmt::Write as _;
+
+use flow_engine::id::Digest;
+use flow_engine::record::Verdict;
+use flow_engine::run::{Notice, Run, Status};
+
+use crate::people::{People, SignedOff, sign_off, summary};
+
+mod told;
+
+/// The longest subject and text, in characters.
+const SUBJECT_MAX: usize = 160;
+const BODY_MAX: usize = 24_000;
+
+/// A mail, ready but for its addresses. Holds no line break outside the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// The subject.
+    pub subject: String,
+    /// The text.
+    pub body: String,
+    /// The same for every delivery of one notice.
+    pub message_id: String,
+    /// The message id of the run's first mail, so that mail programs show a run as one conversation.
+    pub thread: Option<String>,
+}
+
+/// The mail of a notice, as the run stands now. `head` is the number and hash of the run's last journal record.
+pub fn render(
+    run: &Run,
+    notice: &Notice,
+    people: &People,
+    domain: &str,
+    head: Option<(u64, Digest)>,
+) -> Mail {
+    let told = told::tell(run, &notice.topic);
+    let mut body = String::new();
+    let _ = writeln!(body, "{}\n", told.first);
+    for block in [told.detail, changes(run), signatures(run)] {
+        push(&mut body, &block);
+    }
+    if told.grave {
+        push(&mut body, &contacts(people));
+    }
+    push(&mut body, &rollback(run));
+    push(&mut body, &anchor(run, notice, head));
+    let id = |notice: u64| format!("<{}.{notice}@flow.{domain}>", run.id);
+    Mail {
+        subject: one_line(
+            &format!("[{}] {} {}", run.plan.environment, run.id, told.subject),
+            SUBJECT_MAX,
+        ),
+        body: text(&body),
+        message_id: id(notice.id),
+        thread: Some(id(0)),
+    }
+}
+
+fn changes(run: &Run) -> String {
+    let mut out = format!(
+        "What: {} to {}, started by {}: {}\n",
+        run.plan.workflow, run.plan.environment, run.by.name, run.reason
+    );
+    for (name, value) in &run.plan.facts {
+        let value: String = value.replace('\n', ", ");
+        let _ = writeln!(out, "{name}: {}", one_line(&value, 300));
+    }
+    let done = run.steps.iter().filter(|s| s.status == Status::Done);
+    let _ = writeln!(out, "Done: {} of {} steps", done.count(), run.steps.len());
+    for line in summary::reports(run, run.steps.len()) {
+        let _ = writeln!(out, "{line}");
+    }
+    out
+}
+
+fn signatures(run: &Run) -> String {
+    let mut out = String::new();
+    for node in run.plan.nodes.iter().filter(|n| n.kind == sign_off::KIND) {
+        let given = run
+            .output(&node.key)
+            .and_then(|o| serde_json::from_str::<SignedOff>(o).ok());
+        let role = node.answered_by.as_deref().unwrap_or(&node.key);
+        let _ = match given {
+            Some(g) => writeln!(
+                out,
+                "Signed: {} by {} ({}), until {}",
+                g.role, g.signer, g.fingerprint, g.expires_at
+            ),
+            None => writeln!(out, "Not signed: {role}"),
+        };
+    }
+    out
+}
+
+/// What a rollback would undo now: its cost, as far as the plan knows it.
+fn rollback(run: &Run) -> String {
+    let order = run.undo_order();
+    if run.verdict().is_some_and(|v| v != Verdict::Completed) || order.is_empty() {
+        return String::new();
+    }
+    let mut out = if run.unwinding().is_some() {
+        "Still to be undone, in this order:\n".to_owned()
+    } else {
+        let id = &run.id;
+        format!("A rollback now (flow rollback {id} --reason …) would, in this order:\n")
+    };
+    for (place, step) in (1..).zip(order) {
+        let node = &run.plan.nodes[step as usize];
+        let _ = writeln!(
+            out,
+            "  {place}. {}: {}",
+            node.key,
+            node.undo.as_deref().unwrap_or_default()
+        );
+    }
+    out
+}
+
+fn contacts(people: &People) -> String {
+    if people.contacts.is_empty() {
+        return "Emergency contacts: none in flow.people.toml\n".into();
+    }
+    let lines: Vec<String> = people.contacts.iter().map(|c| format!("  {c}\n")).collect();
+    format!("Emergency contacts:\n{}", lines.concat())
+}
+
+fn anchor(run: &Run, notice: &Notice, head: Option<(u64, Digest)>) -> String {
+    let mut out = format!("Plan digest: {}\n", run.plan_digest);
+    if let Some((seq, hash)) = head {
+        let _ = writeln!(out, "Journal: record {seq} has hash {hash}");
+    }
+    let _ = writeln!(out, "Notice {} of {}, {}", notice.id, run.id, notice.at);
+    out
+}
+
+fn push(body: &mut String, block: &str) {
+    if !block.is_empty() {
+        let _ = writeln!(body, "{block}");
+    }
+}
+
+/// Text in which nothing ends the line or acts on a terminal.
+fn one_line(text: &str, max: usize) -> String {
+    let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut line: String = plain.take(max + 1).collect();
+    if line.chars().count() > max {
+        line = line.chars().take(max - 1).collect();
+        line.push('…');
+    }
+    line
+}
+
+fn text(body: &str) -> String {
+    let plain = body.chars().filter(|c| *c == '\n' || !c.is_control());
+    plain.take(BODY_MAX).collect()
+}

@@ -1,0 +1,340 @@
+//! Handing a mail to the mail server.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flow_engine::outbox::DeliveryError;
+use lettre::address::Envelope;
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::{Mailbox, Message};
+use lettre::transport::smtp::Error as SmtpError;
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::transport::smtp::client::{Certificate, Tls as Wire, TlsParameters};
+use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+
+use super::render::Mail;
+use super::secret::Secrets;
+use super::settings::{MailSettings, SettingsError, TO_MAX, Tls, address, is_loopback};
+use crate::host::Secret;
+
+/// The longest a server may take for one mail to one person. Own limit: the mail library's does not cover a server
+/// that accepts the connection and is silent.
+const LIMIT: Duration = Duration::from_secs(15);
+/// How many deliveries are remembered so that a repeated attempt leaves out whom it reached already.
+const REMEMBERED: usize = 1000;
+
+/// Hands mail to one server. Holds no password: it is looked up for each connection.
+pub struct Mailer {
+    settings: MailSettings,
+    secrets: Arc<dyn Secrets>,
+    from: Mailbox,
+    to: Vec<Mailbox>,
+    limit: Duration,
+    reached: Mutex<BTreeSet<(String, String)>>,
+}
+
+impl std::fmt::Debug for Mailer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mailer")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Mailer {
+    /// A mailer with checked settings. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// [`SettingsError`].
+    pub fn new(settings: MailSettings, secrets: Arc<dyn Secrets>) -> Result<Mailer, SettingsError> {
+        let from = address(&settings.from)?;
+        let to = settings
+            .to
+            .iter()
+            .map(|a| address(a))
+            .collect::<Result<Vec<_>, _>>()?;
+        if to.is_empty() || to.len() > TO_MAX {
+            return Err(SettingsError::Recipients);
+        }
+        if settings.tls == Tls::None {
+            if !is_loopback(&settings.host) {
+                return Err(SettingsError::NotLoopback(settings.host));
+            }
+            if settings.user.is_some() || settings.password.is_some() {
+                return Err(SettingsError::PlainPassword);
+            }
+        }
+        if settings.user.is_some() != settings.password.is_some() {
+            return Err(SettingsError::HalfALogin);
+        }
+        let mailer = Mailer {
+            settings,
+            secrets,
+            from,
+            to,
+            limit: LIMIT,
+            reached: Mutex::default(),
+        };
+        mailer.encryption()?;
+        Ok(mailer)
+    }
+
+    /// The same mailer with another limit for one mail to one person.
+    #[must_use]
+    pub fn with_limit(mut self, limit: Duration) -> Mailer {
+        self.limit = limit;
+        self
+    }
+
+    /// The domain of the sender.
+    pub fn domain(&self) -> &str {
+        self.from.email.domain()
+    }
+
+    /// Hands a mail over for each address of the team, each on its own: one that is refused does not keep the others
+    /// from theirs. Called again for the same message, it leaves out whom this mailer reached already.
+    ///
+    /// # Errors
+    /// [`DeliveryError::Later`] when some may be reached by another attempt, [`DeliveryError::Never`] when all were
+    /// refused for good. Some refused for good and the rest reached is a success with a warning.
+    pub async fn send(&self, mail: &Mail) -> Result<(), DeliveryError> {
+        let mut refused = Vec::new();
+        for to in &self.to {
+            let mark = (mail.message_id.clone(), to.email.to_string());
+            if self.reached().contains(&mark) {
+                continue;
+            }
+            match self.send_to(mail, to).await {
+                Ok(()) => {
+                    let mut reached = self.reached();
+                    if reached.len() >= REMEMBERED {
+                        reached.clear();
+                    }
+                    reached.insert(mark);
+                }
+                Err(DeliveryError::Never(why)) => refused.push(format!("{}: {why}", to.email)),
+                // What keeps one from being reached now is most often the server; the others come with the next attempt.
+                Err(later) => return Err(later),
+            }
+        }
+        if refused.len() == self.to.len() {
+            return Err(DeliveryError::Never(refused.swap_remove(0)));
+        }
+        for why in refused {
+            tracing::warn!(%why, "a mail was refused for one of the team");
+        }
+        Ok(())
+    }
+
+    /// Connects, encrypts, logs in and leaves; no mail is sent. For `flow doctor`.
+    ///
+    /// # Errors
+    /// As [`Mailer::send`].
+    pub async fn probe(&self) -> Result<String, DeliveryError> {
+        let (transport, password) = self.transport()?;
+        let works = self
+            .within(transport.test_connection(), password.as_ref())
+            .await?;
+        let MailSettings {
+            host,
+            port,
+            tls,
+            user,
+            ..
+        } = &self.settings;
+        let how = match tls {
+            Tls::Starttls => "encrypted by STARTTLS",
+            Tls::Implicit => "encrypted",
+            Tls::None => "not encrypted",
+        };
+        let login = if user.is_some() {
+            ", login accepted"
+        } else {
+            ""
+        };
+        if works {
+            Ok(format!("{host}:{port} answers, {how}{login}"))
+        } else {
+            Err(DeliveryError::Later(format!(
+                "{host}:{port} stopped answering"
+            )))
+        }
+    }
+
+    fn reached(&self) -> std::sync::MutexGuard<'_, BTreeSet<(String, String)>> {
+        self.reached.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn send_to(&self, mail: &Mail, to: &Mailbox) -> Result<(), DeliveryError> {
+        let message = self.message(mail, to)?;
+        let (transport, password) = self.transport()?;
+        self.within(transport.send(message), password.as_ref())
+            .await
+            .map(|_| ())
+    }
+
+    async fn within<T>(
+        &self,
+        call: impl Future<Output = Result<T, SmtpError>>,
+        password: Option<&Secret>,
+    ) -> Result<T, DeliveryError> {
+        let MailSettings { host, port, .. } = &self.settings;
+        match tokio::time::timeout(self.limit, call).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(self.classify(&error, password)),
+            Err(_) => {
+                let s = self.limit.as_secs();
+                Err(DeliveryError::Later(format!(
+                    "{host}:{port} did not answer within {s} s"
+                )))
+            }
+        }
+    }
+
+    /// The library sets none of its flags for a refused connection or a certificate it does not trust; whatever is not
+    /// clearly final is tried again.
+    fn classify(&self, error: &SmtpError, password: Option<&Secret>) -> DeliveryError {
+        let MailSettings { host, port, .. } = &self.settings;
+        let said = mask(&error.to_string(), self.settings.user.as_deref(), password);
+        let said: String = said
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .take(300)
+            .collect();
+        if error.is_permanent() {
+            DeliveryError::Never(format!("{host}:{port} refused: {said}"))
+        } else if error.is_transient() {
+            DeliveryError::Later(format!("{host}:{port} asks to try again later: {said}"))
+        } else if error.is_client() {
+            DeliveryError::Never(format!(
+                "{host}:{port} does not offer what is needed: {said}"
+            ))
+        } else if said.contains("certificate") {
+            let hint =
+                "set `ca` in [mail] to the authority's certificate if this server is the right one";
+            DeliveryError::Later(format!(
+                "the certificate of {host}:{port} is not trusted: {said}; {hint}"
+            ))
+        } else {
+            DeliveryError::Later(format!("{host}:{port} was not reached: {said}"))
+        }
+    }
+
+    fn message(&self, mail: &Mail, to: &Mailbox) -> Result<Message, DeliveryError> {
+        let never = |e: &dyn std::error::Error| {
+            DeliveryError::Never(format!("the mail cannot be made: {e}"))
+        };
+        let envelope = Envelope::new(Some(self.from.email.clone()), vec![to.email.clone()])
+            .map_err(|e| never(&e))?;
+        let auto = HeaderName::new_from_ascii_str("Auto-Submitted");
+        let mut message = Message::builder()
+            .from(self.from.clone())
+            .envelope(envelope);
+        for to in &self.to {
+            message = message.to(to.clone());
+        }
+        if let Some(first) = mail
+            .thread
+            .clone()
+            .filter(|first| *first != mail.message_id)
+        {
+            message = message.in_reply_to(first.clone()).references(first);
+        }
+        message
+            .message_id(Some(mail.message_id.clone()))
+            .subject(mail.subject.clone())
+            .raw_header(HeaderValue::new(auto, "auto-generated".into()))
+            .header(ContentType::TEXT_PLAIN)
+            .body(mail.body.clone())
+            .map_err(|e| never(&e))
+    }
+
+    fn transport(
+        &self,
+    ) -> Result<(AsyncSmtpTransport<Tokio1Executor>, Option<Secret>), DeliveryError> {
+        let later = |e: &dyn std::error::Error| DeliveryError::Later(e.to_string());
+        let MailSettings {
+            host,
+            port,
+            user,
+            password,
+            ..
+        } = &self.settings;
+        let wire = self.encryption().map_err(|e| later(&e))?;
+        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host)
+            .port(*port)
+            .timeout(Some(self.limit))
+            .tls(wire);
+        let mut secret = None;
+        if let (Some(user), Some(name)) = (user, password) {
+            let value = self.secrets.resolve(name).map_err(|e| later(&e))?;
+            let login = Credentials::new(user.clone(), value.0.clone());
+            builder = builder
+                .credentials(login)
+                .authentication(vec![Mechanism::Plain, Mechanism::Login]);
+            secret = Some(value);
+        }
+        Ok((builder.build(), secret))
+    }
+
+    fn encryption(&self) -> Result<Wire, SettingsError> {
+        let MailSettings {
+            host, tls, ca_file, ..
+        } = &self.settings;
+        let refused = |why: String| SettingsError::Ca {
+            path: ca_file
+                .as_ref()
+                .map(|p| p.display().to_string())
+                .unwrap_or_default(),
+            why,
+        };
+        let mut parameters = TlsParameters::builder(host.clone());
+        if let Some(path) = ca_file {
+            let pem = std::fs::read(path).map_err(|e| refused(e.to_string()))?;
+            let authority = Certificate::from_pem(&pem).map_err(|e| refused(e.to_string()))?;
+            parameters = parameters.add_root_certificate(authority);
+        }
+        let parameters = || parameters.build().map_err(|e| refused(e.to_string()));
+        Ok(match tls {
+            Tls::Starttls => Wire::Required(parameters()?),
+            Tls::Implicit => Wire::Wrapper(parameters()?),
+            Tls::None => Wire::None,
+        })
+    }
+}
+
+/// A server's words, without the password in any form in which it was sent.
+fn mask(text: &str, user: Option<&str>, password: Option<&Secret>) -> String {
+    let Some(Secret(password)) = password else {
+        return text.to_owned();
+    };
+    let plain = format!("\0{}\0{password}", user.unwrap_or_default());
+    let forms = [
+        STANDARD.encode(plain),
+        STANDARD.encode(password),
+        password.clone(),
+    ];
+    forms.iter().fold(text.to_owned(), |text, form| {
+        text.replace(form.as_str(), "…")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_masked_in_every_form_it_was_sent_in() {
+        let secret = Secret("hunter2".into());
+        let plain = STANDARD.encode("\0flow\0hunter2");
+        let login = STANDARD.encode("hunter2");
+        let said = format!("AUTH PLAIN {plain} / {login} / hunter2");
+        assert_eq!(
+            mask(&said, Some("flow"), Some(&secret)),
+            "AUTH PLAIN … / … / …"
+        );
+    }
+}

@@ -1,0 +1,451 @@
+//! What each mail says, and that the step which announces a window does so once.
+
+use std::collections::BTreeMap;
+
+use flow_engine::clock::Timestamp;
+use flow_engine::id::Digest;
+use flow_engine::plan::{OnFailure, Plan};
+use flow_engine::planner::Planner;
+use flow_engine::record::{
+    Entry, Failure, FailureKind, ParkReason, Payload, Record, Verdict, Wait,
+};
+use flow_engine::run::Run;
+use flow_engine::signal::{Actor, Order};
+
+use super::super::notify::{DEPLOYING, ROLLED_BACK};
+use super::*;
+use crate::people::{Contact, People, SignOff};
+
+fn window() -> Notify {
+    Notify {
+        environment: "prod".into(),
+        window: "today 18:00 to 19:00".into(),
+        downtime: "5 minutes read-only".into(),
+        contact: "the tech lead, +00 1".into(),
+        changes: vec!["20260205_add_notes".into()],
+    }
+}
+
+fn plan() -> Plan {
+    let mut planner = Planner::new("release", "1.0.0", "prod", "flow test");
+    planner.fact("commit", "c0ffee".repeat(7).get(..40).expect("long enough"));
+    planner.fact("migrations", "20260205_add_notes");
+    planner.phase("signoff", "Sign-off", OnFailure::Park, |p| {
+        p.step(
+            "signoff/qa",
+            SignOff {
+                role: "qa".into(),
+                valid_hours: 24,
+            },
+        );
+    });
+    planner.phase("prod", "Production", OnFailure::Rollback, |p| {
+        p.step("prod/notify", window());
+    });
+    planner.finish().expect("a plan")
+}
+
+fn by() -> Actor {
+    Actor {
+        name: "starter".into(),
+        from: "here".into(),
+    }
+}
+
+/// A run made of these records, one a second.
+fn run(records: Vec<Record>) -> Run {
+    let created = Record::Created {
+        plan: Payload::Inline(plan().to_json()),
+        by: by(),
+        reason: "notes on tasks".into(),
+        request: None,
+    };
+    let at = |second: i64| Timestamp(1_795_000_000_000 + 1000 * second);
+    let entry = Entry {
+        at: at(0),
+        record: created,
+    };
+    let id = "r-20261122-k7f3".parse().expect("an id");
+    let mut run = Run::create(&id, 1, &entry).expect("creates");
+    for (second, record) in (1..).zip(records) {
+        run.apply(
+            1,
+            &Entry {
+                at: at(second),
+                record,
+            },
+        )
+        .expect("applies");
+    }
+    run
+}
+
+fn started(step: u32) -> Record {
+    Record::Started { step, attempt: 1 }
+}
+
+fn signed() -> Vec<Record> {
+    let output = serde_json::json!({
+        "role": "qa", "signer": "The Tester", "fingerprint": "SHA256:abc", "statement_sha256": "00",
+        "evidence_digest": "00", "signed_at": 1_795_000_000_000_i64, "expires_at": 1_795_000_900_000_i64,
+    });
+    vec![
+        started(0),
+        Record::Done {
+            step: 0,
+            output: Payload::Inline(output.to_string().into_bytes()),
+        },
+    ]
+}
+
+fn queued(topic: &str) -> Record {
+    let body = serde_json::to_vec(&window()).expect("JSON");
+    Record::Queued {
+        topic: topic.into(),
+        body: Payload::Inline(body),
+    }
+}
+
+fn failed(step: u32, kind: FailureKind) -> Record {
+    let io = std::io::Error::other("connection reset");
+    let failure = Failure::new("the health check answered 500")
+        .because(&io)
+        .hint("look at the logs");
+    Record::Failed {
+        step,
+        kind,
+        failure,
+        retry_at: None,
+    }
+}
+
+fn signed_and(more: Vec<Record>) -> Run {
+    run(signed().into_iter().chain(more).collect())
+}
+
+fn unwound(verdict: Verdict) -> Run {
+    signed_and(vec![
+        started(1),
+        queued(DEPLOYING),
+        failed(1, FailureKind::Failed),
+        Record::Unwinding {
+            why: "step `prod/notify` failed: the health check answered 500".into(),
+        },
+        Record::UndoStarted {
+            step: 1,
+            attempt: 1,
+        },
+        Record::Undone {
+            step: 1,
+            report: "the team is told".into(),
+        },
+        Record::Finished { verdict },
+    ])
+}
+
+fn people() -> People {
+    let contact = Contact {
+        name: "The Operator".into(),
+        role: "database".into(),
+        phone: Some("+00 2".into()),
+        email: None,
+    };
+    People::checked(BTreeMap::new(), vec![contact], false).expect("a roster")
+}
+
+/// The mail of the newest notice.
+fn mail(run: &Run) -> String {
+    let notice = run.notices.last().expect("a notice");
+    let mail = render(
+        run,
+        notice,
+        &people(),
+        "example.org",
+        Some((7, Digest::of(b"head"))),
+    );
+    assert!(!mail.subject.contains(char::is_control));
+    // The digest of the plan changes with every field a plan gets.
+    let digest = run.plan_digest.to_string();
+    format!(
+        "{}\nSubject: {}\n\n{}",
+        mail.message_id, mail.subject, mail.body
+    )
+    .replace(&digest, "(plan digest)")
+}
+
+#[test]
+fn each_topic_has_its_mail() {
+    insta::assert_snapshot!("started", mail(&run(vec![])));
+    let wait = Wait {
+        who: "qa".into(),
+        what: "sign-off by qa".into(),
+        command: "flow sign r-20261122-k7f3 --role qa".into(),
+        until: Some(Timestamp(1_795_003_600_000)),
+    };
+    insta::assert_snapshot!(
+        "waiting",
+        mail(&run(vec![
+            started(0),
+            Record::Waiting {
+                step: 0,
+                wait,
+                seen: 0
+            }
+        ]))
+    );
+    let parked = |kind, why| {
+        mail(&run(vec![
+            started(0),
+            failed(0, kind),
+            Record::Parked { why },
+        ]))
+    };
+    insta::assert_snapshot!(
+        "stopped",
+        parked(FailureKind::Failed, ParkReason::StepFailed { step: 0 })
+    );
+    insta::assert_snapshot!(
+        "refused",
+        parked(FailureKind::Refused, ParkReason::Refused { step: 0 })
+    );
+    insta::assert_snapshot!(
+        "unknown",
+        parked(FailureKind::Unknown, ParkReason::Unknown { step: 0 })
+    );
+    insta::assert_snapshot!(
+        "deploying",
+        mail(&signed_and(vec![started(1), queued(DEPLOYING)]))
+    );
+    insta::assert_snapshot!(
+        "taken_back",
+        mail(&signed_and(vec![started(1), queued(ROLLED_BACK)]))
+    );
+}
+
+#[test]
+fn each_rollback_has_its_mail() {
+    let why = "step `prod/notify` failed: the health check answered 500".to_owned();
+    let begun = vec![
+        started(1),
+        failed(1, FailureKind::Failed),
+        Record::Unwinding { why },
+    ];
+    insta::assert_snapshot!("rollback_started", mail(&signed_and(begun.clone())));
+    let mut stuck = begun;
+    stuck.push(Record::UndoStarted {
+        step: 1,
+        attempt: 1,
+    });
+    let failure = Failure::new("the server does not answer");
+    stuck.push(Record::UndoFailed {
+        step: 1,
+        kind: FailureKind::Failed,
+        failure,
+        retry_at: None,
+    });
+    stuck.push(Record::Parked {
+        why: ParkReason::UndoFailed { step: 1 },
+    });
+    insta::assert_snapshot!("rollback_incomplete", mail(&signed_and(stuck)));
+    insta::assert_snapshot!("rolled_back", mail(&unwound(Verdict::RolledBack)));
+    insta::assert_snapshot!(
+        "rolled_back_in_part",
+        mail(&unwound(Verdict::RolledBackInPart))
+    );
+    insta::assert_snapshot!("cancelled", mail(&unwound(Verdict::Cancelled)));
+    let done = Record::Done {
+        step: 1,
+        output: Payload::Inline(b"{\"at\":0}".to_vec()),
+    };
+    let completed = vec![
+        started(1),
+        done,
+        Record::Finished {
+            verdict: Verdict::Completed,
+        },
+    ];
+    insta::assert_snapshot!("completed", mail(&signed_and(completed)));
+}
+
+#[test]
+fn nothing_from_a_run_reaches_a_header_as_a_line_of_its_own() {
+    let mut run = unwound(Verdict::RolledBack);
+    run.orders.push(flow_engine::run::GivenOrder {
+        order: Order::Rollback,
+        by: by(),
+        reason: format!("x\r\nBcc: all@example.org\u{1b}[2J{}", "y".repeat(400)),
+        at: Timestamp(0),
+    });
+    let notice = run.notices.last().expect("a notice").clone();
+    let mail = render(&run, &notice, &people(), "example.org", None);
+    assert!(!mail.subject.contains(char::is_control) && mail.subject.chars().count() <= 160);
+    assert!(!mail.body.contains(|c: char| c.is_control() && c != '\n'));
+}
+
+mod driven {
+    use super::*;
+    use flow_engine::clock::SystemClock;
+    use flow_engine::driver::{Engine, NewRun, Stop};
+    use flow_engine::journal::memory::MemoryJournal;
+    use flow_engine::outbox::Notifier;
+    use flow_engine::registry::Registry;
+    use flow_engine::run::{Delivery, Topic};
+    use flow_engine::step::{Cx, Step, StepError};
+
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Breaks;
+
+    #[async_trait::async_trait]
+    impl Step for Breaks {
+        const KIND: &'static str = "test.breaks";
+        type Output = ();
+
+        fn summary(&self) -> String {
+            "breaks".into()
+        }
+
+        async fn run(&self, _cx: &Cx) -> Result<(), StepError> {
+            Err(StepError::fail("it broke"))
+        }
+    }
+
+    fn engine(journal: Arc<MemoryJournal>, notifier: Option<Arc<dyn Notifier>>) -> Engine {
+        Engine {
+            journal,
+            registry: Arc::new(Registry::default().with::<Notify>().with::<Breaks>()),
+            resources: flow_engine::step::Resources::default(),
+            clock: Arc::new(SystemClock),
+            observers: flow_engine::event::Observers::default(),
+            notifier,
+            version: "test".into(),
+            wait_for_people: false,
+        }
+    }
+
+    async fn drive(driver: flow_engine::driver::Driver) -> (Arc<Run>, Stop) {
+        let outcome = tokio::time::timeout(Duration::from_mins(1), driver.drive()).await;
+        outcome.expect("in time").expect("the journal works")
+    }
+
+    fn told(run: &Run, wanted: &str) -> usize {
+        let is = |t: &Topic| matches!(t, Topic::Step { topic, .. } if topic == wanted);
+        run.notices.iter().filter(|n| is(&n.topic)).count()
+    }
+
+    fn plan() -> Plan {
+        let mut planner = Planner::new("release", "1.0.0", "prod", "test");
+        planner.phase("prod", "Production", OnFailure::Rollback, |p| {
+            p.step("prod/notify", window());
+            p.step("prod/deploy", Breaks);
+        });
+        planner.finish().expect("a plan")
+    }
+
+    /// A journal that ends where the process was killed: after these records.
+    async fn killed_after(records: Vec<Record>) -> (Arc<MemoryJournal>, flow_engine::id::RunId) {
+        use flow_engine::journal::{Append, Journal as _};
+        let created = Record::Created {
+            plan: Payload::Inline(plan().to_json()),
+            by: by(),
+            reason: "test".into(),
+            request: None,
+        };
+        let all = std::iter::once(created).chain(records);
+        let entry = |record| Entry {
+            at: Timestamp(0),
+            record,
+        };
+        let bodies = all
+            .map(|r| flow_engine::codec::encode(&entry(r)).expect("encodes"))
+            .collect();
+        let run: flow_engine::id::RunId = "r-mail".parse().expect("an id");
+        let journal = Arc::new(MemoryJournal::default());
+        let append = Append {
+            run: run.clone(),
+            first_seq: 0,
+            epoch: 0,
+            bodies,
+        };
+        journal.append(append).await.expect("appends");
+        (journal, run)
+    }
+
+    #[tokio::test]
+    async fn a_kill_after_the_notice_was_stored_does_not_announce_or_take_back_twice() {
+        let (journal, id) = killed_after(vec![started(0), queued(DEPLOYING)]).await;
+        let (driver, _handle) = engine(journal, None).resume(&id).await.expect("resumes");
+        let (run, _) = drive(driver).await;
+        assert_eq!((told(&run, DEPLOYING), told(&run, ROLLED_BACK)), (1, 1));
+
+        let unwinding = Record::Unwinding { why: "x".into() };
+        let undoing = Record::UndoStarted {
+            step: 0,
+            attempt: 1,
+        };
+        let (journal, id) = killed_after(vec![
+            started(0),
+            queued(DEPLOYING),
+            unwinding.clone(),
+            undoing.clone(),
+            queued(ROLLED_BACK),
+        ])
+        .await;
+        let (driver, _handle) = engine(journal, None).resume(&id).await.expect("resumes");
+        let (run, stop) = drive(driver).await;
+        assert_eq!(
+            (stop, told(&run, ROLLED_BACK)),
+            (Stop::Finished(Verdict::RolledBack), 1)
+        );
+
+        let (journal, id) = killed_after(vec![started(0), unwinding, undoing]).await;
+        let (driver, _handle) = engine(journal, None).resume(&id).await.expect("resumes");
+        let (run, _) = drive(driver).await;
+        assert_eq!(
+            told(&run, ROLLED_BACK),
+            0,
+            "what was never announced is not taken back"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_run_that_is_rolled_back_mails_the_team_each_turn_once_through_a_real_server() {
+        let exim = Exim::start();
+        let journal = Arc::new(MemoryJournal::default());
+        let mailer = mailer(settings(&exim, &["dev@example.org"]), RIGHT);
+        let team = TeamMail::new(mailer, Arc::new(people()), Some(journal.clone()));
+        let engine = engine(journal, Some(Arc::new(team)));
+        let new = NewRun {
+            id: "r-mail".parse().expect("an id"),
+            plan: plan(),
+            by: by(),
+            reason: "test".into(),
+            request: None,
+        };
+        let (driver, _handle) = engine.start(new).await.expect("starts");
+        let (run, stop) = drive(driver).await;
+        assert_eq!(stop, Stop::Finished(Verdict::RolledBack));
+        assert!(
+            run.notices
+                .iter()
+                .all(|n| matches!(n.delivery, Delivery::Sent(_))),
+            "{:?}",
+            run.notices
+        );
+        assert_eq!((told(&run, DEPLOYING), told(&run, ROLLED_BACK)), (1, 1));
+        let mails = exim.inbox(run.notices.len());
+        for subject in [
+            "release started",
+            "deploys now",
+            "ROLLING BACK",
+            "deployment taken back",
+            "rolled back: ",
+        ] {
+            let count = mails
+                .iter()
+                .filter(|m| m.contains(&format!("Subject: [prod] r-mail {subject}")))
+                .count();
+            assert_eq!(count, 1, "{subject}");
+        }
+        assert!(mails.iter().all(|m| m.contains("Journal: record ")));
+    }
+}

@@ -1,0 +1,281 @@
+//! `people.signoff`: the run goes on when somebody of a role has signed.
+
+use async_trait::async_trait;
+use flow_engine::clock::Timestamp;
+use flow_engine::record::Wait;
+use flow_engine::run::{Run, Status};
+use flow_engine::step::{Cx, Step, StepError};
+use serde::{Deserialize, Serialize};
+
+use super::roster::People;
+use super::statement::{self, StatementError};
+use super::verify::{self, Accepted, SignOffRefusal, SignedAnswer};
+
+/// [`SignOff`]'s kind.
+pub const KIND: &str = "people.signoff";
+/// How many of the newest answers are looked at: each costs a process.
+pub(super) const ANSWERS_MAX: usize = 40;
+
+/// Waits for a signed yes from somebody of a role; see [`verify::verify_answer`] for what counts.
+///
+/// Of the answers that count the one made last decides, by the signer's own clock: an older yes that is handed in
+/// again cannot take back a later no.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignOff {
+    /// Who must sign.
+    pub role: String,
+    /// How long a signature holds at most.
+    pub valid_hours: u64,
+}
+
+/// A sign-off that was given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedOff {
+    /// As what.
+    pub role: String,
+    /// Who, as in the roster.
+    pub signer: String,
+    /// With which key.
+    pub fingerprint: String,
+    /// Digest of the signed bytes.
+    pub statement_sha256: String,
+    /// What it was given for.
+    pub evidence_digest: String,
+    /// When.
+    pub signed_at: Timestamp,
+    /// Until when it holds.
+    pub expires_at: Timestamp,
+}
+
+impl From<Accepted> for SignedOff {
+    fn from(accepted: Accepted) -> SignedOff {
+        SignedOff {
+            role: accepted.statement.role,
+            signer: accepted.statement.signer,
+            fingerprint: accepted.fingerprint,
+            statement_sha256: accepted.statement_sha256,
+            evidence_digest: accepted.statement.evidence_digest,
+            signed_at: accepted.statement.issued_at,
+            expires_at: accepted.statement.expires_at,
+        }
+    }
+}
+
+#[async_trait]
+impl Step for SignOff {
+    const KIND: &'static str = KIND;
+    type Output = SignedOff;
+
+    fn summary(&self) -> String {
+        format!(
+            "{} signs the release off, for at most {} h",
+            self.role, self.valid_hours
+        )
+    }
+
+    fn answered_by(&self) -> Option<String> {
+        Some(self.role.clone())
+    }
+
+    async fn run(&self, cx: &Cx) -> Result<SignedOff, StepError> {
+        let people = cx.resource::<People>()?;
+        if people.of_role(&self.role).is_empty() {
+            return Err(StepError::fail(format!(
+                "nobody in the roster has the role `{}`",
+                self.role
+            ))
+            .hint("add a person with a key to flow.people.toml, then `flow retry`"));
+        }
+        let mut last: Option<Accepted> = None;
+        for (id, answer) in newest(cx.run(), cx.key()) {
+            match verify::verify_answer(cx.run(), cx.key(), &people, &answer, cx.now()).await {
+                Ok(accepted) => last = Some(later(last, accepted)),
+                Err(why @ SignOffRefusal::Unchecked(_)) => {
+                    return Err(StepError::retry("an answer could not be checked").because(&why));
+                }
+                Err(why) => cx.log(format!("answer {id} does not count: {why}")),
+            }
+        }
+        match last {
+            Some(no) if no.rejects() => Err(rejected(&no)),
+            Some(yes) => Ok(yes.into()),
+            None => Err(StepError::Wait(Wait {
+                who: self.role.clone(),
+                what: format!("sign-off by {}", self.role),
+                command: format!("flow sign {} --role {}", cx.run_id(), self.role),
+                until: None,
+            })),
+        }
+    }
+}
+
+fn rejected(no: &Accepted) -> StepError {
+    let said = &no.statement;
+    StepError::refuse(format!(
+        "{} ({}) rejected the release: {}",
+        said.signer, said.role, said.note
+    ))
+    .hint("clear it up, have the role sign again, then `flow retry`; or `flow cancel`")
+}
+
+/// The answers to a step that can be read, the oldest first, with the id each was handed in under.
+pub(super) fn newest<'a>(
+    run: &'a Run,
+    step: &'a str,
+) -> impl Iterator<Item = (&'a str, SignedAnswer)> {
+    let count = run.signals_for(step).count();
+    run.signals_for(step)
+        .skip(count.saturating_sub(ANSWERS_MAX))
+        .filter_map(|s| Some((s.id.as_str(), serde_json::from_str(&s.body).ok()?)))
+}
+
+/// The one made later; of two made in the same instant the no.
+fn later(last: Option<Accepted>, next: Accepted) -> Accepted {
+    let rank = |a: &Accepted| (a.statement.issued_at, a.rejects());
+    match last {
+        Some(last) if rank(&last) > rank(&next) => last,
+        _ => next,
+    }
+}
+
+/// Why the sign-offs of a run do not hold any more.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotValid {
+    /// The plan has none.
+    #[error("the plan has no sign-off step")]
+    None,
+    /// One is missing.
+    #[error("`{0}` is not signed")]
+    Missing(String),
+    /// One ended.
+    #[error("the sign-off by {role} ({signer}) expired at {at}")]
+    Expired {
+        /// As what.
+        role: String,
+        /// Who.
+        signer: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Taken back.
+    #[error("{signer} ({role}) has since rejected the release: {note}")]
+    Withdrawn {
+        /// As what.
+        role: String,
+        /// Who.
+        signer: String,
+        /// Why.
+        note: String,
+    },
+    /// One key for two.
+    #[error("the key {0} signed for two roles")]
+    TwoRoles(String),
+    /// The key is not in the role any more.
+    #[error("the key of {signer} is no longer in the role `{role}`")]
+    Removed {
+        /// As what.
+        role: String,
+        /// Who.
+        signer: String,
+    },
+    /// The evidence.
+    #[error("the evidence changed since {role} signed")]
+    Changed {
+        /// As what.
+        role: String,
+    },
+    /// The evidence, incomplete.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
+    /// A later answer could not be read.
+    #[error(transparent)]
+    Unchecked(#[from] SignOffRefusal),
+}
+
+/// Whether every sign-off of the plan is given and holds at this moment; for the gate right before production.
+///
+/// Looks again at what may have changed since each step accepted its own: time, the roster, one key in two roles
+/// (four steps that accept at the same instant do not see one another), a later rejection.
+///
+/// # Errors
+/// [`NotValid`] names the first that does not hold.
+pub async fn still_valid(
+    run: &Run,
+    people: &People,
+    now: Timestamp,
+) -> Result<Vec<SignedOff>, NotValid> {
+    let mut given: Vec<SignedOff> = Vec::new();
+    let nodes = run.plan.nodes.iter().zip(&run.steps);
+    for (node, state) in nodes.filter(|(n, _)| n.kind == KIND) {
+        let missing = || NotValid::Missing(node.key.clone());
+        let output = state
+            .output
+            .as_deref()
+            .filter(|_| state.status == Status::Done);
+        let one: SignedOff =
+            serde_json::from_str(output.ok_or_else(missing)?).map_err(|_| missing())?;
+        holds(run, people, &node.key, &one, now)?;
+        if given.iter().any(|g| g.fingerprint == one.fingerprint) {
+            return Err(NotValid::TwoRoles(one.fingerprint));
+        }
+        not_withdrawn(run, people, &node.key, &one, now).await?;
+        given.push(one);
+    }
+    if given.is_empty() {
+        return Err(NotValid::None);
+    }
+    Ok(given)
+}
+
+fn holds(
+    run: &Run,
+    people: &People,
+    step: &str,
+    one: &SignedOff,
+    now: Timestamp,
+) -> Result<(), NotValid> {
+    let (role, signer) = (one.role.clone(), one.signer.clone());
+    if one.expires_at <= now {
+        return Err(NotValid::Expired {
+            role,
+            signer,
+            at: one.expires_at,
+        });
+    }
+    if people
+        .holder(&one.fingerprint)
+        .is_none_or(|(held, _)| held != role)
+    {
+        return Err(NotValid::Removed { role, signer });
+    }
+    let cut = statement::cut(&run.plan, step).unwrap_or_default();
+    if statement::evidence(run, cut)?.to_string() != one.evidence_digest {
+        return Err(NotValid::Changed { role });
+    }
+    Ok(())
+}
+
+async fn not_withdrawn(
+    run: &Run,
+    people: &People,
+    step: &str,
+    one: &SignedOff,
+    now: Timestamp,
+) -> Result<(), NotValid> {
+    let mut last: Option<Accepted> = None;
+    for (_, answer) in newest(run, step) {
+        match verify::verify_answer(run, step, people, &answer, now).await {
+            Err(why @ SignOffRefusal::Unchecked(_)) => return Err(why.into()),
+            Ok(accepted) => last = Some(later(last, accepted)),
+            Err(_) => {}
+        }
+    }
+    if let Some(no) = last.filter(|a| a.rejects() && a.statement.issued_at >= one.signed_at) {
+        return Err(NotValid::Withdrawn {
+            role: no.statement.role,
+            signer: no.statement.signer,
+            note: no.statement.note,
+        });
+    }
+    Ok(())
+}

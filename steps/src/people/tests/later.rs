@@ -1,0 +1,285 @@
+//! What may come between a sign-off and the deployment: another key, a rejection, a waiver, a very large answer.
+
+use flow_engine::journal::BODY_MAX;
+use flow_engine::record::{ParkReason, Record};
+
+use super::*;
+
+#[tokio::test]
+async fn one_key_does_not_sign_two_roles_even_when_the_roster_changed_in_between() {
+    let team = Team::new();
+    let (engine, run) = waiting(&team).await;
+    let dev = signed(&run, DEV, yes("developer", "dev"), &team.dev).await;
+    let (run, _) = answer(&engine, &run, vec![signal(DEV, "1", dev.body())]).await;
+    let moved = People::checked(
+        [("qa".into(), vec![person("dev", &team.dev)])].into(),
+        Vec::new(),
+        false,
+    )
+    .expect("a roster");
+    let again = signed(&run, QA, yes("qa", "dev"), &team.dev).await;
+    let error = verify_answer(&run, QA, &moved, &again, SystemClock.now())
+        .await
+        .expect_err("refused");
+    assert!(
+        matches!(&error, SignOffRefusal::TwoRoles { role, .. } if role == "developer"),
+        "{error}"
+    );
+    let gone = still_valid(&run, &moved, SystemClock.now()).await;
+    assert!(
+        matches!(gone, Err(sign_off::NotValid::Removed { .. })),
+        "{gone:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_rejection_refuses_the_release_with_its_note_and_an_older_yes_cannot_be_replayed() {
+    let team = Team::new();
+    let (engine, run) = waiting(&team).await;
+    let old = signed(&run, DEV, yes("developer", "dev"), &team.dev).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let no = signed(
+        &run,
+        DEV,
+        words("developer", "dev", Decision::Reject, "counts look wrong"),
+        &team.dev,
+    )
+    .await;
+    let both = vec![signal(DEV, "1", no.body()), signal(DEV, "2", old.body())];
+    let (run, stop) = answer(&engine, &run, both).await;
+    assert_eq!(stop, Stop::Parked(ParkReason::Refused { step: 1 }));
+    let failure = &run.steps[1].failure.as_ref().expect("refused").1;
+    assert_eq!(
+        failure.message,
+        "dev (developer) rejected the release: counts look wrong"
+    );
+    assert!(
+        statement::build(&run, DEV, words("developer", "dev", Decision::Reject, " ")).is_err(),
+        "a no needs a reason"
+    );
+}
+
+#[tokio::test]
+async fn a_rejection_after_the_sign_off_was_taken_withdraws_it() {
+    let team = Team::new();
+    let (engine, run) = waiting(&team).await;
+    let dev = signed(&run, DEV, yes("developer", "dev"), &team.dev).await;
+    let qa = signed(&run, QA, yes("qa", "qa"), &team.qa).await;
+    let (run, _) = answer(
+        &engine,
+        &run,
+        vec![signal(DEV, "1", dev.body()), signal(QA, "1", qa.body())],
+    )
+    .await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let no = signed(
+        &run,
+        QA,
+        words("qa", "qa", Decision::Reject, "found something"),
+        &team.qa,
+    )
+    .await;
+    let mut run = (*run).clone();
+    run.signals.push(signal(QA, "2", no.body()));
+    let gone = still_valid(&run, &team.people(), SystemClock.now())
+        .await
+        .expect_err("withdrawn");
+    assert_eq!(
+        gone.to_string(),
+        "qa (qa) has since rejected the release: found something"
+    );
+}
+
+#[tokio::test]
+async fn the_starter_is_barred_when_the_roster_says_so() {
+    let team = Team::new();
+    let (_, run) = waiting(&team).await;
+    let mut run = (*run).clone();
+    run.by = by("DEV");
+    let answer = signed(&run, DEV, yes("developer", "dev"), &team.dev).await;
+    assert!(judge(&run, DEV, &team, &answer).await.is_ok());
+    let strict = People {
+        forbid_starter: true,
+        ..team.people()
+    };
+    let error = verify_answer(&run, DEV, &strict, &answer, SystemClock.now()).await;
+    assert_eq!(error, Err(SignOffRefusal::Starter("dev".into())));
+}
+
+#[tokio::test]
+async fn a_waiver_holds_for_its_finding_step_and_run_only() {
+    let team = Team::new();
+    let (_, run) = waiting(&team).await;
+    let finding = "f1".repeat(32);
+    let mut said = yes("developer", "dev");
+    said.subject = Subject::Waiver;
+    said.finding = Some(finding.clone());
+    assert!(
+        statement::build(&run, "prod/backup", said.clone()).is_err(),
+        "a waiver needs a reason"
+    );
+    said.note = "the table is empty".into();
+    let answer = signed(&run, "prod/backup", said, &team.dev).await;
+    let mut run = (*run).clone();
+    run.signals.push(signal("prod/backup", "1", answer.body()));
+    let now = SystemClock.now();
+    let people = team.people();
+    let look = |subject, finding: String, now| {
+        let (run, people) = (&run, &people);
+        async move {
+            waived(run, "prod/backup", people, (subject, &finding), now)
+                .await
+                .expect("judged")
+        }
+    };
+    let waiver = look(Subject::Waiver, finding.clone(), now)
+        .await
+        .expect("waived");
+    assert_eq!(
+        (waiver.reason.as_str(), waiver.role.as_str()),
+        ("the table is empty", "developer")
+    );
+    assert_eq!(look(Subject::Waiver, "f2".repeat(32), now).await, None);
+    assert_eq!(look(Subject::Review, finding.clone(), now).await, None);
+    assert_eq!(
+        look(Subject::Waiver, finding, now.plus(Duration::from_hours(13))).await,
+        None
+    );
+}
+
+#[tokio::test]
+async fn the_largest_answer_of_a_4096_bit_rsa_key_fits_a_record() {
+    let team = Team::new();
+    let rsa = keygen(team.folder.path(), "rsa", &["-t", "rsa", "-b", "4096"]);
+    let name = "n".repeat(80);
+    let mut signer = person("rsa", &rsa);
+    signer.name.clone_from(&name);
+    let role = "r".repeat(32);
+    let people = People::checked([(role.clone(), vec![signer])].into(), Vec::new(), false)
+        .expect("a roster");
+    let key = format!("signoff/{}", "k".repeat(56));
+    let long = serde_json::json!({"verdict": "\"".repeat(200), "path": "ü".repeat(200)});
+    let plan = plan(&"c".repeat(40), &long, |p| {
+        p.fact("migrations", "m\"".repeat(400));
+        p.phase("more", "More", flow_engine::plan::OnFailure::Park, |p| {
+            p.step(
+                &key,
+                SignOff {
+                    role: role.clone(),
+                    valid_hours: 24,
+                },
+            );
+        });
+    });
+    let mut run = (*start(
+        &engine(Some(people.clone())),
+        &format!("r-{}", "x".repeat(62)),
+        plan,
+    )
+    .await
+    .0)
+        .clone();
+    for state in &mut run.steps[..3] {
+        state.status = Status::Skipped;
+        state.skipped = Some("why ".repeat(100));
+    }
+    let said = words(&role, &name, Decision::Reject, &"ü".repeat(120));
+    let answer = signed(&run, &key, said, &rsa).await;
+    verify_answer(&run, &key, &people, &answer, SystemClock.now())
+        .await
+        .expect("counts");
+    let mut handed_in = signal(&key, &answer.signal_id(), answer.body());
+    handed_in.by = flow_engine::signal::Actor {
+        name: "n".repeat(64),
+        from: "f".repeat(64),
+    };
+    let entry = flow_engine::record::Entry {
+        at: SystemClock.now(),
+        record: Record::Signalled(handed_in),
+    };
+    let size = flow_engine::codec::encode(&entry).expect("encodes").len();
+    assert!(size <= BODY_MAX, "{size}");
+}
+
+#[tokio::test]
+async fn an_agent_signs_with_only_the_public_half_on_disk() {
+    let team = Team::new();
+    let agent = Agent::start(team.folder.path());
+    agent.add(&team.dev);
+    std::fs::remove_file(&team.dev).expect("removed");
+    let public = team.dev.with_extension("pub");
+    let socket = Some(agent.socket.as_path());
+    let signature = sshsig::sign(b"text\n", &public, socket)
+        .await
+        .expect("the agent signs");
+    let people = team.people();
+    sshsig::verify(
+        b"text\n",
+        &signature,
+        &people.allowed_signers(),
+        "developer:dev@example.org",
+        SystemClock.now(),
+    )
+    .await
+    .expect("verifies");
+    let other = team.nobody.with_extension("pub");
+    std::fs::remove_file(&team.nobody).expect("removed");
+    let error = sshsig::sign(b"text\n", &other, socket)
+        .await
+        .expect_err("not in the agent");
+    assert!(matches!(error, sshsig::SshSigError::Agent(_)), "{error}");
+    let error = sshsig::sign(b"text\n", &team.dev, socket)
+        .await
+        .expect_err("no file");
+    assert!(matches!(error, sshsig::SshSigError::Key(_)), "{error}");
+}
+
+#[tokio::test]
+async fn the_signed_text_reads_as_what_was_shown() {
+    let backup = serde_json::json!({
+        "tool": "pg_dump 15", "bytes": 7_340_032, "sha256": "ab".repeat(32), "path": "/data/backups/pre.sql.zst",
+    });
+    let plan = plan(&"c0ffee".repeat(7)[..40], &backup, |p| {
+        p.fact("previous", "0ld".repeat(12));
+        p.fact("migrations", "20260205_add_notes\n20260206_add_index");
+        p.phase("more", "More", flow_engine::plan::OnFailure::Park, |p| {
+            let asked = SignOff { role: "qa".into(), valid_hours: 24 };
+            p.step("prod/backup-verified", Report(serde_json::json!({"restore_seconds": 41, "tables": ["a", "b"], "verdict": "equal"})));
+            p.step("test/features", Report(serde_json::Value::Null));
+            p.step("more/qa", asked);
+        });
+    });
+    let team = Team::new();
+    let mut run = (*start(&engine(Some(team.people())), "r-1", plan).await.0).clone();
+    for (node, state) in std::sync::Arc::make_mut(&mut run.plan)
+        .nodes
+        .iter_mut()
+        .zip(&mut run.steps)
+    {
+        match node.key.as_str() {
+            "prod/backup-verified" => state.output = Some(node.params.to_string()),
+            "test/features" => {
+                node.kind = checklist::KIND.into();
+                let answered = serde_json::json!({"result": "pass", "note": "", "by": "a tester", "sent_by": "x", "at": 0});
+                let result = serde_json::json!({
+                    "title": "Test features", "testers": ["a tester"], "results": {"login": answered}, "unanswered": [],
+                });
+                state.output = Some(result.to_string());
+            }
+            "signoff/developer" => {
+                state.status = Status::Skipped;
+                state.skipped = Some("on leave".into());
+                continue;
+            }
+            _ => {}
+        }
+        state.status = Status::Done;
+    }
+    let mut said = words("qa", "qa", Decision::Approve, "looked at everything");
+    said.issued_at = flow_engine::clock::Timestamp(1_795_000_000_000);
+    said.expires_at = said.issued_at.plus(Duration::from_hours(24));
+    let statement = statement::build(&run, "more/qa", said).expect("a statement");
+    let digest = statement.plan_digest.clone();
+    insta::assert_snapshot!(statement.text().replace(&digest, "(plan digest)"));
+    assert_eq!(Statement::parse(&statement.text()), Some(statement));
+}

@@ -1,0 +1,342 @@
+//! Whether a signed answer counts. Used by the step that waits for it, and by the command that hands it in, so that a
+//! signer hears at once, with the exact reason, that theirs does not.
+
+use std::time::Duration;
+
+use flow_engine::clock::Timestamp;
+use flow_engine::id::Digest;
+use flow_engine::plan::Node;
+use flow_engine::run::Run;
+use serde::{Deserialize, Serialize};
+
+use super::roster::{NAMESPACE, People, Person};
+use super::sign_off::{self, SignOff, SignedOff};
+use super::sshsig::{self, Envelope, SshSigError};
+use super::statement::{self, Decision, Statement, StatementError, Subject};
+
+/// The longest answer, in bytes of JSON: a record takes 4096 with the signal around it.
+pub const ANSWER_MAX: usize = 3700;
+/// By how much a signer's clock may be ahead.
+const AHEAD: Duration = Duration::from_mins(5);
+
+/// The body of a signed answer: the signal's body is this as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedAnswer {
+    /// The signed text, byte for byte.
+    pub statement: String,
+    /// The armoured SSH signature over it.
+    pub signature: String,
+}
+
+impl SignedAnswer {
+    /// The body of the signal that carries this answer.
+    ///
+    /// # Panics
+    /// Never: two texts are JSON.
+    pub fn body(&self) -> String {
+        serde_json::to_string(self).expect("two texts are JSON")
+    }
+
+    /// The id of that signal: the same answer handed in twice is one signal, and a new signature is a new one.
+    pub fn signal_id(&self) -> String {
+        format!("signed-{}", Digest::of(self.body().as_bytes()).short())
+    }
+}
+
+/// An answer that counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// What was signed.
+    pub statement: Statement,
+    /// The key that signed.
+    pub fingerprint: String,
+    /// Digest of the signed bytes, in hexadecimal digits.
+    pub statement_sha256: String,
+}
+
+/// Why an answer does not count. Nothing was stored because of it; the run is as it was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignOffRefusal {
+    /// The step does not take signed answers.
+    #[error("step `{0}` does not wait for a sign-off")]
+    NotAsked(String),
+    /// Too much text.
+    #[error(
+        "the answer has {0} bytes, the limit is {ANSWER_MAX}; use a shorter note, or an ed25519 key"
+    )]
+    TooLarge(usize),
+    /// Neither a statement nor a signature.
+    #[error("the answer cannot be read: {0}")]
+    Unreadable(String),
+    /// Signed for something else.
+    #[error("the signature is for the namespace `{0}`, not `{NAMESPACE}`")]
+    Namespace(String),
+    /// A key nobody of the role holds.
+    #[error("the key {fingerprint} {held}; this needs a key of role `{wanted}`")]
+    WrongKey {
+        /// The key.
+        fingerprint: String,
+        /// Who holds it, in words.
+        held: String,
+        /// The role that is asked.
+        wanted: String,
+    },
+    /// The text was changed, or the signature is another text's.
+    #[error("the signature does not fit the text: {0}")]
+    Signature(SshSigError),
+    /// A statement about something else.
+    #[error("it was signed for {what} `{signed}`, and this is `{here}`")]
+    Other {
+        /// Which field.
+        what: &'static str,
+        /// What was signed.
+        signed: String,
+        /// What is asked.
+        here: String,
+    },
+    /// What the statement names changed since.
+    #[error("{what} changed since it was signed; look at the run again and sign anew")]
+    Changed {
+        /// What.
+        what: &'static str,
+    },
+    /// Not now, or not like this.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
+    /// Too late.
+    #[error("it expired at {0}; sign anew")]
+    Expired(Timestamp),
+    /// Not yet.
+    #[error("it says it was made at {issued}, and it is {now} here; set the signer's clock")]
+    Ahead {
+        /// By the statement.
+        issued: Timestamp,
+        /// By this machine.
+        now: Timestamp,
+    },
+    /// Longer than allowed.
+    #[error("it is to hold until {until}, longer than the {hours} h this step allows")]
+    TooLong {
+        /// By the statement.
+        until: Timestamp,
+        /// By the plan.
+        hours: u64,
+    },
+    /// One key, two roles.
+    #[error(
+        "the key {fingerprint} has signed this run as `{role}` already; one key may not hold two roles"
+    )]
+    TwoRoles {
+        /// The key.
+        fingerprint: String,
+        /// The other role.
+        role: String,
+    },
+    /// The starter.
+    #[error("{0} started this run and may not sign it off")]
+    Starter(String),
+    /// The signature could not be checked at all.
+    #[error("the signature could not be checked: {0}")]
+    Unchecked(SshSigError),
+}
+
+/// Whether a signed answer to a sign-off step counts, and what it says.
+///
+/// # Errors
+/// [`SignOffRefusal`]; [`SignOffRefusal::Unchecked`] says nothing about the answer, only that it could not be judged.
+pub async fn verify_answer(
+    run: &Run,
+    step: &str,
+    people: &People,
+    answer: &SignedAnswer,
+    now: Timestamp,
+) -> Result<Accepted, SignOffRefusal> {
+    let asked = run.plan.node(step).map(|(_, node)| node);
+    let asked = asked.and_then(sign_off_of);
+    let asked = asked.ok_or_else(|| SignOffRefusal::NotAsked(step.into()))?;
+    let wanted = Wanted {
+        subject: Subject::Signoff,
+        role: Some(&asked.role),
+        finding: None,
+        hours: asked.valid_hours,
+    };
+    let accepted = check(run, step, people, answer, &wanted, now).await?;
+    one_key_one_role(run, step, &accepted)?;
+    if people.forbid_starter {
+        let person = people.holder(&accepted.fingerprint).map(|(_, p)| p);
+        if person.is_some_and(|p| p.is(&run.by.name)) {
+            return Err(SignOffRefusal::Starter(accepted.statement.signer));
+        }
+    }
+    Ok(accepted)
+}
+
+pub(super) fn sign_off_of(node: &Node) -> Option<SignOff> {
+    (node.kind == sign_off::KIND)
+        .then(|| <SignOff as flow_engine::step::Step>::decode(node.version, &node.params).ok())?
+}
+
+/// What a statement must be about.
+pub(super) struct Wanted<'a> {
+    pub(super) subject: Subject,
+    /// Nothing means: any role of the roster.
+    pub(super) role: Option<&'a str>,
+    pub(super) finding: Option<&'a str>,
+    pub(super) hours: u64,
+}
+
+/// Everything but what concerns other answers. The signature is checked before the text is believed.
+pub(super) async fn check(
+    run: &Run,
+    step: &str,
+    people: &People,
+    answer: &SignedAnswer,
+    wanted: &Wanted<'_>,
+    now: Timestamp,
+) -> Result<Accepted, SignOffRefusal> {
+    let size = answer.body().len();
+    if size > ANSWER_MAX {
+        return Err(SignOffRefusal::TooLarge(size));
+    }
+    let unreadable = |why: &str| SignOffRefusal::Unreadable(why.into());
+    let envelope = Envelope::parse(&answer.signature).map_err(|e| unreadable(&e.to_string()))?;
+    if envelope.namespace != NAMESPACE {
+        return Err(SignOffRefusal::Namespace(
+            envelope.namespace.chars().take(60).collect(),
+        ));
+    }
+    let (role, person) = holder(people, &envelope.fingerprint, wanted.role)?;
+    let allowed = people.allowed_signers();
+    let principal = person.principal(role);
+    sshsig::verify(
+        answer.statement.as_bytes(),
+        &answer.signature,
+        &allowed,
+        &principal,
+        now,
+    )
+    .await
+    .map_err(|e| match e {
+        SshSigError::Invalid(_) | SshSigError::NoSignature => SignOffRefusal::Signature(e),
+        other => SignOffRefusal::Unchecked(other),
+    })?;
+    let statement = Statement::parse(&answer.statement)
+        .ok_or_else(|| unreadable("the text is no statement of this version of flow"))?;
+    about(run, step, &statement, (role, &person.name), wanted)?;
+    in_time(&statement, wanted.hours, now)?;
+    Ok(Accepted {
+        statement,
+        fingerprint: envelope.fingerprint,
+        statement_sha256: Digest::of(answer.statement.as_bytes()).to_string(),
+    })
+}
+
+fn holder<'a>(
+    people: &'a People,
+    fingerprint: &str,
+    wanted: Option<&str>,
+) -> Result<(&'a str, &'a Person), SignOffRefusal> {
+    let wrong = |held: String| SignOffRefusal::WrongKey {
+        fingerprint: fingerprint.to_owned(),
+        held,
+        wanted: wanted.unwrap_or("any").to_owned(),
+    };
+    match people.holder(fingerprint) {
+        None => Err(wrong("is in no role of the roster".into())),
+        Some((role, person)) if wanted.is_some_and(|w| w != role) => {
+            Err(wrong(format!("is {}'s, of role `{role}`", person.name)))
+        }
+        Some(found) => Ok(found),
+    }
+}
+
+fn about(
+    run: &Run,
+    step: &str,
+    signed: &Statement,
+    (role, name): (&str, &str),
+    wanted: &Wanted<'_>,
+) -> Result<(), SignOffRefusal> {
+    let subject = |s: Subject| format!("{s:?}").to_lowercase();
+    let finding = wanted.finding.unwrap_or_default();
+    let fields = [
+        ("run", signed.run.clone(), run.id.to_string()),
+        ("subject", subject(signed.subject), subject(wanted.subject)),
+        ("step", signed.step.clone(), step.to_owned()),
+        (
+            "environment",
+            signed.environment.clone(),
+            run.plan.environment.clone(),
+        ),
+        ("role", signed.role.clone(), role.to_owned()),
+        ("signer", signed.signer.clone(), name.to_owned()),
+        (
+            "finding",
+            signed.finding.clone().unwrap_or_default(),
+            finding.to_owned(),
+        ),
+    ];
+    if let Some((what, signed, here)) = fields.into_iter().find(|(_, signed, here)| signed != here)
+    {
+        return Err(SignOffRefusal::Other { what, signed, here });
+    }
+    let here = statement::build(run, step, signed.words())?;
+    let changed = [
+        ("the plan", signed.plan_digest == here.plan_digest),
+        ("the commit", signed.commit == here.commit),
+        (
+            "the evidence",
+            signed.evidence_digest == here.evidence_digest,
+        ),
+        ("the summary that is shown", signed.summary == here.summary),
+    ];
+    match changed.into_iter().find(|(_, same)| !same) {
+        Some((what, _)) => Err(SignOffRefusal::Changed { what }),
+        None if *signed != here => Err(SignOffRefusal::Changed {
+            what: "the statement",
+        }),
+        None => Ok(()),
+    }
+}
+
+fn in_time(signed: &Statement, hours: u64, now: Timestamp) -> Result<(), SignOffRefusal> {
+    let issued = signed.issued_at;
+    let until = signed.expires_at;
+    if issued > now.plus(AHEAD) {
+        return Err(SignOffRefusal::Ahead { issued, now });
+    }
+    if until <= now {
+        return Err(SignOffRefusal::Expired(until));
+    }
+    if until > issued.plus(Duration::from_secs(hours.saturating_mul(3600))) {
+        return Err(SignOffRefusal::TooLong { until, hours });
+    }
+    Ok(())
+}
+
+fn one_key_one_role(run: &Run, step: &str, accepted: &Accepted) -> Result<(), SignOffRefusal> {
+    let others = run
+        .plan
+        .nodes
+        .iter()
+        .filter(|n| n.kind == sign_off::KIND && n.key != step);
+    let given = others.filter_map(|n| serde_json::from_str::<SignedOff>(run.output(&n.key)?).ok());
+    match given
+        .into_iter()
+        .find(|s| s.fingerprint == accepted.fingerprint)
+    {
+        Some(other) => Err(SignOffRefusal::TwoRoles {
+            fingerprint: other.fingerprint,
+            role: other.role,
+        }),
+        None => Ok(()),
+    }
+}
+
+impl Accepted {
+    /// Whether it says no.
+    pub fn rejects(&self) -> bool {
+        self.statement.decision == Decision::Reject
+    }
+}
