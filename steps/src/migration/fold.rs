@@ -1,0 +1,218 @@
+//! Applies one file's operations to the schema, and notes what can be said on the spot. What depends on the rest of the file
+//! is judged when it ends (`judge`).
+
+mod calls;
+mod enums;
+mod rows;
+mod tables;
+
+use super::op::{Item, Name, Op, Rule, Site};
+use super::report::Level;
+use super::rule::RuleId;
+use super::state::{Enum, Schema};
+
+/// A finding without its place in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Draft {
+    pub(super) rule: RuleId,
+    pub(super) level: Level,
+    pub(super) site: Site,
+    pub(super) object: String,
+    pub(super) message: String,
+}
+
+impl Draft {
+    pub(super) fn error(rule: RuleId, site: &Site, object: String, message: String) -> Self {
+        Self {
+            rule,
+            level: Level::Error,
+            site: site.clone(),
+            object,
+            message,
+        }
+    }
+
+    pub(super) fn warning(rule: RuleId, site: &Site, object: String, message: String) -> Self {
+        Self {
+            rule,
+            level: Level::Warning,
+            site: site.clone(),
+            object,
+            message,
+        }
+    }
+}
+
+/// One file being applied.
+pub(super) struct Fold<'a> {
+    pub(super) schema: &'a mut Schema,
+    pub(super) drafts: Vec<Draft>,
+    transaction: bool,
+}
+
+impl<'a> Fold<'a> {
+    pub(super) fn new(schema: &'a mut Schema) -> Self {
+        Self {
+            schema,
+            drafts: Vec::new(),
+            transaction: false,
+        }
+    }
+
+    pub(super) fn apply(&mut self, items: &[Item], statements: usize) {
+        for item in items {
+            self.one(&item.op, &item.site, statements);
+        }
+    }
+
+    fn warn(&mut self, rule: RuleId, site: &Site, object: String, message: String) {
+        self.drafts
+            .push(Draft::warning(rule, site, object, message));
+    }
+
+    fn error(&mut self, rule: RuleId, site: &Site, object: String, message: String) {
+        self.drafts.push(Draft::error(rule, site, object, message));
+    }
+
+    fn one(&mut self, op: &Op, site: &Site, statements: usize) {
+        match op {
+            Op::CreateTable(table) => self.create_table(table, site),
+            Op::DropTable { name, if_exists } => self.drop_table(name, *if_exists, site),
+            Op::Alter(table, change) => self.alter(table, change, site),
+            Op::CreateIndex(index) => self.create_index(index, site),
+            Op::DropIndex { name, if_exists } => self.drop_key(name, *if_exists, site),
+            Op::RenameIndex(from, to) => self.rename_index(from, to),
+            Op::CreateEnum(name, labels) => {
+                let labels = Some(labels.clone());
+                self.schema.enums.insert(
+                    name.clone(),
+                    Enum {
+                        labels,
+                        was: None,
+                        site: site.clone(),
+                    },
+                );
+            }
+            Op::DropType { name, if_exists } => self.drop_type(name, *if_exists, site),
+            Op::AlterType(name, change) => self.alter_type(name, change, site),
+            Op::Truncate(..) | Op::Delete(..) | Op::Update(..) | Op::Upsert(_) => {
+                self.rows(op, site);
+            }
+            Op::CreateObject(kind, name) => {
+                let key = (kind.clone(), name.clone());
+                let fresh = self.schema.objects_dropped.remove(&key).is_none();
+                self.schema.objects.entry(key).or_insert(fresh);
+            }
+            Op::DropObject(kind, name) => self.drop_object(kind, name, site),
+            Op::DefineFunction(name, items) => self.define(name, items, site),
+            _ => self.statement(op, site, statements),
+        }
+    }
+
+    /// Operations that are judged by themselves.
+    fn statement(&mut self, op: &Op, site: &Site, statements: usize) {
+        let none = String::new();
+        match op {
+            Op::DropContainer(what) => {
+                let message = format!("{what} takes every object in it along, and their rows");
+                self.error(RuleId::DropContainer, site, none, message);
+            }
+            Op::Transaction if !self.transaction => {
+                self.transaction = true;
+                let message = "the file begins or ends a transaction itself; if a later statement fails, the earlier ones stay applied";
+                self.warn(RuleId::ExplicitTransaction, site, none, message.to_owned());
+            }
+            Op::Concurrently if statements > 1 => {
+                let message = "this statement cannot run inside a transaction, and the file has others: they run as one transaction and the migration fails";
+                self.error(
+                    RuleId::ConcurrentlyInTransaction,
+                    site,
+                    none,
+                    message.to_owned(),
+                );
+            }
+            Op::Dynamic(what) => {
+                let message = format!(
+                    "what this runs cannot be proved from the text: {}",
+                    shorten(what)
+                );
+                self.warn(RuleId::DynamicSql, site, none, message);
+            }
+            Op::Calls { function, query } => {
+                let ours = self
+                    .schema
+                    .functions
+                    .iter()
+                    .any(|each| each.name == function.name);
+                if ours || (*query && !calls::is_harmless(function)) {
+                    let message =
+                        format!("runs {function}, whose effect is not known to be harmless");
+                    self.warn(RuleId::RunsFunction, site, function.to_string(), message);
+                }
+            }
+            Op::Behaviour(what) => {
+                let message = format!(
+                    "{}: the same statements may do something else afterwards",
+                    shorten(what)
+                );
+                self.warn(RuleId::BehaviourChange, site, none, message);
+            }
+            Op::Unknown(what) => {
+                let message = format!(
+                    "{}: there is no rule for this statement, so nothing is claimed about it",
+                    shorten(what)
+                );
+                self.warn(RuleId::UnknownStatement, site, none, message);
+            }
+            _ => {}
+        }
+    }
+
+    /// A function's body does not run now. What it would do to tables is judged as if it did, writes of single rows apart:
+    /// those are what functions are for.
+    fn define(&mut self, name: &Name, items: &[Item], site: &Site) {
+        let mut would = self.schema.clone();
+        would.begin();
+        let mut inner = Fold::new(&mut would);
+        inner.apply(items, 1);
+        let mut found = std::mem::take(&mut inner.drafts);
+        found.extend(super::judge::judge(&would).drafts);
+        found.retain(|draft| {
+            !matches!(
+                draft.rule,
+                RuleId::DeleteRows | RuleId::UpdateRows | RuleId::RunsFunction
+            )
+        });
+        self.drafts.extend(found);
+        self.schema.functions.insert(name.clone());
+        self.one(
+            &Op::CreateObject("FUNCTION".to_owned(), name.clone()),
+            site,
+            1,
+        );
+    }
+
+    /// Whether it is made again is known when the file ends.
+    fn drop_object(&mut self, kind: &str, name: &Name, site: &Site) {
+        let key = (kind.to_owned(), name.clone());
+        if self.schema.objects.remove(&key) != Some(true) {
+            self.schema.objects_dropped.insert(key, site.clone());
+        }
+    }
+}
+
+fn shorten(text: &str) -> String {
+    let mut short: String = text.chars().take(120).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}
+
+pub(super) fn same_rule(a: &Rule, b: &Rule) -> bool {
+    match (a, b) {
+        // Check expressions are kept only as the names they read: never taken as equal.
+        (Rule::Foreign(..), Rule::Foreign(..)) => a == b,
+        _ => false,
+    }
+}

@@ -1,0 +1,82 @@
+//! Types.
+
+use super::Fold;
+use crate::migration::op::{Name, Site, TypeChange};
+use crate::migration::rule::RuleId;
+
+impl Fold<'_> {
+    pub(super) fn drop_type(&mut self, name: &Name, if_exists: bool, site: &Site) {
+        if !self.schema.enums.contains_key(name) {
+            let state = if if_exists {
+                " (no earlier migration makes it)"
+            } else {
+                ""
+            };
+            let message = format!("type {name} is dropped{state}; what uses it fails");
+            self.warn(RuleId::DropObject, site, name.to_string(), message);
+        } else if let Some(was) = self.schema.enums.remove(name).and_then(|old| old.was) {
+            // Whether another type takes its name is known when the file ends.
+            self.schema.enums_dropped.insert(was, site.clone());
+        }
+    }
+
+    pub(super) fn alter_type(&mut self, name: &Name, change: &TypeChange, site: &Site) {
+        match change {
+            TypeChange::AddLabel(label) => {
+                let labels = &mut self.schema.enumeration(name, site).labels;
+                if let Some(labels) = labels.as_mut().filter(|labels| !labels.contains(label)) {
+                    labels.push(label.clone());
+                }
+            }
+            TypeChange::RenameLabel(from, to) => {
+                let each = self.schema.enumeration(name, site);
+                each.site = site.clone();
+                if let Some(label) = each
+                    .labels
+                    .iter_mut()
+                    .flatten()
+                    .find(|label| *label == from)
+                {
+                    label.clone_from(to);
+                } else if each.was.is_some() {
+                    let message = format!(
+                        "the label {from:?} of {name} is renamed to {to:?}; the running version still uses the old one"
+                    );
+                    self.error(RuleId::EnumValueRemoved, site, name.to_string(), message);
+                }
+            }
+            TypeChange::Rename(to) => self.move_type(name, &name.renamed(to), site),
+            TypeChange::Move(schema) => {
+                let to = Name::new(Some(schema.clone()), name.name.clone());
+                self.move_type(name, &to, site);
+            }
+            TypeChange::DropAttribute(attribute) => {
+                let message =
+                    format!("attribute {attribute} of type {name} is dropped; its values are lost");
+                self.error(RuleId::DropColumn, site, name.column(attribute), message);
+            }
+        }
+    }
+
+    fn move_type(&mut self, from: &Name, to: &Name, site: &Site) {
+        self.schema.enumeration(from, site);
+        let Some(mut moved) = self.schema.enums.remove(from) else {
+            return;
+        };
+        if moved.was.is_some() {
+            moved.site = site.clone();
+        }
+        self.schema.enums.insert(to.clone(), moved);
+        let columns = self
+            .schema
+            .tables
+            .values_mut()
+            .flat_map(|table| table.columns.values_mut());
+        for ty in columns
+            .filter_map(|column| column.now.ty.as_mut())
+            .filter(|ty| ty.base == *from)
+        {
+            ty.base = to.clone();
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Rows: what is lost, overwritten or filled.
+
+use super::Fold;
+use crate::migration::op::{Assignment, Filter, Name, Op, Site};
+use crate::migration::rule::RuleId;
+use crate::migration::state::Filled;
+
+impl Fold<'_> {
+    pub(super) fn rows(&mut self, op: &Op, site: &Site) {
+        let (Op::Truncate(name) | Op::Delete(name, _) | Op::Update(name, ..) | Op::Upsert(name)) =
+            op
+        else {
+            return;
+        };
+        let existed = self.schema.table(name).was.is_some();
+        let object = name.to_string();
+        match op {
+            Op::Truncate(_) => {
+                self.schema.table(name).emptied = true;
+                if existed {
+                    self.error(
+                        RuleId::Truncate,
+                        site,
+                        object,
+                        format!("every row of {name} is lost"),
+                    );
+                }
+            }
+            Op::Delete(_, Filter::All) => {
+                self.schema.table(name).emptied = true;
+                if existed {
+                    self.error(
+                        RuleId::DeleteAll,
+                        site,
+                        object,
+                        format!("every row of {name} is deleted"),
+                    );
+                }
+            }
+            Op::Delete(_, Filter::Some { nulls }) => {
+                for null in nulls {
+                    let column = self.schema.table(name).column(null, site);
+                    column.filled = column.filled.max(Filled::Likely);
+                }
+                if existed {
+                    self.warn(
+                        RuleId::DeleteRows,
+                        site,
+                        object,
+                        format!("rows of {name} are deleted"),
+                    );
+                }
+            }
+            Op::Upsert(_) if existed => {
+                let message = format!("existing rows of {name} may be overwritten or deleted");
+                self.warn(RuleId::UpdateRows, site, object, message);
+            }
+            Op::Update(_, assignments, filter) => self.update(name, assignments, filter, site),
+            _ => {}
+        }
+    }
+
+    fn update(&mut self, name: &Name, assignments: &[Assignment], filter: &Filter, site: &Site) {
+        let table = self.schema.table(name);
+        let existed = table.was.is_some();
+        let mut old = Vec::new();
+        for each in assignments {
+            let column = table.column(&each.column, site);
+            if !each.null {
+                column.filled = column.filled.max(Filled::Likely);
+                column.sources.extend(each.reads.iter().cloned());
+            }
+            if column.was.is_some() {
+                old.push(each.column.clone());
+            }
+        }
+        if !existed {
+            return;
+        }
+        let list = old
+            .iter()
+            .map(|column| name.column(column))
+            .collect::<Vec<_>>()
+            .join(", ");
+        match filter {
+            _ if assignments.is_empty() => {
+                self.warn(
+                    RuleId::UpdateRows,
+                    site,
+                    name.to_string(),
+                    format!("rows of {name} are changed"),
+                );
+            }
+            _ if old.is_empty() => {}
+            Filter::All => {
+                let message = format!("the old value of {list} is overwritten in every row");
+                self.error(RuleId::UpdateAll, site, list, message);
+            }
+            Filter::Some { nulls } if old.iter().all(|column| nulls.contains(column)) => {}
+            Filter::Some { .. } => {
+                let message = format!("existing values of {list} are overwritten");
+                self.warn(RuleId::UpdateRows, site, list, message);
+            }
+        }
+    }
+}

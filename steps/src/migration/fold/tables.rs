@@ -1,0 +1,377 @@
+//! Tables, columns, keys and indexes.
+
+use super::{Draft, Fold, same_rule};
+use crate::migration::op::{
+    ColumnChange, ColumnDef, Constraint, Name, NewIndex, NewTable, Rule, Site, TableChange,
+};
+use crate::migration::rule::RuleId;
+use crate::migration::state::{Column, Filled, Table, TableKey};
+
+impl Fold<'_> {
+    pub(super) fn create_table(&mut self, new: &NewTable, site: &Site) {
+        if new.if_not_exists && self.schema.tables.contains_key(&new.name) {
+            return;
+        }
+        let mut table = Table::new(None);
+        for def in &new.columns {
+            table
+                .columns
+                .insert(def.name.clone(), Column::new(def, site));
+            for constraint in &def.constraints {
+                table.constrain(&new.name.name, constraint, site);
+            }
+        }
+        for constraint in &new.constraints {
+            table.constrain(&new.name.name, constraint, site);
+        }
+        self.schema.tables.insert(new.name.clone(), table);
+    }
+
+    pub(super) fn drop_table(&mut self, name: &Name, if_exists: bool, site: &Site) {
+        let object = name.to_string();
+        match self.schema.tables.remove(name) {
+            Some(table) if table.was.is_none() => {}
+            None if if_exists => {
+                let message = format!(
+                    "no earlier migration makes {name}: nothing happens where it does not exist, and its rows are lost where it does"
+                );
+                self.drafts
+                    .push(Draft::warning(RuleId::DropTable, site, object, message));
+            }
+            _ => {
+                let message = format!(
+                    "the rows of {name} are lost, and the running version still queries it"
+                );
+                self.drafts
+                    .push(Draft::error(RuleId::DropTable, site, object, message));
+            }
+        }
+    }
+
+    pub(super) fn alter(&mut self, name: &Name, change: &TableChange, site: &Site) {
+        match change {
+            TableChange::Add {
+                column,
+                if_not_exists,
+            } => self.add_column(name, column, *if_not_exists, site),
+            TableChange::Column(column, change) => self.alter_column(name, column, change, site),
+            TableChange::Rename(to) => self.move_table(name, name.renamed(to), site),
+            TableChange::Move(schema) => {
+                self.move_table(
+                    name,
+                    Name::new(Some(schema.clone()), name.name.clone()),
+                    site,
+                );
+            }
+            TableChange::Constrain(constraint) => self.constrain(name, constraint, site),
+            TableChange::Unconstrain {
+                name: constraint,
+                if_exists,
+            } => {
+                self.unconstrain(name, constraint, *if_exists, site);
+            }
+            TableChange::RenameConstraint(from, to) => {
+                let table = self.schema.table(name);
+                let keys = table.keys.iter_mut().map(|key| &mut key.name);
+                let names = keys.chain(table.checks.iter_mut().map(|check| &mut check.name));
+                names
+                    .filter(|each| *each == from)
+                    .for_each(|each| each.clone_from(to));
+            }
+            TableChange::Validate(constraint) => self.validate(name, constraint, site),
+        }
+    }
+
+    fn move_table(&mut self, from: &Name, to: Name, site: &Site) {
+        let mut table = self
+            .schema
+            .tables
+            .remove(from)
+            .unwrap_or_else(|| Table::new(Some(from.clone())));
+        table.renamed = Some(site.clone());
+        self.schema.tables.insert(to, table);
+    }
+
+    fn add_column(&mut self, name: &Name, def: &ColumnDef, if_not_exists: bool, site: &Site) {
+        let table = self.schema.table(name);
+        if if_not_exists && table.columns.contains_key(&def.name) {
+            return;
+        }
+        let mut column = Column::new(def, site);
+        // A table the file made or emptied has no rows to fail on.
+        column.bare &= !table.emptied;
+        table.columns.insert(def.name.clone(), column);
+        for constraint in &def.constraints {
+            self.constrain(name, constraint, site);
+        }
+    }
+
+    fn alter_column(&mut self, name: &Name, column: &str, change: &ColumnChange, site: &Site) {
+        if let ColumnChange::Drop { if_exists } = change {
+            return self.drop_column(name, column, *if_exists, site);
+        }
+        let table = self.schema.table(name);
+        table.column(column, site);
+        if let ColumnChange::Rename(to) = change {
+            return rename_column(table, column, to, site);
+        }
+        let each = table.column(column, site);
+        match change {
+            ColumnChange::SetNotNull => each.tighten(site),
+            ColumnChange::DropNotNull => {
+                each.now.not_null = false;
+                // Proof and backfill end where NULL may be written again.
+                each.filled = Filled::No;
+            }
+            ColumnChange::SetDefault => each.now.default = true,
+            ColumnChange::DropDefault => {
+                each.now.default = false;
+                each.undefaulted = Some(site.clone());
+            }
+            ColumnChange::SetType(ty) => {
+                each.now.ty.clone_from(ty);
+                each.retyped = Some(site.clone());
+            }
+            _ => {}
+        }
+    }
+
+    fn drop_column(&mut self, name: &Name, column: &str, if_exists: bool, site: &Site) {
+        let table = self.schema.table(name);
+        let known = table.columns.contains_key(column);
+        table.column(column, site);
+        let Some(old) = table.columns.remove(column) else {
+            return;
+        };
+        for key in table
+            .keys
+            .iter()
+            .filter(|key| key.existed && key.key.has(column))
+        {
+            table.lost_keys.push((key.key.clone(), site.clone()));
+        }
+        table.keys.retain(|key| !key.key.has(column));
+        let Some(was) = old.was else { return };
+        if !known && if_exists {
+            let message = format!(
+                "no earlier migration makes {}: nothing happens where it does not exist, and its values are lost where it does",
+                name.column(column)
+            );
+            self.drafts.push(Draft::warning(
+                RuleId::DropColumn,
+                site,
+                name.column(column),
+                message,
+            ));
+        } else {
+            table
+                .lost_columns
+                .push((was.name.clone(), was, site.clone()));
+        }
+    }
+
+    fn constrain(&mut self, name: &Name, constraint: &Constraint, site: &Site) {
+        let table = self.schema.table(name);
+        if table.was.is_some() && !table.emptied && !constraint.not_valid {
+            let touches_old = |columns: &[String]| {
+                columns.is_empty()
+                    || columns.iter().any(|each| {
+                        table.columns.get(each).is_none_or(|column| {
+                            column.was.is_some() || column.filled != Filled::No
+                        })
+                    })
+            };
+            let (what, risky) = match &constraint.rule {
+                Rule::Foreign(columns, ..) => ("a foreign key", touches_old(columns)),
+                // Names in a check that are no columns (functions, casts) must not make it look older than it is.
+                Rule::Check(columns, _) => {
+                    let own: Vec<String> = columns
+                        .iter()
+                        .filter(|each| table.columns.contains_key(*each))
+                        .cloned()
+                        .collect();
+                    ("a check", touches_old(&own))
+                }
+                Rule::Exclude => ("an exclusion constraint", true),
+                _ => ("", false),
+            };
+            let known = table.lost_checks.iter().chain(
+                table
+                    .checks
+                    .iter()
+                    .filter(|check| check.existed)
+                    .map(|check| &check.rule),
+            );
+            if risky
+                && !known
+                    .into_iter()
+                    .any(|each| same_rule(each, &constraint.rule))
+            {
+                let message = format!(
+                    "{what} is put on {name}: the migration fails if an existing row violates it"
+                );
+                self.drafts.push(Draft::warning(
+                    RuleId::AddConstraint,
+                    site,
+                    name.to_string(),
+                    message,
+                ));
+            }
+        }
+        self.schema
+            .table(name)
+            .constrain(&name.name, constraint, site);
+    }
+
+    fn unconstrain(&mut self, name: &Name, constraint: &str, if_exists: bool, site: &Site) {
+        let table = self.schema.table(name);
+        if let Some(at) = table.keys.iter().position(|key| key.name == constraint) {
+            let key = table.keys.remove(at);
+            if key.existed {
+                table.lost_keys.push((key.key, site.clone()));
+            }
+        } else if let Some(at) = table
+            .checks
+            .iter()
+            .position(|check| check.name == constraint)
+        {
+            let check = table.checks.remove(at);
+            if check.existed && check.valid {
+                table.lost_checks.push(check.rule);
+            }
+        } else if table.was.is_some() {
+            let state = if if_exists { ", if it exists" } else { "" };
+            let message = format!(
+                "no earlier migration makes the constraint {constraint:?}: it may be a unique key that upserts rely on; it is dropped{state}"
+            );
+            self.drafts.push(Draft::warning(
+                RuleId::DropUnique,
+                site,
+                name.to_string(),
+                message,
+            ));
+        }
+    }
+
+    fn validate(&mut self, name: &Name, constraint: &str, site: &Site) {
+        let table = self.schema.table(name);
+        let check = table
+            .checks
+            .iter_mut()
+            .find(|check| check.name == constraint);
+        if let Some(check) = check {
+            if check.valid {
+                return;
+            }
+            check.valid = true;
+            if let Rule::Check(_, Some(column)) = check.rule.clone() {
+                let column = table.column(&column, site);
+                column.filled = column.filled.max(Filled::Likely);
+            }
+        }
+        if table.was.is_some() {
+            let message = format!(
+                "{constraint:?} is validated on {name}: the migration fails if an existing row violates it"
+            );
+            self.drafts.push(Draft::warning(
+                RuleId::AddConstraint,
+                site,
+                name.to_string(),
+                message,
+            ));
+        }
+    }
+
+    pub(super) fn create_index(&mut self, index: &NewIndex, site: &Site) {
+        let table = self.schema.table(&index.table);
+        let mut made = vec![index.table.name.as_str()];
+        let columns = index.key.columns.iter();
+        made.extend(columns.map(|each| each.as_deref().unwrap_or("expr")));
+        made.push("idx");
+        let name = index
+            .name
+            .as_ref()
+            .map_or_else(|| made.join("_"), |name| name.name.clone());
+        let taken = table.indexes.contains(&name) || table.keys.iter().any(|key| key.name == name);
+        if index.if_not_exists && taken {
+            return;
+        }
+        if index.unique {
+            table.keys.push(TableKey {
+                name,
+                key: index.key.clone(),
+                existed: false,
+                site: site.clone(),
+            });
+        } else {
+            table.indexes.insert(name);
+        }
+    }
+
+    pub(super) fn drop_key(&mut self, name: &Name, if_exists: bool, site: &Site) {
+        let Some(table) = self.schema.index_owner(&name.name) else {
+            let state = if if_exists { ", if it exists" } else { "" };
+            let message = format!(
+                "no earlier migration makes the index {name}: it may be a unique key that upserts rely on; it is dropped{state}"
+            );
+            self.drafts.push(Draft::warning(
+                RuleId::DropUnique,
+                site,
+                name.to_string(),
+                message,
+            ));
+            return;
+        };
+        table.indexes.remove(&name.name);
+        if let Some(at) = table.keys.iter().position(|key| key.name == name.name) {
+            let key = table.keys.remove(at);
+            if key.existed {
+                table.lost_keys.push((key.key, site.clone()));
+            }
+        }
+    }
+
+    pub(super) fn rename_index(&mut self, from: &Name, to: &str) {
+        if let Some(table) = self.schema.index_owner(&from.name) {
+            if table.indexes.remove(&from.name) {
+                table.indexes.insert(to.to_owned());
+            }
+            table
+                .keys
+                .iter_mut()
+                .filter(|key| key.name == from.name)
+                .for_each(|key| to.clone_into(&mut key.name));
+        }
+    }
+}
+
+fn rename_column(table: &mut Table, from: &str, to: &str, site: &Site) {
+    let Some(mut column) = table.columns.remove(from) else {
+        return;
+    };
+    to.clone_into(&mut column.now.name);
+    column.renamed = Some(site.clone());
+    table.columns.insert(to.to_owned(), column);
+    let columns = table
+        .keys
+        .iter_mut()
+        .flat_map(|key| key.key.columns.iter_mut());
+    columns
+        .flatten()
+        .filter(|each| *each == from)
+        .for_each(|each| to.clone_into(each));
+    for check in &mut table.checks {
+        let (Rule::Foreign(columns, ..) | Rule::Check(columns, _)) = &mut check.rule else {
+            continue;
+        };
+        columns
+            .iter_mut()
+            .filter(|each| *each == from)
+            .for_each(|each| to.clone_into(each));
+        if let Rule::Check(_, Some(column)) = &mut check.rule
+            && column == from
+        {
+            to.clone_into(column);
+        }
+    }
+}

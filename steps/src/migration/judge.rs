@@ -1,0 +1,142 @@
+//! Net effects: what the file leaves different from what it found.
+
+mod columns;
+mod keys;
+
+use super::fold::Draft;
+use super::op::{Key, Name, SqlType};
+use super::rule::RuleId;
+use super::state::{Schema, Table};
+
+/// What a finished file amounts to.
+#[derive(Debug, Default)]
+pub(super) struct Judged {
+    pub(super) drafts: Vec<Draft>,
+    /// Unique keys over existing rows, and the draft that says so.
+    pub(super) keys: Vec<(usize, Name, Key)>,
+    pub(super) removed: Vec<(Name, Vec<String>)>,
+    /// Table, column, and whether it is new.
+    pub(super) nullable: Vec<(Name, String, bool)>,
+}
+
+/// Compares the schema with what it was at [`Schema::begin`].
+pub(super) fn judge(schema: &Schema) -> Judged {
+    let mut judged = Judged::default();
+    judged.enums(schema);
+    for ((kind, name), site) in &schema.objects_dropped {
+        let message = format!(
+            "{} {name} is dropped; what uses it fails or no longer happens",
+            kind.to_lowercase()
+        );
+        judged.drafts.push(Draft::warning(
+            RuleId::DropObject,
+            site,
+            name.to_string(),
+            message,
+        ));
+    }
+    for (name, table) in &schema.tables {
+        if let Some(was) = &table.was {
+            judged.table(schema, name, was, table);
+        }
+    }
+    judged
+}
+
+impl Judged {
+    fn table(&mut self, schema: &Schema, name: &Name, was: &Name, table: &Table) {
+        if let Some(site) = table.renamed.as_ref().filter(|_| name != was) {
+            let message =
+                format!("{was} is now {name}; the running version still queries the old name");
+            self.drafts.push(Draft::error(
+                RuleId::RenameTable,
+                site,
+                was.to_string(),
+                message,
+            ));
+        }
+        self.columns(schema, was, table);
+        self.keys(was, table);
+    }
+
+    fn enums(&mut self, schema: &Schema) {
+        for (name, before) in &schema.enums_before {
+            if let Some(now) = schema.enums.get(name) {
+                let (Some(before), Some(labels)) = (before, &now.labels) else {
+                    if now.labels != *before {
+                        let message = format!(
+                            "{name} is replaced, and no migration says which labels it had: whether one is removed cannot be proved"
+                        );
+                        self.drafts.push(Draft::warning(
+                            RuleId::EnumValueRemoved,
+                            &now.site,
+                            name.to_string(),
+                            message,
+                        ));
+                    }
+                    continue;
+                };
+                self.labels(name, before, labels, &now.site);
+            } else if let Some((to, moved)) = schema
+                .enums
+                .iter()
+                .find(|(_, each)| each.was.as_ref() == Some(name))
+            {
+                let message =
+                    format!("type {name} is now {to}; clients that cast by its name fail");
+                self.drafts.push(Draft::warning(
+                    RuleId::RenameType,
+                    &moved.site,
+                    name.to_string(),
+                    message,
+                ));
+            } else if let Some(site) = schema.enums_dropped.get(name) {
+                let message =
+                    format!("type {name} is dropped; the running version may still name it");
+                self.drafts.push(Draft::warning(
+                    RuleId::DropObject,
+                    site,
+                    name.to_string(),
+                    message,
+                ));
+            }
+        }
+    }
+
+    /// One finding for all labels of an enum that are gone.
+    fn labels(&mut self, name: &Name, before: &[String], now: &[String], site: &super::op::Site) {
+        let gone: Vec<String> = before
+            .iter()
+            .filter(|label| !now.contains(label))
+            .cloned()
+            .collect();
+        if gone.is_empty() {
+            return;
+        }
+        let list = gone
+            .iter()
+            .map(|label| format!("'{label}'"))
+            .collect::<Vec<_>>()
+            .join(", ");
+        let message = format!(
+            "{name} loses {list}; rows that hold it make the migration fail, and the running version still uses it"
+        );
+        self.drafts.push(Draft::error(
+            RuleId::EnumValueRemoved,
+            site,
+            name.to_string(),
+            message,
+        ));
+        self.removed.push((name.clone(), gone));
+    }
+}
+
+/// Labels of an enum as they were, for a column that had that type.
+fn labels_before<'a>(schema: &'a Schema, ty: &SqlType) -> Option<&'a Vec<String>> {
+    schema.enums_before.get(&ty.base)?.as_ref()
+}
+
+/// Labels of an enum as they are.
+fn labels_now<'a>(schema: &'a Schema, ty: &SqlType) -> Option<&'a Vec<String>> {
+    schema.enums.get(&ty.base)?.labels.as_ref()
+}

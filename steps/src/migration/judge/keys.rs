@@ -1,0 +1,85 @@
+//! Unique keys: put over rows that exist, or taken away.
+
+use super::Judged;
+use crate::migration::fold::Draft;
+use crate::migration::op::{Key, Name};
+use crate::migration::rule::RuleId;
+use crate::migration::state::{Filled, Table};
+
+impl Judged {
+    pub(super) fn keys(&mut self, name: &Name, table: &Table) {
+        for key in table.keys.iter().filter(|key| !key.existed) {
+            if table.emptied || all_null(table, &key.key) || implied(table, &key.key) {
+                continue;
+            }
+            let object = format!("{name}({})", key.key.terms.join(", "));
+            let message = format!(
+                "{object} becomes unique; two rows that agree make the migration fail, so the real data has to be looked at"
+            );
+            self.keys
+                .push((self.drafts.len(), name.clone(), key.key.clone()));
+            self.drafts.push(Draft::warning(
+                RuleId::UniqueOnExisting,
+                &key.site,
+                object,
+                message,
+            ));
+        }
+        for (key, site) in &table.lost_keys {
+            // A dropped column says enough by itself.
+            let dropped = table
+                .lost_columns
+                .iter()
+                .any(|(column, ..)| key.has(column));
+            if dropped || table.keys.iter().any(|each| same(&each.key, key)) {
+                continue;
+            }
+            let object = format!("{name}({})", key.terms.join(", "));
+            let message = format!(
+                "{object} is no longer unique; upserts that name it fail, and duplicates become possible"
+            );
+            self.drafts
+                .push(Draft::warning(RuleId::DropUnique, site, object, message));
+        }
+    }
+}
+
+fn same(a: &Key, b: &Key) -> bool {
+    let sorted = |key: &Key| {
+        let mut terms = key.terms.clone();
+        terms.sort();
+        terms
+    };
+    sorted(a) == sorted(b) && a.predicate == b.predicate
+}
+
+/// Every row has NULL in a new column of the key, and NULLs are not equal.
+fn all_null(table: &Table, key: &Key) -> bool {
+    !key.primary
+        && !key.nulls_not_distinct
+        && key.columns.iter().flatten().any(|name| {
+            table.columns.get(name).is_some_and(|column| {
+                column.was.is_none()
+                    && !column.now.not_null
+                    && !column.now.default
+                    && column.filled == Filled::No
+            })
+        })
+}
+
+/// An older key over all rows and no further columns already keeps them apart.
+fn implied(table: &Table, key: &Key) -> bool {
+    let older = table
+        .keys
+        .iter()
+        .filter(|each| each.existed)
+        .map(|each| &each.key);
+    let mut older = older.chain(table.lost_keys.iter().map(|(key, _)| key));
+    !key.nulls_not_distinct
+        && older.any(|each| {
+            each.predicate.is_none()
+                && each.columns.iter().all(|column| column.as_ref().is_some_and(|column| key.has(column)))
+                // A primary key also forbids NULL, which a unique key does not.
+                && (!key.primary || each.primary)
+        })
+}

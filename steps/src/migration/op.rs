@@ -1,0 +1,287 @@
+//! What a migration does, in the checker's own words: the parser's types end in `syntax`, everything after it reads these.
+
+use std::fmt;
+
+/// Name of a table, type, index or function, folded as `PostgreSQL` folds it. `public` is the default schema and is not kept.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Name {
+    pub(super) schema: Option<String>,
+    pub(super) name: String,
+}
+
+impl Name {
+    pub(super) fn new(schema: Option<String>, name: String) -> Self {
+        let schema = schema.filter(|schema| schema != "public");
+        Self { schema, name }
+    }
+
+    /// The same schema, another name: what `RENAME TO` does.
+    pub(super) fn renamed(&self, name: &str) -> Self {
+        Self::new(self.schema.clone(), name.to_owned())
+    }
+
+    /// `"table"."column"`, the form findings use.
+    pub(super) fn column(&self, column: &str) -> String {
+        format!("{self}.{}", quoted(column))
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(schema) = &self.schema {
+            write!(f, "{}.", quoted(schema))?;
+        }
+        f.write_str(&quoted(&self.name))
+    }
+}
+
+/// The identifier as it must be written to mean exactly this name.
+pub(super) fn quoted(identifier: &str) -> String {
+    format!("\"{}\"", identifier.replace('"', "\"\""))
+}
+
+/// Byte range in the migration's text, and the body it stands in when that is not the file itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Site {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// `a DO block`, `function "f"`.
+    pub(super) inside: Option<String>,
+}
+
+/// A column type, normalised: aliases folded, length and precision apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SqlType {
+    pub(super) base: Name,
+    pub(super) args: Vec<i64>,
+    pub(super) array: bool,
+}
+
+impl fmt::Display for SqlType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = self.base.schema.is_none()
+            && self
+                .base
+                .name
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == ' ' || c == '_');
+        if plain {
+            f.write_str(&self.base.name)?;
+        } else {
+            write!(f, "{}", self.base)?;
+        }
+        if !self.args.is_empty() {
+            let args: Vec<String> = self.args.iter().map(ToString::to_string).collect();
+            write!(f, "({})", args.join(","))?;
+        }
+        f.write_str(if self.array { "[]" } else { "" })
+    }
+}
+
+/// A unique key's shape; `None` in `columns` stands for an expression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) columns: Vec<Option<String>>,
+    pub(super) terms: Vec<String>,
+    pub(super) predicate: Option<String>,
+    pub(super) nulls_not_distinct: bool,
+    pub(super) primary: bool,
+}
+
+impl Key {
+    pub(super) fn plain(columns: Vec<String>, primary: bool) -> Self {
+        Self {
+            terms: columns.iter().map(|column| quoted(column)).collect(),
+            columns: columns.into_iter().map(Some).collect(),
+            predicate: None,
+            nulls_not_distinct: false,
+            primary,
+        }
+    }
+
+    pub(super) fn has(&self, column: &str) -> bool {
+        self.columns.iter().flatten().any(|each| each == column)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Rule {
+    Unique(Key),
+    /// Columns, target table, target columns.
+    Foreign(Vec<String>, Name, Vec<String>),
+    /// Columns mentioned; the column when the check is exactly `column IS NOT NULL`.
+    Check(Vec<String>, Option<String>),
+    NotNull(String),
+    Exclude,
+    /// `UNIQUE USING INDEX name`.
+    UsingIndex(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Constraint {
+    pub(super) name: Option<String>,
+    pub(super) rule: Rule,
+    pub(super) not_valid: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ColumnDef {
+    pub(super) name: String,
+    pub(super) ty: Option<SqlType>,
+    pub(super) not_null: bool,
+    /// A default, serial, identity or generated column: an INSERT that does not name it still gets a value.
+    pub(super) default: bool,
+    pub(super) constraints: Vec<Constraint>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Assignment {
+    pub(super) column: String,
+    pub(super) null: bool,
+    /// Names read by the assigned expression.
+    pub(super) reads: Vec<String>,
+}
+
+/// Which rows a DELETE or UPDATE touches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Filter {
+    All,
+    /// A condition; `nulls` are the columns it requires to be NULL.
+    Some {
+        nulls: Vec<String>,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ColumnChange {
+    Drop { if_exists: bool },
+    Rename(String),
+    SetNotNull,
+    DropNotNull,
+    SetDefault,
+    DropDefault,
+    SetType(Option<SqlType>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum TableChange {
+    Add {
+        column: ColumnDef,
+        if_not_exists: bool,
+    },
+    Column(String, ColumnChange),
+    Rename(String),
+    Move(String),
+    Constrain(Constraint),
+    Unconstrain {
+        name: String,
+        if_exists: bool,
+    },
+    RenameConstraint(String, String),
+    Validate(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum TypeChange {
+    AddLabel(String),
+    RenameLabel(String, String),
+    Rename(String),
+    Move(String),
+    DropAttribute(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NewTable {
+    pub(super) name: Name,
+    pub(super) temp: bool,
+    pub(super) if_not_exists: bool,
+    pub(super) columns: Vec<ColumnDef>,
+    pub(super) constraints: Vec<Constraint>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NewIndex {
+    pub(super) name: Option<Name>,
+    pub(super) table: Name,
+    pub(super) unique: bool,
+    pub(super) key: Key,
+    pub(super) if_not_exists: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Op {
+    CreateTable(NewTable),
+    DropTable {
+        name: Name,
+        if_exists: bool,
+    },
+    /// Schema, database, or everything a role owns.
+    DropContainer(String),
+    Alter(Name, TableChange),
+    CreateIndex(NewIndex),
+    DropIndex {
+        name: Name,
+        if_exists: bool,
+    },
+    RenameIndex(Name, String),
+    CreateEnum(Name, Vec<String>),
+    DropType {
+        name: Name,
+        if_exists: bool,
+    },
+    AlterType(Name, TypeChange),
+    Truncate(Name),
+    Delete(Name, Filter),
+    Update(Name, Vec<Assignment>, Filter),
+    /// `INSERT … ON CONFLICT DO UPDATE`, `MERGE`: rows that exist may change.
+    Upsert(Name),
+    /// View, function, trigger …: kind and name.
+    CreateObject(String, Name),
+    DropObject(String, Name),
+    Transaction,
+    Concurrently,
+    /// SQL text made at run time, or a language that cannot be read.
+    Dynamic(String),
+    /// A call. `query`: the statement is nothing but a query, so the call is what it is for.
+    Calls {
+        function: Name,
+        query: bool,
+    },
+    DefineFunction(Name, Vec<Item>),
+    /// Triggers, rules, row security, revoked rights.
+    Behaviour(String),
+    Unknown(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Item {
+    pub(super) site: Site,
+    pub(super) op: Op,
+}
+
+/// Why (a part of) a file could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// `PostgreSQL` would refuse the file.
+    Syntax,
+    /// A function body or DO block the parser understands only in part.
+    Body,
+    /// Too deep, too slow, or the parser failed.
+    Unreadable,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Problem {
+    pub(super) site: Site,
+    pub(super) trouble: Trouble,
+    pub(super) message: String,
+}
+
+/// One file, read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Parsed {
+    pub(super) items: Vec<Item>,
+    pub(super) problems: Vec<Problem>,
+    /// Statements in the file itself, not counting those in bodies.
+    pub(super) statements: usize,
+}

@@ -1,0 +1,133 @@
+//! What the check found.
+
+use serde::{Deserialize, Serialize};
+
+use super::rule::RuleId;
+
+/// How much a finding weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Needs a signed waiver: it may be right, and a person has to say so.
+    Warning,
+    /// Blocks, and cannot be waived.
+    Error,
+}
+
+/// One thing a pending migration does that may break what runs, or lose data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The rule that speaks; see [`explain`](super::explain).
+    pub rule: RuleId,
+    /// Whether it blocks.
+    pub level: Level,
+    /// Name of the migration.
+    pub migration: String,
+    /// Line in its file, from 1.
+    pub line: usize,
+    /// Column in that line, in characters, from 1.
+    pub column: usize,
+    /// The SQL in question, on one line, shortened.
+    pub statement: String,
+    /// `"table"."column"`, `"type"`, or empty when no object is named.
+    pub object: String,
+    /// What breaks and why.
+    pub message: String,
+    /// What to do instead.
+    pub fix: String,
+    /// Whether a waiver can answer it: warnings yes, errors no.
+    pub waivable: bool,
+    /// SHA-256 (hex) over rule, level, object, the migration's SHA-256 and the byte range: a waiver for this digest dies with
+    /// any change of the file.
+    pub digest: String,
+}
+
+/// A unique key a pending migration puts over existing rows, for the check against real data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UniqueKey {
+    /// Name of the migration.
+    pub migration: String,
+    /// Schema, when it is not `public`.
+    pub schema: Option<String>,
+    /// Table, unquoted, as named before the migration.
+    pub table: String,
+    /// The key's terms in SQL: quoted columns, or expressions verbatim.
+    pub terms: Vec<String>,
+    /// `WHERE …` of a partial index.
+    pub predicate: Option<String>,
+    /// Two NULLs count as equal (`NULLS NOT DISTINCT`, and never allowed in a primary key).
+    pub nulls_equal: bool,
+    /// Digest of the finding this key belongs to.
+    pub finding: String,
+}
+
+/// Labels a pending migration takes from an enum, for the search in code and rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemovedLabels {
+    /// Name of the migration.
+    pub migration: String,
+    /// The enum, quoted.
+    pub enumeration: String,
+    /// The labels that are gone.
+    pub labels: Vec<String>,
+}
+
+/// A column that readers may now find NULL: a new one, or an old one that lost NOT NULL.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct NullableColumn {
+    /// Name of the migration.
+    pub migration: String,
+    /// Table, unquoted.
+    pub table: String,
+    /// Column, unquoted.
+    pub column: String,
+    /// Added by the migration (else: existed and was NOT NULL).
+    pub added: bool,
+}
+
+/// The outcome of a check. Equal input gives an equal report.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// In order of migration and position.
+    pub findings: Vec<Finding>,
+    /// Migrations judged.
+    pub pending: usize,
+    /// Migrations read as context only.
+    pub applied: usize,
+    /// Statements in the judged files, those in bodies not counted.
+    pub statements: usize,
+    /// Unique keys to be checked against real data.
+    pub unique_keys: Vec<UniqueKey>,
+    /// Enum labels that must no longer be used.
+    pub removed_labels: Vec<RemovedLabels>,
+    /// Columns whose readers must handle NULL.
+    pub nullable: Vec<NullableColumn>,
+}
+
+/// The report in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// Nothing found.
+    Clean,
+    /// So many warnings and no error: each needs a waiver.
+    Warnings(usize),
+    /// So many errors: blocked.
+    Errors(usize),
+}
+
+impl Report {
+    /// Errors before warnings before nothing.
+    pub fn verdict(&self) -> Verdict {
+        let count = |level| {
+            self.findings
+                .iter()
+                .filter(|finding| finding.level == level)
+                .count()
+        };
+        match (count(Level::Error), count(Level::Warning)) {
+            (0, 0) => Verdict::Clean,
+            (0, warnings) => Verdict::Warnings(warnings),
+            (errors, _) => Verdict::Errors(errors),
+        }
+    }
+}

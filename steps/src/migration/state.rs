@@ -1,0 +1,319 @@
+//! The schema as the migrations so far leave it. Everything remembers what it was when the current file began, so that
+//! only net effects on what existed before are judged.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::op::{ColumnDef, Constraint, Key, Name, Rule, Site, SqlType};
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Schema {
+    pub(super) tables: BTreeMap<Name, Table>,
+    pub(super) enums: BTreeMap<Name, Enum>,
+    /// Labels by the name an enum had when the file began; `None`: it was never seen being made.
+    pub(super) enums_before: BTreeMap<Name, Option<Vec<String>>>,
+    /// Where the file dropped an enum, by the name it had when the file began.
+    pub(super) enums_dropped: BTreeMap<Name, Site>,
+    /// Views, functions and so on, by kind: the name and whether the file made it.
+    pub(super) objects: BTreeMap<(String, Name), bool>,
+    /// Those the file dropped and has not made again.
+    pub(super) objects_dropped: BTreeMap<(String, Name), Site>,
+    /// Functions made by migrations.
+    pub(super) functions: BTreeSet<Name>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Table {
+    /// Name when the file began; `None`: the file made it.
+    pub(super) was: Option<Name>,
+    pub(super) columns: BTreeMap<String, Column>,
+    pub(super) keys: Vec<TableKey>,
+    pub(super) checks: Vec<TableCheck>,
+    /// Plain indexes, by name.
+    pub(super) indexes: BTreeSet<String>,
+    /// The file deletes every row.
+    pub(super) emptied: bool,
+    pub(super) renamed: Option<Site>,
+    /// Keys, and foreign keys, that the file took away.
+    pub(super) lost_keys: Vec<(Key, Site)>,
+    pub(super) lost_checks: Vec<Rule>,
+    pub(super) lost_columns: Vec<(String, Facts, Site)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Facts {
+    pub(super) name: String,
+    pub(super) ty: Option<SqlType>,
+    pub(super) not_null: bool,
+    pub(super) default: bool,
+    /// False for a column that no migration was seen to make.
+    pub(super) known: bool,
+}
+
+/// What speaks for there being no NULL left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Filled {
+    No,
+    /// An UPDATE, a DELETE of the NULLs, a default, or a check of the same file: evidence, not proof.
+    Likely,
+    /// A validated check from an earlier file.
+    Proven,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Column {
+    /// As the file began; `None`: the file added it.
+    pub(super) was: Option<Facts>,
+    pub(super) now: Facts,
+    pub(super) filled: Filled,
+    /// `filled` when NULL was forbidden: what fills it later comes too late.
+    pub(super) evidence: Filled,
+    /// Names read by the UPDATEs that filled it.
+    pub(super) sources: Vec<String>,
+    /// Where it was added, or last changed in the respect named.
+    pub(super) added: Option<Site>,
+    pub(super) renamed: Option<Site>,
+    pub(super) tightened: Option<Site>,
+    pub(super) retyped: Option<Site>,
+    pub(super) undefaulted: Option<Site>,
+    /// Added as NOT NULL without a default: fails on the first row.
+    pub(super) bare: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct TableKey {
+    pub(super) name: String,
+    pub(super) key: Key,
+    pub(super) existed: bool,
+    pub(super) site: Site,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct TableCheck {
+    pub(super) name: String,
+    pub(super) rule: Rule,
+    pub(super) valid: bool,
+    pub(super) existed: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Enum {
+    pub(super) labels: Option<Vec<String>>,
+    /// Name when the file began; `None`: the file made it.
+    pub(super) was: Option<Name>,
+    pub(super) site: Site,
+}
+
+impl Column {
+    pub(super) fn new(def: &ColumnDef, site: &Site) -> Self {
+        Self {
+            was: None,
+            now: Facts {
+                name: def.name.clone(),
+                ty: def.ty.clone(),
+                not_null: def.not_null,
+                default: def.default,
+                known: true,
+            },
+            filled: if def.default {
+                Filled::Likely
+            } else {
+                Filled::No
+            },
+            evidence: Filled::No,
+            sources: Vec::new(),
+            added: Some(site.clone()),
+            renamed: None,
+            tightened: None,
+            retyped: None,
+            undefaulted: None,
+            bare: def.not_null && !def.default,
+        }
+    }
+
+    /// A column no migration made: it must have been there, or the statement would fail.
+    fn assumed(name: &str, existed: bool, site: &Site) -> Self {
+        let now = Facts {
+            name: name.to_owned(),
+            ty: None,
+            not_null: false,
+            default: false,
+            known: false,
+        };
+        let def = ColumnDef {
+            name: name.to_owned(),
+            ty: None,
+            not_null: false,
+            default: false,
+            constraints: Vec::new(),
+        };
+        let mut column = Self::new(&def, site);
+        column.was = existed.then(|| now.clone());
+        column.now = now;
+        column
+    }
+
+    /// Forbids NULL, if it is not forbidden yet.
+    pub(super) fn tighten(&mut self, site: &Site) {
+        if !self.now.not_null {
+            self.now.not_null = true;
+            self.evidence = self.filled;
+            self.tightened = Some(site.clone());
+        }
+    }
+
+    fn begin(&mut self) {
+        self.was = Some(self.now.clone());
+        self.sources.clear();
+        self.added = None;
+        self.renamed = None;
+        self.tightened = None;
+        self.retyped = None;
+        self.undefaulted = None;
+        self.bare = false;
+    }
+}
+
+impl Table {
+    pub(super) fn new(was: Option<Name>) -> Self {
+        Self {
+            was,
+            columns: BTreeMap::new(),
+            keys: Vec::new(),
+            checks: Vec::new(),
+            indexes: BTreeSet::new(),
+            emptied: false,
+            renamed: None,
+            lost_keys: Vec::new(),
+            lost_checks: Vec::new(),
+            lost_columns: Vec::new(),
+        }
+    }
+
+    pub(super) fn column(&mut self, name: &str, site: &Site) -> &mut Column {
+        let existed = self.was.is_some();
+        self.columns
+            .entry(name.to_owned())
+            .or_insert_with(|| Column::assumed(name, existed, site))
+    }
+
+    fn begin(&mut self, name: &Name) {
+        self.was = Some(name.clone());
+        self.emptied = false;
+        self.renamed = None;
+        self.lost_keys.clear();
+        self.lost_checks.clear();
+        self.lost_columns.clear();
+        self.columns.values_mut().for_each(Column::begin);
+        self.keys.iter_mut().for_each(|key| key.existed = true);
+        for check in &mut self.checks {
+            check.existed = true;
+            if let (true, Rule::Check(_, Some(column))) = (check.valid, &check.rule)
+                && let Some(column) = self.columns.get_mut(column)
+            {
+                column.filled = Filled::Proven;
+            }
+        }
+    }
+
+    /// Adds a constraint; `name` is its table's, for the names `PostgreSQL` makes up.
+    pub(super) fn constrain(&mut self, table: &str, constraint: &Constraint, site: &Site) {
+        let made = |columns: &[String], suffix: &str| {
+            let mut parts = vec![table];
+            parts.extend(columns.iter().map(String::as_str));
+            parts.push(suffix);
+            parts.join("_")
+        };
+        let given = constraint.name.clone();
+        match &constraint.rule {
+            Rule::Unique(key) => {
+                let columns: Vec<String> = key.columns.iter().flatten().cloned().collect();
+                let name = if key.primary {
+                    format!("{table}_pkey")
+                } else {
+                    made(&columns, "key")
+                };
+                for column in columns.iter().filter(|_| key.primary) {
+                    self.column(column, site).tighten(site);
+                }
+                let (name, key) = (given.unwrap_or(name), key.clone());
+                self.keys.push(TableKey {
+                    name,
+                    key,
+                    existed: false,
+                    site: site.clone(),
+                });
+            }
+            Rule::UsingIndex(index) => {
+                let name = given.unwrap_or_else(|| index.clone());
+                self.keys
+                    .iter_mut()
+                    .filter(|key| key.name == *index)
+                    .for_each(|key| key.name.clone_from(&name));
+            }
+            Rule::NotNull(column) => {
+                self.column(column, site).tighten(site);
+            }
+            rule @ (Rule::Foreign(..) | Rule::Check(..) | Rule::Exclude) => {
+                let name = match rule {
+                    Rule::Foreign(columns, ..) => made(columns, "fkey"),
+                    Rule::Check(columns, _) => made(columns.get(..1).unwrap_or_default(), "check"),
+                    _ => made(&[], "excl"),
+                };
+                if let (false, Rule::Check(_, Some(column))) = (constraint.not_valid, rule) {
+                    let column = self.column(column, site);
+                    column.filled = column.filled.max(Filled::Likely);
+                }
+                self.checks.push(TableCheck {
+                    name: given.unwrap_or(name),
+                    rule: rule.clone(),
+                    valid: !constraint.not_valid,
+                    existed: false,
+                });
+            }
+        }
+    }
+}
+
+impl Schema {
+    /// What is now is what was before the next file.
+    pub(super) fn begin(&mut self) {
+        for (name, table) in &mut self.tables {
+            table.begin(name);
+        }
+        self.enums_before.clear();
+        self.enums_dropped.clear();
+        self.objects_dropped.clear();
+        for (name, each) in &mut self.enums {
+            each.was = Some(name.clone());
+            self.enums_before.insert(name.clone(), each.labels.clone());
+        }
+        self.objects.values_mut().for_each(|fresh| *fresh = false);
+    }
+
+    /// The table; one that no migration made must have been there before.
+    pub(super) fn table(&mut self, name: &Name) -> &mut Table {
+        self.tables
+            .entry(name.clone())
+            .or_insert_with(|| Table::new(Some(name.clone())))
+    }
+
+    /// The enum (or other type) of that name.
+    pub(super) fn enumeration(&mut self, name: &Name, site: &Site) -> &mut Enum {
+        let before = &mut self.enums_before;
+        self.enums.entry(name.clone()).or_insert_with(|| {
+            before.insert(name.clone(), None);
+            Enum {
+                labels: None,
+                was: Some(name.clone()),
+                site: site.clone(),
+            }
+        })
+    }
+
+    /// The table that has an index or constraint of this name.
+    pub(super) fn index_owner(&mut self, index: &str) -> Option<&mut Table> {
+        self.tables.values_mut().find(|table| {
+            table.indexes.contains(index) || table.keys.iter().any(|key| key.name == index)
+        })
+    }
+}

@@ -1,0 +1,396 @@
+//! Tables, indexes and types.
+
+use squawk_syntax::{SyntaxKind as K, SyntaxNode};
+
+use super::Reader;
+use super::tree::{
+    column_of, columns_in, has, ident, kid, kids, name_of, reads, sole_text, string, type_of,
+};
+use crate::migration::op::{
+    ColumnChange, ColumnDef, Constraint, Key, Name, NewIndex, NewTable, Op, Rule, TableChange,
+    TypeChange,
+};
+
+impl Reader<'_> {
+    pub(super) fn create_table(&mut self, node: &SyntaxNode) {
+        let into = kid(node, K::INTO_CLAUSE);
+        let holder = into.as_ref().unwrap_or(node);
+        let Some(name) = kid(holder, K::TABLE_NAME).and_then(|each| name_of(&each)) else {
+            return self.push(node, Op::Unknown("CREATE TABLE".to_owned()));
+        };
+        let mut table = NewTable {
+            name,
+            temp: kid(holder, K::TEMP).is_some(),
+            if_not_exists: kid(node, K::IF_NOT_EXISTS).is_some(),
+            columns: Vec::new(),
+            constraints: Vec::new(),
+        };
+        for argument in kid(node, K::TABLE_ARG_LIST)
+            .iter()
+            .flat_map(SyntaxNode::children)
+        {
+            if argument.kind() == K::COLUMN {
+                table.columns.extend(column(&argument));
+            } else if let Some(constraint) = constraint(&argument) {
+                table.constraints.push(constraint);
+            }
+        }
+        if node.kind() != K::CREATE_TABLE {
+            self.nested_rows(node);
+        }
+        self.push(node, Op::CreateTable(table));
+    }
+
+    pub(super) fn drop_table(&mut self, node: &SyntaxNode) {
+        let if_exists = kid(node, K::IF_EXISTS).is_some();
+        for each in kids(node, K::TABLE_NAME_REF) {
+            if let Some(name) = name_of(&each) {
+                self.push(&each, Op::DropTable { name, if_exists });
+            }
+        }
+    }
+
+    pub(super) fn alter_table(&mut self, node: &SyntaxNode) {
+        let Some(table) = kid(node, K::TABLE_RELATION_NAME).and_then(|each| name_of(&each)) else {
+            return self.push(node, Op::Unknown("ALTER TABLE ALL".to_owned()));
+        };
+        let lenient = kid(node, K::IF_EXISTS).is_some();
+        for action in node.children() {
+            if matches!(action.kind(), K::TABLE_RELATION_NAME | K::IF_EXISTS) {
+                continue;
+            }
+            if let Some(op) = table_change(&table, &action, lenient) {
+                self.push(&action, op);
+            }
+        }
+    }
+
+    pub(super) fn create_index(&mut self, node: &SyntaxNode) {
+        let table = kid(node, K::TABLE_RELATION_NAME).and_then(|each| name_of(&each));
+        let Some(table) = table else {
+            return self.push(node, Op::Unknown("CREATE INDEX".to_owned()));
+        };
+        if has(node, K::CONCURRENTLY_KW) {
+            self.push(node, Op::Concurrently);
+        }
+        let mut key = Key::plain(Vec::new(), false);
+        for item in kid(node, K::PARTITION_ITEM_LIST)
+            .iter()
+            .flat_map(SyntaxNode::children)
+        {
+            let name = kid(&item, K::NAME_REF).map(|each| ident(&each));
+            key.terms.push(name.as_ref().map_or_else(
+                || sole_text(&item),
+                |name| crate::migration::op::quoted(name),
+            ));
+            key.columns.push(name);
+        }
+        key.predicate = kid(node, K::WHERE_CLAUSE).map(|each| sole_text(&each));
+        key.nulls_not_distinct = kid(node, K::NULLS_NOT_DISTINCT).is_some();
+        let index = NewIndex {
+            name: kid(node, K::INDEX).and_then(|each| name_of(&each)),
+            table,
+            unique: has(node, K::UNIQUE_KW),
+            key,
+            if_not_exists: kid(node, K::IF_NOT_EXISTS).is_some(),
+        };
+        self.push(node, Op::CreateIndex(index));
+    }
+
+    pub(super) fn drop_index(&mut self, node: &SyntaxNode) {
+        if has(node, K::CONCURRENTLY_KW) {
+            self.push(node, Op::Concurrently);
+        }
+        let if_exists = kid(node, K::IF_EXISTS).is_some();
+        for each in kids(node, K::INDEX_REF) {
+            if let Some(name) = name_of(&each) {
+                self.push(&each, Op::DropIndex { name, if_exists });
+            }
+        }
+    }
+
+    /// Renames are followed; storage settings and statistics change nothing that code sees.
+    pub(super) fn alter_index(&mut self, node: &SyntaxNode) {
+        let from = kid(node, K::INDEX_REF).and_then(|each| name_of(&each));
+        let to = kid(node, K::INDEX_RENAME_TO).and_then(|each| name_of(&each));
+        if let (Some(from), Some(to)) = (from, to) {
+            self.push(node, Op::RenameIndex(from, to.name));
+        }
+    }
+
+    pub(super) fn create_type(&mut self, node: &SyntaxNode) {
+        let name = kid(node, K::TYPE_NAME).and_then(|each| name_of(&each));
+        if let (Some(name), Some(kind)) = (name, kid(node, K::ENUM_TYPE)) {
+            let labels = kind
+                .descendants()
+                .filter(|each| each.kind() == K::VARIANT)
+                .filter_map(|each| string(&each));
+            self.push(node, Op::CreateEnum(name, labels.collect()));
+        }
+    }
+
+    pub(super) fn alter_type(&mut self, node: &SyntaxNode) {
+        let Some(name) = kid(node, K::TYPE_NAME_REF).and_then(|each| name_of(&each)) else {
+            return self.push(node, Op::Unknown("ALTER TYPE".to_owned()));
+        };
+        for action in node
+            .children()
+            .filter(|each| each.kind() != K::TYPE_NAME_REF)
+        {
+            let op = match action.kind() {
+                K::ADD_VALUE => kid(&action, K::LITERAL)
+                    .and_then(|each| string(&each))
+                    .map(TypeChange::AddLabel),
+                K::RENAME_VALUE => {
+                    let mut labels = kids(&action, K::LITERAL).filter_map(|each| string(&each));
+                    labels
+                        .next()
+                        .zip(labels.next())
+                        .map(|(from, to)| TypeChange::RenameLabel(from, to))
+                }
+                K::TYPE_RENAME_TO => name_of(&action).map(|to| TypeChange::Rename(to.name)),
+                K::SET_SCHEMA => {
+                    kid(&action, K::SCHEMA_REF).map(|each| TypeChange::Move(ident(&each)))
+                }
+                K::OWNER_TO => continue,
+                K::ALTER_TYPE_ATTRIBUTE_ACTION_LIST => {
+                    for dropped in kids(&action, K::DROP_ATTRIBUTE) {
+                        let attribute =
+                            kid(&dropped, K::COMPOSITE_FIELD_REF).map(|each| ident(&each));
+                        let change = TypeChange::DropAttribute(attribute.unwrap_or_default());
+                        self.push(&dropped, Op::AlterType(name.clone(), change));
+                    }
+                    if action
+                        .children()
+                        .all(|each| matches!(each.kind(), K::DROP_ATTRIBUTE | K::ADD_ATTRIBUTE))
+                    {
+                        continue;
+                    }
+                    None
+                }
+                _ => None,
+            };
+            let op = op.map_or_else(
+                || Op::Unknown("ALTER TYPE".to_owned()),
+                |change| Op::AlterType(name.clone(), change),
+            );
+            self.push(&action, op);
+        }
+    }
+
+    pub(super) fn drop_type(&mut self, node: &SyntaxNode) {
+        let if_exists = kid(node, K::IF_EXISTS).is_some();
+        for each in kids(node, K::TYPE_NAME_REF) {
+            if let Some(name) = name_of(&each) {
+                self.push(&each, Op::DropType { name, if_exists });
+            }
+        }
+    }
+}
+
+fn table_change(table: &Name, action: &SyntaxNode, lenient: bool) -> Option<Op> {
+    let if_exists = lenient || kid(action, K::IF_EXISTS).is_some();
+    let change = match action.kind() {
+        K::ADD_COLUMN => column(action).map(|column| TableChange::Add {
+            column,
+            if_not_exists: kid(action, K::IF_NOT_EXISTS).is_some(),
+        }),
+        K::DROP_COLUMN => column_of(action)
+            .map(|name| TableChange::Column(name, ColumnChange::Drop { if_exists })),
+        K::RENAME_COLUMN => {
+            let to = kid(action, K::COLUMN_NAME).map(|each| ident(&each));
+            let from = kid(action, K::COLUMN_NAME_REF).map(|each| ident(&each));
+            from.zip(to)
+                .map(|(from, to)| TableChange::Column(from, ColumnChange::Rename(to)))
+        }
+        K::ALTER_COLUMN => return alter_column(table, action),
+        K::TABLE_RENAME_TO => name_of(action).map(|to| TableChange::Rename(to.name)),
+        K::SET_SCHEMA => kid(action, K::SCHEMA_REF).map(|each| TableChange::Move(ident(&each))),
+        K::ADD_CONSTRAINT => action
+            .children()
+            .find_map(|each| constraint(&each))
+            .map(TableChange::Constrain),
+        K::DROP_CONSTRAINT => kid(action, K::CONSTRAINT_NAME_REF)
+            .and_then(|each| name_of(&each))
+            .map(|name| TableChange::Unconstrain {
+                name: name.name,
+                if_exists,
+            }),
+        K::RENAME_CONSTRAINT => {
+            let from = kid(action, K::CONSTRAINT_NAME_REF).and_then(|each| name_of(&each));
+            let to = kid(action, K::CONSTRAINT_NAME).map(|each| ident(&each));
+            from.zip(to)
+                .map(|(from, to)| TableChange::RenameConstraint(from.name, to))
+        }
+        K::VALIDATE_CONSTRAINT => kid(action, K::CONSTRAINT_NAME_REF)
+            .and_then(|each| name_of(&each))
+            .map(|name| TableChange::Validate(name.name)),
+        // Owner, storage and planner settings: no code sees them.
+        K::OWNER_TO
+        | K::CLUSTER_ON
+        | K::SET_WITHOUT_CLUSTER
+        | K::SET_WITHOUT_OIDS
+        | K::SET_TABLESPACE
+        | K::SET_OPTIONS
+        | K::RESET_OPTIONS
+        | K::REPLICA_IDENTITY
+        | K::SET_LOGGED => return None,
+        kind if format!("{kind:?}").contains("RLS") || format!("{kind:?}").contains("TRIGGER") => {
+            return Some(Op::Behaviour(format!("{} ON {table}", sole_text(action))));
+        }
+        _ => None,
+    };
+    Some(change.map_or_else(
+        || Op::Unknown(format!("ALTER TABLE … {}", super::words(action, 2))),
+        |change| Op::Alter(table.clone(), change),
+    ))
+}
+
+fn alter_column(table: &Name, action: &SyntaxNode) -> Option<Op> {
+    let unknown = || Some(Op::Unknown("ALTER COLUMN".to_owned()));
+    let Some(name) = column_of(action) else {
+        return unknown();
+    };
+    let Some(option) = action
+        .children()
+        .find(|each| each.kind() != K::COLUMN_NAME_REF)
+    else {
+        return unknown();
+    };
+    let change = match option.kind() {
+        K::SET_NOT_NULL => ColumnChange::SetNotNull,
+        K::DROP_NOT_NULL => ColumnChange::DropNotNull,
+        K::SET_DEFAULT if sole_text(&option).eq_ignore_ascii_case("set default null") => {
+            ColumnChange::DropDefault
+        }
+        K::SET_DEFAULT | K::ADD_GENERATED => ColumnChange::SetDefault,
+        K::DROP_DEFAULT | K::DROP_IDENTITY | K::DROP_EXPRESSION => ColumnChange::DropDefault,
+        K::SET_TYPE => ColumnChange::SetType(type_of(&option).map(|(ty, _)| ty)),
+        K::SET_STATISTICS
+        | K::SET_STORAGE
+        | K::SET_COMPRESSION
+        | K::SET_OPTIONS
+        | K::RESET_OPTIONS => return None,
+        _ => return unknown(),
+    };
+    Some(Op::Alter(table.clone(), TableChange::Column(name, change)))
+}
+
+fn column(node: &SyntaxNode) -> Option<ColumnDef> {
+    let name = column_of(node)?;
+    let (ty, serial) = type_of(node).map_or((None, false), |(ty, serial)| (Some(ty), serial));
+    let mut column = ColumnDef {
+        name: name.clone(),
+        ty,
+        not_null: serial,
+        default: serial,
+        constraints: Vec::new(),
+    };
+    for each in node.children() {
+        match each.kind() {
+            K::NOT_NULL_CONSTRAINT => column.not_null = true,
+            K::DEFAULT_CONSTRAINT => {
+                let text = sole_text(&each).to_ascii_lowercase();
+                column.default |= text != "default null" && !text.starts_with("default null ::");
+            }
+            K::GENERATED_CONSTRAINT => {
+                column.default = true;
+                column.not_null |= each
+                    .descendants()
+                    .any(|inner| inner.kind() == K::GENERATED_IDENTITY);
+            }
+            _ => column
+                .constraints
+                .extend(constraint(&each).map(|found| on_column(found, &name))),
+        }
+    }
+    column.not_null |= column
+        .constraints
+        .iter()
+        .any(|each| matches!(&each.rule, Rule::Unique(key) if key.primary));
+    Some(column)
+}
+
+/// A constraint written behind a column says nothing of its columns: it means that one.
+fn on_column(mut constraint: Constraint, column: &str) -> Constraint {
+    let own = || vec![column.to_owned()];
+    match &mut constraint.rule {
+        Rule::Unique(key) if key.columns.is_empty() => {
+            let primary = key.primary;
+            let nulls_not_distinct = key.nulls_not_distinct;
+            *key = Key {
+                nulls_not_distinct,
+                ..Key::plain(own(), primary)
+            };
+        }
+        Rule::Foreign(columns, ..) if columns.is_empty() => *columns = own(),
+        _ => {}
+    }
+    constraint
+}
+
+fn constraint(node: &SyntaxNode) -> Option<Constraint> {
+    let primary = node.kind() == K::PRIMARY_KEY_CONSTRAINT;
+    let rule = match node.kind() {
+        K::UNIQUE_CONSTRAINT | K::PRIMARY_KEY_CONSTRAINT => unique(node, primary),
+        K::FOREIGN_KEY_CONSTRAINT | K::REFERENCES_CONSTRAINT => {
+            let mut lists = kids(node, K::FOREIGN_KEY_COLUMN_LIST).map(|each| columns_in(&each));
+            let own = if node.kind() == K::FOREIGN_KEY_CONSTRAINT {
+                lists.next()
+            } else {
+                None
+            };
+            let target = kid(node, K::TABLE_NAME_REF).and_then(|each| name_of(&each))?;
+            let theirs = lists
+                .next()
+                .or_else(|| column_of(node).map(|column| vec![column]));
+            Rule::Foreign(own.unwrap_or_default(), target, theirs.unwrap_or_default())
+        }
+        K::CHECK_CONSTRAINT => Rule::Check(reads(node), checked_not_null(node)),
+        K::NOT_NULL_CONSTRAINT => Rule::NotNull(column_of(node)?),
+        K::EXCLUDE_CONSTRAINT => Rule::Exclude,
+        _ => return None,
+    };
+    Some(Constraint {
+        name: kid(node, K::CONSTRAINT_NAME_CLAUSE)
+            .and_then(|each| kid(&each, K::CONSTRAINT_NAME))
+            .map(|each| ident(&each)),
+        rule,
+        not_valid: kid(node, K::NOT_VALID).is_some(),
+    })
+}
+
+fn unique(node: &SyntaxNode, primary: bool) -> Rule {
+    let index = kid(node, K::USING_INDEX_NAME).and_then(|each| name_of(&each));
+    if let Some(index) = index {
+        return Rule::UsingIndex(index.name);
+    }
+    let columns = node
+        .descendants()
+        .find(|each| each.kind() == K::CONSTRAINT_COLUMN_REF_LIST)
+        .map(|each| columns_in(&each));
+    let nulls_not_distinct = node
+        .descendants()
+        .any(|each| each.kind() == K::NULLS_NOT_DISTINCT);
+    let key = Key::plain(columns.unwrap_or_default(), primary);
+    Rule::Unique(Key {
+        nulls_not_distinct,
+        ..key
+    })
+}
+
+/// The column of a check that is exactly `column IS NOT NULL`.
+fn checked_not_null(node: &SyntaxNode) -> Option<String> {
+    let mut expression = node
+        .children()
+        .find(|each| matches!(each.kind(), K::BIN_EXPR | K::PAREN_EXPR))?;
+    while expression.kind() == K::PAREN_EXPR {
+        expression = expression.children().next()?;
+    }
+    kid(&expression, K::IS_NOT)?;
+    let column = kid(&expression, K::NAME_REF)?;
+    let null = kid(&expression, K::LITERAL)?;
+    sole_text(&null)
+        .eq_ignore_ascii_case("null")
+        .then(|| ident(&column))
+}
