@@ -187,4 +187,4 @@ echo "${sum%% *} $(wc -c < "$3")""#;
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
