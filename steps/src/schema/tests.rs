@@ -218,3 +218,34 @@ async fn a_branch_a_wrong_folder_and_an_unknown_commit_are_failures_not_an_empty
         assert_eq!(stop, Stop::Parked(ParkReason::StepFailed { step: 0 }));
     }
 }
+
+#[tokio::test]
+async fn a_warning_waits_for_the_role_that_may_waive_exactly_that_finding() {
+    let rig = Rig::new();
+    rig.migration(
+        "20250201000000_unique",
+        "CREATE UNIQUE INDEX \"u\" ON \"Task\"(\"title\");\n",
+    );
+    let step = rig.step();
+    let plan = plan(
+        |p| {
+            p.step("prep/safety", step);
+        },
+        |p| {
+            p.step("prod/say", Say::new(1));
+        },
+    );
+    let mut bench = Bench::new(registry);
+    bench.people = Some(People::default());
+    let (run, stop) = bench.start("r-one", plan).await;
+    assert_eq!(stop, Stop::WaitingForPeople);
+    let (_, wait) = run.waiting().next().unwrap();
+    assert_eq!(wait.who, "tech-lead");
+    assert!(
+        wait.what
+            .contains("unique-on-existing 20250201000000_unique/migration.sql:1"),
+        "{}",
+        wait.what
+    );
+    assert!(wait.command.starts_with("flow waive r-one prep/safety "));
+}

@@ -189,6 +189,19 @@ async fn each_thing_that_no_longer_holds_stops_the_release_by_name() {
 }
 
 #[tokio::test]
+async fn a_sign_off_that_nobody_in_the_roster_signed_is_found_out() {
+    let mut rig = Rig::new();
+    rig.bench.people = Some(crate::people::People::default());
+    let (run, stop) = rig.bench.start("r-one", rig.plan(Flaw::Nothing)).await;
+    assert!(
+        matches!(stop, Stop::Parked(ParkReason::Refused { .. })),
+        "{stop:?}"
+    );
+    let message = failure(&run, "prod/preflight").message;
+    assert!(message.contains("prep/sign"), "{message}");
+}
+
+#[tokio::test]
 async fn what_holds_is_confirmed_line_by_line() {
     let rig = Rig::new();
     let (run, stop) = rig.bench.start("r-one", rig.plan(Flaw::Nothing)).await;
