@@ -123,7 +123,7 @@ fn parse<'a>(listing: &'a str, folder: &str) -> Result<Vec<Entry<'a>>, StepError
 }
 
 /// How long the project's own check may take.
-const SCRIPT_WITHIN: Duration = Duration::from_secs(600);
+const SCRIPT_WITHIN: Duration = Duration::from_mins(10);
 
 /// Runs a command in a copy of the commit, which is removed afterwards: the work tree may be at another commit.
 pub(super) async fn run_in_copy(

@@ -16,6 +16,9 @@ fn registry() -> Registry {
 
 const INIT: &str = "CREATE TABLE \"Task\" (\"id\" TEXT NOT NULL, \"title\" TEXT NOT NULL, CONSTRAINT \"Task_pkey\" PRIMARY KEY (\"id\"));\n";
 
+/// Name, text when it was applied, finished, rolled back.
+type Row<'a> = (&'a str, &'a str, bool, bool);
+
 /// A repository with migrations, and a `psql` that answers from a file.
 struct Rig {
     dir: tempfile::TempDir,
@@ -43,8 +46,8 @@ impl Rig {
         std::fs::write(folder.join("migration.sql"), sql).unwrap();
     }
 
-    fn applied(&self, rows: &[(&str, &str, bool, bool)]) {
-        let row = |(name, sql, finished, rolled_back): &(&str, &str, bool, bool)| {
+    fn applied(&self, rows: &[Row<'_>]) {
+        let row = |(name, sql, finished, rolled_back): &Row<'_>| {
             let file = crate::migration::Migration {
                 name: (*name).into(),
                 sql: (*sql).into(),
@@ -130,7 +133,7 @@ async fn a_dropped_column_blocks_with_rule_file_line_and_what_to_do() {
 
 #[tokio::test]
 async fn what_was_applied_must_be_in_the_commit_unchanged_and_finished() {
-    let cases: [(&[(&str, &str, bool, bool)], &str); 3] = [
+    let cases: [(&[Row<'_>], &str); 3] = [
         (
             &[("20250101000000_init", "changed", true, false)],
             "was changed after it was applied",
@@ -183,11 +186,11 @@ async fn a_warning_needs_a_roster_and_the_projects_own_check_must_end_with_0() {
         "ls; [ ! -e backend/prisma/migrations/20990101000000_draft ] && exit 4",
     )
     .unwrap();
-    let step = MigrationSafety {
+    let scripted = MigrationSafety {
         script: Some(vec!["sh".into(), "check.sh".into()]),
         ..rig.step()
     };
-    let (run, _) = rig.run(step).await;
+    let (run, _) = rig.run(scripted).await;
     assert!(
         failure(&run, "prep/safety")
             .message
@@ -226,10 +229,10 @@ async fn a_warning_waits_for_the_role_that_may_waive_exactly_that_finding() {
         "20250201000000_unique",
         "CREATE UNIQUE INDEX \"u\" ON \"Task\"(\"title\");\n",
     );
-    let step = rig.step();
+    let safety = rig.step();
     let plan = plan(
         |p| {
-            p.step("prep/safety", step);
+            p.step("prep/safety", safety);
         },
         |p| {
             p.step("prod/say", Say::new(1));
