@@ -17,7 +17,7 @@ mod revert;
 use git::Git;
 
 /// How long bundling or fetching a whole history may take. A repository of 1 GB took two minutes.
-const BUNDLE_WITHIN: Duration = Duration::from_secs(900);
+const BUNDLE_WITHIN: Duration = Duration::from_mins(15);
 
 /// Keeps the code that is deployed now, as a git bundle; undone, puts that commit back.
 ///
@@ -187,4 +187,4 @@ echo "${sum%% *} $(wc -c < "$3")""#;
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

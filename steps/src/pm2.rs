@@ -27,7 +27,7 @@ pub(crate) use settle::stop_all;
 use settle::{Settled, settle};
 
 /// How long processes may take to come online; the slowest Node application seen with a cold disk took a third of it.
-const ONLINE_WITHIN: Duration = Duration::from_secs(60);
+const ONLINE_WITHIN: Duration = Duration::from_mins(1);
 
 /// Records the processes that run now and has pm2 save them; undone, starts again what was running.
 ///
@@ -159,7 +159,7 @@ async fn restart(
     }
     let mut args = vec!["restart"];
     args.extend(wanted.keys().map(String::as_str));
-    let command = reach::command(pm2, &args)?.deadline(Duration::from_secs(120));
+    let command = reach::command(pm2, &args)?.deadline(Duration::from_mins(2));
     reach::run(host, &command).await?;
     Ok(())
 }

@@ -1,1 +1,260 @@
-//! In the making.
+//! Whether the migrations of a release are safe for the rows that exist and for the version that still runs.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use flow_engine::record::Wait;
+use flow_engine::retry::Policy;
+use flow_engine::step::{Cx, Step, StepError};
+use serde::{Deserialize, Serialize};
+
+use crate::migration::{self, Finding, Level, Report};
+use crate::people::{People, Subject, Waiver, waived};
+use crate::reach;
+
+mod applied;
+mod source;
+
+use applied::Applied;
+
+/// Checks every migration that the commit has and the target has not, with the earlier ones as context.
+///
+/// An error blocks. A warning waits for a signed waiver of exactly that finding in exactly that file. An applied
+/// migration that is missing in the commit, or was changed since, or never finished, blocks too. Reads only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MigrationSafety {
+    /// The repository on this machine.
+    pub repo: String,
+    /// The full commit that is to be released.
+    pub commit: String,
+    /// The folder of migrations inside the repository, such as `backend/prisma/migrations`.
+    pub migrations: String,
+    /// The host whose database is asked what it has applied.
+    pub host: String,
+    /// `psql` on that host with everything it needs to reach the database, such as
+    /// `docker exec supabase_db_DAP psql -U postgres -d postgres`.
+    pub psql: Vec<String>,
+    /// The schema that holds `_prisma_migrations`, usually `public`.
+    pub schema: String,
+    /// The project's own check, run in a copy of the commit; it must end with 0.
+    pub script: Option<Vec<String>>,
+    /// Who may waive a warning, such as `tech-lead`.
+    pub waiver_role: String,
+}
+
+/// A migration that this release will apply.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// Its folder's name.
+    pub name: String,
+    /// The sha256 of its file: what a review is bound to.
+    pub sha256: String,
+}
+
+/// What was checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// In the order in which they will be applied.
+    pub pending: Vec<Pending>,
+    /// What the checker says, warnings included.
+    pub report: Report,
+    /// The warnings that were accepted, and by whom.
+    pub waivers: Vec<Waiver>,
+    /// Whether the project's own check ran, and passed.
+    pub script_passed: bool,
+}
+
+#[async_trait]
+impl Step for MigrationSafety {
+    const KIND: &'static str = "schema.migration-safety";
+    type Output = Checked;
+
+    fn summary(&self) -> String {
+        let commit: String = self.commit.chars().take(12).collect();
+        format!(
+            "check the migrations of {commit} that `{}` has not applied",
+            self.host
+        )
+    }
+
+    fn answered_by(&self) -> Option<String> {
+        Some(self.waiver_role.clone())
+    }
+
+    fn policy(&self) -> Policy {
+        Policy::within(900)
+    }
+
+    async fn run(&self, cx: &Cx) -> Result<Checked, StepError> {
+        if !reach::is_commit(&self.commit) {
+            return Err(StepError::fail(format!(
+                "`{}` is no full commit name",
+                self.commit
+            )));
+        }
+        let files = source::read(&self.repo, &self.commit, &self.migrations).await?;
+        let host = reach::host(cx, &self.host)?;
+        let applied = applied::read(&*host, &self.psql, &self.schema).await?;
+        let wrong = drift(&files, &applied);
+        if !wrong.is_empty() {
+            return Err(StepError::fail(format!(
+                "what `{}` has applied is not what the commit has: {}",
+                self.host,
+                wrong.join("; ")
+            ))
+            .hint("an applied migration is never changed, renamed or removed: restore the file and add a new one"));
+        }
+        let names: BTreeSet<String> = files
+            .iter()
+            .map(|m| m.name.clone())
+            .filter(|name| !applied.iter().any(|a| a.name == *name && a.holds()))
+            .collect();
+        let report = migration::check(&files, &names);
+        for finding in &report.findings {
+            cx.log(in_words(finding));
+        }
+        self.refuse_errors(&report)?;
+        let script_passed = self.script(cx).await?;
+        let waivers = self.waivers(cx, &report).await?;
+        let pending = files.iter().filter(|m| names.contains(&m.name));
+        Ok(Checked {
+            pending: pending
+                .map(|m| Pending {
+                    name: m.name.clone(),
+                    sha256: m.sha256(),
+                })
+                .collect(),
+            report,
+            waivers,
+            script_passed,
+        })
+    }
+}
+
+fn in_words(f: &Finding) -> String {
+    let level = if f.level == Level::Error {
+        "error"
+    } else {
+        "warning"
+    };
+    let digest: String = f.digest.chars().take(12).collect();
+    format!(
+        "{level} {} {}/migration.sql:{}: {} Instead: {} [{digest}]",
+        f.rule, f.migration, f.line, f.message, f.fix
+    )
+}
+
+/// How the applied migrations differ from the files of the commit, in words.
+fn drift(files: &[migration::Migration], applied: &[Applied]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for row in applied {
+        let file = files.iter().find(|m| m.name == row.name);
+        if row.is_stuck() {
+            wrong.push(format!("{} was begun and never finished", row.name));
+        } else if row.holds() && file.is_none() {
+            wrong.push(format!("{} is applied, but not in the commit", row.name));
+        } else if row.holds() && file.is_some_and(|m| m.sha256() != row.checksum) {
+            wrong.push(format!("{} was changed after it was applied", row.name));
+        }
+    }
+    wrong
+}
+
+impl MigrationSafety {
+    fn refuse_errors(&self, report: &Report) -> Result<(), StepError> {
+        let errors: Vec<&Finding> = report
+            .findings
+            .iter()
+            .filter(|f| f.level == Level::Error)
+            .collect();
+        let Some(first) = errors.first() else {
+            return Ok(());
+        };
+        let places: Vec<String> = errors
+            .iter()
+            .take(8)
+            .map(|f| format!("{} {}/migration.sql:{}", f.rule, f.migration, f.line))
+            .collect();
+        Err(StepError::fail(format!(
+            "{} errors in the pending migrations, none of which can be waived: {}. First: {}",
+            errors.len(),
+            places.join(", "),
+            first.message
+        ))
+        .hint(first.fix.clone())
+        .hint(format!(
+            "the same check while you work: flow lint {}",
+            self.migrations
+        )))
+    }
+
+    /// The waivers of all warnings; waits for the first that is missing.
+    async fn waivers(&self, cx: &Cx, report: &Report) -> Result<Vec<Waiver>, StepError> {
+        let warnings: Vec<&Finding> = report
+            .findings
+            .iter()
+            .filter(|f| f.level == Level::Warning)
+            .collect();
+        let mut waivers = Vec::new();
+        let mut open = Vec::new();
+        for warning in warnings {
+            // Without a roster nobody can waive anything.
+            let people = cx.resource::<People>()?;
+            let subject = (Subject::Waiver, warning.digest.as_str());
+            let found = waived(cx.run(), cx.key(), &people, subject, cx.now())
+                .await
+                .map_err(|e| StepError::retry("a waiver could not be judged").because(&e))?;
+            match found.filter(|w| w.role == self.waiver_role) {
+                Some(waiver) => waivers.push(waiver),
+                None => open.push(warning),
+            }
+        }
+        let Some(first) = open.first() else {
+            return Ok(waivers);
+        };
+        Err(StepError::Wait(Wait {
+            who: self.waiver_role.clone(),
+            what: format!(
+                "{} warnings in the pending migrations; next: {} {}/migration.sql:{}: {}",
+                open.len(),
+                first.rule,
+                first.migration,
+                first.line,
+                first.message.chars().take(300).collect::<String>()
+            ),
+            command: format!(
+                "flow waive {} {} {} --reason …",
+                cx.run_id(),
+                cx.key(),
+                first.digest
+            ),
+            until: None,
+        }))
+    }
+
+    async fn script(&self, cx: &Cx) -> Result<bool, StepError> {
+        let Some(script) = &self.script else {
+            return Ok(false);
+        };
+        let output =
+            source::run_in_copy(&self.repo, &self.commit, cx.run_id().as_str(), script).await?;
+        cx.output_bytes(&output.stdout);
+        cx.output_bytes(&output.stderr);
+        if output.exit.success() {
+            return Ok(true);
+        }
+        Err(StepError::fail(format!(
+            "`{}` {}; it must end with 0",
+            script.join(" "),
+            output.exit.in_words()
+        ))
+        .hint(format!(
+            "its output: flow logs {} {}",
+            cx.run_id(),
+            cx.key()
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -142,7 +142,7 @@ impl Watch {
         }
         let wanted = self.seconds.saturating_mul(1000);
         let hosts = cx.resource::<Hosts>()?;
-        let mut last = cx.now();
+        let mut looked = cx.now();
         loop {
             let list = self.processes(host).await?;
             self.judge_processes(&seen, &list)?;
@@ -152,10 +152,10 @@ impl Watch {
             // pause.
             let now = cx.now();
             let slice = now
-                .since(last)
-                .min(2 * LOOK_EVERY + Duration::from_secs(60));
+                .since(looked)
+                .min(2 * LOOK_EVERY + Duration::from_mins(1));
             seen.millis += u64::try_from(slice.as_millis()).unwrap_or(u64::MAX);
-            last = now;
+            looked = now;
             cx.note(&seen).await?;
             cx.progress(Progress {
                 unit: "s".into(),
@@ -163,7 +163,7 @@ impl Watch {
                 total: Some(self.seconds),
             });
             if seen.millis >= wanted {
-                return Ok(self.watched(&seen, &list));
+                return Ok(Self::watched(&seen, &list));
             }
             let left = Duration::from_millis(wanted - seen.millis);
             cx.sleep(LOOK_EVERY.min(left)).await?;
@@ -303,7 +303,7 @@ impl Watch {
         Ok(())
     }
 
-    fn watched(&self, seen: &Seen, list: &ProcessList) -> Watched {
+    fn watched(seen: &Seen, list: &ProcessList) -> Watched {
         Watched {
             seconds: seen.millis / 1000,
             apps: seen.apps.clone(),

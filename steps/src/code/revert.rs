@@ -11,7 +11,7 @@ use crate::host::{Command, Host};
 use crate::reach;
 
 /// How long installing packages may take; `npm ci` over a slow network took six minutes.
-const INSTALL_WITHIN: Duration = Duration::from_secs(1800);
+const INSTALL_WITHIN: Duration = Duration::from_mins(30);
 
 /// Lock files of the package managers in use for Node; a difference in one means that the installed packages differ.
 const LOCK_FILES: [&str; 3] = [
@@ -36,13 +36,12 @@ pub(super) async fn revert(
     if !reach::is_commit(&to.commit) {
         return Err(StepError::fail(format!("`{}` is no commit", to.commit)));
     }
-    let from = match cx.noted::<Found>()? {
-        Some(found) => found.from,
-        None => {
-            let from = git.head().await?;
-            cx.note(&Found { from: from.clone() }).await?;
-            from
-        }
+    let from = if let Some(found) = cx.noted::<Found>()? {
+        found.from
+    } else {
+        let from = git.head().await?;
+        cx.note(&Found { from: from.clone() }).await?;
+        from
     };
     free_index(&*host, &step.dir, cx.run_id().as_str()).await?;
     let mut report = String::new();
@@ -66,11 +65,8 @@ pub(super) async fn revert(
             step.host, step.dir, to.commit
         )));
     }
-    report.push_str(&format!(
-        "code at {} (was {})",
-        &to.commit[..12],
-        &from[..12]
-    ));
+    let (to_short, from_short) = (&to.commit[..12], &from[..12]);
+    report = format!("{report}code at {to_short} (was {from_short})");
     report.push_str(&install(&*host, &git, step, &from, &to.commit).await?);
     Ok(report)
 }

@@ -100,8 +100,8 @@ pub(super) async fn ready(
             }
             Probe::Done { .. } if attempt <= kept.judged => {}
             // Nobody saw it end, but it did: what it left is the truth, whatever a person said in the meantime.
-            Probe::Done { .. } => return Ok(earlier),
-            Probe::Orphaned { .. } => return Ok(earlier),
+            // An orphan is asked about once it was looked at more closely.
+            Probe::Done { .. } | Probe::Orphaned { .. } => return Ok(earlier),
             Probe::Claimed | Probe::Lost | Probe::LostByReboot if stated => {}
             unknown => return Err(verdict::ask(cx, step, host, &earlier, &unknown).await),
         }
@@ -146,7 +146,7 @@ async fn about_to_act(
 }
 
 /// How long a host may be out of reach before a person is asked.
-const OUT_OF_REACH: Duration = Duration::from_secs(120);
+const OUT_OF_REACH: Duration = Duration::from_mins(2);
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
 /// A launch whose answer was lost is repeated: for one attempt, any number of launches is one execution.
@@ -159,7 +159,7 @@ async fn launch(cx: &Cx, step: &Deploy, host: &dyn Host, spec: &JobSpec) -> Resu
                 return Ok(());
             }
             Err(e) if passing(&e) && cx.now().since(begun) < OUT_OF_REACH => {
-                cx.sleep(LOOK_AGAIN).await?
+                cx.sleep(LOOK_AGAIN).await?;
             }
             Err(e) => return Err(of_job(cx, &e)),
         }
@@ -171,11 +171,11 @@ pub(super) async fn look(cx: &Cx, host: &dyn Host, spec: &JobSpec) -> Result<Pro
     loop {
         match job::probe(host, spec).await {
             Ok(Probe::Claimed) if cx.now().since(begun) < attach::PATIENCE => {
-                cx.sleep(Duration::from_secs(1)).await?
+                cx.sleep(Duration::from_secs(1)).await?;
             }
             Ok(probe) => return Ok(probe),
             Err(e) if passing(&e) && cx.now().since(begun) < OUT_OF_REACH => {
-                cx.sleep(LOOK_AGAIN).await?
+                cx.sleep(LOOK_AGAIN).await?;
             }
             Err(e) => return Err(of_job(cx, &e)),
         }

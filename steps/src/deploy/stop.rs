@@ -21,7 +21,7 @@ pub struct StopSpec {
 const GRACE: Duration = Duration::from_secs(10);
 
 pub(super) async fn undo(cx: &Cx, step: &Deploy) -> Result<String, StepError> {
-    let Some(stop) = &step.stop_on_undo else {
+    let Some(services) = &step.stop_on_undo else {
         return Ok("nothing to undo".into());
     };
     let host = reach::host(cx, &step.host)?;
@@ -37,7 +37,7 @@ pub(super) async fn undo(cx: &Cx, step: &Deploy) -> Result<String, StepError> {
             end(cx, &*host, &spec).await?
         ));
     }
-    let stopped = pm2::stop_all(cx, &*host, &stop.pm2).await?;
+    let stopped = pm2::stop_all(cx, &*host, &services.pm2).await?;
     report.push(if stopped.is_empty() {
         "no service was running".into()
     } else {

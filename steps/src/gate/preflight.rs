@@ -12,6 +12,8 @@ use super::backup::BackupRule;
 use super::promotion::{self, PromotionRule};
 use crate::host::{Command, Host, HostExt as _};
 use crate::lease::{Lease, lock_state};
+use crate::people::sign_off::NotValid;
+use crate::people::{People, still_valid};
 use crate::reach;
 
 /// The kind of step whose output is a sign-off: `role` and `expires_at`.
@@ -78,6 +80,23 @@ fn sign_offs(run: &Run, roles: &[String], now: Timestamp) -> Vec<Result<String, 
     roles.iter().map(judge).collect()
 }
 
+/// With a roster at hand the signatures themselves are judged again: a key may have left it, or a rejection followed.
+async fn signatures(cx: &Cx) -> Result<Option<Result<String, String>>, StepError> {
+    let Ok(people) = cx.resource::<People>() else {
+        return Ok(None);
+    };
+    match still_valid(cx.run(), &people, cx.now()).await {
+        Ok(signed) => Ok(Some(Ok(format!(
+            "{} signatures judged again",
+            signed.len()
+        )))),
+        Err(NotValid::Unchecked(e)) => {
+            Err(StepError::retry("a signature could not be judged").because(&e))
+        }
+        Err(no) => Ok(Some(Err(no.to_string()))),
+    }
+}
+
 fn phases(run: &Run, phases: &[String]) -> Vec<Result<String, String>> {
     let judge = |phase: &String| {
         if run.phase_passed(phase) {
@@ -105,6 +124,7 @@ impl Step for Preflight {
         let host = reach::host(cx, &self.host)?;
         let mut all = phases(cx.run(), &self.phases);
         all.extend(sign_offs(cx.run(), &self.roles, cx.now()));
+        all.extend(signatures(cx).await?);
         all.push(gate(
             promotion::judge(cx, &self.promotion).await,
             |passed| {

@@ -159,21 +159,21 @@ if ln -- \"$tmp\" \"$1/held\" 2>/dev/null; then
   sync -- \"$1\" 2>/dev/null || sync
 fi"
     );
-    let heed = if in_spite_of_lock { "ignore" } else { "heed" };
-    script(host, &text, dir, &[&ours.run, heed], json(ours)).await?;
+    let lock = if in_spite_of_lock { "ignore" } else { "heed" };
+    script(host, &text, dir, &[&ours.run, lock], json(ours)).await?;
     let state = lock_state(host, dir).await?;
     match (state.held, state.locked) {
         (_, Some(locked)) if !in_spite_of_lock => Ok(Claim::Locked(locked)),
-        (Some(held), _) if held.run == ours.run && held.epoch == ours.epoch => Ok(Claim::Taken),
-        (Some(held), _) if held.run == ours.run && held.epoch < ours.epoch => {
+        (Some(found), _) if found.run == ours.run && found.epoch == ours.epoch => Ok(Claim::Taken),
+        (Some(found), _) if found.run == ours.run && found.epoch < ours.epoch => {
             let newer = Held {
-                since: held.since,
+                since: found.since,
                 ..ours.clone()
             };
             renew(host, dir, &newer).await?;
             Ok(Claim::Taken)
         }
-        (Some(held), _) => Ok(Claim::Held(held)),
+        (Some(found), _) => Ok(Claim::Held(found)),
         (None, _) => Err(LeaseError::NotSo(format!(
             "the lease in {dir} was taken and is gone again: somebody else removed it; look at the host, then retry"
         ))),

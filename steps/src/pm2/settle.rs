@@ -128,7 +128,7 @@ pub(crate) async fn stop_all(
     if stopped.is_empty() {
         return Ok(stopped);
     }
-    let command = reach::command(pm2, &["stop", "all"])?.deadline(Duration::from_secs(120));
+    let command = reach::command(pm2, &["stop", "all"])?.deadline(Duration::from_mins(2));
     reach::run(host, &command).await?;
     let begun = cx.now();
     loop {
@@ -137,7 +137,7 @@ pub(crate) async fn stop_all(
         if left.is_empty() {
             return Ok(stopped);
         }
-        if cx.now().since(begun) > Duration::from_secs(60) {
+        if cx.now().since(begun) > Duration::from_mins(1) {
             return Err(StepError::fail(format!(
                 "still running after `pm2 stop all`: {}",
                 left.join(", ")

@@ -167,8 +167,6 @@ async fn a_restart_that_pm2_calls_a_success_is_none_while_the_application_crash_
     bench.start("r-one", plan).await;
     std::fs::write(&flag, "").unwrap();
     bench.order("r-one", Order::Rollback).await;
-    let mut step = processes(&pm2);
-    step.settle_seconds = 3;
     let (run, stop) = bench.resume("r-one").await;
     assert!(matches!(stop, Stop::Parked(_)), "{stop:?}");
     let failed = run.steps[0].undo_failure.clone().unwrap().1;

@@ -99,6 +99,7 @@ impl Observer for Shown {
 pub(crate) struct Bench {
     pub(crate) journal: Arc<MemoryJournal>,
     pub(crate) shown: Arc<Shown>,
+    pub(crate) people: Option<crate::people::People>,
     registry: fn() -> Registry,
 }
 
@@ -127,17 +128,22 @@ impl Bench {
         Bench {
             journal: Arc::default(),
             shown: Arc::default(),
+            people: None,
             registry,
         }
     }
 
     pub(crate) fn engine(&self) -> Engine {
         let journal: Arc<dyn Journal> = self.journal.clone();
+        let mut resources = Resources::default().with(Hosts::new().with(Local::new("here")));
+        if let Some(people) = &self.people {
+            resources = resources.with(people.clone());
+        }
         let shown: Arc<dyn Observer> = self.shown.clone();
         Engine {
             journal,
             registry: Arc::new((self.registry)().with::<Say>().with::<Change>()),
-            resources: Resources::default().with(Hosts::new().with(Local::new("here"))),
+            resources,
             clock: Arc::new(SystemClock),
             observers: Observers::new(vec![shown], Masked::default()),
             notifier: None,

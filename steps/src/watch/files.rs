@@ -72,7 +72,7 @@ async fn look(
     let from = from.map_or("-1".to_owned(), |n| n.to_string());
     let command = Command::script(LOOK)
         .args(["sh", reach::absolute(file)?, &from, &PIECE.to_string()])
-        .deadline(Duration::from_secs(60));
+        .deadline(Duration::from_mins(1));
     let output = host.output(&command).await.map_err(|e| reach::error(&e))?;
     let odd = || {
         StepError::fail(format!(

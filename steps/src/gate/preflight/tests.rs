@@ -69,7 +69,7 @@ impl Rig {
         self.dir.path().join(name).to_str().unwrap().to_owned()
     }
 
-    fn rule(&self) -> BackupRule {
+    fn rule() -> BackupRule {
         BackupRule {
             host: "here".into(),
             backup_step: "prep/backup".into(),
@@ -99,7 +99,7 @@ impl Rig {
         let file = self.path("backup.zst");
         std::fs::write(&file, "1234").unwrap();
         if flaw == Flaw::OldBackup {
-            let old = std::time::SystemTime::now() - std::time::Duration::from_secs(25 * 3600);
+            let old = std::time::SystemTime::now() - std::time::Duration::from_hours(25);
             let handle = std::fs::File::options().append(true).open(&file).unwrap();
             handle.set_modified(old).unwrap();
         }
@@ -123,7 +123,7 @@ impl Rig {
                 phases: vec!["test".into(), "stage".into()],
                 max_age_hours: 1,
             },
-            backup: self.rule(),
+            backup: Self::rule(),
             phases: vec!["test".into(), "stage".into(), "prep".into()],
             roles: vec!["devops".into()],
             lease,
@@ -189,6 +189,19 @@ async fn each_thing_that_no_longer_holds_stops_the_release_by_name() {
 }
 
 #[tokio::test]
+async fn a_sign_off_that_nobody_in_the_roster_signed_is_found_out() {
+    let mut rig = Rig::new();
+    rig.bench.people = Some(crate::people::People::default());
+    let (run, stop) = rig.bench.start("r-one", rig.plan(Flaw::Nothing)).await;
+    assert!(
+        matches!(stop, Stop::Parked(ParkReason::Refused { .. })),
+        "{stop:?}"
+    );
+    let message = failure(&run, "prod/preflight").message;
+    assert!(message.contains("prep/sign"), "{message}");
+}
+
+#[tokio::test]
 async fn what_holds_is_confirmed_line_by_line() {
     let rig = Rig::new();
     let (run, stop) = rig.bench.start("r-one", rig.plan(Flaw::Nothing)).await;
@@ -202,7 +215,7 @@ async fn a_first_release_may_begin_without_a_backup_and_a_second_may_not() {
     let rig = Rig::new();
     let gate = |bootstrap| {
         let mut p = Planner::new("release", "1.0.0", "prod", "test");
-        let rule = rig.rule();
+        let rule = Rig::rule();
         p.phase("gate", "", OnFailure::Park, |p| {
             p.step("gate/backup", BackupFresh { rule, bootstrap });
         });

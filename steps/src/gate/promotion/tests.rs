@@ -49,6 +49,9 @@ async fn run_of(commit: &str, environment: &str, phases: &[&str], fails: &str) -
         .0
 }
 
+/// A name, earlier runs, the moment, and the words of the refusal.
+type Case<'a> = (&'a str, Vec<&'a Arc<Run>>, Timestamp, Option<&'a str>);
+
 async fn this() -> Arc<Run> {
     run_of(&commit('a'), "prod", &["prod"], "prod").await
 }
@@ -58,13 +61,13 @@ async fn production_needs_test_and_stage_for_this_very_commit_and_not_long_ago()
     let this = this().await;
     let both = ["test", "stage"];
     let good = run_of(&commit('a'), "prod", &both, "").await;
-    let soon = good.updated.plus(std::time::Duration::from_secs(60));
+    let soon = good.updated.plus(std::time::Duration::from_mins(1));
     let late = Timestamp(good.updated.0 + 25 * HOUR);
     let other_commit = run_of(&commit('b'), "prod", &both, "").await;
     let stage_failed = run_of(&commit('a'), "prod", &both, "stage").await;
     let only_test = run_of(&commit('a'), "prod", &["test"], "").await;
     let elsewhere = run_of(&commit('a'), "stage", &both, "").await;
-    let cases: [(&str, Vec<&Arc<Run>>, Timestamp, Option<&str>); 8] = [
+    let cases: [Case<'_>; 8] = [
         ("both passed", vec![&good], soon, None),
         ("nothing", vec![], soon, Some("phase `test` has not passed")),
         (
@@ -99,7 +102,7 @@ async fn production_needs_test_and_stage_for_this_very_commit_and_not_long_ago()
         match (rule().judge(&this, &others, now), no) {
             (Ok(passed), None) => assert_eq!(passed.len(), 2, "{name}"),
             (Err(failure), Some(no)) => {
-                assert!(failure.message.contains(no), "{name}: {failure:?}")
+                assert!(failure.message.contains(no), "{name}: {failure:?}");
             }
             (judged, _) => panic!("{name}: {judged:?}"),
         }

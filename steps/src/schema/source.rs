@@ -1,0 +1,167 @@
+//! The migrations as a commit has them, whatever the work tree looks like.
+
+use std::os::unix::fs::DirBuilderExt as _;
+use std::time::Duration;
+
+use flow_engine::step::StepError;
+
+use crate::host::{Command, HostExt as _, Local, Output};
+use crate::migration::{MAX_FILE, Migration, from_pairs};
+use crate::reach;
+
+fn git(repo: &str, args: &[&str]) -> Result<Command, StepError> {
+    let repo = reach::absolute(repo)?;
+    Ok(Command::new("git")
+        .args([
+            "-c",
+            &format!("safe.directory={repo}"),
+            "-C",
+            repo,
+            "--literal-pathspecs",
+        ])
+        .args(args.iter().copied())
+        .env("GIT_TERMINAL_PROMPT", "0"))
+}
+
+/// Every `<folder>/<name>/migration.sql` of a commit.
+///
+/// Fails when the commit or the folder is not there, on links, and on what is no text.
+pub(super) async fn read(
+    repo: &str,
+    commit: &str,
+    folder: &str,
+) -> Result<Vec<Migration>, StepError> {
+    let here = Local::new("this machine");
+    let folder = folder.trim_matches('/');
+    let tree = git(
+        repo,
+        &[
+            "ls-tree",
+            "-r",
+            "-z",
+            "-l",
+            "--full-tree",
+            commit,
+            "--",
+            &format!("{folder}/"),
+        ],
+    )?;
+    let output = here.output(&tree).await.map_err(|e| reach::error(&e))?;
+    if !output.exit.success() {
+        return Err(StepError::fail(format!(
+            "commit {commit} cannot be read in {repo}: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        ))
+        .hint("fetch it there, then retry"));
+    }
+    let listing = String::from_utf8(output.stdout)
+        .map_err(|_| StepError::fail(format!("{folder} holds a name that is no UTF-8")))?;
+    let mut pairs = Vec::new();
+    for entry in parse(&listing, folder)? {
+        let blob = git(repo, &["cat-file", "blob", entry.object])?;
+        let blob = here.output(&blob).await.map_err(|e| reach::error(&e))?;
+        if !blob.exit.success() {
+            return Err(StepError::fail(format!(
+                "{}/migration.sql cannot be read from {repo}",
+                entry.name
+            )));
+        }
+        let sql = String::from_utf8(blob.stdout)
+            .map_err(|_| StepError::fail(format!("{}/migration.sql is not UTF-8", entry.name)))?;
+        pairs.push((entry.name.to_owned(), sql));
+    }
+    if pairs.is_empty() {
+        return Err(
+            StepError::fail(format!("commit {commit} has no migration in {folder}"))
+                .hint("correct the path of the migrations in the configuration"),
+        );
+    }
+    from_pairs(pairs).map_err(|e| StepError::fail(e.to_string()))
+}
+
+struct Entry<'a> {
+    name: &'a str,
+    object: &'a str,
+}
+
+fn parse<'a>(listing: &'a str, folder: &str) -> Result<Vec<Entry<'a>>, StepError> {
+    let mut entries = Vec::new();
+    for line in listing.split('\0').filter(|l| !l.is_empty()) {
+        let odd = || {
+            StepError::fail(format!(
+                "`git ls-tree` gave a line that is none: {}",
+                line.escape_debug()
+            ))
+        };
+        let (head, path) = line.split_once('\t').ok_or_else(odd)?;
+        let inside = path
+            .strip_prefix(folder)
+            .and_then(|p| p.strip_prefix('/'))
+            .ok_or_else(odd)?;
+        let Some((name, "migration.sql")) = inside.split_once('/') else {
+            continue;
+        };
+        let mut words = head.split_ascii_whitespace();
+        let (mode, kind, object, size) = (words.next(), words.next(), words.next(), words.next());
+        if !matches!(mode, Some("100644" | "100755")) || kind != Some("blob") {
+            return Err(StepError::fail(format!(
+                "{path} is no regular file; put the migration itself there"
+            )));
+        }
+        let size: u64 = size.and_then(|s| s.parse().ok()).ok_or_else(odd)?;
+        if size > MAX_FILE {
+            return Err(StepError::fail(format!(
+                "{path} is larger than {MAX_FILE} bytes; split the migration"
+            )));
+        }
+        entries.push(Entry {
+            name,
+            object: object.ok_or_else(odd)?,
+        });
+    }
+    Ok(entries)
+}
+
+/// How long the project's own check may take.
+const SCRIPT_WITHIN: Duration = Duration::from_mins(10);
+
+/// Runs a command in a copy of the commit, which is removed afterwards: the work tree may be at another commit.
+pub(super) async fn run_in_copy(
+    repo: &str,
+    commit: &str,
+    run: &str,
+    script: &[String],
+) -> Result<Output, StepError> {
+    let here = Local::new("this machine");
+    let dir = std::env::temp_dir().join(format!("flow-check-{run}-{}", std::process::id()));
+    let made = std::fs::DirBuilder::new().mode(0o700).create(&dir);
+    made.map_err(|e| StepError::fail(format!("{} cannot be made", dir.display())).because(&e))?;
+    let text = dir.to_string_lossy().into_owned();
+    let ran = async {
+        let tar = format!("{text}/.flow.tar");
+        reach::run(
+            &here,
+            &git(repo, &["archive", "--format=tar", "--output", &tar, commit])?
+                .deadline(SCRIPT_WITHIN),
+        )
+        .await?;
+        reach::run(
+            &here,
+            &Command::new("tar")
+                .args(["-xf", &tar, "-C", &text])
+                .deadline(SCRIPT_WITHIN),
+        )
+        .await?;
+        reach::run(&here, &Command::new("rm").args(["--", &tar])).await?;
+        let command = reach::command(script, &[])?
+            .cwd(&text)
+            .deadline(SCRIPT_WITHIN);
+        here.output(&command)
+            .await
+            .map_err(|e| StepError::fail(e.to_string()))
+    };
+    let ran = ran.await;
+    // A copy that stays behind in the folder for temporary files harms nobody.
+    drop(std::fs::remove_dir_all(&dir));
+    ran
+}

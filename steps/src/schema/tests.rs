@@ -1,0 +1,254 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use flow_engine::driver::Stop;
+use flow_engine::record::ParkReason;
+use flow_engine::registry::Registry;
+use flow_engine::run::Run;
+
+use super::*;
+use crate::code::tests::git;
+use crate::reach::testing::{Bench, Say, failure, output, plan};
+
+fn registry() -> Registry {
+    Registry::default().with::<MigrationSafety>()
+}
+
+const INIT: &str = "CREATE TABLE \"Task\" (\"id\" TEXT NOT NULL, \"title\" TEXT NOT NULL, CONSTRAINT \"Task_pkey\" PRIMARY KEY (\"id\"));\n";
+
+/// Name, text when it was applied, finished, rolled back.
+type Row<'a> = (&'a str, &'a str, bool, bool);
+
+/// A repository with migrations, and a `psql` that answers from a file.
+struct Rig {
+    dir: tempfile::TempDir,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let rig = Rig {
+            dir: tempfile::tempdir().unwrap(),
+        };
+        std::fs::create_dir(rig.repo()).unwrap();
+        git(&rig.repo(), &["init", "--quiet"]);
+        rig.migration("20250101000000_init", INIT);
+        rig.applied(&[("20250101000000_init", INIT, true, false)]);
+        rig
+    }
+
+    fn repo(&self) -> PathBuf {
+        self.dir.path().join("repo")
+    }
+
+    fn migration(&self, name: &str, sql: &str) {
+        let folder = self.repo().join("backend/prisma/migrations").join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("migration.sql"), sql).unwrap();
+    }
+
+    fn applied(&self, rows: &[Row<'_>]) {
+        let row = |(name, sql, finished, rolled_back): &Row<'_>| {
+            let file = crate::migration::Migration {
+                name: (*name).into(),
+                sql: (*sql).into(),
+            };
+            serde_json::json!({"name": name, "checksum": file.sha256(), "finished": finished, "rolled_back": rolled_back})
+        };
+        let rows: Vec<_> = rows.iter().map(row).collect();
+        std::fs::write(
+            self.dir.path().join("rows"),
+            serde_json::to_string(&rows).unwrap(),
+        )
+        .unwrap();
+    }
+
+    fn step(&self) -> MigrationSafety {
+        git(&self.repo(), &["add", "."]);
+        git(&self.repo(), &["commit", "--allow-empty", "-qm", "x"]);
+        // What is not committed must not count.
+        self.migration("20990101000000_draft", "DROP TABLE \"Task\";");
+        let psql = format!(
+            "case \"$*\" in *to_regclass*) echo t;; *) cat {}/rows;; esac",
+            self.dir.path().display()
+        );
+        MigrationSafety {
+            repo: self.repo().to_str().unwrap().into(),
+            commit: git(&self.repo(), &["rev-parse", "HEAD"]),
+            migrations: "backend/prisma/migrations".into(),
+            host: "here".into(),
+            psql: vec!["sh".into(), "-c".into(), psql, "psql".into()],
+            schema: "public".into(),
+            script: None,
+            waiver_role: "tech-lead".into(),
+        }
+    }
+
+    async fn run(&self, step: MigrationSafety) -> (Arc<Run>, Stop) {
+        let plan = plan(
+            |p| {
+                p.step("prep/safety", step);
+            },
+            |p| {
+                p.step("prod/say", Say::new(1));
+            },
+        );
+        let bench = Bench::new(registry);
+        bench.start("r-one", plan).await
+    }
+}
+
+#[tokio::test]
+async fn a_harmless_column_passes_with_the_digest_of_its_file() {
+    let rig = Rig::new();
+    rig.migration(
+        "20250201000000_notes",
+        "ALTER TABLE \"Task\" ADD COLUMN \"notes\" TEXT;\n",
+    );
+    let (run, _) = rig.run(rig.step()).await;
+    let checked: Checked = output(&run, "prep/safety");
+    assert_eq!(checked.pending.len(), 1);
+    assert_eq!(checked.pending[0].name, "20250201000000_notes");
+    assert_eq!((checked.report.pending, checked.report.applied), (1, 1));
+    assert!(checked.waivers.is_empty() && !checked.script_passed);
+}
+
+#[tokio::test]
+async fn a_dropped_column_blocks_with_rule_file_line_and_what_to_do() {
+    let rig = Rig::new();
+    rig.migration(
+        "20250201000000_drop",
+        "-- goodbye\nALTER TABLE \"Task\" DROP COLUMN \"title\";\n",
+    );
+    let (run, stop) = rig.run(rig.step()).await;
+    assert_eq!(stop, Stop::Parked(ParkReason::StepFailed { step: 0 }));
+    let failure = failure(&run, "prep/safety");
+    assert!(
+        failure
+            .message
+            .contains("drop-column 20250201000000_drop/migration.sql:2"),
+        "{failure:?}"
+    );
+    assert!(!failure.hints[0].is_empty());
+}
+
+#[tokio::test]
+async fn what_was_applied_must_be_in_the_commit_unchanged_and_finished() {
+    let cases: [(&[Row<'_>], &str); 3] = [
+        (
+            &[("20250101000000_init", "changed", true, false)],
+            "was changed after it was applied",
+        ),
+        (
+            &[
+                ("20250101000000_init", INIT, true, false),
+                ("20250102000000_gone", "", true, false),
+            ],
+            "is applied, but not in the commit",
+        ),
+        (
+            &[("20250101000000_init", INIT, false, false)],
+            "was begun and never finished",
+        ),
+    ];
+    for (rows, no) in cases {
+        let rig = Rig::new();
+        rig.applied(rows);
+        let (run, stop) = rig.run(rig.step()).await;
+        assert_eq!(stop, Stop::Parked(ParkReason::StepFailed { step: 0 }));
+        assert!(failure(&run, "prep/safety").message.contains(no));
+    }
+    // Rolled back and applied again is fine.
+    let rig = Rig::new();
+    rig.applied(&[
+        ("20250101000000_init", "old", false, true),
+        ("20250101000000_init", INIT, true, false),
+    ]);
+    let (run, _) = rig.run(rig.step()).await;
+    assert!(output::<Checked>(&run, "prep/safety").pending.is_empty());
+}
+
+#[tokio::test]
+async fn a_warning_needs_a_roster_and_the_projects_own_check_must_end_with_0() {
+    let rig = Rig::new();
+    rig.migration(
+        "20250201000000_unique",
+        "CREATE UNIQUE INDEX \"u\" ON \"Task\"(\"title\");\n",
+    );
+    let (run, stop) = rig.run(rig.step()).await;
+    assert!(matches!(stop, Stop::Parked(_)), "{stop:?}");
+    assert!(
+        failure(&run, "prep/safety").message.contains("People"),
+        "nobody can waive without a roster"
+    );
+    let rig = Rig::new();
+    std::fs::write(
+        rig.repo().join("check.sh"),
+        "ls; [ ! -e backend/prisma/migrations/20990101000000_draft ] && exit 4",
+    )
+    .unwrap();
+    let scripted = MigrationSafety {
+        script: Some(vec!["sh".into(), "check.sh".into()]),
+        ..rig.step()
+    };
+    let (run, _) = rig.run(scripted).await;
+    assert!(
+        failure(&run, "prep/safety")
+            .message
+            .contains("`sh check.sh` exited with 4")
+    );
+}
+
+#[tokio::test]
+async fn a_branch_a_wrong_folder_and_an_unknown_commit_are_failures_not_an_empty_list() {
+    let rig = Rig::new();
+    let good = rig.step();
+    let bad = [
+        MigrationSafety {
+            commit: "main".into(),
+            ..good.clone()
+        },
+        MigrationSafety {
+            commit: "0".repeat(40),
+            ..good.clone()
+        },
+        MigrationSafety {
+            migrations: "prisma".into(),
+            ..good
+        },
+    ];
+    for step in bad {
+        let (_, stop) = rig.run(step).await;
+        assert_eq!(stop, Stop::Parked(ParkReason::StepFailed { step: 0 }));
+    }
+}
+
+#[tokio::test]
+async fn a_warning_waits_for_the_role_that_may_waive_exactly_that_finding() {
+    let rig = Rig::new();
+    rig.migration(
+        "20250201000000_unique",
+        "CREATE UNIQUE INDEX \"u\" ON \"Task\"(\"title\");\n",
+    );
+    let safety = rig.step();
+    let plan = plan(
+        |p| {
+            p.step("prep/safety", safety);
+        },
+        |p| {
+            p.step("prod/say", Say::new(1));
+        },
+    );
+    let mut bench = Bench::new(registry);
+    bench.people = Some(People::default());
+    let (run, stop) = bench.start("r-one", plan).await;
+    assert_eq!(stop, Stop::WaitingForPeople);
+    let (_, wait) = run.waiting().next().unwrap();
+    assert_eq!(wait.who, "tech-lead");
+    assert!(
+        wait.what
+            .contains("unique-on-existing 20250201000000_unique/migration.sql:1"),
+        "{}",
+        wait.what
+    );
+    assert!(wait.command.starts_with("flow waive r-one prep/safety "));
+}
