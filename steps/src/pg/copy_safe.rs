@@ -229,12 +229,7 @@ pub(super) async fn copy_all(
         ));
     }
     let prod_state = state::capture_in(from, &mut snapshot.session, Look::Critical(&names)).await?;
-    if state::capture(to, Look::Critical(&[]))
-        .await?
-        .system_identifier
-        == prod_state.system_identifier
-        && from.db.name == to.db.name
-    {
+    if from.db.name == to.db.name && instance(from).await? == instance(to).await? {
         return Err(PgError::Check(
             "production and staging are the same database; nothing was changed".into(),
         ));
@@ -321,4 +316,14 @@ impl Step for CopySafe {
         }
         Ok(done)
     }
+}
+
+/// Which running server it is. A cluster copied file by file keeps its system identifier, so that alone would take a
+/// staging server made from a base backup for production itself.
+async fn instance(pg: &Pg) -> Result<(String, String), PgError> {
+    let sql = "SELECT json_build_array((SELECT system_identifier::text FROM pg_control_system()), \
+               pg_postmaster_start_time()::text)";
+    let found = pg.rows::<(String, String)>(sql).await?.into_iter().next();
+    found
+        .ok_or_else(|| PgError::Check(format!("{} does not say which server it is", pg.db.words())))
 }

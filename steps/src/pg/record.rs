@@ -20,7 +20,7 @@ pub struct RecordState {
     #[serde(default)]
     pub tables: Vec<String>,
     /// The undo verifies only when the step with this key has started; before that production was not changed, and
-    /// rows that came since are the application's own.
+    /// rows that came since are the application's own. Without it there is no undo: the state is only recorded.
     #[serde(default)]
     pub only_if_started: Option<String>,
     /// The key of the [`Baseline`](super::Baseline) step. Once it is done, what it holds is what the undo verifies,
@@ -48,7 +48,8 @@ impl Step for RecordState {
     }
 
     fn undo_in_words(&self) -> Option<String> {
-        Some("verify restoration: no table lower, fingerprints of prior rows equal".into())
+        let verify = "verify restoration: no table lower, fingerprints of prior rows equal";
+        self.only_if_started.is_some().then(|| verify.to_owned())
     }
 
     fn policy(&self) -> Policy {
@@ -71,7 +72,7 @@ impl Step for RecordState {
         let changed = self
             .only_if_started
             .as_ref()
-            .is_none_or(|key| cx.run().has_started(key));
+            .is_some_and(|key| cx.run().has_started(key));
         if !changed {
             return Ok("production was not changed, there is nothing to verify".into());
         }
