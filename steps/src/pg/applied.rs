@@ -24,14 +24,14 @@ pub struct Applied {
 }
 
 #[derive(Deserialize)]
-struct Row {
+pub(super) struct Row {
     name: String,
     finished: bool,
     rolled_back: bool,
     logs: Option<String>,
 }
 
-async fn rows(pg: &Pg) -> Result<Vec<Row>, PgError> {
+pub(super) async fn rows(pg: &Pg) -> Result<Vec<Row>, PgError> {
     let exists = pg
         .query("SELECT to_regclass('public._prisma_migrations') IS NOT NULL;")
         .await?;
@@ -45,7 +45,7 @@ async fn rows(pg: &Pg) -> Result<Vec<Row>, PgError> {
     .await
 }
 
-fn judge(rows: &[Row], expected: &[String]) -> Result<Applied, Vec<String>> {
+pub(super) fn judge(rows: &[Row], expected: &[String]) -> Result<Applied, Vec<String>> {
     let good = |r: &&Row| r.finished && !r.rolled_back;
     let finished: Vec<String> = rows.iter().filter(good).map(|r| r.name.clone()).collect();
     let mut odd = Vec::new();

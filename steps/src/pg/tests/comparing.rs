@@ -1,4 +1,6 @@
+use super::super::applied;
 use super::super::integrity::{IntegrityReport, compare};
+use super::super::state::{self, Look};
 use super::cluster::{database, databases};
 use super::*;
 
@@ -93,4 +95,50 @@ async fn rows_without_a_key_lost_columns_and_lost_tables_are_named() {
     )
     .await;
     assert!(report.differing.is_empty(), "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn migrations_are_read_as_prisma_writes_them() {
+    let pg = database(
+        "CREATE TABLE public._prisma_migrations (id varchar(36) PRIMARY KEY, checksum varchar(64) NOT NULL, finished_at timestamptz, \
+         migration_name varchar(255) NOT NULL, logs text, rolled_back_at timestamptz, started_at timestamptz NOT NULL DEFAULT now(), \
+         applied_steps_count int NOT NULL DEFAULT 0); \
+         INSERT INTO public._prisma_migrations (id, checksum, finished_at, migration_name, logs, rolled_back_at) VALUES \
+         ('1', 'c', now(), '20260101_init', NULL, NULL), ('2', 'c', NULL, '20260102_bad', E'ERROR:\\n\"x\" does not exist', NULL);",
+    )
+    .await;
+    let expected = ["20260101_init", "20260102_bad", "20260103_new"].map(String::from);
+    let odd = applied::judge(&applied::rows(&pg).await.unwrap(), &expected).unwrap_err();
+    assert_eq!(
+        odd,
+        [
+            "20260102_bad began and did not finish: ERROR:\n\"x\" does not exist",
+            "20260103_new is not applied"
+        ]
+    );
+    let state = state::capture(&pg, Look::All).await.unwrap();
+    assert_eq!(state.migrations, ["20260101_init"]);
+    pg.query("UPDATE public._prisma_migrations SET finished_at = now();")
+        .await
+        .unwrap();
+    let done = applied::judge(&applied::rows(&pg).await.unwrap(), &expected[..2]).unwrap();
+    assert_eq!(done.finished.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_psql_would_read_as_a_connection_string_is_refused() {
+    let pg = database("").await;
+    for name in [
+        "host=192.0.2.1 dbname=x",
+        "postgres://192.0.2.1/x",
+        "-c",
+        "",
+    ] {
+        let mut db = pg.db.clone();
+        db.name = name.into();
+        assert!(
+            Pg::new(std::sync::Arc::clone(&pg.host), db).is_err(),
+            "{name}"
+        );
+    }
 }
