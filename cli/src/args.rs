@@ -67,6 +67,10 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// Every step a run would take: what it does, who answers, what undoes it
     Plan(Plan),
+    /// Runs the whole protocol on three throw-away hosts on this machine
+    Demo(Demo),
+    /// Checks migrations for what loses data or breaks the version that runs, for CI and pre-commit
+    Lint(Lint),
     /// Looks after the store of runs
     #[command(subcommand)]
     Journal(Journal),
@@ -373,6 +377,69 @@ pub(crate) enum PlanFormat {
     Json,
     /// A flow chart
     Mermaid,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// What goes wrong in it
+    #[arg(long = "break", value_enum, value_name = "WHAT")]
+    pub(crate) fault: Option<Fault>,
+    /// Leave the folder, for a look around
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// The folder to use; must not exist
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+/// What the demo can break.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Fault {
+    /// `flow` is killed in the middle of the production deploy, and resumed
+    Crash,
+    /// The release loses rows in production: rolled back
+    LostRows,
+    /// The release has a migration that drops a column: refused
+    BadMigration,
+    /// The new version is not healthy in production: rolled back
+    Health,
+}
+
+/// Exit codes: 0 clean, 1 findings, 2 usage.
+#[derive(Debug, Args)]
+pub(crate) struct Lint {
+    /// The folder of migrations; by default the configured one
+    pub(crate) path: Option<PathBuf>,
+    /// In which form
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: LintFormat,
+    /// Judge only migrations that differ from this revision, with the others as context
+    #[arg(long, value_name = "REV")]
+    pub(crate) since: Option<String>,
+    /// What makes it exit with 1
+    #[arg(long, value_enum, default_value = "warning")]
+    pub(crate) fail_on: FailOn,
+    /// Say what a rule is about, and nothing else
+    #[arg(long, value_name = "RULE")]
+    pub(crate) explain: Option<String>,
+}
+
+/// Forms of findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LintFormat {
+    /// One finding after another
+    Text,
+    /// The whole report
+    Json,
+}
+
+/// From which level on findings count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    /// Warnings and errors
+    Warning,
+    /// Errors only
+    Error,
 }
 
 #[derive(Debug, Subcommand)]

@@ -51,7 +51,7 @@ impl State {
             .permissions()
             .mode();
         if mode & 0o077 == 0 {
-            return Ok(());
+            return self.keep_out_of_git();
         }
         let shown = self.dir.display();
         Err(Diagnostic::usage(format!(
@@ -59,6 +59,15 @@ impl State {
             mode & 0o777
         ))
         .hint(format!("chmod 700 {shown}")))
+    }
+
+    /// The folder must neither be committed nor make the checkout look changed.
+    fn keep_out_of_git(&self) -> Result<(), Diagnostic> {
+        let path = self.dir.join(".gitignore");
+        if path.exists() {
+            return Ok(());
+        }
+        std::fs::write(&path, "*\n").map_err(|e| unusable(&self.dir, &e))
     }
 
     /// The journal's folder.
