@@ -9,7 +9,11 @@ pub(crate) fn me() -> Actor {
     let name = login_of(&passwd, uid).unwrap_or_else(|| format!("uid {uid}"));
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = host.trim();
-    let from = if host.is_empty() { "this machine" } else { host };
+    let from = if host.is_empty() {
+        "this machine"
+    } else {
+        host
+    };
     Actor {
         name,
         from: from.into(),

@@ -11,7 +11,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// gate · 4 waiting for a person · 5 rolled back and verified · 6 rollback incomplete, page someone · 7 locked by
 /// another · 70 a bug in flow · 75 outcome unknown · 130 asked to stop; `flow resume` goes on.
 #[derive(Debug, Parser)]
-#[command(name = "flow", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    name = "flow",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -74,6 +79,14 @@ pub(crate) enum Command {
     /// Looks after the store of runs
     #[command(subcommand)]
     Journal(Journal),
+    /// What a shell needs to complete `flow` commands
+    Completions(Completions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
 }
 
 /// RUN is an id, the beginning of one, or `latest`.

@@ -5,6 +5,7 @@ use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 
 mod check;
+mod completions;
 mod doctor;
 mod export;
 mod journal;
@@ -42,6 +43,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Diagnostic> {
         Command::Plan(args) => plan::run(global, &args),
         Command::Demo(args) => crate::demo::run(args).await,
         Command::Lint(args) => lint::run(global, &args),
+        Command::Completions(args) => Ok(completions::run(&args)),
         Command::Journal(args) => journal::run(global, args).await,
     }
 }

@@ -25,11 +25,19 @@ const LIMIT: Duration = Duration::from_mins(20);
 pub(crate) async fn run(args: Demo) -> Result<Exit, Diagnostic> {
     let own = folder(args.dir.as_deref())?;
     let dir = own.path().to_owned();
-    view::out(&format!("Everything lies in {} and ends with this demo.\n", dir.display()));
+    view::out(&format!(
+        "Everything lies in {} and ends with this demo.\n",
+        dir.display()
+    ));
     let (ground, keep) = (dir.join("hosts"), args.keep);
     let sandbox = tokio::task::spawn_blocking(move || {
-        let options = Options { keep, ..Options::default() };
-        Sandbox::up(&ground, &options, &mut |line| view::out(&format!("… {line}\n")))
+        let options = Options {
+            keep,
+            ..Options::default()
+        };
+        Sandbox::up(&ground, &options, &mut |line| {
+            view::out(&format!("… {line}\n"))
+        })
     });
     let sandbox = sandbox.await.map_err(|e| failed("the hosts", &e))?;
     let sandbox = sandbox.map_err(|e| failed("the throw-away hosts did not come up", &e))?;
@@ -77,24 +85,33 @@ impl Folder {
                 return;
             }
         };
-        view::out(&format!("The folder is left for a look around: {}\n", kept.display()));
+        view::out(&format!(
+            "The folder is left for a look around: {}\n",
+            kept.display()
+        ));
     }
 }
 
 fn folder(named: Option<&Path>) -> Result<Folder, Diagnostic> {
     let Some(named) = named else {
         // Short: sockets of pm2 and PostgreSQL lie beneath it, and their paths are bounded.
-        let own = tempfile::Builder::new().prefix("flow-demo-").tempdir_in("/tmp");
+        let own = tempfile::Builder::new()
+            .prefix("flow-demo-")
+            .tempdir_in("/tmp");
         let own = own.map_err(|e| failed("no folder for the demo", &e))?;
         open_to_all(own.path())?;
         return Ok(Folder::Own(own));
     };
     if named.exists() {
-        return Err(Diagnostic::usage(format!("{} exists already", named.display()))
-            .hint("name a folder that does not exist; the demo removes it afterwards"));
+        return Err(
+            Diagnostic::usage(format!("{} exists already", named.display()))
+                .hint("name a folder that does not exist; the demo removes it afterwards"),
+        );
     }
     std::fs::create_dir_all(named).map_err(|e| failed("no folder for the demo", &e))?;
-    let full = named.canonicalize().map_err(|e| failed("no folder for the demo", &e))?;
+    let full = named
+        .canonicalize()
+        .map_err(|e| failed("no folder for the demo", &e))?;
     Ok(Folder::Named(full))
 }
 
@@ -105,7 +122,9 @@ fn open_to_all(dir: &Path) -> Result<(), Diagnostic> {
 }
 
 pub(super) fn failed(what: &str, error: &dyn std::error::Error) -> Diagnostic {
-    Diagnostic::usage(what).because(error).world("The demo ended; nothing outside its folder was touched.")
+    Diagnostic::usage(what)
+        .because(error)
+        .world("The demo ended; nothing outside its folder was touched.")
 }
 
 /// The branch of the demo application that a fault is in.

@@ -91,9 +91,8 @@ impl From<ConfigError> for Diagnostic {
     fn from(error: ConfigError) -> Self {
         let diagnostic = Diagnostic::usage(error.to_string()).beneath(&error);
         match error {
-            ConfigError::Missing { .. } => {
-                diagnostic.hint("go to the project's folder, or name the file: flow --config PATH …")
-            }
+            ConfigError::Missing { .. } => diagnostic
+                .hint("go to the project's folder, or name the file: flow --config PATH …"),
             _ => diagnostic,
         }
     }

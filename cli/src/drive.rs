@@ -200,10 +200,16 @@ pub(crate) fn parked(run: &Run, exit: Exit) -> Diagnostic {
     }
     let undo = run.undo_order().len();
     let state = match run.life {
-        Life::Parked { unwinding: Some(_), .. } => "stopped in the middle of a rollback",
+        Life::Parked {
+            unwinding: Some(_), ..
+        } => "stopped in the middle of a rollback",
         _ => "is parked",
     };
-    let production = if run.production_changed() { "was changed" } else { "was not changed" };
+    let production = if run.production_changed() {
+        "was changed"
+    } else {
+        "was not changed"
+    };
     diagnostic = diagnostic.world(format!(
         "Run {} {state}: {} of {} done, nothing is running, production {production}; {} could be undone.",
         run.id,
@@ -214,7 +220,9 @@ pub(crate) fn parked(run: &Run, exit: Exit) -> Diagnostic {
     for (name, value) in next::contacts(&run.plan) {
         diagnostic = diagnostic.hint(format!("{name}: {value}"));
     }
-    next::commands(run).into_iter().fold(diagnostic, Diagnostic::hint)
+    next::commands(run)
+        .into_iter()
+        .fold(diagnostic, Diagnostic::hint)
 }
 
 fn ending(run: &Run, stop: &Stop) -> String {
@@ -222,7 +230,11 @@ fn ending(run: &Run, stop: &Stop) -> String {
         Stop::Finished(_) => format!("Run {} {}.", run.id, run.in_a_word()),
         Stop::WaitingForPeople => format!("Run {} waits for people:", run.id),
         Stop::Interrupted | Stop::Parked(_) => {
-            format!("Run {} {}, but nobody drives it now. Nothing is lost.", run.id, run.in_a_word())
+            format!(
+                "Run {} {}, but nobody drives it now. Nothing is lost.",
+                run.id,
+                run.in_a_word()
+            )
         }
     };
     let mut text = format!("\n{state}\n");
@@ -230,8 +242,12 @@ fn ending(run: &Run, stop: &Stop) -> String {
         text += &undone(run);
     }
     let mut commands = next::commands(run);
-    if matches!(stop, Stop::WaitingForPeople | Stop::Interrupted) && run.waiting().next().is_some() {
-        commands.push(format!("{:<44}  then go on", format!("flow resume {}", run.id)));
+    if matches!(stop, Stop::WaitingForPeople | Stop::Interrupted) && run.waiting().next().is_some()
+    {
+        commands.push(format!(
+            "{:<44}  then go on",
+            format!("flow resume {}", run.id)
+        ));
     }
     for command in commands {
         text += &format!("  {command}\n");

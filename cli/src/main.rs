@@ -33,17 +33,24 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_target(false)
         .init();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
-            view::note(&format!("error: this process cannot start its threads\n  caused by: {error}\n"));
+            view::note(&format!(
+                "error: this process cannot start its threads\n  caused by: {error}\n"
+            ));
             return Exit::Bug.into();
         }
     };
-    let exit = runtime.block_on(command::run(cli)).unwrap_or_else(|diagnostic| {
-        view::note(&diagnostic.render());
-        diagnostic.exit
-    });
+    let exit = runtime
+        .block_on(command::run(cli))
+        .unwrap_or_else(|diagnostic| {
+            view::note(&diagnostic.render());
+            diagnostic.exit
+        });
     // Jobs on remote hosts and blocking reads must not keep a stopped process alive.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     exit.into()

@@ -63,13 +63,17 @@ impl Roster {
             verify_answer(run, step, &self.0, &answer, now).await
         } else {
             let said = Statement::parse(&answer.statement);
-            let finding = said.as_ref().and_then(|s| s.finding.clone()).unwrap_or_default();
+            let finding = said
+                .as_ref()
+                .and_then(|s| s.finding.clone())
+                .unwrap_or_default();
             let subject = said.map_or(Subject::Waiver, |s| s.subject);
             verify_waiver(run, step, &self.0, (subject, &finding), &answer, now).await
         };
         judged.map(|_| ()).map_err(|e| match e {
-            SignOffRefusal::Unchecked(_) => Diagnostic::new(Exit::Usage, e.to_string())
-                .world("Nothing was stored."),
+            SignOffRefusal::Unchecked(_) => {
+                Diagnostic::new(Exit::Usage, e.to_string()).world("Nothing was stored.")
+            }
             other => refused(&other),
         })
     }
@@ -93,10 +97,15 @@ pub(crate) fn sign_off_of<'a>(run: &'a Run, role: &str) -> Result<(&'a str, Sign
     let steps = run.plan.nodes.iter().filter(|n| n.kind == sign_off::KIND);
     let mut all = steps.filter_map(|n| Some((n, SignOff::decode(n.version, &n.params).ok()?)));
     let found = all.find(|(_, step)| step.role == role);
-    found.map(|(node, step)| (node.key.as_str(), step)).ok_or_else(|| {
-        Diagnostic::usage(format!("run {} asks nobody of role `{role}` to sign", run.id))
+    found
+        .map(|(node, step)| (node.key.as_str(), step))
+        .ok_or_else(|| {
+            Diagnostic::usage(format!(
+                "run {} asks nobody of role `{role}` to sign",
+                run.id
+            ))
             .hint(format!("flow status {}", run.id))
-    })
+        })
 }
 
 /// Who signs: the holder of the key that is named, else the only person of the role, else the one who is logged in.
@@ -112,17 +121,28 @@ pub(crate) fn signer<'a>(
             Diagnostic::new(Exit::Refused, message).world("Nothing was signed.")
         });
     }
-    let all = people.roles.iter().filter(|(name, _)| role.is_none_or(|role| role == *name));
-    let all: Vec<_> = all.flat_map(|(role, persons)| persons.iter().map(move |p| (role.as_str(), p))).collect();
-    let mine: Vec<_> = all.iter().filter(|(_, person)| person.is(login)).copied().collect();
+    let all = people
+        .roles
+        .iter()
+        .filter(|(name, _)| role.is_none_or(|role| role == *name));
+    let all: Vec<_> = all
+        .flat_map(|(role, persons)| persons.iter().map(move |p| (role.as_str(), p)))
+        .collect();
+    let mine: Vec<_> = all
+        .iter()
+        .filter(|(_, person)| person.is(login))
+        .copied()
+        .collect();
     match (all.as_slice(), mine.as_slice()) {
         ([only], _) | (_, [only]) => Ok(*only),
         ([], _) => Err(Diagnostic::usage(format!(
             "the roster names nobody{}",
             role.map(|r| format!(" of role `{r}`")).unwrap_or_default()
         ))),
-        _ => Err(Diagnostic::usage("several people may sign this, and it is not clear who you are")
-            .hint("name your key: --key FILE, with FILE.pub beside it")),
+        _ => Err(Diagnostic::usage(
+            "several people may sign this, and it is not clear who you are",
+        )
+        .hint("name your key: --key FILE, with FILE.pub beside it")),
     }
 }
 
@@ -135,7 +155,9 @@ fn public_half(key: &Path) -> Option<PublicKey> {
     };
     let read = |path: &Path| std::fs::read_to_string(path).ok();
     let parse = |text: String| PublicKey::parse(text.lines().next()?.trim()).ok();
-    read(&beside).and_then(parse).or_else(|| read(key).and_then(parse))
+    read(&beside)
+        .and_then(parse)
+        .or_else(|| read(key).and_then(parse))
 }
 
 /// Lets every answer through: for steps that look at answers themselves.

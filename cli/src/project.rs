@@ -61,5 +61,8 @@ pub(crate) fn refuse_overtaken(runs: &[Run], run: &Run) -> Result<(), Diagnostic
     );
     Err(Diagnostic::new(Exit::Refused, message)
         .world("Nothing was changed.")
-        .hint(format!("flow rollback {} --reason …     undo the newer one first", newer.id)))
+        .hint(format!(
+            "flow rollback {} --reason …     undo the newer one first",
+            newer.id
+        )))
 }

@@ -87,7 +87,8 @@ impl State {
 
     /// The file of a step's output.
     pub(crate) fn log(&self, run: &RunId, step: &str) -> PathBuf {
-        self.logs(run).join(format!("{}.log", step.replace('/', "~")))
+        self.logs(run)
+            .join(format!("{}.log", step.replace('/', "~")))
     }
 }
 

@@ -92,11 +92,7 @@ impl Store {
     }
 
     /// Stores an answer. A repeated one changes nothing.
-    pub(crate) async fn signal(
-        &self,
-        run: &mut Run,
-        signal: Signal,
-    ) -> Result<Posted, Diagnostic> {
+    pub(crate) async fn signal(&self, run: &mut Run, signal: Signal) -> Result<Posted, Diagnostic> {
         match self {
             Store::Remote(client) => client.signal(&run.id, &signal).await,
             Store::Open(journal) => posted(append_signal(&**journal, run, signal).await),

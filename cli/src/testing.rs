@@ -143,7 +143,12 @@ pub(crate) fn actor() -> Actor {
 }
 
 fn registry() -> Arc<Registry> {
-    Arc::new(Registry::default().with::<Look>().with::<Change>().with::<Question>())
+    Arc::new(
+        Registry::default()
+            .with::<Look>()
+            .with::<Change>()
+            .with::<Question>(),
+    )
 }
 
 /// What driving it needs.
@@ -189,7 +194,10 @@ pub(crate) async fn driven(
         version: "test".into(),
         wait_for_people: false,
     };
-    let (driver, _handle) = engine.start(new_run("r-test", fails)).await.expect("starts");
+    let (driver, _handle) = engine
+        .start(new_run("r-test", fails))
+        .await
+        .expect("starts");
     driver.drive().await.expect("drives")
 }
 

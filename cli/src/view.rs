@@ -17,7 +17,9 @@ pub(crate) mod text;
 /// Prints data. A reader that went away (`flow list | head -1`) is no error.
 pub(crate) fn out(text: &str) {
     let mut stdout = std::io::stdout().lock();
-    let _reader_may_be_gone = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    let _reader_may_be_gone = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
 }
 
 /// Prints a remark: what is being done, what to type next.

@@ -58,8 +58,13 @@ fn shown(dir: &Path, args: &[&str]) -> String {
     let out = flow(dir, args);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let code = out.status.code().expect("an exit code");
-    let text = format!("exit {code}\n{}---\n{}", text(&out.stdout), text(&out.stderr));
-    text.replace(&dir.display().to_string(), "[dir]").replace("/private", "")
+    let text = format!(
+        "exit {code}\n{}---\n{}",
+        text(&out.stdout),
+        text(&out.stderr)
+    );
+    text.replace(&dir.display().to_string(), "[dir]")
+        .replace("/private", "")
 }
 
 /// The names of everything in a folder.
@@ -167,8 +172,18 @@ fn without_a_configuration_every_command_says_where_it_looked() {
     Nothing was changed.
       go to the project's folder, or name the file: flow --config PATH …
     ");
-    for command in [&["status"][..], &["list"], &["plan"], &["doctor"], &["resume"]] {
-        assert_eq!(flow(dir.path(), command).status.code(), Some(2), "{command:?}");
+    for command in [
+        &["status"][..],
+        &["list"],
+        &["plan"],
+        &["doctor"],
+        &["resume"],
+    ] {
+        assert_eq!(
+            flow(dir.path(), command).status.code(),
+            Some(2),
+            "{command:?}"
+        );
     }
     assert!(names(dir.path()).is_empty());
 }
@@ -218,7 +233,10 @@ fn a_commit_that_is_not_there_starts_nothing() {
     std::fs::write(dir.path().join("flow.people.toml"), "").expect("writes");
     std::fs::write(dir.path().join("flow.data.toml"), "").expect("writes");
     let git = |args: &[&str]| {
-        let done = Command::new("git").args(args).current_dir(dir.path()).output();
+        let done = Command::new("git")
+            .args(args)
+            .current_dir(dir.path())
+            .output();
         assert!(done.expect("git starts").status.success(), "git {args:?}");
     };
     git(&["init", "-q", "."]);
@@ -268,7 +286,10 @@ fn a_journal_that_cannot_be_read_is_one_clear_error() {
     let said = String::from_utf8_lossy(&out.stderr).into_owned();
     assert!(said.starts_with("error: the journal at "), "{said}");
     assert!(said.contains("Nothing was changed."), "{said}");
-    assert_eq!(std::fs::read_to_string(state.join("journal")).expect("reads"), "not a folder");
+    assert_eq!(
+        std::fs::read_to_string(state.join("journal")).expect("reads"),
+        "not a folder"
+    );
 }
 
 #[test]
@@ -277,12 +298,64 @@ fn a_wrong_command_line_exits_with_2() {
     for wrong in [
         &["rollback", "r-1"][..],
         &["settle", "r-1", "a/b", "--reason", "x"],
-        &["settle", "r-1", "a/b", "--reason", "x", "--done", "--not-done"],
+        &[
+            "settle",
+            "r-1",
+            "a/b",
+            "--reason",
+            "x",
+            "--done",
+            "--not-done",
+        ],
         &["sign", "r-1", "--role", "qa", "--reject"],
         &["start", "--nonsense"],
     ] {
         assert_eq!(flow(dir.path(), wrong).status.code(), Some(2), "{wrong:?}");
     }
+}
+
+#[test]
+fn completions_exist_for_the_common_shells() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for shell in ["bash", "zsh", "fish"] {
+        let script = flow(dir.path(), &["completions", shell]);
+        assert_eq!(script.status.code(), Some(0));
+        assert!(
+            String::from_utf8_lossy(&script.stdout).contains("rollback"),
+            "{shell}"
+        );
+    }
+}
+
+#[test]
+fn lint_needs_no_configuration_and_exits_with_1_when_it_finds_something() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, sql: &str| {
+        let folder = dir.path().join("migrations").join(name);
+        std::fs::create_dir_all(&folder).expect("creates");
+        std::fs::write(folder.join("migration.sql"), sql).expect("writes");
+    };
+    write(
+        "20260101000000_init",
+        "CREATE TABLE \"T\" (\"id\" INTEGER PRIMARY KEY, \"x\" TEXT);",
+    );
+    assert_eq!(
+        flow(dir.path(), &["lint", "migrations"]).status.code(),
+        Some(0)
+    );
+    write(
+        "20260102000000_drop",
+        "ALTER TABLE \"T\" DROP COLUMN \"x\";",
+    );
+    let found = flow(dir.path(), &["lint", "migrations"]);
+    let text = String::from_utf8_lossy(&found.stdout).into_owned();
+    assert_eq!(found.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("20260102000000_drop/migration.sql:1:"),
+        "{text}"
+    );
+    let nowhere = flow(dir.path(), &["lint", "no-such-folder"]);
+    assert_eq!(nowhere.status.code(), Some(2));
 }
 
 #[test]

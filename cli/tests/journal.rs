@@ -30,7 +30,11 @@ impl Step for Look {
     }
 
     async fn run(&self, _: &Cx) -> Result<u32, StepError> {
-        if self.0 { Ok(1) } else { Err(StepError::fail("it is dark").hint("make light")) }
+        if self.0 {
+            Ok(1)
+        } else {
+            Err(StepError::fail("it is dark").hint("make light"))
+        }
     }
 }
 
@@ -39,8 +43,10 @@ fn leave(dir: &Path, id: &str, well: bool) {
     let runtime = tokio::runtime::Runtime::new().expect("starts");
     let state = dir.join(".flow");
     std::fs::create_dir_all(&state).expect("creates");
-    std::fs::set_permissions(&state, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("sets");
-    let (journal, _) = SledJournal::open(&state.join("journal"), &OpenOptions::default()).expect("opens");
+    std::fs::set_permissions(&state, std::os::unix::fs::PermissionsExt::from_mode(0o700))
+        .expect("sets");
+    let (journal, _) =
+        SledJournal::open(&state.join("journal"), &OpenOptions::default()).expect("opens");
     let mut planner = Planner::new("release", "test-1", "prod", "flow test");
     planner.fact("commit", "0123456789abcdef");
     planner.phase("prep", "Preparation", OnFailure::Park, |p| {
@@ -56,9 +62,18 @@ fn leave(dir: &Path, id: &str, well: bool) {
         version: "test".into(),
         wait_for_people: false,
     };
-    let by = Actor { name: "anna".into(), from: "box".into() };
+    let by = Actor {
+        name: "anna".into(),
+        from: "box".into(),
+    };
     let plan = planner.finish().expect("plans");
-    let new = NewRun { id: id.parse().expect("an id"), plan, by, reason: "a test".into(), request: None };
+    let new = NewRun {
+        id: id.parse().expect("an id"),
+        plan,
+        by,
+        reason: "a test".into(),
+        request: None,
+    };
     runtime.block_on(async {
         let (driver, _handle) = engine.start(new).await.expect("starts");
         driver.drive().await.expect("drives");
@@ -95,33 +110,61 @@ fn runs_are_listed_shown_and_exported_without_a_configuration() {
     assert_eq!(runs[0]["state"], "parked");
     assert_eq!(runs[1]["state"], "completed");
     let parked = out(&flow(dir.path(), &["list", "--is", "parked"]));
-    assert!(parked.contains("r-two") && !parked.contains("r-one"), "{parked}");
+    assert!(
+        parked.contains("r-two") && !parked.contains("r-one"),
+        "{parked}"
+    );
 
     let status = out(&flow(dir.path(), &["status", "r-t"]));
-    assert!(status.contains("step `prep/look` failed: it is dark\n  make light"), "{status}");
+    assert!(
+        status.contains("step `prep/look` failed: it is dark\n  make light"),
+        "{status}"
+    );
     assert!(status.contains("flow retry r-two"), "{status}");
 
-    let (first, second) = (flow(dir.path(), &["export", "r-one"]), flow(dir.path(), &["export", "r-one"]));
+    let (first, second) = (
+        flow(dir.path(), &["export", "r-one"]),
+        flow(dir.path(), &["export", "r-one"]),
+    );
     assert_eq!(first.status.code(), Some(0), "{}", err(&first));
     assert_eq!(first.stdout, second.stdout);
     let all: serde_json::Value =
         serde_json::from_slice(&flow(dir.path(), &["export", "--all"]).stdout).expect("JSON");
     assert_eq!(all.as_array().map(Vec::len), Some(2));
-    assert!(out(&flow(dir.path(), &["export", "latest", "--format", "md"])).contains("# Run r-two"));
+    assert!(
+        out(&flow(dir.path(), &["export", "latest", "--format", "md"])).contains("# Run r-two")
+    );
 
     let verified = flow(dir.path(), &["journal", "verify"]);
     assert_eq!(verified.status.code(), Some(0), "{}", err(&verified));
-    assert!(out(&verified).contains("of 2 runs verified"), "{}", out(&verified));
+    assert!(
+        out(&verified).contains("of 2 runs verified"),
+        "{}",
+        out(&verified)
+    );
 }
 
 #[test]
 fn an_export_never_overwrites_a_file() {
     let dir = tempfile::tempdir().expect("a folder");
     leave(dir.path(), "r-one", true);
-    assert_eq!(flow(dir.path(), &["export", "r-one", "-o", "e.json"]).status.code(), Some(0));
+    assert_eq!(
+        flow(dir.path(), &["export", "r-one", "-o", "e.json"])
+            .status
+            .code(),
+        Some(0)
+    );
     let before = std::fs::read(dir.path().join("e.json")).expect("reads");
-    assert_eq!(flow(dir.path(), &["export", "r-one", "-o", "e.json"]).status.code(), Some(2));
-    assert_eq!(std::fs::read(dir.path().join("e.json")).expect("reads"), before);
+    assert_eq!(
+        flow(dir.path(), &["export", "r-one", "-o", "e.json"])
+            .status
+            .code(),
+        Some(2)
+    );
+    assert_eq!(
+        std::fs::read(dir.path().join("e.json")).expect("reads"),
+        before
+    );
 }
 
 #[test]
@@ -129,7 +172,10 @@ fn a_run_that_is_not_there_or_not_clearly_named_exits_with_2() {
     let dir = tempfile::tempdir().expect("a folder");
     leave(dir.path(), "r-one", true);
     leave(dir.path(), "r-two", true);
-    for (named, said) in [("r-zzz", "there is no run `r-zzz`"), ("r-", "may be any of r-one, r-two")] {
+    for (named, said) in [
+        ("r-zzz", "there is no run `r-zzz`"),
+        ("r-", "may be any of r-one, r-two"),
+    ] {
         let output = flow(dir.path(), &["status", named]);
         assert_eq!(output.status.code(), Some(2));
         assert!(err(&output).contains(said), "{}", err(&output));
@@ -160,7 +206,11 @@ fn an_older_completed_run_is_not_rolled_back() {
     let order = ["rollback", "r-one", "--reason", "x", "--yes"];
     let output = flow(dir.path(), &order);
     assert_eq!(output.status.code(), Some(3));
-    assert!(err(&output).contains("run r-one is not the latest of prod"), "{}", err(&output));
+    assert!(
+        err(&output).contains("run r-one is not the latest of prod"),
+        "{}",
+        err(&output)
+    );
 }
 
 #[test]

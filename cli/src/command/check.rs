@@ -33,13 +33,23 @@ pub(crate) async fn run(global: &Global, args: Check) -> Result<Exit, Diagnostic
     let mut signals = Vec::new();
     for (item, result, note) in answers {
         let by = me.name.clone();
-        let answer = ItemAnswer { item, result, note, by, attachments: Vec::new() };
+        let answer = ItemAnswer {
+            item,
+            result,
+            note,
+            by,
+            attachments: Vec::new(),
+        };
         let body = serde_json::to_string(&answer).expect("an answer is plain data");
         list.accepts(&body).map_err(|e| refused(&e))?;
         signals.push(Signal {
             step: node.key.clone(),
             // An item may be answered anew, so that each command's answers are its own.
-            id: format!("check-{}-{}", RunId::generate(SystemClock.now()), answer.item),
+            id: format!(
+                "check-{}-{}",
+                RunId::generate(SystemClock.now()),
+                answer.item
+            ),
             by: me.clone(),
             body,
             at: SystemClock.now(),
@@ -51,9 +61,16 @@ pub(crate) async fn run(global: &Global, args: Check) -> Result<Exit, Diagnostic
     for signal in signals {
         store.signal(&mut run, signal).await?;
     }
-    view::note(&format!("run {}, {}: {count} answers stored\n", run.id, args.checklist.as_deref().unwrap_or("the checklist")));
+    view::note(&format!(
+        "run {}, {}: {count} answers stored\n",
+        run.id,
+        args.checklist.as_deref().unwrap_or("the checklist")
+    ));
     if store.driven().is_none() && !run.is_finished() {
-        view::note(&format!("Nobody drives the run now:\n  flow resume {}\n", run.id));
+        view::note(&format!(
+            "Nobody drives the run now:\n  flow resume {}\n",
+            run.id
+        ));
     }
     Ok(Exit::Done)
 }
@@ -67,15 +84,22 @@ fn choose<'a>(run: &'a Run, named: Option<&str>) -> Result<&'a Node, Diagnostic>
                 .hint(format!("flow status {}", run.id))
         });
     }
-    let waiting = run.waiting().map(|(step, _)| &run.plan.nodes[step as usize]);
+    let waiting = run
+        .waiting()
+        .map(|(step, _)| &run.plan.nodes[step as usize]);
     let waiting: Vec<_> = waiting.filter(|n| n.kind == checklist::KIND).collect();
     match waiting.as_slice() {
         [only] => Ok(only),
-        [] => Err(Diagnostic::usage(format!("run {} waits for no checklist now", run.id))
-            .hint("name the checklist to answer it before the run asks")),
+        [] => Err(
+            Diagnostic::usage(format!("run {} waits for no checklist now", run.id))
+                .hint("name the checklist to answer it before the run asks"),
+        ),
         several => {
             let keys: Vec<_> = several.iter().map(|n| n.key.as_str()).collect();
-            Err(Diagnostic::usage(format!("several checklists wait; name one of {}", keys.join(", "))))
+            Err(Diagnostic::usage(format!(
+                "several checklists wait; name one of {}",
+                keys.join(", ")
+            )))
         }
     }
 }
@@ -83,7 +107,11 @@ fn choose<'a>(run: &'a Run, named: Option<&str>) -> Result<&'a Node, Diagnostic>
 type Given = (String, ItemResult, String);
 
 fn parse(item: &str, note: &str) -> Result<Given, Diagnostic> {
-    let wrong = || Diagnostic::usage(format!("`--item {item}` is not KEY=pass, KEY=fail or KEY=na"));
+    let wrong = || {
+        Diagnostic::usage(format!(
+            "`--item {item}` is not KEY=pass, KEY=fail or KEY=na"
+        ))
+    };
     let (key, word) = item.split_once('=').ok_or_else(wrong)?;
     let result = result_of(word).ok_or_else(wrong)?;
     Ok((key.to_owned(), result, note.to_owned()))
@@ -100,13 +128,27 @@ fn result_of(word: &str) -> Option<ItemResult> {
 
 fn ask(run: &Run, key: &str, list: &Checklist) -> Result<Vec<Given>, Diagnostic> {
     if !view::is_interactive() {
-        return Err(Diagnostic::usage("there is nothing to hand in, and this is not a terminal")
-            .hint(format!("flow check {} {key} --item {}=pass …", run.id, list.items.first().map_or("KEY", |i| &i.key))));
+        return Err(
+            Diagnostic::usage("there is nothing to hand in, and this is not a terminal").hint(
+                format!(
+                    "flow check {} {key} --item {}=pass …",
+                    run.id,
+                    list.items.first().map_or("KEY", |i| &i.key)
+                ),
+            ),
+        );
     }
-    view::note(&format!("{}\np = pass, f = fail, n = does not apply, empty = later\n\n", list.title));
+    view::note(&format!(
+        "{}\np = pass, f = fail, n = does not apply, empty = later\n\n",
+        list.title
+    ));
     let (answered, _) = list.tally(run.signals_for(key));
     let mut given = Vec::new();
-    for item in list.items.iter().filter(|item| !answered.contains_key(&item.key)) {
+    for item in list
+        .items
+        .iter()
+        .filter(|item| !answered.contains_key(&item.key))
+    {
         loop {
             let Some(word) = view::ask(&format!("{} [p/f/n]: ", item.text)) else {
                 return Ok(given);
@@ -114,9 +156,16 @@ fn ask(run: &Run, key: &str, list: &Checklist) -> Result<Vec<Given>, Diagnostic>
             if word.is_empty() {
                 break;
             }
-            let Some(result) = result_of(&word) else { continue };
-            let needs_note = result == ItemResult::Fail || (result == ItemResult::Na && item.required);
-            let note = if needs_note { view::ask("  why: ").unwrap_or_default() } else { String::new() };
+            let Some(result) = result_of(&word) else {
+                continue;
+            };
+            let needs_note =
+                result == ItemResult::Fail || (result == ItemResult::Na && item.required);
+            let note = if needs_note {
+                view::ask("  why: ").unwrap_or_default()
+            } else {
+                String::new()
+            };
             given.push((item.key.clone(), result, note));
             break;
         }

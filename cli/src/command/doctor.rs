@@ -31,7 +31,10 @@ async fn examine(_: &flow_workflows::setup::Setup, _: Option<&str>) -> Vec<Findi
 fn in_words(finding: &Finding) -> String {
     let sign = if finding.ok { "✔" } else { "✘" };
     let (place, what) = (&finding.place, &finding.what);
-    let mut text = format!("{sign} {place:<6} {what:<26} {}\n", view::clean(&finding.found));
+    let mut text = format!(
+        "{sign} {place:<6} {what:<26} {}\n",
+        view::clean(&finding.found)
+    );
     if !finding.ok {
         text += &format!("{:36}{}\n", "", view::clean(&finding.fix));
     }
@@ -52,7 +55,11 @@ async fn journal(state: &State) -> Finding {
     let opened = match Store::open(state).await {
         Ok(Store::Remote(client)) => Ok(format!("in use by {}, who answers", client.server.holder)),
         Ok(Store::Open(journal)) => {
-            let runs = journal.runs().await.map(|runs| runs.len()).unwrap_or_default();
+            let runs = journal
+                .runs()
+                .await
+                .map(|runs| runs.len())
+                .unwrap_or_default();
             Ok(format!("whole; {runs} runs"))
         }
         Err(diagnostic) => Err(diagnostic),

@@ -42,7 +42,11 @@ pub(crate) async fn run(global: &Global, args: Export) -> Result<Exit, Diagnosti
         None => view::out(&text),
         Some(path) => {
             write(path, &text)?;
-            view::note(&format!("{}  sha256 {}\n", path.display(), export::digest(&text)));
+            view::note(&format!(
+                "{}  sha256 {}\n",
+                path.display(),
+                export::digest(&text)
+            ));
         }
     }
     Ok(Exit::Done)

@@ -40,7 +40,12 @@ async fn verify(state: &State, json: bool) -> Result<Exit, Diagnostic> {
         found.repaired = report
             .repaired
             .iter()
-            .map(|r| format!("{}: {} records written anew from {}", r.what, r.records, r.from))
+            .map(|r| {
+                format!(
+                    "{}: {} records written anew from {}",
+                    r.what, r.records, r.from
+                )
+            })
             .collect();
         Store::Open(std::sync::Arc::new(journal))
     } else {
@@ -58,11 +63,18 @@ async fn verify(state: &State, json: bool) -> Result<Exit, Diagnostic> {
     } else {
         view::out(&in_words(&found));
     }
-    Ok(if found.damaged.is_empty() { Exit::Done } else { Exit::Failed })
+    Ok(if found.damaged.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
 }
 
 fn in_words(found: &Found) -> String {
-    let mut text = format!("{} records of {} runs verified\n", found.records, found.runs);
+    let mut text = format!(
+        "{} records of {} runs verified\n",
+        found.records, found.runs
+    );
     for repaired in &found.repaired {
         text += &format!("repaired: {repaired}\n");
     }

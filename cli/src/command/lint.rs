@@ -21,16 +21,25 @@ pub(crate) fn run(global: &Global, args: &Lint) -> Result<Exit, Diagnostic> {
         Some(path) => path.clone(),
         None => {
             let config = project::setup(global)?.config;
-            config.path(&config.app.repository).join(&config.app.migrations)
+            config
+                .path(&config.app.repository)
+                .join(&config.app.migrations)
         }
     };
     let migrations = migration::read_folder(&folder).map_err(|e| {
-        Diagnostic::usage(format!("the migrations in {} cannot be read", folder.display())).because(&e)
+        Diagnostic::usage(format!(
+            "the migrations in {} cannot be read",
+            folder.display()
+        ))
+        .because(&e)
     })?;
     let all: BTreeSet<String> = migrations.iter().map(|m| m.name.clone()).collect();
     let pending = match &args.since {
         None => all,
-        Some(revision) => changed(&folder, revision)?.intersection(&all).cloned().collect(),
+        Some(revision) => changed(&folder, revision)?
+            .intersection(&all)
+            .cloned()
+            .collect(),
     };
     let report = migration::check(&migrations, &pending);
     match args.format {
@@ -61,7 +70,10 @@ fn in_words(report: &Report) -> String {
         );
     }
     let (judged, found) = (report.pending, report.findings.len());
-    text + &format!("{judged} migrations judged, {} as context, {found} findings\n", report.applied)
+    text + &format!(
+        "{judged} migrations judged, {} as context, {found} findings\n",
+        report.applied
+    )
 }
 
 fn explain(rule: &str) -> Result<Exit, Diagnostic> {
@@ -84,13 +96,35 @@ fn changed(folder: &Path, revision: &str) -> Result<BTreeSet<String>, Diagnostic
     }
     let mut names = BTreeSet::new();
     for args in [
-        &["diff", "--name-only", "--relative", "-z", revision, "--", "."][..],
-        &["ls-files", "--others", "--exclude-standard", "-z", "--", "."],
+        &[
+            "diff",
+            "--name-only",
+            "--relative",
+            "-z",
+            revision,
+            "--",
+            ".",
+        ][..],
+        &[
+            "ls-files",
+            "--others",
+            "--exclude-standard",
+            "-z",
+            "--",
+            ".",
+        ],
     ] {
         let failed = |why: String| {
-            Diagnostic::usage(format!("git cannot compare with `{revision}`: {}", why.trim()))
+            Diagnostic::usage(format!(
+                "git cannot compare with `{revision}`: {}",
+                why.trim()
+            ))
         };
-        let output = Command::new("git").arg("-C").arg(folder).args(args).output();
+        let output = Command::new("git")
+            .arg("-C")
+            .arg(folder)
+            .args(args)
+            .output();
         let output = output.map_err(|e| failed(e.to_string()))?;
         if !output.status.success() {
             return Err(failed(String::from_utf8_lossy(&output.stderr).into_owned()));
@@ -101,4 +135,3 @@ fn changed(folder: &Path, revision: &str) -> Result<BTreeSet<String>, Diagnostic
     }
     Ok(names)
 }
-

@@ -23,6 +23,9 @@ pub(crate) async fn run(global: &Global, args: &List) -> Result<Exit, Diagnostic
 }
 
 fn wanted(run: &Run, args: &List) -> bool {
-    let environment = args.env.as_ref().is_none_or(|env| run.plan.environment == *env);
+    let environment = args
+        .env
+        .as_ref()
+        .is_none_or(|env| run.plan.environment == *env);
     environment && args.is.is_none_or(|state| json::state(run).0 == state)
 }

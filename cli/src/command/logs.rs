@@ -26,8 +26,10 @@ pub(crate) async fn run(global: &Global, args: Logs) -> Result<Exit, Diagnostic>
     if let Some(step) = &args.step
         && run.plan.node(step).is_none()
     {
-        return Err(Diagnostic::usage(format!("the plan of run {} has no step `{step}`", run.id))
-            .hint(format!("flow status {}", run.id)));
+        return Err(
+            Diagnostic::usage(format!("the plan of run {} has no step `{step}`", run.id))
+                .hint(format!("flow status {}", run.id)),
+        );
     }
     let mut shown = Shown {
         state: &state,

@@ -22,13 +22,29 @@ pub(crate) async fn retry(global: &Global, args: Retry) -> Result<Exit, Diagnost
         ))),
         _ => Ok(()),
     };
-    give(global, &args.run, Order::Retry, &args.reason, args.obey, right).await
+    give(
+        global,
+        &args.run,
+        Order::Retry,
+        &args.reason,
+        args.obey,
+        right,
+    )
+    .await
 }
 
 /// `flow skip`.
 pub(crate) async fn skip(global: &Global, args: Skip) -> Result<Exit, Diagnostic> {
     let order = Order::Skip { step: args.step };
-    give(global, &args.run, order, &args.reason, args.obey, |_| Ok(())).await
+    give(
+        global,
+        &args.run,
+        order,
+        &args.reason,
+        args.obey,
+        |_| Ok(()),
+    )
+    .await
 }
 
 /// `flow settle`.
@@ -37,12 +53,28 @@ pub(crate) async fn settle(global: &Global, args: Settle) -> Result<Exit, Diagno
         step: args.step,
         done: args.done,
     };
-    give(global, &args.run, order, &args.reason, args.obey, |_| Ok(())).await
+    give(
+        global,
+        &args.run,
+        order,
+        &args.reason,
+        args.obey,
+        |_| Ok(()),
+    )
+    .await
 }
 
 /// `flow cancel`.
 pub(crate) async fn cancel(global: &Global, args: Cancel) -> Result<Exit, Diagnostic> {
-    give(global, &args.run, Order::Cancel, &args.reason, args.obey, |_| Ok(())).await
+    give(
+        global,
+        &args.run,
+        Order::Cancel,
+        &args.reason,
+        args.obey,
+        |_| Ok(()),
+    )
+    .await
 }
 
 /// Stores an order; carries it out when no other process drives the run.

@@ -27,7 +27,11 @@ pub(crate) async fn run(global: &Global, args: Resume) -> Result<Exit, Diagnosti
             return Ok(Exit::of_run(&run));
         }
         if nothing_left(&run) {
-            view::note(&format!("run {} {}; nothing is left to do\n", run.id, run.in_a_word()));
+            view::note(&format!(
+                "run {} {}; nothing is left to do\n",
+                run.id,
+                run.in_a_word()
+            ));
             return Ok(Exit::of_run(&run));
         }
         run.id
@@ -37,7 +41,15 @@ pub(crate) async fn run(global: &Global, args: Resume) -> Result<Exit, Diagnosti
     let mut run = Run::load(&*journal, &id).await?;
     if matches!(run.life, Life::Parked { .. }) {
         let now = SystemClock.now();
-        append_order(&*journal, &mut run, Order::Retry, actor::me(), "resume", now).await?;
+        append_order(
+            &*journal,
+            &mut run,
+            Order::Retry,
+            actor::me(),
+            "resume",
+            now,
+        )
+        .await?;
     }
     Drive::new(&state, journal, parts, args.wait, global.plain)
         .resume(&id)
@@ -71,7 +83,12 @@ async fn choose(store: &Store, named: Option<&str>) -> Result<Run, Diagnostic> {
         count => {
             let diagnostic = Diagnostic::usage(format!("there are {count} unfinished runs"));
             let named = open.iter().map(|run| {
-                format!("flow resume {}     to {}, {}", run.id, run.plan.environment, run.in_a_word())
+                format!(
+                    "flow resume {}     to {}, {}",
+                    run.id,
+                    run.plan.environment,
+                    run.in_a_word()
+                )
             });
             Err(named.fold(diagnostic, Diagnostic::hint))
         }

@@ -24,14 +24,24 @@ pub(crate) async fn run(global: &Global, args: Rollback) -> Result<Exit, Diagnos
         }
         run.id.to_string()
     };
-    super::orders::give(global, &named, Order::Rollback, &args.reason, args.obey, |_| Ok(())).await
+    super::orders::give(
+        global,
+        &named,
+        Order::Rollback,
+        &args.reason,
+        args.obey,
+        |_| Ok(()),
+    )
+    .await
 }
 
 fn confirm(run: &Run) -> Result<(), Diagnostic> {
     let name = &run.plan.environment;
     if !view::is_interactive() {
-        return Err(Diagnostic::usage("a rollback asks first, and this is not a terminal")
-            .hint(format!("flow rollback {} --reason … --yes", run.id)));
+        return Err(
+            Diagnostic::usage("a rollback asks first, and this is not a terminal")
+                .hint(format!("flow rollback {} --reason … --yes", run.id)),
+        );
     }
     match view::ask(&format!("Type `{name}` to roll back: ")) {
         Some(answer) if answer == *name => Ok(()),

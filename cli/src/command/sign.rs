@@ -40,13 +40,19 @@ pub(crate) async fn run(global: &Global, args: Sign) -> Result<Exit, Diagnostic>
         subject: Subject::Signoff,
         role: role.to_owned(),
         signer: person.name.clone(),
-        decision: if args.reject { Decision::Reject } else { Decision::Approve },
+        decision: if args.reject {
+            Decision::Reject
+        } else {
+            Decision::Approve
+        },
         note: args.note.unwrap_or_default(),
         finding: None,
         issued_at: now,
         expires_at: now.plus(Duration::from_secs(asked.valid_hours.saturating_mul(3600))),
     };
-    let text = statement::build(&run, step, words).map_err(|e| refused(&e))?.text();
+    let text = statement::build(&run, step, words)
+        .map_err(|e| refused(&e))?
+        .text();
     if let Some(path) = &args.export {
         return export(&run, &args.role, path, &text);
     }
@@ -57,13 +63,17 @@ pub(crate) async fn run(global: &Global, args: Sign) -> Result<Exit, Diagnostic>
 
 /// What is signed is what was on the screen; a person says yes to it.
 pub(super) fn show_and_ask(text: &str, yes: bool) -> Result<(), Diagnostic> {
-    view::note(&format!("This is what you sign, to the letter:\n\n{text}\n"));
+    view::note(&format!(
+        "This is what you sign, to the letter:\n\n{text}\n"
+    ));
     if yes {
         return Ok(());
     }
     if !view::is_interactive() {
-        return Err(Diagnostic::usage("signing asks first, and this is not a terminal")
-            .hint("add --yes when you have read what is signed"));
+        return Err(
+            Diagnostic::usage("signing asks first, and this is not a terminal")
+                .hint("add --yes when you have read what is signed"),
+        );
     }
     match view::ask("Sign it? Type `yes`: ") {
         Some(answer) if answer == "yes" => Ok(()),
@@ -78,7 +88,9 @@ pub(super) async fn sign(
     person: &Person,
 ) -> Result<SignedAnswer, Diagnostic> {
     let failed = |e: &dyn std::error::Error| {
-        Diagnostic::usage("it could not be signed").because(e).world("Nothing was signed or stored.")
+        Diagnostic::usage("it could not be signed")
+            .because(e)
+            .world("Nothing was signed or stored.")
     };
     let signature = if let Some(key) = key {
         sshsig::sign(text.as_bytes(), key, None).await
@@ -92,7 +104,10 @@ pub(super) async fn sign(
         sshsig::sign(text.as_bytes(), public.path(), None).await
     };
     let signature = signature.map_err(|e| failed(&e))?;
-    Ok(SignedAnswer { statement: text, signature })
+    Ok(SignedAnswer {
+        statement: text,
+        signature,
+    })
 }
 
 /// Checks an answer here, hands it in where it is checked again, and says what became of it.
@@ -120,7 +135,10 @@ pub(super) async fn hand_in(
     };
     view::note(&format!("run {}, {step}: {word}\n", run.id));
     if store.driven().is_none() {
-        view::note(&format!("Nobody drives the run now:\n  flow resume {}\n", run.id));
+        view::note(&format!(
+            "Nobody drives the run now:\n  flow resume {}\n",
+            run.id
+        ));
     }
     Ok(Exit::Done)
 }
@@ -151,7 +169,9 @@ fn import(signature: &Path) -> Result<SignedAnswer, Diagnostic> {
         })
     };
     if signature.extension().is_none_or(|e| e != "sig") {
-        return Err(Diagnostic::usage("the signature's file must be named FILE.sig, beside the FILE that was signed"));
+        return Err(Diagnostic::usage(
+            "the signature's file must be named FILE.sig, beside the FILE that was signed",
+        ));
     }
     Ok(SignedAnswer {
         statement: read(&signature.with_extension(""))?,

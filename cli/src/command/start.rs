@@ -54,7 +54,9 @@ async fn same_request(state: &State, request: Option<&str>) -> Result<Option<Run
         return Ok(None);
     }
     let runs = Store::open(state).await?.runs().await?;
-    Ok(runs.into_iter().find(|run| run.request.as_deref() == request))
+    Ok(runs
+        .into_iter()
+        .find(|run| run.request.as_deref() == request))
 }
 
 /// Starting again with the same key: shows a run that is over or being driven, goes on with any other.
@@ -74,7 +76,10 @@ async fn again(global: &Global, state: &State, run: Run, args: Start) -> Result<
 fn confirm(setup: &Setup, plan: &Plan) -> Result<(), Diagnostic> {
     let name = &plan.environment;
     let environments = setup.config.environments();
-    let host = environments.iter().find(|(n, _)| n == name).map_or("", |(_, e)| e.ssh.as_str());
+    let host = environments
+        .iter()
+        .find(|(n, _)| n == name)
+        .map_or("", |(_, e)| e.ssh.as_str());
     let question = format!(
         "{} of {} to {name} (host {host}): {} steps, plan {}.\nType `{name}` to start: ",
         plan.workflow,
@@ -84,7 +89,8 @@ fn confirm(setup: &Setup, plan: &Plan) -> Result<(), Diagnostic> {
     );
     match view::ask(&question) {
         Some(answer) if answer == *name => Ok(()),
-        _ => Err(Diagnostic::usage(format!("`{name}` was not typed"))
-            .world("Nothing was started.")),
+        _ => {
+            Err(Diagnostic::usage(format!("`{name}` was not typed")).world("Nothing was started."))
+        }
     }
 }

@@ -37,7 +37,10 @@ async fn watch(global: &Global, state: &State, named: &str) -> Result<Exit, Diag
         let news = shown != Some(run.next_seq);
         if animate || news {
             let clear = if animate { "\x1b[2J\x1b[H" } else { "" };
-            view::out(&format!("{clear}{}\n", text::status(&run, SystemClock.now())));
+            view::out(&format!(
+                "{clear}{}\n",
+                text::status(&run, SystemClock.now())
+            ));
             shown = Some(run.next_seq);
         }
         if rests(&run) {

@@ -33,7 +33,9 @@ pub(crate) async fn run(global: &Global, args: Waive) -> Result<Exit, Diagnostic
         issued_at: now,
         expires_at: now.plus(Duration::from_secs(HOURS_MAX * 3600)),
     };
-    let text = statement::build(&run, &args.step, words).map_err(|e| refused(&e))?.text();
+    let text = statement::build(&run, &args.step, words)
+        .map_err(|e| refused(&e))?
+        .text();
     super::sign::show_and_ask(&text, args.yes)?;
     let answer = super::sign::sign(text, args.key.as_deref(), person).await?;
     super::sign::hand_in(&state, Roster(roster), &run, &args.step, answer).await

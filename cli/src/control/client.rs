@@ -97,10 +97,13 @@ async fn understand<T: DeserializeOwned>(
     answer: reqwest::Result<reqwest::Response>,
 ) -> Result<T, Diagnostic> {
     let cut = |e: reqwest::Error| {
-        Diagnostic::new(Exit::Unknown, "the process that drives the run did not answer")
-            .because(&e.without_url())
-            .world("Whether it took this in is not known; giving the same again is safe.")
-            .hint("flow status")
+        Diagnostic::new(
+            Exit::Unknown,
+            "the process that drives the run did not answer",
+        )
+        .because(&e.without_url())
+        .world("Whether it took this in is not known; giving the same again is safe.")
+        .hint("flow status")
     };
     let answer = answer.map_err(cut)?;
     if answer.status().is_success() {
@@ -153,7 +156,10 @@ impl Journal for Client {
 
     async fn runs(&self) -> Result<Vec<RunId>, JournalError> {
         let runs: Vec<json::Summary> = self.get("runs").await?;
-        Ok(runs.into_iter().filter_map(|r| r.run.parse().ok()).collect())
+        Ok(runs
+            .into_iter()
+            .filter_map(|r| r.run.parse().ok())
+            .collect())
     }
 
     async fn put(&self, _: &[u8]) -> Result<Digest, JournalError> {

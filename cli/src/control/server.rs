@@ -110,11 +110,10 @@ async fn bind(path: &Path) -> Result<UnixListener, Diagnostic> {
     };
     if path.exists() {
         if tokio::net::UnixStream::connect(path).await.is_ok() {
-            return Err(Diagnostic::new(
-                Exit::Locked,
-                format!("another process serves {shown}"),
-            )
-            .world("Nothing was changed."));
+            return Err(
+                Diagnostic::new(Exit::Locked, format!("another process serves {shown}"))
+                    .world("Nothing was changed."),
+            );
         }
         std::fs::remove_file(path).map_err(|e| failed(&e))?;
     }
@@ -225,7 +224,10 @@ async fn order(
         .order(wire.order, wire.by, &wire.reason)
         .await
         .map_err(|Gone| {
-            Diagnostic::new(Exit::Locked, format!("the driver of run {id} is just ending"))
+            Diagnostic::new(
+                Exit::Locked,
+                format!("the driver of run {id} is just ending"),
+            )
         })?;
     Ok(Json(posted(answer.map_err(LoadError::Refused))?))
 }

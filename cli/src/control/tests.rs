@@ -96,7 +96,9 @@ async fn the_same_answer_twice_is_answered_already_and_one_for_no_step_is_refuse
     assert_eq!(twice, Ok(Posted::Already));
     let nowhere = store.signal(&mut run, answer("prod/none")).await;
     assert_eq!(nowhere.map_err(|d| d.exit), Err(Exit::Usage));
-    let unparked = store.order(&mut run, Order::Retry, actor(), "why not").await;
+    let unparked = store
+        .order(&mut run, Order::Retry, actor(), "why not")
+        .await;
     assert_eq!(unparked.map_err(|d| d.exit), Err(Exit::Refused));
     let _posted = store.signal(&mut run, answer("prod/ask")).await;
     assert_eq!(ended(driver).await, Exit::Done);
@@ -150,7 +152,9 @@ async fn a_socket_that_a_dead_process_left_is_replaced() {
     let driver = drive(&state, Arc::new(MemoryJournal::default()));
     let (store, mut run) = second_terminal(&state).await;
     let mode = std::os::unix::fs::PermissionsExt::mode(
-        &std::fs::metadata(state.socket()).expect("is there").permissions(),
+        &std::fs::metadata(state.socket())
+            .expect("is there")
+            .permissions(),
     );
     assert_eq!(mode & 0o777, 0o600);
     let _posted = store.signal(&mut run, answer("prod/ask")).await;

@@ -31,7 +31,8 @@ pub(super) struct Said {
 
 impl Terminals {
     pub(super) fn new(project: &Path) -> Result<Terminals, Diagnostic> {
-        let exe = std::env::current_exe().map_err(|e| failed("this program cannot be found", &e))?;
+        let exe =
+            std::env::current_exe().map_err(|e| failed("this program cannot be found", &e))?;
         Ok(Terminals {
             exe,
             project: project.to_owned(),
@@ -56,7 +57,9 @@ impl Terminals {
     pub(super) async fn quietly(&self, args: &[&str]) -> Result<Said, Diagnostic> {
         let output = tokio::time::timeout(LIMIT, self.command(args).output()).await;
         let late = std::io::Error::from(std::io::ErrorKind::TimedOut);
-        let output = output.unwrap_or(Err(late)).map_err(|e| failed("a command of the demo", &e))?;
+        let output = output
+            .unwrap_or(Err(late))
+            .map_err(|e| failed("a command of the demo", &e))?;
         Ok(Said {
             code: output.status.code().unwrap_or(-1),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -66,7 +69,10 @@ impl Terminals {
 
     /// Runs a command to its end as somebody in another terminal.
     pub(super) async fn somebody(&self, who: &str, args: &[&str]) -> Result<Said, Diagnostic> {
-        view::out(&format!("\n[another terminal, {who}, played by the demo]\n$ flow {}\n", line(args)));
+        view::out(&format!(
+            "\n[another terminal, {who}, played by the demo]\n$ flow {}\n",
+            line(args)
+        ));
         let said = self.quietly(args).await?;
         if said.code != 0 {
             view::out(&said.err);
@@ -77,10 +83,19 @@ impl Terminals {
     /// Starts a command that drives; its output is shown as it comes.
     pub(super) fn drive(&self, args: &[&str]) -> Result<Child, Diagnostic> {
         view::out(&format!("\n$ flow {}\n", line(args)));
-        let mut child = self.command(args).spawn().map_err(|e| failed("flow cannot be started", &e))?;
+        let mut child = self
+            .command(args)
+            .spawn()
+            .map_err(|e| failed("flow cannot be started", &e))?;
         for stream in [
-            child.stdout.take().map(|s| Box::new(s) as Box<dyn AsyncRead + Send + Unpin>),
-            child.stderr.take().map(|s| Box::new(s) as Box<dyn AsyncRead + Send + Unpin>),
+            child
+                .stdout
+                .take()
+                .map(|s| Box::new(s) as Box<dyn AsyncRead + Send + Unpin>),
+            child
+                .stderr
+                .take()
+                .map(|s| Box::new(s) as Box<dyn AsyncRead + Send + Unpin>),
         ]
         .into_iter()
         .flatten()
@@ -98,7 +113,11 @@ impl Terminals {
 
 fn line(args: &[&str]) -> String {
     let quoted = args.iter().map(|arg| {
-        if arg.contains(' ') { format!("'{arg}'") } else { (*arg).to_owned() }
+        if arg.contains(' ') {
+            format!("'{arg}'")
+        } else {
+            (*arg).to_owned()
+        }
     });
     quoted.collect::<Vec<_>>().join(" ")
 }

@@ -26,19 +26,31 @@ pub(super) async fn play(
     fault: Option<Fault>,
 ) -> Result<Exit, Diagnostic> {
     let project = project::make(sandbox, dir)?;
-    let commit = sandbox.commit(commit_of(fault)).map_err(|e| failed("the commit", &e))?;
+    let commit = sandbox
+        .commit(commit_of(fault))
+        .map_err(|e| failed("the commit", &e))?;
     let terminals = Terminals::new(&project)?;
     view::out(&format!(
         "The project is {}. The watch takes {} s here instead of fifteen minutes.\n",
         project.display(),
         project::WATCH
     ));
-    let stage = Stage { sandbox, terminals: &terminals, commit };
-    let start = ["start", "--commit", commit, "--reason", "the demo", "--wait", "--plain"];
+    let stage = Stage {
+        sandbox,
+        terminals: &terminals,
+        commit,
+    };
+    let start = [
+        "start", "--commit", commit, "--reason", "the demo", "--wait", "--plain",
+    ];
     let mut driver = terminals.drive(&start)?;
-    let mut code = stage.others(&mut driver, fault == Some(Fault::Crash)).await?;
+    let mut code = stage
+        .others(&mut driver, fault == Some(Fault::Crash))
+        .await?;
     if fault == Some(Fault::Crash) && code.is_none() {
-        view::out("\n*** The driver was killed with SIGKILL in the middle of the production deploy. ***\n");
+        view::out(
+            "\n*** The driver was killed with SIGKILL in the middle of the production deploy. ***\n",
+        );
         stage.somebody_looks().await?;
         driver = terminals.drive(&["resume", "--wait", "--plain"])?;
         code = stage.others(&mut driver, false).await?;
@@ -66,7 +78,9 @@ impl Stage<'_> {
                 }
                 () = tokio::time::sleep(LOOK) => {}
             }
-            let Some(status) = self.status().await? else { continue };
+            let Some(status) = self.status().await? else {
+                continue;
+            };
             if kill && self.deploy_began(&status) {
                 driver.kill().await.map_err(|e| failed("the driver", &e))?;
                 return Ok(None);
@@ -81,7 +95,10 @@ impl Stage<'_> {
     }
 
     async fn status(&self) -> Result<Option<Value>, Diagnostic> {
-        let said = self.terminals.quietly(&["status", "latest", "--json"]).await?;
+        let said = self
+            .terminals
+            .quietly(&["status", "latest", "--json"])
+            .await?;
         Ok(serde_json::from_str(&said.out).ok())
     }
 
@@ -107,12 +124,20 @@ impl Stage<'_> {
             self.terminals.somebody(who, &args).await?;
         } else if let Some(role) = command.split("--role ").nth(1) {
             let role = role.split(' ').next().unwrap_or_default();
-            let person = self.sandbox.people().iter().find(|person| person.role == role);
-            let key = person.map(|p| p.key.display().to_string()).unwrap_or_default();
+            let person = self
+                .sandbox
+                .people()
+                .iter()
+                .find(|person| person.role == role);
+            let key = person
+                .map(|p| p.key.display().to_string())
+                .unwrap_or_default();
             let args = ["sign", run, "--role", role, "--key", &key, "--yes"];
             self.terminals.somebody(role, &args).await?;
         } else {
-            view::out(&format!("\n`{step}` asks for something the demo does not answer: {command}\n"));
+            view::out(&format!(
+                "\n`{step}` asks for something the demo does not answer: {command}\n"
+            ));
         }
         Ok(())
     }
@@ -123,9 +148,17 @@ impl Stage<'_> {
         let said = self.terminals.quietly(&args).await?;
         let plan: Value = serde_json::from_str(&said.out).unwrap_or_default();
         let nodes = plan["nodes"].as_array().cloned().unwrap_or_default();
-        let node = nodes.into_iter().find(|node| node["key"] == step).unwrap_or_default();
-        let items = node["params"]["items"].as_array().cloned().unwrap_or_default();
-        let keys = items.iter().filter_map(|item| item["key"].as_str().map(str::to_owned));
+        let node = nodes
+            .into_iter()
+            .find(|node| node["key"] == step)
+            .unwrap_or_default();
+        let items = node["params"]["items"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let keys = items
+            .iter()
+            .filter_map(|item| item["key"].as_str().map(str::to_owned));
         Ok(keys.collect())
     }
 
@@ -139,8 +172,15 @@ impl Stage<'_> {
     async fn result(&self) -> Result<(), Diagnostic> {
         self.somebody_looks().await?;
         view::out("\nWhat the release script wrote down on production:\n");
-        for line in self.sandbox.ledger("prod").map_err(|e| failed("the ledger", &e))? {
-            let status = line.status.map(|s| format!(" status {s}")).unwrap_or_default();
+        for line in self
+            .sandbox
+            .ledger("prod")
+            .map_err(|e| failed("the ledger", &e))?
+        {
+            let status = line
+                .status
+                .map(|s| format!(" status {s}"))
+                .unwrap_or_default();
             view::out(&format!(
                 "  {} {:<5} {} {} attempt {}{status}\n",
                 line.at,
@@ -153,7 +193,11 @@ impl Stage<'_> {
         let mails = self.sandbox.mails().map_err(|e| failed("the mails", &e))?;
         view::out(&format!("\n{} mails arrived:\n", mails.len()));
         for mail in mails {
-            view::out(&format!("  {}: {}\n", mail.to.join(", "), view::clean(&mail.subject)));
+            view::out(&format!(
+                "  {}: {}\n",
+                mail.to.join(", "),
+                view::clean(&mail.subject)
+            ));
         }
         self.export().await
     }
@@ -165,8 +209,14 @@ impl Stage<'_> {
         };
         let file = std::env::temp_dir().join(format!("flow-demo-{run}.json"));
         let shown = file.display().to_string();
-        let said = self.terminals.quietly(&["export", run, "-o", &shown]).await?;
-        view::out(&format!("\nThe audit export, which stays: {}{}", said.out, said.err));
+        let said = self
+            .terminals
+            .quietly(&["export", run, "-o", &shown])
+            .await?;
+        view::out(&format!(
+            "\nThe audit export, which stays: {}{}",
+            said.out, said.err
+        ));
         Ok(())
     }
 }

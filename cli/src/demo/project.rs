@@ -34,7 +34,10 @@ pub(super) fn make(sandbox: &Sandbox, dir: &Path) -> Result<PathBuf, Diagnostic>
         .map_err(|e| failed("git cannot be started", &e))?;
     if !git.status.success() {
         let why = String::from_utf8_lossy(&git.stderr).trim().to_owned();
-        return Err(failed("the application cannot be cloned", &std::io::Error::other(why)));
+        return Err(failed(
+            "the application cannot be cloned",
+            &std::io::Error::other(why),
+        ));
     }
     let files = [
         ("flow.toml", config(sandbox)),
@@ -118,7 +121,8 @@ fn data(sandbox: &Sandbox) -> Result<String, Diagnostic> {
     for (table, column) in rows.lines().filter_map(|row| row.split_once('|')) {
         tables.entry(table).or_default().push(column);
     }
-    let mut text = String::from("# Only tables whose every column is `keep` are copied to staging.\n");
+    let mut text =
+        String::from("# Only tables whose every column is `keep` are copied to staging.\n");
     for (table, columns) in tables {
         let _infallible = writeln!(text, "\n[tables.{}]", quoted(table));
         for column in columns {

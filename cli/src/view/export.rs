@@ -113,8 +113,17 @@ fn orders(run: &Run) -> Vec<Ordered<'_>> {
 /// A report for people.
 pub(crate) fn markdown(run: &Run, entries: &[(Stored, Entry)]) -> String {
     let plan = &run.plan;
-    let mut text = format!("# Run {}: {} of {} to {}\n\n", run.id, plan.workflow, super::commit(plan), plan.environment);
-    let head = entries.last().map(|(stored, _)| stored.hash.to_string()).unwrap_or_default();
+    let mut text = format!(
+        "# Run {}: {} of {} to {}\n\n",
+        run.id,
+        plan.workflow,
+        super::commit(plan),
+        plan.environment
+    );
+    let head = entries
+        .last()
+        .map(|(stored, _)| stored.hash.to_string())
+        .unwrap_or_default();
     let by = format!("{} from {}", run.by.name, run.by.from);
     for (name, value) in [
         ("State", run.in_a_word().to_owned()),
@@ -137,7 +146,11 @@ pub(crate) fn markdown(run: &Run, entries: &[(Stored, Entry)]) -> String {
             row.started.unwrap_or_default(),
             row.ended.unwrap_or_default(),
             row.reason.unwrap_or_default(),
-            [row.undo.unwrap_or_default(), row.undo_report.as_deref().unwrap_or_default()].join(" "),
+            [
+                row.undo.unwrap_or_default(),
+                row.undo_report.as_deref().unwrap_or_default(),
+            ]
+            .join(" "),
         ];
         let cells: Vec<String> = cells.iter().map(|c| cell(c)).collect();
         let _infallible = writeln!(text, "| {} |", cells.join(" | "));
@@ -152,7 +165,11 @@ pub(crate) fn markdown(run: &Run, entries: &[(Stored, Entry)]) -> String {
 }
 
 fn cell(text: &str) -> String {
-    super::clean(&text.replace('\n', " ")).replace('|', "\\|").replace('<', "&lt;").trim().to_owned()
+    super::clean(&text.replace('\n', " "))
+        .replace('|', "\\|")
+        .replace('<', "&lt;")
+        .trim()
+        .to_owned()
 }
 
 /// What a person compares two exports by.

@@ -136,7 +136,10 @@ impl Status {
         });
         let undoes = run.undo_order().into_iter().map(|step| Undoes {
             step: key(step),
-            undo: run.plan.nodes[step as usize].undo.clone().unwrap_or_default(),
+            undo: run.plan.nodes[step as usize]
+                .undo
+                .clone()
+                .unwrap_or_default(),
         });
         Status {
             summary: Summary::of(run),

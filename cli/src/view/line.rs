@@ -10,7 +10,9 @@ pub(crate) fn of(run: &Run, record: &Record) -> Option<String> {
         node.map_or("?", |n| n.key.as_str())
     };
     Some(match record {
-        Record::Created { by, .. } => format!("run {} started by {} from {}", run.id, by.name, by.from),
+        Record::Created { by, .. } => {
+            format!("run {} started by {} from {}", run.id, by.name, by.from)
+        }
         Record::Acquired { holder, version } => format!("driven by {holder}, flow {version}"),
         Record::Started { step, attempt } => format!("{} started (attempt {attempt})", key(*step)),
         Record::Noted { .. } | Record::Sent { .. } => return None,
@@ -18,36 +20,69 @@ pub(crate) fn of(run: &Run, record: &Record) -> Option<String> {
             format!("{} waits for {}", key(*step), wait.what)
         }
         Record::Waiting { step, wait, .. } => {
-            let until = wait.until.map(|t| format!(" until {t}")).unwrap_or_default();
+            let until = wait
+                .until
+                .map(|t| format!(" until {t}"))
+                .unwrap_or_default();
             let command = super::next::answer(run, &wait.command);
             let what = &wait.what;
-            format!("{} waits for {}{until}: {what} — {command}", key(*step), wait.who)
+            format!(
+                "{} waits for {}{until}: {what} — {command}",
+                key(*step),
+                wait.who
+            )
         }
         Record::Done { step, .. } => format!("{} done", key(*step)),
-        Record::Failed { step, kind, failure, retry_at } => {
+        Record::Failed {
+            step,
+            kind,
+            failure,
+            retry_at,
+        } => {
             let word = match kind {
                 FailureKind::Failed => "failed",
                 FailureKind::Refused => "refused",
                 FailureKind::Unknown => "has an unknown outcome",
             };
-            let again = retry_at.map(|t| format!("; again at {t}")).unwrap_or_default();
+            let again = retry_at
+                .map(|t| format!("; again at {t}"))
+                .unwrap_or_default();
             format!("{} {word}: {}{again}", key(*step), failure.message)
         }
         Record::Skipped { step, why } => format!("{} skipped: {why}", key(*step)),
         Record::Signalled(signal) => {
-            format!("{} answered by {} from {}", signal.step, signal.by.name, signal.by.from)
+            format!(
+                "{} answered by {} from {}",
+                signal.step, signal.by.name, signal.by.from
+            )
         }
         Record::Ordered { order, by, reason } => {
-            format!("{} ordered by {} from {}: {reason}", order.verb(), by.name, by.from)
+            format!(
+                "{} ordered by {} from {}: {reason}",
+                order.verb(),
+                by.name,
+                by.from
+            )
         }
         Record::Unwinding { why } => format!("undoing everything that started: {why}"),
         Record::UndoStarted { step, attempt } => {
             format!("{} is being undone (attempt {attempt})", key(*step))
         }
         Record::Undone { step, report } => format!("{} undone: {report}", key(*step)),
-        Record::UndoFailed { step, failure, retry_at, .. } => {
-            let again = retry_at.map(|t| format!("; again at {t}")).unwrap_or_default();
-            format!("{} could not be undone: {}{again}", key(*step), failure.message)
+        Record::UndoFailed {
+            step,
+            failure,
+            retry_at,
+            ..
+        } => {
+            let again = retry_at
+                .map(|t| format!("; again at {t}"))
+                .unwrap_or_default();
+            format!(
+                "{} could not be undone: {}{again}",
+                key(*step),
+                failure.message
+            )
         }
         Record::Parked { .. } => {
             let why = super::next::why_parked(run).unwrap_or_default();

@@ -167,7 +167,9 @@ impl Tree {
             }
         };
         // Without this thread ages stand still; nothing else depends on it.
-        let _no_ticking = std::thread::Builder::new().name("live-tree".into()).spawn(tick);
+        let _no_ticking = std::thread::Builder::new()
+            .name("live-tree".into())
+            .spawn(tick);
         Tree { bars, tree, seen }
     }
 
@@ -208,7 +210,8 @@ fn draw(tree: &ProgressBar, seen: &Seen) {
 fn frame(run: &Run, tails: &BTreeMap<u32, VecDeque<String>>) -> String {
     let beneath = |step: usize| {
         let tail = u32::try_from(step).ok().and_then(|step| tails.get(&step));
-        tail.map(|lines| lines.iter().map(|l| short(l)).collect()).unwrap_or_default()
+        tail.map(|lines| lines.iter().map(|l| short(l)).collect())
+            .unwrap_or_default()
     };
     let phases = text::phases(run, SystemClock.now(), &beneath);
     format!("run {}\n{}", run.id, phases.trim_end())

@@ -32,7 +32,9 @@ pub(crate) fn why_parked(run: &Run) -> Option<String> {
     let Life::Parked { why, .. } = &run.life else {
         return None;
     };
-    let said = failure.map(|f| format!(": {}", f.message)).unwrap_or_default();
+    let said = failure
+        .map(|f| format!(": {}", f.message))
+        .unwrap_or_default();
     Some(match why {
         ParkReason::StepFailed { .. } => format!("step `{key}` failed{said}"),
         ParkReason::Refused { .. } => format!("step `{key}` refused{said}"),
@@ -111,7 +113,10 @@ fn parked(run: &Run, why: &ParkReason) -> Vec<String> {
     } else {
         commands.push(line(
             &format!("flow cancel {id} {reason}"),
-            &format!("stop here and undo {}; production was not changed", super::steps(undone)),
+            &format!(
+                "stop here and undo {}; production was not changed",
+                super::steps(undone)
+            ),
         ));
     }
     commands

@@ -148,7 +148,12 @@ async fn an_export_has_every_record_and_is_the_same_every_time() {
         let number = |name: &str| record[name].as_u64().expect("a number");
         previous =
             flow_engine::journal::chain(&previous, &run.id, number("seq"), number("epoch"), &body);
-        assert_eq!(record["hash"], previous.to_string(), "record {}", number("seq"));
+        assert_eq!(
+            record["hash"],
+            previous.to_string(),
+            "record {}",
+            number("seq")
+        );
     }
 }
 
@@ -157,14 +162,22 @@ async fn a_report_names_the_steps_that_did_not_run() {
     let (journal, run, _) = run(true).await;
     let entries = Run::entries(&*journal, &run.id).await.expect("reads");
     let report = export::markdown(&run, &entries);
-    assert!(report.contains("| prod/again | changes `prod` | not reached |"), "{report}");
-    assert!(report.contains("prep/look failed: there is nothing to see"), "{report}");
+    assert!(
+        report.contains("| prod/again | changes `prod` | not reached |"),
+        "{report}"
+    );
+    assert!(
+        report.contains("prep/look failed: there is nothing to see"),
+        "{report}"
+    );
 }
 
 #[tokio::test]
 async fn output_of_a_step_is_kept_in_a_file_of_its_own_that_only_its_owner_reads() {
     let dir = tempfile::tempdir().expect("a folder");
-    let state = State { dir: dir.path().to_owned() };
+    let state = State {
+        dir: dir.path().to_owned(),
+    };
     let journal = Arc::new(MemoryJournal::default());
     let (idle, _) = testing::driven(&Arc::new(MemoryJournal::default()), vec![], false).await;
     let keeper = Arc::new(Keeper::new(state.clone()));
@@ -172,20 +185,30 @@ async fn output_of_a_step_is_kept_in_a_file_of_its_own_that_only_its_owner_reads
     let (run, _) = testing::driven(&journal, vec![keeper], false).await;
     let path = state.log(&run.id, "prep/look");
     assert!(path.ends_with("logs/r-test/prep~look.log"));
-    assert_eq!(std::fs::read_to_string(&path).expect("kept"), "looked around\n");
+    assert_eq!(
+        std::fs::read_to_string(&path).expect("kept"),
+        "looked around\n"
+    );
     let mode = std::os::unix::fs::PermissionsExt::mode(
         &std::fs::metadata(&path).expect("kept").permissions(),
     );
     assert_eq!(mode & 0o777, 0o600);
 }
 
-
 #[test]
 fn ages_read_like_speech() {
     let ages = [0, 119, 120, 7199, 7200, 7500, 200_000].map(|s| age(Duration::from_secs(s)));
     assert_eq!(
         ages,
-        ["0 s", "119 s", "2 min", "119 min", "2 h", "2 h 5 min", "2 d"]
+        [
+            "0 s",
+            "119 s",
+            "2 min",
+            "119 min",
+            "2 h",
+            "2 h 5 min",
+            "2 d"
+        ]
     );
 }
 

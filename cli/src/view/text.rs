@@ -17,7 +17,9 @@ pub(crate) fn status(run: &Run, now: Timestamp) -> String {
     text += &rollback(run);
     text += &mails(run);
     for (name, value) in next::contacts(&run.plan) {
-        let name = name.trim_start_matches("contact").trim_matches(['.', '-', '_', ' ']);
+        let name = name
+            .trim_start_matches("contact")
+            .trim_matches(['.', '-', '_', ' ']);
         let _infallible = writeln!(text, "contact {name}: {}", clean(value));
     }
     text.push_str("\nnext:\n");
@@ -31,7 +33,11 @@ fn head(run: &Run, now: Timestamp) -> String {
     let plan = &run.plan;
     let mut text = format!("{} of {}", plan.workflow, super::commit(plan));
     let _infallible = writeln!(text, " to {}   run {}", plan.environment, run.id);
-    let reason = if run.reason.is_empty() { String::new() } else { format!(": {}", clean(&run.reason)) };
+    let reason = if run.reason.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", clean(&run.reason))
+    };
     let _infallible = writeln!(
         text,
         "started {} ago by {} from {}{reason}",
@@ -77,9 +83,8 @@ pub(crate) fn phases(run: &Run, now: Timestamp, beneath: &dyn Fn(usize) -> Vec<S
 }
 
 fn phase_line(run: &Run, phase: &Phase, steps: &[usize]) -> String {
-    let count = |wanted: fn(&StepState) -> bool| {
-        steps.iter().filter(|i| wanted(&run.steps[**i])).count()
-    };
+    let count =
+        |wanted: fn(&StepState) -> bool| steps.iter().filter(|i| wanted(&run.steps[**i])).count();
     let done = count(|s| matches!(s.status, Status::Done | Status::Skipped));
     let begun = count(|s| s.started.is_some());
     let undone = count(|s| s.undo == flow_engine::run::Undo::Undone);
@@ -91,8 +96,17 @@ fn phase_line(run: &Run, phase: &Phase, steps: &[usize]) -> String {
         () if begun > 0 => "▶",
         () => "·",
     };
-    let undone = if undone > 0 { format!(", {undone} undone") } else { String::new() };
-    format!("{sign} {:<10} {:<34} {done} of {}{undone}\n", phase.key, phase.title, steps.len())
+    let undone = if undone > 0 {
+        format!(", {undone} undone")
+    } else {
+        String::new()
+    };
+    format!(
+        "{sign} {:<10} {:<34} {done} of {}{undone}\n",
+        phase.key,
+        phase.title,
+        steps.len()
+    )
 }
 
 /// Whether a step deserves a line of its own: it is not simply done, skipped or to come.
@@ -107,12 +121,30 @@ fn is_open(run: &Run, step: usize) -> bool {
 fn step_lines(run: &Run, step: usize, now: Timestamp) -> String {
     let (node, state) = (&run.plan.nodes[step], &run.steps[step]);
     let what = flow_engine::audit::in_a_word(state);
-    let since = state.started.map(|at| age(now.since(at))).unwrap_or_default();
+    let since = state
+        .started
+        .map(|at| age(now.since(at)))
+        .unwrap_or_default();
     let mut text = format!("    {} {:<28} {what}, {since}\n", mark(state), node.key);
-    if let Some(wait) = state.wait.as_ref().filter(|_| state.status == Status::Waiting) {
-        let until = wait.until.map(|t| format!(" until {t}")).unwrap_or_default();
-        let whom = if wait.who.is_empty() { "for" } else { wait.who.as_str() };
-        let _infallible = writeln!(text, "        waits for {whom}{until}: {}", clean(&wait.what));
+    if let Some(wait) = state
+        .wait
+        .as_ref()
+        .filter(|_| state.status == Status::Waiting)
+    {
+        let until = wait
+            .until
+            .map(|t| format!(" until {t}"))
+            .unwrap_or_default();
+        let whom = if wait.who.is_empty() {
+            "for"
+        } else {
+            wait.who.as_str()
+        };
+        let _infallible = writeln!(
+            text,
+            "        waits for {whom}{until}: {}",
+            clean(&wait.what)
+        );
         if !wait.command.is_empty() {
             let _infallible = writeln!(text, "        {}", next::answer(run, &wait.command));
         }
@@ -153,15 +185,23 @@ fn trouble(run: &Run) -> String {
 /// What a rollback would undo now.
 pub(crate) fn rollback(run: &Run) -> String {
     let order = run.undo_order();
-    let over = !matches!(run.life, Life::Finished { verdict: flow_engine::record::Verdict::Completed, .. })
-        && run.is_finished();
+    let over = !matches!(
+        run.life,
+        Life::Finished {
+            verdict: flow_engine::record::Verdict::Completed,
+            ..
+        }
+    ) && run.is_finished();
     if over {
         return String::new();
     }
     if order.is_empty() {
         return "\nA rollback now would have nothing to undo.\n".into();
     }
-    let mut text = format!("\nA rollback now would undo {}, newest first:\n", super::steps(order.len()));
+    let mut text = format!(
+        "\nA rollback now would undo {}, newest first:\n",
+        super::steps(order.len())
+    );
     for step in order {
         let node = &run.plan.nodes[step as usize];
         let undo = node.undo.as_deref().unwrap_or_default();
@@ -176,7 +216,11 @@ fn mails(run: &Run) -> String {
     if open.is_empty() {
         return String::new();
     }
-    let mut text = format!("\n{} of {} notices are not delivered:\n", open.len(), run.notices.len());
+    let mut text = format!(
+        "\n{} of {} notices are not delivered:\n",
+        open.len(),
+        run.notices.len()
+    );
     for notice in open {
         let why = match &notice.delivery {
             Delivery::Undeliverable(why) => format!("never: {}", clean(why)),
