@@ -1,1 +1,144 @@
-//! In the making.
+//! Running the team's release script, once.
+//!
+//! The script runs as a [remote job](crate::host::job): it goes on when `flow` or its connection ends, and is found
+//! again by its name. A later life of this step re-attaches; it never starts a second script while an earlier one
+//! runs, and never guesses about one whose end is unknown.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use flow_engine::plan::Effect;
+use flow_engine::planner::Arg;
+use flow_engine::retry::Policy;
+use flow_engine::step::{Cx, Step, StepError};
+use serde::{Deserialize, Serialize};
+
+use crate::gate::PromotionRule;
+use crate::lease::Lease;
+use crate::reach;
+use crate::reach::patterns::Patterns;
+
+mod attach;
+mod jobs;
+mod stop;
+mod verdict;
+
+pub use stop::StopSpec;
+
+/// Runs the release script on a host, as a job that survives this process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deploy {
+    /// The host, by its configured name.
+    pub host: String,
+    /// The folder of jobs on the host, absolute.
+    pub jobs_dir: String,
+    /// The folder the script starts in, absolute.
+    pub cwd: String,
+    /// The script and its arguments. No shell reads them.
+    pub script: Vec<String>,
+    /// Variables for it, beside `FLOW_RUN`, `FLOW_STEP`, `FLOW_ATTEMPT` and `FLOW_COMMIT`. No secrets.
+    pub env: BTreeMap<String, String>,
+    /// The full commit it is to release.
+    pub commit: String,
+    /// Regular expressions of lines that mean failure even when the script ends with 0; none means the built-in ones.
+    pub errors: Vec<String>,
+    /// Lines that match one of these are no errors after all.
+    pub allow: Vec<String>,
+    /// The lease: the script is started only on that machine and while the lease is ours.
+    pub lease: Option<Arg<Lease>>,
+    /// Judged right before the script is started, whatever an earlier gate said.
+    pub gate: Option<PromotionRule>,
+    /// What the undo stops. Without it the step has no undo: a test or stage deploy is repaired by the next one.
+    pub stop_on_undo: Option<StopSpec>,
+    /// How long to wait for the script, in minutes. It is not ended then: a person is asked.
+    pub timeout_minutes: u64,
+}
+
+/// A release script that ended well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deployed {
+    /// The commit it was given.
+    pub commit: String,
+    /// The attempt whose script it was.
+    pub attempt: u16,
+    /// The job's folder on the host, with its whole output.
+    pub folder: String,
+    /// Bytes of output; nothing when a person stated that it was done.
+    pub log_bytes: Option<u64>,
+    /// Whether a person stated the outcome.
+    pub settled: bool,
+}
+
+#[async_trait]
+impl Step for Deploy {
+    const KIND: &'static str = "deploy.script";
+    type Output = Deployed;
+
+    fn summary(&self) -> String {
+        let commit: String = self.commit.chars().take(12).collect();
+        format!(
+            "run `{}` on `{}` for {commit}",
+            self.script.join(" "),
+            self.host
+        )
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Changes
+    }
+
+    fn undo_in_words(&self) -> Option<String> {
+        let stop = self.stop_on_undo.as_ref()?;
+        Some(format!(
+            "end the script if it still runs; stop services ({} stop all)",
+            stop.pm2.join(" ")
+        ))
+    }
+
+    /// Another attempt is safe: it looks at what became of the earlier ones before it starts anything.
+    fn policy(&self) -> Policy {
+        Policy {
+            attempts: 5,
+            ..Policy::within(self.timeout_minutes.saturating_mul(60).saturating_add(600))
+        }
+    }
+
+    async fn run(&self, cx: &Cx) -> Result<Deployed, StepError> {
+        let host = reach::host(cx, &self.host)?;
+        let patterns = Patterns::new(&self.errors, &self.allow)?;
+        if !reach::is_commit(&self.commit) {
+            return Err(StepError::fail(format!(
+                "`{}` is no full commit name",
+                self.commit
+            )));
+        }
+        if cx.settled() == Some(true) {
+            return Ok(self.settled(cx));
+        }
+        let spec = self.spec(cx, cx.attempt())?;
+        let job = jobs::ready(cx, self, &*host, spec).await?;
+        let limit = Duration::from_secs(self.timeout_minutes.saturating_mul(60));
+        let probe = attach::follow(cx, &*host, &job, limit).await?;
+        verdict::judge(cx, self, &*host, &job, probe, &patterns).await
+    }
+
+    async fn undo(&self, cx: &Cx, _: Option<Deployed>) -> Result<String, StepError> {
+        stop::undo(cx, self).await
+    }
+}
+
+impl Deploy {
+    fn settled(&self, cx: &Cx) -> Deployed {
+        Deployed {
+            commit: self.commit.clone(),
+            attempt: cx.attempt(),
+            folder: format!("{}/{}", self.jobs_dir, cx.run_id()),
+            log_bytes: None,
+            settled: true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

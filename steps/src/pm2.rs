@@ -278,4 +278,4 @@ impl Step for Restarted {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -84,7 +84,9 @@ impl PromotionRule {
             return Ok(found(this, at));
         }
         // An earlier run may have ended with stage: it is the commit that counts, not where the run was to end.
-        let same = others.iter().filter(|r| r.plan.fact("commit") == self.commit);
+        let same = others
+            .iter()
+            .filter(|r| r.plan.fact("commit") == self.commit);
         let best = same
             .filter(|r| !taken_back(r))
             .filter_map(|r| passed_at(r, phase).map(|at| found(r, at)))

@@ -5,7 +5,7 @@ use regex::{Regex, RegexSet};
 
 /// What a release script or an application writes when something went wrong, in the stack this protocol was made for:
 /// npm, Prisma, Node, pm2, git, PostgreSQL clients, the kernel. Used when a step names no pattern of its own.
-pub const ERRORS: [&str; 10] = [
+pub(crate) const ERRORS: [&str; 10] = [
     r"^npm (ERR!|error)",
     r"^(Error|TypeError|ReferenceError|SyntaxError|RangeError|GraphQLError|PrismaClient\w*Error)\b",
     r"(?i)unhandled ?(promise ?)?rejection|uncaught ?exception",

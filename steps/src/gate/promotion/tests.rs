@@ -85,12 +85,7 @@ async fn production_needs_test_and_stage_for_this_very_commit_and_not_long_ago()
             soon,
             Some("phase `stage` has not passed"),
         ),
-        (
-            "a run that ended with stage",
-            vec![&elsewhere],
-            soon,
-            None,
-        ),
+        ("a run that ended with stage", vec![&elsewhere], soon, None),
         ("too old", vec![&good], late, Some("more than 24 h ago")),
         (
             "from the future",

@@ -124,7 +124,7 @@ async fn an_older_epoch_is_refused_and_a_newer_one_is_remembered() {
         Err(JobError::Fenced { seen: 12, ours: 11 })
     ));
     // Damage is not taken for "none seen".
-    std::fs::write(format!("{}/epoch", rig.base()), "").unwrap();
+    std::fs::write(format!("{}/{}/epoch", rig.base(), spec.run), "").unwrap();
     assert!(matches!(
         launch(&*rig.host, &spec).await,
         Err(JobError::Refused { .. })

@@ -1,0 +1,112 @@
+//! Following a job and showing what it writes: every byte once, over any number of lives of this step.
+
+use std::time::Duration;
+
+use flow_engine::step::{Cx, StepError};
+use tokio::sync::mpsc;
+
+use super::jobs::{Kept, kept, of_job};
+use crate::host::Host;
+use crate::host::job::{self, Follow, JobError, JobSpec, Probe};
+
+/// How long a claimed job may take to start; a host under load took two seconds.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Follows a job to its end, from where its output was shown last.
+///
+/// The offset is stored after the bytes were shown. A crash in between, a matter of a millisecond, shows those bytes
+/// again; the other order would lose them.
+pub(super) async fn follow(
+    cx: &Cx,
+    host: &dyn Host,
+    spec: &JobSpec,
+    limit: Duration,
+) -> Result<Probe, StepError> {
+    let mut kept = kept(cx)?;
+    if kept.attempt != spec.attempt {
+        kept = Kept {
+            attempt: spec.attempt,
+            offset: 0,
+            ..kept
+        };
+    }
+    let how = Follow {
+        interval: Duration::from_millis(500),
+        deadline: limit,
+        patience: PATIENCE,
+    };
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let offset = kept.offset;
+    let following = async {
+        // Moved in, so that the channel closes when following ends.
+        let sender = sender;
+        job::follow(host, spec, offset, how, |bytes, after| {
+            // The other end is polled by the same future and outlives this one.
+            let _ = sender.send((bytes.to_vec(), after));
+        })
+        .await
+    };
+    let joined = async {
+        let (probe, shown) = tokio::join!(following, show(cx, kept, receiver));
+        shown?;
+        Ok::<_, StepError>(probe)
+    };
+    let probe = tokio::select! {
+        joined = joined => joined?,
+        () = cx.cancelled() => return Err(StepError::Stopped),
+    };
+    probe.map_err(|e| match e {
+        JobError::Deadline { .. } => StepError::ask(format!(
+            "the release script still runs after {} min; it was not ended",
+            limit.as_secs() / 60
+        ))
+        .hint(format!("go on waiting: flow retry {}", cx.run_id()))
+        .hint(format!(
+            "end it and undo everything: flow rollback {} --reason …",
+            cx.run_id()
+        )),
+        other => of_job(cx, &other),
+    })
+}
+
+/// Shows whole characters, and stores how far.
+async fn show(
+    cx: &Cx,
+    mut kept: Kept,
+    mut chunks: mpsc::UnboundedReceiver<(Vec<u8>, u64)>,
+) -> Result<(), StepError> {
+    let mut held = Vec::new();
+    while let Some((bytes, after)) = chunks.recv().await {
+        held.extend_from_slice(&bytes);
+        let rest = held.split_off(whole(&held));
+        cx.output_bytes(&held);
+        kept.offset = after - rest.len() as u64;
+        held = rest;
+        cx.note(&kept).await?;
+    }
+    if !held.is_empty() {
+        cx.output_bytes(&held);
+    }
+    Ok(())
+}
+
+/// How many of these bytes make whole characters: a character cut in two is shown with its other half.
+fn whole(bytes: &[u8]) -> usize {
+    match std::str::from_utf8(bytes) {
+        Err(e) if e.error_len().is_none() => e.valid_up_to(),
+        // Whole, or not UTF-8 at all, which waiting cannot mend.
+        _ => bytes.len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::whole;
+
+    #[test]
+    fn a_character_cut_in_two_is_held_back_and_rubbish_is_not() {
+        assert_eq!(whole("aü".as_bytes()), 3);
+        assert_eq!(whole(&"aü".as_bytes()[..2]), 1);
+        assert_eq!(whole(&[b'a', 0xff, b'b']), 3);
+    }
+}

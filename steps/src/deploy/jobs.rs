@@ -1,0 +1,202 @@
+//! Which job to follow: an earlier one that still counts, or a new one.
+
+use std::time::Duration;
+
+use flow_engine::signal::Order;
+use flow_engine::step::{Cx, StepError};
+use serde::{Deserialize, Serialize};
+
+use super::{Deploy, attach, verdict};
+use crate::gate::PromotionRule;
+use crate::host::job::{self, JobError, JobSpec, Probe};
+use crate::host::{Host, HostError, quote};
+use crate::lease::lock_state;
+use crate::reach;
+
+/// What this step keeps for its later lives.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    /// The attempt whose output was shown last.
+    pub(super) attempt: u16,
+    /// How much of it was shown.
+    pub(super) offset: u64,
+    /// The last attempt whose end was judged: what it did is known, and another may be made.
+    pub(super) judged: u16,
+    /// How many statements "not done" had been given when a person was last asked. Only a later one answers that.
+    pub(super) statements: usize,
+}
+
+pub(super) fn kept(cx: &Cx) -> Result<Kept, StepError> {
+    Ok(cx.noted()?.unwrap_or_default())
+}
+
+/// How often a person has stated that this step was not done.
+pub(super) fn statements(cx: &Cx) -> usize {
+    let says =
+        |order: &Order| matches!(order, Order::Settle { step, done: false } if step == cx.key());
+    cx.run().orders.iter().filter(|o| says(&o.order)).count()
+}
+
+impl Deploy {
+    /// The job of one attempt.
+    pub(super) fn spec(&self, cx: &Cx, attempt: u16) -> Result<JobSpec, StepError> {
+        let mut words = Vec::new();
+        for word in &self.script {
+            words.push(quote::word(word).map_err(|e| StepError::fail(e.to_string()))?);
+        }
+        if words.is_empty() {
+            return Err(StepError::fail("no release script is configured"));
+        }
+        // A key is `phase/step`; `_` cannot stand in one, so two keys never share a folder.
+        let step = cx.key().replace('/', "_");
+        let mut spec = JobSpec::new(
+            &self.jobs_dir,
+            cx.run_id().as_str(),
+            step,
+            format!("exec {}\n", words.join(" ")),
+        );
+        spec.attempt = attempt;
+        spec.epoch = cx.epoch();
+        spec.cwd = Some(reach::absolute(&self.cwd)?.to_owned());
+        let own = [
+            ("FLOW_RUN", cx.run_id().to_string()),
+            ("FLOW_STEP", cx.key().to_owned()),
+            ("FLOW_ATTEMPT", attempt.to_string()),
+            ("FLOW_COMMIT", self.commit.clone()),
+        ];
+        spec.env = self
+            .env
+            .iter()
+            .map(|(n, v)| (n.clone(), v.clone()))
+            .collect();
+        spec.env.extend(own.map(|(n, v)| (n.to_owned(), v)));
+        if let Some(lease) = &self.lease {
+            spec.expect_machine_id = Some(cx.arg(lease)?.machine_id);
+        }
+        Ok(spec)
+    }
+}
+
+/// The job to follow. Every earlier attempt is looked at first; a new one is launched only when all of them are known
+/// to have ended, or never began.
+pub(super) async fn ready(
+    cx: &Cx,
+    step: &Deploy,
+    host: &dyn Host,
+    own: JobSpec,
+) -> Result<JobSpec, StepError> {
+    let kept = kept(cx)?;
+    let stated = statements(cx) > kept.statements;
+    for attempt in (1..own.attempt).rev() {
+        let earlier = step.spec(cx, attempt)?;
+        match look(cx, host, &earlier).await? {
+            Probe::Absent => {}
+            Probe::Running { .. } => {
+                cx.log(format!(
+                    "attempt {attempt} still runs on `{}`: following it",
+                    step.host
+                ));
+                return Ok(earlier);
+            }
+            Probe::Done { .. } if attempt <= kept.judged => {}
+            // Nobody saw it end, but it did: what it left is the truth, whatever a person said in the meantime.
+            Probe::Done { .. } => return Ok(earlier),
+            Probe::Orphaned { .. } => return Ok(earlier),
+            Probe::Claimed | Probe::Lost | Probe::LostByReboot if stated => {}
+            unknown => return Err(verdict::ask(cx, step, host, &earlier, &unknown).await),
+        }
+    }
+    match look(cx, host, &own).await? {
+        Probe::Absent => {
+            about_to_act(cx, step, host, step.gate.as_ref()).await?;
+            launch(cx, step, host, &own).await?;
+            Ok(own)
+        }
+        _ => Ok(own),
+    }
+}
+
+/// The gates of the moment of action.
+async fn about_to_act(
+    cx: &Cx,
+    step: &Deploy,
+    host: &dyn Host,
+    gate: Option<&PromotionRule>,
+) -> Result<(), StepError> {
+    if let Some(rule) = gate {
+        let others = cx.other_runs().await?;
+        rule.judge(cx.run(), &others, cx.now())
+            .map_err(StepError::Refuse)?;
+    }
+    if let Some(lease) = &step.lease {
+        let lease = cx.arg(lease)?;
+        let held = lock_state(host, &lease.dir)
+            .await
+            .map_err(StepError::from)?
+            .held;
+        if held.as_ref().is_none_or(|h| h.run != cx.run_id().as_str()) {
+            let by = held.map_or("nobody".to_owned(), |h| format!("run {}", h.run));
+            return Err(StepError::refuse(format!(
+                "the lease of `{}` is held by {by}, not by this run; nothing was started",
+                step.host
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// How long a host may be out of reach before a person is asked.
+const OUT_OF_REACH: Duration = Duration::from_secs(120);
+const LOOK_AGAIN: Duration = Duration::from_secs(3);
+
+/// A launch whose answer was lost is repeated: for one attempt, any number of launches is one execution.
+async fn launch(cx: &Cx, step: &Deploy, host: &dyn Host, spec: &JobSpec) -> Result<(), StepError> {
+    let begun = cx.now();
+    loop {
+        match job::launch(host, spec).await {
+            Ok(_) => {
+                cx.log(format!("started on `{}` in {}", step.host, spec.folder()));
+                return Ok(());
+            }
+            Err(e) if passing(&e) && cx.now().since(begun) < OUT_OF_REACH => {
+                cx.sleep(LOOK_AGAIN).await?
+            }
+            Err(e) => return Err(of_job(cx, &e)),
+        }
+    }
+}
+
+pub(super) async fn look(cx: &Cx, host: &dyn Host, spec: &JobSpec) -> Result<Probe, StepError> {
+    let begun = cx.now();
+    loop {
+        match job::probe(host, spec).await {
+            Ok(Probe::Claimed) if cx.now().since(begun) < attach::PATIENCE => {
+                cx.sleep(Duration::from_secs(1)).await?
+            }
+            Ok(probe) => return Ok(probe),
+            Err(e) if passing(&e) && cx.now().since(begun) < OUT_OF_REACH => {
+                cx.sleep(LOOK_AGAIN).await?
+            }
+            Err(e) => return Err(of_job(cx, &e)),
+        }
+    }
+}
+
+fn passing(e: &JobError) -> bool {
+    matches!(
+        e,
+        JobError::Host(
+            HostError::Unreachable { .. } | HostError::Lost { .. } | HostError::Deadline { .. }
+        )
+    )
+}
+
+/// What a job's error means here. Where the host did not say no, the script may run: only asking is honest.
+pub(super) fn of_job(cx: &Cx, e: &JobError) -> StepError {
+    match e {
+        JobError::Fenced { .. } | JobError::WrongHost { .. } => StepError::refuse(e.to_string()),
+        JobError::Invalid { .. } | JobError::Refused { .. } => StepError::fail(e.to_string()),
+        _ => StepError::ask(format!("whether the release script runs is not known: {e}"))
+            .hint(format!("when the host can be reached again: flow retry {} (it looks first, and starts nothing twice)", cx.run_id())),
+    }
+}

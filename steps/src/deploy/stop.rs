@@ -1,0 +1,93 @@
+//! Step 1 of the protocol's rollback: stop services. First of all the script itself.
+
+use std::time::Duration;
+
+use flow_engine::step::{Cx, StepError};
+use serde::{Deserialize, Serialize};
+
+use super::{Deploy, jobs};
+use crate::host::Host;
+use crate::host::job::{self, JobError, JobSpec, Launch, Probe};
+use crate::{pm2, reach};
+
+/// What is stopped when a deploy is undone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopSpec {
+    /// The pm2 program and its leading arguments.
+    pub pm2: Vec<String>,
+}
+
+/// How long a script is given to end by itself once it is told to.
+const GRACE: Duration = Duration::from_secs(10);
+
+pub(super) async fn undo(cx: &Cx, step: &Deploy) -> Result<String, StepError> {
+    let Some(stop) = &step.stop_on_undo else {
+        return Ok("nothing to undo".into());
+    };
+    let host = reach::host(cx, &step.host)?;
+    let attempts = cx
+        .plan()
+        .node(cx.key())
+        .map_or(0, |(i, _)| cx.run().steps[i as usize].attempts);
+    let mut report = Vec::new();
+    for attempt in 1..=attempts {
+        let spec = step.spec(cx, attempt)?;
+        report.push(format!(
+            "attempt {attempt}: {}",
+            end(cx, &*host, &spec).await?
+        ));
+    }
+    let stopped = pm2::stop_all(cx, &*host, &stop.pm2).await?;
+    report.push(if stopped.is_empty() {
+        "no service was running".into()
+    } else {
+        format!("stopped {}", stopped.join(", "))
+    });
+    Ok(report.join("; "))
+}
+
+/// Makes sure that the script of an attempt neither runs nor ever starts.
+async fn end(cx: &Cx, host: &dyn Host, spec: &JobSpec) -> Result<&'static str, StepError> {
+    let mut probe = jobs::look(cx, host, spec).await.map_err(retry)?;
+    if probe == Probe::Absent {
+        // A launch may still be on its way from a process that died. Whoever makes the folder first wins.
+        let nothing = JobSpec {
+            script: "exit 125\n".into(),
+            ..spec.clone()
+        };
+        match job::launch(host, &nothing).await {
+            Ok(Launch::Started) => {
+                return Ok("the script had never been started, and cannot be any more");
+            }
+            Ok(Launch::Exists) => probe = jobs::look(cx, host, spec).await.map_err(retry)?,
+            Err(e @ JobError::Host(_)) => return Err(StepError::retry(e.to_string())),
+            Err(e) => return Err(StepError::fail(e.to_string())),
+        }
+    }
+    match probe {
+        Probe::Running { .. } | Probe::Orphaned { .. } => {
+            let left = job::kill(host, spec, GRACE)
+                .await
+                .map_err(|e| retry(jobs::of_job(cx, &e)))?;
+            match left {
+                Probe::Running { .. } | Probe::Orphaned { .. } => Err(StepError::fail(format!(
+                    "the release script in {} cannot be ended; the database must not be restored while it runs",
+                    spec.folder()
+                ))
+                .hint("end its processes on the host, then retry")),
+                _ => Ok("the script was ended"),
+            }
+        }
+        Probe::Claimed => Ok("the script was claimed but never started"),
+        Probe::Done { .. } => Ok("the script had ended"),
+        _ => Ok("the script was gone"),
+    }
+}
+
+/// Undoing may be tried again as often as it takes: looking and ending twice is the same as once.
+fn retry(e: StepError) -> StepError {
+    match e {
+        StepError::Ask(failure) => StepError::Retry(failure),
+        other => other,
+    }
+}

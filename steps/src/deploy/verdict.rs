@@ -1,0 +1,171 @@
+//! What the end of a job means.
+
+use flow_engine::step::{Cx, StepError};
+
+use super::jobs::{Kept, kept, of_job, statements};
+use super::{Deploy, Deployed};
+use crate::host::job::{self, JobSpec, Probe};
+use crate::host::{Command, Host, HostExt as _};
+use crate::reach::patterns::{Lines, Patterns};
+
+/// The most of a log that is judged, in bytes; what a release writes is a thousandth of it.
+const LOG_MAX: u64 = 256 * 1024 * 1024;
+const PIECE: u64 = 1024 * 1024;
+
+pub(super) async fn judge(
+    cx: &Cx,
+    step: &Deploy,
+    host: &dyn Host,
+    job: &JobSpec,
+    probe: Probe,
+    patterns: &Patterns,
+) -> Result<Deployed, StepError> {
+    let Probe::Done { code, log_len } = probe else {
+        return Err(ask(cx, step, host, job, &probe).await);
+    };
+    let mut lines = Lines::new(patterns);
+    let mut offset = 0;
+    // Read again from the start, on whatever life of this step sees the end: nothing to carry over a crash.
+    while offset < log_len.min(LOG_MAX) {
+        let max = PIECE.min(log_len - offset);
+        let piece = job::read_log(host, job, offset, max)
+            .await
+            .map_err(|e| of_job(cx, &e))?;
+        if piece.is_empty() {
+            break;
+        }
+        offset += piece.len() as u64;
+        lines.take(&piece);
+    }
+    let tail = lines.end();
+    let failed = if code != 0 {
+        Some(format!(
+            "`{}` on `{}` {}; it ended with:\n{}",
+            step.script.join(" "),
+            step.host,
+            in_words(code),
+            last(&tail)
+        ))
+    } else if lines.matches > 0 {
+        Some(format!(
+            "`{}` ended with 0, but there are {} error patterns in the log:\n{}",
+            step.script.join(" "),
+            lines.matches,
+            last(&lines.matched)
+        ))
+    } else {
+        None
+    };
+    match failed {
+        None => Ok(Deployed {
+            commit: step.commit.clone(),
+            attempt: job.attempt,
+            folder: job.folder(),
+            log_bytes: Some(log_len),
+            settled: false,
+        }),
+        Some(message) => {
+            let judged = job.attempt;
+            cx.note(&Kept {
+                judged,
+                attempt: judged,
+                offset: log_len,
+                ..kept(cx)?
+            })
+            .await?;
+            Err(StepError::fail(message).hint(format!(
+                "all of its output: flow logs {} {}",
+                cx.run_id(),
+                cx.key()
+            )))
+        }
+    }
+}
+
+fn in_words(code: u8) -> String {
+    match code {
+        129.. => format!("was ended by signal {}", code - 128),
+        _ => format!("exited with {code}"),
+    }
+}
+
+/// The end of these lines, as much as a failure may hold.
+fn last(lines: &[String]) -> String {
+    let mut room = 600_usize;
+    let mut kept: Vec<String> = Vec::new();
+    for line in lines.iter().rev() {
+        let line: String = line.chars().take(200).collect();
+        let Some(left) = room.checked_sub(line.len() + 1) else {
+            break;
+        };
+        room = left;
+        kept.push(line);
+    }
+    kept.reverse();
+    kept.join("\n")
+}
+
+/// Nobody here knows what became of the script: what is known, and the commands that state it.
+pub(super) async fn ask(
+    cx: &Cx,
+    step: &Deploy,
+    host: &dyn Host,
+    job: &JobSpec,
+    probe: &Probe,
+) -> StepError {
+    let what = match probe {
+        Probe::Claimed => {
+            "was claimed but never started: the host stopped in that moment".to_owned()
+        }
+        Probe::Orphaned { pids } => format!(
+            "lost its keeper, and its processes still run (pids {pids:?}): end them or wait before stating anything"
+        ),
+        Probe::LostByReboot => "was cut off by a restart of the host".to_owned(),
+        Probe::Absent => "is not there any more: its folder was removed".to_owned(),
+        _ => "is gone and left no result".to_owned(),
+    };
+    if let Ok(kept) = kept(cx) {
+        let statements = statements(cx);
+        // If this cannot be stored, the run is stopping and the question is asked again.
+        let _ = cx.note(&Kept { statements, ..kept }).await;
+    }
+    let (run, key) = (cx.run_id(), cx.key());
+    StepError::ask(format!(
+        "the release script (attempt {}, {}) {what}. {}",
+        job.attempt,
+        job.folder(),
+        facts(step, host).await
+    ))
+    .hint(format!(
+        "when it did its work: flow settle {run} {key} --done --reason …"
+    ))
+    .hint(format!(
+        "when it did not, to run it again: flow settle {run} {key} --not-done --reason …"
+    ))
+    .hint(format!(
+        "or undo everything: flow rollback {run} --reason …"
+    ))
+}
+
+/// What can be seen without touching anything. It decides nothing: the right commit may be there half installed.
+async fn facts(step: &Deploy, host: &dyn Host) -> String {
+    let command = Command::new("git")
+        .args([
+            "-c",
+            &format!("safe.directory={}", step.cwd),
+            "-C",
+            &step.cwd,
+        ])
+        .args(["rev-parse", "--verify", "HEAD^{commit}"]);
+    match host.run(&command).await {
+        Ok(head) if head == step.commit => format!(
+            "The code in {} is at the commit to be released; whether the script got to its end is not known.",
+            step.cwd
+        ),
+        Ok(head) => format!(
+            "The code in {} is at {head}, not at the commit to be released.",
+            step.cwd
+        ),
+        Err(_) => format!("What is in {} could not be seen.", step.cwd),
+    }
+}
