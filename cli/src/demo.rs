@@ -36,7 +36,7 @@ pub(crate) async fn run(args: Demo) -> Result<Exit, Diagnostic> {
             ..Options::default()
         };
         Sandbox::up(&ground, &options, &mut |line| {
-            view::out(&format!("… {line}\n"))
+            view::out(&format!("… {line}\n"));
         })
     });
     let sandbox = sandbox.await.map_err(|e| failed("the hosts", &e))?;

@@ -171,3 +171,6 @@ impl Verifier for Anything {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! `flow lint`.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -17,14 +18,13 @@ pub(crate) fn run(global: &Global, args: &Lint) -> Result<Exit, Diagnostic> {
     if let Some(rule) = &args.explain {
         return explain(rule);
     }
-    let folder = match &args.path {
-        Some(path) => path.clone(),
-        None => {
-            let config = project::setup(global)?.config;
-            config
-                .path(&config.app.repository)
-                .join(&config.app.migrations)
-        }
+    let folder = if let Some(path) = &args.path {
+        path.clone()
+    } else {
+        let config = project::setup(global)?.config;
+        config
+            .path(&config.app.repository)
+            .join(&config.app.migrations)
     };
     let migrations = migration::read_folder(&folder).map_err(|e| {
         Diagnostic::usage(format!(
@@ -58,7 +58,8 @@ fn in_words(report: &Report) -> String {
             Level::Error => "error",
             Level::Warning => "warning",
         };
-        text += &format!(
+        let _infallible = write!(
+            text,
             "{}/migration.sql:{}:{}: {level}: {} [{}]\n    {}\n    {}\n",
             finding.migration,
             finding.line,

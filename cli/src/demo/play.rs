@@ -106,8 +106,8 @@ impl Stage<'_> {
     fn deploy_began(&self, status: &Value) -> bool {
         let run = status["run"].as_str().unwrap_or_default();
         let lines = self.sandbox.ledger("prod").unwrap_or_default();
-        let of_run = lines.iter().filter(|line| line.run == run);
-        of_run.last().is_some_and(|line| line.event == "begin")
+        let mut of_run = lines.iter().filter(|line| line.run == run);
+        of_run.next_back().is_some_and(|line| line.event == "begin")
     }
 
     async fn answer(&self, status: &Value, step: &str, asked: &Value) -> Result<(), Diagnostic> {
@@ -170,6 +170,9 @@ impl Stage<'_> {
 
     /// What came of it: the run, what production's own ledger says, the mails, the audit.
     async fn result(&self) -> Result<(), Diagnostic> {
+        if self.status().await?.is_none() {
+            return Ok(());
+        }
         self.somebody_looks().await?;
         view::out("\nWhat the release script wrote down on production:\n");
         for line in self
