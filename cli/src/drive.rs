@@ -15,7 +15,8 @@ use flow_engine::outbox::Notifier;
 use flow_engine::registry::Registry;
 use flow_engine::run::{Life, Run};
 use flow_engine::step::Resources;
-use flow_workflows::setup::{self, Setup, SetupError};
+use flow_workflows::registry::registry;
+use flow_workflows::setup::{Setup, SetupError};
 
 use crate::args::Wait;
 use crate::control::server::{self, Served, Verifier};
@@ -43,12 +44,12 @@ impl Parts {
     ///
     /// # Errors
     /// [`SetupError`]; nothing was changed.
-    pub(crate) fn of(setup: &Setup) -> Result<Parts, SetupError> {
+    pub(crate) fn of(setup: &Setup, journal: &Arc<dyn Journal>) -> Result<Parts, SetupError> {
         Ok(Parts {
-            registry: Arc::new(setup::registry()),
-            resources: setup.resources()?,
-            notifier: setup.notifier()?,
-            verifier: crate::people::verifier(setup)?,
+            registry: Arc::new(registry()),
+            resources: setup.resources(),
+            notifier: setup.notifier(journal)?,
+            verifier: crate::people::verifier(setup),
         })
     }
 }

@@ -116,13 +116,13 @@ impl Planner {
     }
 
     /// A phase: the steps named in `body`, with one answer to what a failure means.
-    pub fn phase(
+    pub fn phase<T>(
         &mut self,
         key: &str,
         title: &str,
         on_failure: OnFailure,
-        body: impl FnOnce(&mut Planner),
-    ) {
+        body: impl FnOnce(&mut Planner) -> T,
+    ) -> T {
         let index = u32::try_from(self.plan.phases.len()).unwrap_or(u32::MAX);
         self.plan.phases.push(Phase {
             key: key.into(),
@@ -130,22 +130,25 @@ impl Planner {
             on_failure,
         });
         let outer = self.phase.replace(index);
-        body(self);
+        let made = body(self);
         self.phase = outer;
+        made
     }
 
     /// Steps that run at the same time. If one fails, the others are let finish first.
-    pub fn parallel(&mut self, key: &str, body: impl FnOnce(&mut Planner)) {
+    pub fn parallel<T>(&mut self, key: &str, body: impl FnOnce(&mut Planner) -> T) -> T {
         let outer = self.group.replace(key.into());
-        body(self);
+        let made = body(self);
         self.group = outer;
+        made
     }
 
     /// Steps that run only when an earlier step answered `true`; otherwise they are recorded as skipped.
-    pub fn only_if(&mut self, condition: &Out<bool>, body: impl FnOnce(&mut Planner)) {
+    pub fn only_if<T>(&mut self, condition: &Out<bool>, body: impl FnOnce(&mut Planner) -> T) -> T {
         let outer = self.only_if.replace(condition.key.clone());
-        body(self);
+        let made = body(self);
         self.only_if = outer;
+        made
     }
 
     /// Adds a step and returns a handle to its output.

@@ -100,15 +100,15 @@ async fn all_segments_gone_is_repaired_from_sled() {
 
 #[tokio::test]
 async fn the_same_record_damaged_in_both_copies_is_named_and_nothing_is_changed() {
-    for gone in [true, false] {
+    for how in &[Spoil::Remove, Spoil::Nonsense, Spoil::Flip] {
         let dir = tempfile::tempdir().unwrap();
         filled(dir.path()).await;
         let (path, at) = in_segments(dir.path(), "b", 117);
         flip(&path, at + 5);
         let (path, at) = in_segments(dir.path(), "b", 217);
         flip(&path, at + 5);
-        spoil_in_sled(dir.path(), "b", 117, (!gone).then_some(b"nonsense"));
-        spoil_in_sled(dir.path(), "c", 3, (!gone).then_some(b"nonsense"));
+        spoil_in_sled(dir.path(), "b", 117, how);
+        spoil_in_sled(dir.path(), "c", 3, how);
         let before: Vec<_> = segments(dir.path())
             .iter()
             .map(|p| fs::read(p).unwrap())
@@ -135,7 +135,7 @@ async fn the_last_record_of_a_run_lost_in_both_copies_is_missed_and_named() {
         filled(dir.path()).await;
         let (path, at) = in_segments(dir.path(), name, seq);
         flip(&path, at + 5);
-        spoil_in_sled(dir.path(), name, seq, None);
+        spoil_in_sled(dir.path(), name, seq, &Spoil::Remove);
         let error = refused(dir.path());
         assert_eq!(
             place_of(&error),
@@ -151,8 +151,8 @@ async fn different_records_damaged_in_the_two_copies_are_both_repaired() {
     filled(dir.path()).await;
     let (path, at) = in_segments(dir.path(), "a", 42);
     flip(&path, at + 5);
-    spoil_in_sled(dir.path(), "c", 142, Some(b"nonsense"));
-    spoil_in_sled(dir.path(), "c", 299, None);
+    spoil_in_sled(dir.path(), "c", 142, &Spoil::Flip);
+    spoil_in_sled(dir.path(), "c", 299, &Spoil::Remove);
     let (journal, report) = open(dir.path());
     assert_eq!(report.repaired.len(), 2, "{report:?}");
     all_complete(&journal).await;
@@ -182,10 +182,11 @@ async fn a_tail_that_no_commit_finished_is_cut_without_a_word_of_damage() {
     let path = segments(dir.path())[0].clone();
     let mut bytes = fs::read(&path).unwrap();
     let end = bytes.iter().rposition(|b| *b != 0).unwrap() + 1;
-    bytes[end..end + 8].copy_from_slice(b"FWF1\xff\x01\0\0");
+    bytes[end..end + 8].copy_from_slice(b"FWF1\xff\x0b\0\0");
+    bytes[end + 8..end + 3000].fill(7);
     fs::write(&path, bytes).unwrap();
     let (journal, report) = open(dir.path());
-    assert_eq!((report.repaired.len(), report.cut_bytes), (0, 6));
+    assert_eq!((report.repaired.len(), report.cut_bytes), (0, 3000));
     append(&journal, "a", 10..20).await;
     drop(journal);
     let (journal, report) = open(dir.path());

@@ -121,6 +121,12 @@ pub struct Environment {
     /// Variables for the deploy script.
     #[serde(default)]
     pub deploy_env: BTreeMap<String, String>,
+    /// Untracked files that may lie in the checkout.
+    #[serde(default)]
+    pub untracked: Vec<String>,
+    /// What reinstalls the dependencies after the code was reverted, such as `["npm", "ci"]`.
+    #[serde(default)]
+    pub install: Option<Vec<String>>,
     /// The program that asks pm2.
     #[serde(default = "pm2")]
     pub pm2: Vec<String>,
@@ -129,8 +135,31 @@ pub struct Environment {
     /// A certificate authority file for `health`, when it is not a public one.
     #[serde(default)]
     pub health_ca: Option<PathBuf>,
+    /// What its answer must say, besides status 200.
+    #[serde(default)]
+    pub healthy: Healthy,
     /// The database.
     pub database: Database,
+}
+
+/// What a healthy application's JSON says.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Healthy {
+    /// Where to look: a JSON pointer (RFC 6901).
+    pub pointer: String,
+    /// What must stand there.
+    pub value: String,
+}
+
+impl Default for Healthy {
+    /// `{"status": "ok"}`. A status of 200 alone proves little: many proxies answer so for a dead application.
+    fn default() -> Self {
+        Healthy {
+            pointer: "/status".into(),
+            value: "ok".into(),
+        }
+    }
 }
 
 fn deploy_minutes() -> u64 {
@@ -227,8 +256,6 @@ pub struct SignOff {
     pub valid_hours: u64,
     /// How long the smoke test on production may take, in minutes.
     pub smoke_minutes: u64,
-    /// Whether the person who started the run may not sign.
-    pub not_the_starter: bool,
 }
 
 impl Default for SignOff {
@@ -238,7 +265,6 @@ impl Default for SignOff {
             roles: roles.iter().map(|r| (*r).to_owned()).collect(),
             valid_hours: 24,
             smoke_minutes: 60,
-            not_the_starter: false,
         }
     }
 }

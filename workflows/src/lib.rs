@@ -1,4 +1,8 @@
 //! The release protocol, written as code on engine and steps.
 
 pub mod config;
+pub mod doctor;
+mod git;
+pub mod registry;
+pub mod release;
 pub mod setup;

@@ -5,9 +5,9 @@
 
 use flow_engine::plan::OnFailure::{Park, Rollback};
 use flow_engine::planner::{Out, Planner};
-use flow_steps::code::Snapshot;
-use flow_steps::people::{PRODUCTION_SMOKE, STAGE_FEATURES, TEST_FEATURES};
-use flow_steps::pg::{Backup, DbState};
+use flow_steps::lease::Lease;
+use flow_steps::people::items::{PROD_SMOKE, STAGE_FEATURES, TEST_FEATURES};
+use flow_steps::pg::Backup;
 use flow_steps::pm2::ProcessList;
 
 pub use parts::Release;
@@ -19,85 +19,109 @@ pub const PROTOCOL: &str = "1.0.0";
 
 /// What production was before anything changed.
 struct Before {
-    state: Out<DbState>,
+    lease: Out<Lease>,
     processes: Out<ProcessList>,
-    _code: Out<Snapshot>,
     backup: Out<Backup>,
 }
 
 /// All seven phases.
 pub fn release(p: &mut Planner, r: &Release) {
-    p.phase("schema", "Phase 1: schema compatibility", Park, |p| schema(p, r));
     p.phase("test", "Phase 2: test environment", Park, |p| test(p, r));
     p.phase("stage", "Phase 3: staging", Park, |p| stage(p, r));
-    let mut before = None;
-    p.phase("prepare", "Phase 4: rollback preparation and sign-off", Park, |p| before = Some(prepare(p, r)));
-    let Some(before) = before else { return };
-    let mut baseline = None;
-    p.phase("deploy", "Phase 5: production deployment", Rollback, |p| baseline = Some(deploy(p, r, &before)));
-    let Some(baseline) = baseline else { return };
-    p.phase("verify", "Phase 6: post-deployment verification", Rollback, |p| verify(p, r, &before, &baseline));
-}
-
-fn schema(p: &mut Planner, r: &Release) {
-    p.step("schema/migration-safety", r.migration_safety());
+    let before = p.phase(
+        "prepare",
+        "Phase 4: rollback preparation and sign-off",
+        Park,
+        |p| prepare(p, r),
+    );
+    let baseline = p.phase("deploy", "Phase 5: production deployment", Rollback, |p| {
+        deploy(p, r, &before)
+    });
+    p.phase(
+        "verify",
+        "Phase 6: post-deployment verification",
+        Rollback,
+        |p| verify(p, r, &before, &baseline),
+    );
 }
 
 fn test(p: &mut Planner, r: &Release) {
-    let before = p.step("test/counts-before", r.state(&r.test));
-    p.step("test/deploy", r.deploy(&r.test));
-    p.step("test/migrations-applied", r.migrations_applied(&r.test));
-    p.step("test/counts-after", r.counts_match(&r.test, &before));
-    p.step("test/health", r.health(&r.test));
-    p.step("test/features", r.checklist("Features on test", TEST_FEATURES, "qa", None));
+    let before = p.step("test/counts-before", r.state("test"));
+    p.step("test/deploy", r.deploy("test"));
+    p.step("test/migrations-applied", r.migrations_applied("test"));
+    p.step("test/counts-after", r.counts_match("test", &before));
+    p.step("test/health", r.health("test"));
+    p.step(
+        "test/features",
+        r.checklist("Features on test", &TEST_FEATURES, "qa", None),
+    );
 }
 
 fn stage(p: &mut Planner, r: &Release) {
     p.step("stage/copy-prod", r.copy_production());
-    let before = p.step("stage/counts-before", r.state(&r.stage));
-    p.step("stage/deploy", r.deploy(&r.stage));
-    p.step("stage/migrations-applied", r.migrations_applied(&r.stage));
-    p.step("stage/counts", r.counts_match(&r.stage, &before));
-    p.step("stage/health", r.health(&r.stage));
-    p.step("stage/features", r.checklist("Features on staging with production's data", STAGE_FEATURES, "qa", None));
+    let before = p.step("stage/counts-before", r.state("stage"));
+    p.step("stage/deploy", r.deploy("stage"));
+    p.step("stage/migrations-applied", r.migrations_applied("stage"));
+    p.step("stage/counts", r.counts_match("stage", &before));
+    p.step("stage/health", r.health("stage"));
+    p.step(
+        "stage/features",
+        r.checklist(
+            "Features on staging with production's data",
+            &STAGE_FEATURES,
+            "qa",
+            None,
+        ),
+    );
 }
 
 fn prepare(p: &mut Planner, r: &Release) -> Before {
-    p.step("prod/lease", r.lease());
-    let state = p.step("prod/state", r.state_to_restore());
+    let lease = p.step("prod/lease", r.lease());
+    p.step("prod/state", r.state_to_restore());
     let processes = p.step("prod/processes", r.processes());
-    let code = p.step("prod/code", r.code());
+    p.step("prod/code", r.code());
     let backup = p.step("prod/backup", r.backup());
     p.step("prod/backup-verified", r.restore_proof(&backup));
     p.step("stage/rollback-rehearsal", r.rehearsal());
     p.parallel("sign-offs", |p| {
-        for role in &r.roles {
+        for role in r.roles() {
             p.step(&format!("signoff/{role}"), r.sign_off(role));
         }
     });
-    Before { state, processes, _code: code, backup }
+    Before {
+        lease,
+        processes,
+        backup,
+    }
 }
 
 fn deploy(p: &mut Planner, r: &Release, before: &Before) -> Out<Backup> {
     p.step("gate/promotion", r.promotion());
     p.step("gate/backup-fresh", r.backup_fresh());
-    p.step("prod/preflight", r.preflight());
+    p.step("prod/preflight", r.preflight(&before.lease));
     p.step("prod/notify", r.notify());
     p.step("prod/maintenance", r.freeze());
     let baseline = p.step("prod/baseline", r.baseline(&before.backup));
-    p.step("prod/deploy", r.deploy_production());
-    p.step("prod/migrations", r.migrations_applied(&r.prod));
+    p.step("prod/deploy", r.deploy_production(&before.lease));
+    p.step("prod/migrations", r.migrations_applied("prod"));
     p.step("prod/restarted", r.restarted(&before.processes));
     baseline
 }
 
 fn verify(p: &mut Planner, r: &Release, before: &Before, baseline: &Out<Backup>) {
     p.step("prod/online", r.online(&before.processes));
-    p.step("prod/health", r.health(&r.prod));
+    p.step("prod/health", r.health("prod"));
     p.step("prod/integrity", r.integrity(baseline));
     p.step("prod/writable", r.thaw());
-    p.step("prod/smoke", r.checklist("Smoke test on production", PRODUCTION_SMOKE, "qa", Some(r.smoke_minutes)));
+    p.step(
+        "prod/smoke",
+        r.checklist(
+            "Smoke test on production",
+            &PROD_SMOKE,
+            "qa",
+            Some(r.smoke_minutes()),
+        ),
+    );
     p.step("prod/watch", r.watch());
     p.step("prod/lease-release", r.release_lease());
-    let _state_is_compared_by_its_own_undo = &before.state;
 }

@@ -3,53 +3,100 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use flow_engine::journal::Journal;
 use flow_engine::outbox::Notifier;
 use flow_engine::plan::Plan;
-use flow_engine::registry::Registry;
+use flow_engine::planner::{PlanError, Planner};
 use flow_engine::step::Resources;
+use flow_steps::host::Hosts;
+use flow_steps::host::{SshConfig, SshHost};
+use flow_steps::mail::{EnvOrFile, MailSettings, Mailer, TeamMail, Tls};
+use flow_steps::people::People;
+use flow_steps::pg::Policy;
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Mail, read_toml};
+use crate::git::{GitError, Repository};
+use crate::release::{self, Release};
 
 /// Everything read from `flow.toml` and the files it names.
 #[derive(Debug, Clone)]
 pub struct Setup {
     /// `flow.toml`.
     pub config: Config,
+    /// Who signs and who is called.
+    pub people: People,
+    /// Which columns may leave production.
+    pub policy: Policy,
 }
 
 /// Why no plan was made. Nothing was changed.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// A file cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The commit is not there.
-    #[error("there is no commit `{rev}` in {repository}: {why}")]
+    #[error("there is no commit `{rev}` in {repository}")]
     NoCommit {
         /// What was asked for.
         rev: String,
         /// Where.
         repository: String,
         /// git's words.
-        why: String,
+        source: GitError,
     },
+    /// The repository cannot be read.
+    #[error("the repository cannot be read")]
+    Repository(#[from] GitError),
     /// There is no workflow of that name.
-    #[error("there is no workflow `{0}`; there are: release")]
+    #[error("there is no workflow `{0}`; there is: release")]
     NoWorkflow(String),
-    /// Anything else, in words.
-    #[error("{0}")]
-    Other(String),
+    /// A role that must sign has nobody.
+    #[error("{file}: the role `{role}` must sign, but nobody holds it")]
+    NobodyHolds {
+        /// The people file.
+        file: String,
+        /// The role.
+        role: String,
+    },
+    /// Mail cannot be set up.
+    #[error("`mail` in flow.toml: {0}")]
+    Mail(String),
+    /// A mistake in the workflow itself.
+    #[error("the workflow is wrong: this is a bug in flow")]
+    Plan(#[from] PlanError),
 }
 
 impl Setup {
     /// Reads `flow.toml` and the files it names.
     ///
     /// # Errors
-    /// [`SetupError::Config`].
+    /// [`SetupError::Config`], [`SetupError::NobodyHolds`].
     pub fn load(path: &Path) -> Result<Setup, SetupError> {
+        let config = Config::load(path)?;
+        let people: People = read_toml(&config.path(&config.people))?;
+        let policy: Policy = read_toml(&config.path(&config.data))?;
+        if let Some(role) = config
+            .signoff
+            .roles
+            .iter()
+            .find(|role| people.of_role(role).is_empty())
+        {
+            let file = config.path(&config.people).display().to_string();
+            return Err(SetupError::NobodyHolds {
+                file,
+                role: role.clone(),
+            });
+        }
         Ok(Setup {
-            config: Config::load(path)?,
+            config,
+            people,
+            policy,
         })
+    }
+
+    fn repository(&self) -> Repository {
+        Repository::at(&self.config.path(&self.config.app.repository))
     }
 
     /// The full name of a commit in the local repository.
@@ -57,52 +104,139 @@ impl Setup {
     /// # Errors
     /// [`SetupError::NoCommit`].
     pub fn commit(&self, rev: &str) -> Result<String, SetupError> {
-        Err(SetupError::Other(format!("not looked up: {rev}")))
+        let repository = self.repository();
+        repository
+            .commit(rev)
+            .map_err(|source| SetupError::NoCommit {
+                rev: rev.escape_default().to_string(),
+                repository: repository.dir().display().to_string(),
+                source,
+            })
     }
 
     /// Plans a workflow for a commit (40 hexadecimal digits).
     ///
     /// # Errors
-    /// [`SetupError`].
+    /// [`SetupError::NoWorkflow`], [`SetupError::Repository`].
     pub fn plan(&self, workflow: &str, commit: &str) -> Result<Plan, SetupError> {
-        Err(SetupError::Other(format!(
-            "not planned: {workflow} {commit}"
-        )))
+        if workflow != "release" {
+            return Err(SetupError::NoWorkflow(
+                workflow.escape_default().to_string(),
+            ));
+        }
+        let repository = self.repository();
+        let release = Release {
+            config: &self.config,
+            repository: repository.dir().display().to_string(),
+            commit: commit.to_owned(),
+            migrations: repository.migrations(commit, &self.config.app.migrations)?,
+            policy: self.policy.clone(),
+        };
+        let planned_by = concat!("flow ", env!("CARGO_PKG_VERSION"));
+        let mut planner = Planner::new(workflow, release::PROTOCOL, "prod", planned_by);
+        planner.fact("application", &self.config.app.name);
+        planner.fact("commit", commit);
+        planner.fact("subject", repository.subject(commit)?);
+        planner.fact("window", &self.config.window.when);
+        planner.fact("downtime", &self.config.window.downtime);
+        planner.fact("rollback-contact", &self.config.window.contact);
+        for (n, contact) in self.people.contacts.iter().enumerate() {
+            let reached = [&contact.phone, &contact.email]
+                .into_iter()
+                .flatten()
+                .cloned()
+                .collect::<Vec<_>>();
+            let line = format!("{} {} {}", contact.name, contact.role, reached.join(" "));
+            planner.fact(
+                &format!("contact-{}", n + 1),
+                line.split_whitespace().collect::<Vec<_>>().join(" "),
+            );
+        }
+        release::release(&mut planner, &release);
+        Ok(planner.finish()?)
     }
 
-    /// What steps need: hosts, people.
-    ///
-    /// # Errors
-    /// [`SetupError`].
-    pub fn resources(&self) -> Result<Resources, SetupError> {
-        Ok(Resources::default())
+    /// What steps need: hosts and people. Connects to nothing yet.
+    pub fn resources(&self) -> Resources {
+        Resources::default()
+            .with(self.hosts())
+            .with(self.people.clone())
+    }
+
+    /// The three machines, by the names of their environments.
+    pub fn hosts(&self) -> Hosts {
+        self.config
+            .environments()
+            .into_iter()
+            .fold(Hosts::new(), |hosts, (name, env)| {
+                let mut ssh = SshConfig::new(name, &env.ssh);
+                ssh.config_file = self
+                    .config
+                    .ssh
+                    .config
+                    .as_deref()
+                    .map(|path| self.config.path(path));
+                hosts.with(SshHost::new(ssh))
+            })
     }
 
     /// Who tells the team, when mail is configured.
     ///
     /// # Errors
-    /// [`SetupError`].
-    pub fn notifier(&self) -> Result<Option<Arc<dyn Notifier>>, SetupError> {
-        Ok(None)
+    /// [`SetupError::Mail`].
+    pub fn notifier(
+        &self,
+        journal: &Arc<dyn Journal>,
+    ) -> Result<Option<Arc<dyn Notifier>>, SetupError> {
+        let Some(mailer) = self.mailer()? else {
+            return Ok(None);
+        };
+        let team = TeamMail::new(
+            mailer,
+            Arc::new(self.people.clone()),
+            Some(Arc::clone(journal)),
+        );
+        Ok(Some(Arc::new(team)))
     }
-}
 
-/// Every kind of step a workflow of this binary uses.
-pub fn registry() -> Registry {
-    Registry::default()
-}
+    /// What hands mail to the server, when mail is configured.
+    ///
+    /// # Errors
+    /// [`SetupError::Mail`].
+    pub fn mailer(&self) -> Result<Option<Mailer>, SetupError> {
+        let Some(mail) = &self.config.mail else {
+            return Ok(None);
+        };
+        let settings = self.mail_settings(mail)?;
+        let mailer = Mailer::new(settings, Arc::new(EnvOrFile))
+            .map_err(|e| SetupError::Mail(e.to_string()))?;
+        Ok(Some(mailer))
+    }
 
-/// One thing `flow doctor` looked at.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Finding {
-    /// The environment, or `here`.
-    pub place: String,
-    /// What was looked at.
-    pub what: String,
-    /// Whether it is as a run needs it.
-    pub ok: bool,
-    /// What was found.
-    pub found: String,
-    /// What to do, when it is not.
-    pub fix: String,
+    fn mail_settings(&self, mail: &Mail) -> Result<MailSettings, SetupError> {
+        let tls = match mail.tls.as_str() {
+            "starttls" => Tls::Starttls,
+            "implicit" => Tls::Implicit,
+            "none" => Tls::None,
+            other => {
+                return Err(SetupError::Mail(format!(
+                    "`tls` is `{other}`; use starttls, implicit or none"
+                )));
+            }
+        };
+        let inside = |name: &String| match name.strip_prefix("file:") {
+            Some(path) => format!("file:{}", self.config.path(Path::new(path)).display()),
+            None => name.clone(),
+        };
+        Ok(MailSettings {
+            host: mail.host.clone(),
+            port: mail.port,
+            tls,
+            user: mail.user.clone(),
+            password: mail.password.as_ref().map(inside),
+            from: mail.from.clone(),
+            to: mail.to.clone(),
+            ca_file: mail.ca.as_deref().map(|path| self.config.path(path)),
+        })
+    }
 }

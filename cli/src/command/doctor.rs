@@ -1,12 +1,12 @@
 //! `flow doctor`.
 
-use flow_workflows::setup::{Finding, Setup, SetupError};
 use std::fmt::Write as _;
+
+use flow_workflows::doctor::Finding;
 
 use crate::args::{Doctor, Global};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
-use crate::people;
 use crate::project;
 use crate::state::State;
 use crate::store::Store;
@@ -16,7 +16,7 @@ use crate::view;
 pub(crate) async fn run(global: &Global, args: &Doctor) -> Result<Exit, Diagnostic> {
     let (state, setup) = project::open(global)?;
     let mut findings = vec![journal(&state).await];
-    findings.extend(examine(&setup));
+    findings.extend(setup.doctor(args.env.as_deref()).await);
     if args.json {
         view::out_json(&findings);
     } else {
@@ -24,56 +24,6 @@ pub(crate) async fn run(global: &Global, args: &Doctor) -> Result<Exit, Diagnost
     }
     let well = findings.iter().all(|finding| finding.ok);
     Ok(if well { Exit::Done } else { Exit::Failed })
-}
-
-/// Everything that can be looked at without a host: the files, and that somebody can sign for every role.
-fn examine(setup: &Setup) -> Vec<Finding> {
-    let roster = people::roster(setup);
-    let mut findings = vec![
-        finding("configuration", Ok("flow.toml can be used".to_owned())),
-        finding(
-            "hosts and secrets",
-            setup.resources().map(|_| "named ones are there".to_owned()),
-        ),
-        finding(
-            "mail",
-            setup.notifier().map(|notifier| match notifier {
-                Some(_) => "the team is told".to_owned(),
-                None => "nobody is told: there is no [mail]".to_owned(),
-            }),
-        ),
-    ];
-    let roster = match roster {
-        Ok(roster) => roster,
-        Err(error) => {
-            findings.push(finding("people", Err(error)));
-            return findings;
-        }
-    };
-    for role in &setup.config.signoff.roles {
-        let count = roster.of_role(role).len();
-        let found = match count {
-            0 => Err(SetupError::Other("nobody may sign as this role".into())),
-            _ => Ok(format!("{count} may sign")),
-        };
-        findings.push(finding(&format!("role {role}"), found));
-    }
-    findings
-}
-
-fn finding(what: &str, found: Result<String, SetupError>) -> Finding {
-    let ok = found.is_ok();
-    Finding {
-        place: "here".into(),
-        what: what.into(),
-        ok,
-        found: found.unwrap_or_else(|e| e.to_string()),
-        fix: if ok {
-            String::new()
-        } else {
-            "correct the file it names, or flow.people.toml for a role".into()
-        },
-    }
 }
 
 fn in_words(finding: &Finding) -> String {

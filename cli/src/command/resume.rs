@@ -36,8 +36,8 @@ pub(crate) async fn run(global: &Global, args: Resume) -> Result<Exit, Diagnosti
         }
         run.id
     };
-    let parts = Parts::of(&setup)?;
     let journal = Store::own(&state).await?;
+    let parts = Parts::of(&setup, &journal)?;
     let mut run = Run::load(&*journal, &id).await?;
     if matches!(run.life, Life::Parked { .. }) {
         let now = SystemClock.now();
@@ -59,8 +59,8 @@ pub(crate) async fn run(global: &Global, args: Resume) -> Result<Exit, Diagnosti
 /// Drives a run on after an order was stored.
 pub(crate) async fn obey(global: &Global, id: &RunId, wait: Wait) -> Result<Exit, Diagnostic> {
     let (state, setup) = project::open(global)?;
-    let parts = Parts::of(&setup)?;
     let journal = Store::own(&state).await?;
+    let parts = Parts::of(&setup, &journal)?;
     Drive::new(&state, journal, parts, wait, global.plain)
         .resume(id)
         .await

@@ -26,6 +26,8 @@ pub(crate) async fn run(global: &Global, args: Start) -> Result<Exit, Diagnostic
     }
     let commit = setup.commit(&args.commit)?;
     let plan = setup.plan(&args.workflow, &commit)?;
+    // Whether mail can be set up is known before anything is made.
+    setup.mailer()?;
     {
         let store = Store::open(&state).await?;
         project::refuse_second(&store.runs().await?, &plan.environment)?;
@@ -33,8 +35,8 @@ pub(crate) async fn run(global: &Global, args: Start) -> Result<Exit, Diagnostic
     if !args.yes && view::is_interactive() {
         confirm(&setup, &plan)?;
     }
-    let parts = Parts::of(&setup)?;
     let journal = Store::own(&state).await?;
+    let parts = Parts::of(&setup, &journal)?;
     let runs = store::all(&*journal).await?;
     project::refuse_second(&runs, &plan.environment)?;
     let new = NewRun {

@@ -16,6 +16,11 @@
 //! very last commit damaged in the segment while sled has not got it either, which looks like a write that a power cut
 //! tore. Exports and sign-offs carry the hash of a run's head and show both.
 //!
+//! A caller that stops waiting for an append has not taken it back: it may be written.
+//!
+//! Opening reads all segments and hashes what is not sealed: 200 000 records in 1 000 runs took 0.3 to 0.6 s with 800
+//! of the runs sealed and 0.5 to 1.0 s with none, on two loaded cores; 0.1 to 0.2 s of that is sled's.
+//!
 //! sled prints a panic message of its own when it meets certain damage; the panic is caught, the message is not.
 
 use std::fmt;

@@ -121,17 +121,33 @@ pub(crate) fn in_segments(dir: &Path, name: &str, seq: u64) -> (PathBuf, usize) 
         .unwrap()
 }
 
+/// What is done to a record.
+pub(crate) enum Spoil {
+    Remove,
+    Nonsense,
+    /// One bit of the body changes; everything else about the value is in order.
+    Flip,
+}
+
 /// Alters or removes a record in sled, behind the journal's back.
-pub(crate) fn spoil_in_sled(dir: &Path, name: &str, seq: u64, value: Option<&[u8]>) {
-    let db = sled::open(dir.join("sled")).unwrap();
+pub(crate) fn spoil_in_sled(dir: &Path, name: &str, seq: u64, how: &Spoil) {
+    // sled's threads may keep its lock a moment longer than the journal lives.
+    let db = (0..200)
+        .find_map(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            sled::open(dir.join("sled")).ok()
+        })
+        .unwrap();
     let records = db.open_tree("records").unwrap();
     let mut key = name.as_bytes().to_vec();
     key.push(0);
     key.extend_from_slice(&seq.to_be_bytes());
-    let old = match value {
-        Some(value) => records.insert(key, value),
-        None => records.remove(key),
-    };
-    assert!(old.unwrap().is_some(), "the record was there");
+    let mut value = records.remove(&key).unwrap().unwrap().to_vec();
+    *value.last_mut().unwrap() ^= 1;
+    match how {
+        Spoil::Remove => {}
+        Spoil::Nonsense => drop(records.insert(key, b"nonsense").unwrap()),
+        Spoil::Flip => drop(records.insert(key, value).unwrap()),
+    }
     db.flush().unwrap();
 }

@@ -57,7 +57,9 @@ fn millis(run: &Run) -> u64 {
 }
 
 async fn load(bench: &Bench) -> Run {
-    Run::load(&*bench.journal, &"r-one".parse().unwrap()).await.unwrap()
+    Run::load(&*bench.journal, &"r-one".parse().unwrap())
+        .await
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use sled::{Batch, Db, Tree};
 
@@ -94,19 +95,29 @@ fn not_the_files_fault(e: &io::Error) -> bool {
             .any(|r| e.raw_os_error() == Some(r.raw_os_error()))
 }
 
+/// How long to wait for sled's lock: its threads may hold a database that this process has just closed a moment longer.
+const CLOSING: Duration = Duration::from_secs(2);
+
 /// sled's own lock is looked at first, or a database that is merely in use would be taken for a damaged one.
 fn held_by_another(db: &Path) -> Result<(), OpenFailure> {
     let refused = |e: &io::Error| Err(OpenFailure::Refused(unusable(db, e)));
-    match File::open(db) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(e) => refused(&e),
-        Ok(file) => match file.try_lock() {
-            Ok(()) => Ok(()),
-            Err(TryLockError::WouldBlock) => {
-                refused(&io::Error::other("another program has it open"))
+    let file = match File::open(db) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return refused(&e),
+        Ok(file) => file,
+    };
+    let until = Instant::now() + CLOSING;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(5));
             }
-            Err(TryLockError::Error(e)) => refused(&e),
-        },
+            Err(TryLockError::WouldBlock) => {
+                return refused(&io::Error::other("another program has it open"));
+            }
+            Err(TryLockError::Error(e)) => return refused(&e),
+        }
     }
 }
 

@@ -1,0 +1,344 @@
+//! Looking at everything a run will need, touching nothing.
+
+use std::time::Duration;
+
+use flow_engine::clock::{Clock as _, SystemClock};
+use flow_steps::health::{Body, Check};
+use flow_steps::host::{Command, Host, HostExt as _};
+
+use crate::config::Environment;
+use crate::setup::Setup;
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Finding {
+    /// The environment, or `here`.
+    pub place: String,
+    /// What was looked at.
+    pub what: String,
+    /// Whether it is as a run needs it.
+    pub ok: bool,
+    /// What was found.
+    pub found: String,
+    /// What to do, when it is not.
+    pub fix: String,
+}
+
+/// How far two clocks may be apart: ages of backups are judged in hours, sign-offs in minutes.
+const SKEW_MAX: Duration = Duration::from_secs(30);
+/// What remote jobs and backups need on a host.
+const TOOLS: [&str; 6] = ["sh", "setsid", "flock", "git", "sync", "sha256sum"];
+
+struct Report {
+    place: String,
+    findings: Vec<Finding>,
+}
+
+impl Report {
+    fn of(place: &str) -> Report {
+        Report {
+            place: place.into(),
+            findings: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, what: &str, result: Result<String, String>, fix: &str) -> bool {
+        let ok = result.is_ok();
+        let found = result.unwrap_or_else(|e| e);
+        let fix = if ok { String::new() } else { fix.to_owned() };
+        self.findings.push(Finding {
+            place: self.place.clone(),
+            what: what.into(),
+            ok,
+            found,
+            fix,
+        });
+        ok
+    }
+}
+
+impl Setup {
+    /// Looks at this machine and at each environment (or one of them). One finding a line; none changes anything.
+    pub async fn doctor(&self, only: Option<&str>) -> Vec<Finding> {
+        let mut findings = if only.is_none() {
+            self.here().await
+        } else {
+            Vec::new()
+        };
+        for (name, env) in self.config.environments() {
+            if only.is_none_or(|wanted| wanted == name) {
+                findings.extend(self.there(name, env).await);
+            }
+        }
+        findings
+    }
+
+    async fn here(&self) -> Vec<Finding> {
+        let mut report = Report::of("here");
+        let local = flow_steps::host::Local::new("here");
+        for tool in ["ssh", "ssh-keygen", "git"] {
+            let found = local
+                .run(&Command::script(format!("command -v {tool}")))
+                .await;
+            report.add(tool, words(found), "install the OpenSSH client and git");
+        }
+        let roles = self
+            .config
+            .signoff
+            .roles
+            .iter()
+            .map(|role| format!("{role}: {}", self.people.of_role(role).len()));
+        report.add("signers", Ok(roles.collect::<Vec<_>>().join(", ")), "");
+        match self.mailer() {
+            Ok(Some(mailer)) => {
+                let probe = mailer.probe().await.map_err(|e| e.to_string());
+                report.add(
+                    "mail",
+                    probe,
+                    "correct [mail] in flow.toml; without it nobody hears of a failed release",
+                );
+            }
+            Ok(None) => {
+                report.add(
+                    "mail",
+                    Err("not configured: nobody will be told".into()),
+                    "add [mail] to flow.toml",
+                );
+            }
+            Err(e) => {
+                report.add("mail", Err(e.to_string()), "correct [mail] in flow.toml");
+            }
+        }
+        report.findings
+    }
+
+    async fn there(&self, name: &str, env: &Environment) -> Vec<Finding> {
+        let mut report = Report::of(name);
+        let host = match self.hosts().get(name) {
+            Ok(host) => host,
+            Err(e) => {
+                report.add("ssh", Err(e.to_string()), "correct `ssh` in flow.toml");
+                return report.findings;
+            }
+        };
+        let identity = host.identity().await;
+        let machine = identity
+            .as_ref()
+            .map(|i| i.machine_id.clone())
+            .unwrap_or_default();
+        let seen = identity.map(|i| format!("{}, machine {}", i.hostname, i.machine_id));
+        let fix = "check the address and ~/.ssh/config; compare the host key out of band before adding it";
+        if !report.add("ssh", words(seen), fix) {
+            return report.findings;
+        }
+        if let Some(wanted) = env.machine_id.as_ref().filter(|id| **id != machine) {
+            report.add(
+                "machine",
+                Err(format!("it is {machine}, not {wanted}")),
+                "this is another machine: stop",
+            );
+        }
+        tools(&mut report, &*host, env).await;
+        clock(&mut report, &*host).await;
+        folders(&mut report, &*host, env, self.config.gates.free_mib).await;
+        database(&mut report, &*host, env).await;
+        self.application(&mut report, &*host, name, env).await;
+        report.findings
+    }
+
+    async fn application(
+        &self,
+        report: &mut Report,
+        host: &dyn Host,
+        name: &str,
+        env: &Environment,
+    ) {
+        let git = Command::new("git").args([
+            "-c",
+            &format!("safe.directory={}", env.app_dir),
+            "-C",
+            &env.app_dir,
+        ]);
+        let commit = host
+            .run(&git.args(["rev-parse", "--short=12", "HEAD"]))
+            .await;
+        report.add(
+            "checkout",
+            words(commit),
+            "clone the application into `app_dir`",
+        );
+        if let Some((program, args)) = env.pm2.split_first() {
+            let listed = host
+                .run(&Command::new(program.as_str()).args(args).arg("jlist"))
+                .await;
+            let count = words(listed).and_then(|text| {
+                let json: Vec<serde_json::Value> = text
+                    .lines()
+                    .last()
+                    .and_then(|l| serde_json::from_str(l).ok())
+                    .ok_or("its list cannot be read")?;
+                Ok(format!("{} processes", json.len()))
+            });
+            report.add("pm2", count, "install pm2 for the user that ssh logs in as");
+        }
+        let value = serde_json::Value::String(env.healthy.value.clone());
+        let body = Body::Json {
+            pointer: env.healthy.pointer.clone(),
+            value,
+        };
+        let ca_file = env
+            .health_ca
+            .as_deref()
+            .map(|path| self.config.path(path).display().to_string());
+        let check = Check {
+            body,
+            ca_file,
+            ..Check::ok(&env.health)
+        };
+        let answer = check
+            .ask(&self.hosts())
+            .await
+            .map(|a| format!("{} {}", env.health, a.status));
+        report.add(
+            "health",
+            answer,
+            &format!("the application on {name} should be healthy before a release"),
+        );
+    }
+}
+
+async fn tools(report: &mut Report, host: &dyn Host, env: &Environment) {
+    let mut wanted: Vec<&str> = TOOLS.to_vec();
+    wanted.extend(env.pm2.first().map(String::as_str));
+    wanted.extend(env.database.exec.first().map(String::as_str));
+    let script = "for tool; do command -v \"$tool\" >/dev/null || printf '%s ' \"$tool\"; done";
+    let ask = Command::new("sh").args(["-c", script, "sh"]).args(wanted);
+    let missing = words(host.run(&ask).await);
+    let all = missing.and_then(|m| {
+        if m.is_empty() {
+            Ok("all there".into())
+        } else {
+            Err(format!("missing: {m}"))
+        }
+    });
+    report.add(
+        "tools",
+        all,
+        "install them on the host (util-linux, coreutils, git, pm2, docker)",
+    );
+}
+
+async fn clock(report: &mut Report, host: &dyn Host) {
+    let asked = SystemClock.now();
+    let there = words(host.run(&Command::new("date").arg("+%s")).await);
+    let skew = there.and_then(|text| {
+        let there: i64 = text
+            .trim()
+            .parse()
+            .map_err(|_| format!("`date` said {text}"))?;
+        let apart = Duration::from_millis((there * 1000 - asked.0).unsigned_abs());
+        let said = format!("{} s apart", apart.as_secs());
+        if apart <= SKEW_MAX {
+            Ok(said)
+        } else {
+            Err(said)
+        }
+    });
+    report.add("clock", skew, "set both clocks (chrony, systemd-timesyncd)");
+}
+
+async fn folders(report: &mut Report, host: &dyn Host, env: &Environment, free_mib: u64) {
+    let script = "mkdir_able() { d=$1; while [ ! -e \"$d\" ]; do d=$(dirname \"$d\"); done; [ -d \"$d\" ] && [ -w \"$d\" ]; }; \
+                  for d; do mkdir_able \"$d\" || printf '%s ' \"$d\"; done";
+    let ask = Command::new("sh").args([
+        "-c",
+        script,
+        "sh",
+        &env.backup_dir,
+        &env.flow_dir,
+        &env.app_dir,
+    ]);
+    let closed = words(host.run(&ask).await);
+    let open = closed.and_then(|c| {
+        if c.is_empty() {
+            Ok("writable".into())
+        } else {
+            Err(format!("not writable: {c}"))
+        }
+    });
+    report.add(
+        "folders",
+        open,
+        "give the ssh user write access to backup_dir, flow_dir and app_dir",
+    );
+    let script = "d=$1; while [ ! -e \"$d\" ]; do d=$(dirname \"$d\"); done; df -Pk \"$d\" | awk 'NR==2 {print $4}'";
+    let ask = Command::new("sh").args(["-c", script, "sh", &env.backup_dir]);
+    let free = words(host.run(&ask).await).and_then(|text| {
+        let mib = text
+            .trim()
+            .parse::<u64>()
+            .map_err(|_| format!("`df` said {text}"))?
+            / 1024;
+        if mib >= free_mib {
+            Ok(format!("{mib} MiB free"))
+        } else {
+            Err(format!("{mib} MiB free, {free_mib} wanted"))
+        }
+    });
+    report.add(
+        "disk",
+        free,
+        "make room where the backups go, or lower `gates.free_mib`",
+    );
+}
+
+async fn database(report: &mut Report, host: &dyn Host, env: &Environment) {
+    let database = &env.database;
+    let mut words_ = database.exec.clone();
+    words_.extend(
+        [
+            "psql",
+            "-X",
+            "-A",
+            "-t",
+            "-q",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-U",
+        ]
+        .map(String::from),
+    );
+    words_.extend([
+        database.user.clone(),
+        "-d".into(),
+        database.name.clone(),
+        "-c".into(),
+    ]);
+    words_.push(
+        "SELECT current_setting('server_version') || CASE WHEN rolsuper OR rolcreatedb THEN '' ELSE \
+         ' but the user may not create databases' END FROM pg_roles WHERE rolname = current_user"
+            .into(),
+    );
+    let Some((program, args)) = words_.split_first() else {
+        return;
+    };
+    let version = words(host.run(&Command::new(program.as_str()).args(args)).await);
+    let able = version.and_then(|v| {
+        if v.contains("may not") {
+            Err(v)
+        } else {
+            Ok(format!("PostgreSQL {v}"))
+        }
+    });
+    report.add(
+        "database",
+        able,
+        "check `exec`, `user` and `name`; the user must be able to create and rename databases",
+    );
+}
+
+fn words(result: Result<String, flow_steps::host::HostError>) -> Result<String, String> {
+    result
+        .map(|text| text.trim().to_owned())
+        .map_err(|e| e.to_string())
+}

@@ -1,0 +1,115 @@
+//! Looking things up in the local repository. Read-only; nothing is fetched.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A local git checkout.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    dir: PathBuf,
+}
+
+/// What git said instead of an answer.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("git: {0}")]
+pub struct GitError(pub String);
+
+impl Repository {
+    /// The checkout in this folder.
+    pub fn at(dir: &Path) -> Repository {
+        Repository {
+            dir: dir.to_owned(),
+        }
+    }
+
+    /// Where it is.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The full name of the commit a revision stands for.
+    ///
+    /// # Errors
+    /// [`GitError`] when there is none, in git's words.
+    pub fn commit(&self, rev: &str) -> Result<String, GitError> {
+        if rev.starts_with('-') || rev.chars().any(char::is_control) {
+            return Err(GitError(format!(
+                "`{}` is no revision",
+                rev.escape_default()
+            )));
+        }
+        let commit = self.ask(&[
+            "rev-parse",
+            "--verify",
+            "--end-of-options",
+            &format!("{rev}^{{commit}}"),
+        ])?;
+        let hex = commit.len() == 40 && commit.bytes().all(|b| b.is_ascii_hexdigit());
+        if hex {
+            Ok(commit)
+        } else {
+            Err(GitError(format!("`{rev}` is no commit")))
+        }
+    }
+
+    /// The names of the migrations (folders with a `migration.sql`) that a commit has below `folder`, sorted.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub fn migrations(&self, commit: &str, folder: &str) -> Result<Vec<String>, GitError> {
+        let folder = folder.trim_matches('/');
+        let listed = self.ask(&[
+            "ls-tree",
+            "-r",
+            "--name-only",
+            "-z",
+            commit,
+            "--",
+            &format!("{folder}/"),
+        ])?;
+        let name = |path: &str| -> Option<String> {
+            let inside = path.strip_prefix(folder)?.strip_prefix('/')?;
+            Some(
+                inside
+                    .strip_suffix("/migration.sql")
+                    .filter(|n| !n.contains('/'))?
+                    .to_owned(),
+            )
+        };
+        let mut names: Vec<String> = listed.split('\0').filter_map(name).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// The first line of a commit's message.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub fn subject(&self, commit: &str) -> Result<String, GitError> {
+        self.ask(&["log", "-1", "--format=%s", commit])
+    }
+
+    fn ask(&self, args: &[&str]) -> Result<String, GitError> {
+        let mut git = Command::new("git");
+        git.arg("-C")
+            .arg(&self.dir)
+            .args(args)
+            .stdin(Stdio::null())
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("LC_ALL", "C");
+        let output = git
+            .output()
+            .map_err(|e| GitError(format!("it cannot be run: {e}")))?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout)
+                .trim_end()
+                .to_owned());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        let line = said
+            .lines()
+            .find(|l| !l.trim().is_empty())
+            .unwrap_or("it failed without a word");
+        Err(GitError(line.chars().take(300).collect()))
+    }
+}

@@ -1,0 +1,37 @@
+//! Every kind of step a workflow of this binary uses, in one list a reader can see.
+
+use flow_engine::registry::Registry;
+use flow_steps::{code, deploy, gate, health, lease, mail, people, pg, pm2, watch};
+
+/// What this binary can run.
+pub fn registry() -> Registry {
+    let registry = Registry::default()
+        .with::<code::CodeSnapshot>()
+        .with::<deploy::Deploy>()
+        .with::<gate::BackupFresh>()
+        .with::<gate::Preflight>()
+        .with::<gate::Promotion>()
+        .with::<health::Health>()
+        .with::<lease::HostLease>()
+        .with::<lease::ReleaseLease>()
+        .with::<mail::Notify>()
+        .with::<people::Checklist>()
+        .with::<people::SignOff>();
+    let registry = registry
+        .with::<pg::Baseline>()
+        .with::<pg::CopySafe>()
+        .with::<pg::CountsMatch>()
+        .with::<pg::Freeze>()
+        .with::<pg::Integrity>()
+        .with::<pg::MigrationsApplied>()
+        .with::<pg::RecordState>()
+        .with::<pg::RestoreProof>()
+        .with::<pg::RestoreRehearsal>()
+        .with::<pg::TakeBackup>()
+        .with::<pg::Thaw>();
+    registry
+        .with::<pm2::Online>()
+        .with::<pm2::Processes>()
+        .with::<pm2::Restarted>()
+        .with::<watch::Watch>()
+}
