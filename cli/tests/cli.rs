@@ -233,9 +233,17 @@ fn a_value_of_the_wrong_type_is_refused_with_its_line() {
 
 #[test]
 fn a_commit_that_is_not_there_starts_nothing() {
-    let dir = project(CONFIG);
-    std::fs::write(dir.path().join("flow.people.toml"), "").expect("writes");
-    std::fs::write(dir.path().join("flow.data.toml"), "").expect("writes");
+    let dir = project(&format!("{CONFIG}\n[signoff]\nroles = [\"qa\"]\n"));
+    let key = dir.path().join("qa");
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(&key)
+        .status();
+    assert!(made.expect("ssh-keygen starts").success());
+    let public = std::fs::read_to_string(key.with_extension("pub")).expect("reads");
+    let people = format!("[[roles.qa]]\nname = \"qa\"\nkey = \"{}\"\n", public.trim());
+    std::fs::write(dir.path().join("flow.people.toml"), people).expect("writes");
+    std::fs::write(dir.path().join("flow.data.toml"), "[tables]\n").expect("writes");
     let git = |args: &[&str]| {
         let done = Command::new("git")
             .args(args)
