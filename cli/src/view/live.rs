@@ -8,6 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use flow_engine::clock::{Clock as _, SystemClock};
 use flow_engine::event::{Event, Observer};
+use flow_engine::record::Record;
 use flow_engine::run::Run;
 use flow_engine::step::Progress;
 
@@ -66,6 +67,23 @@ impl Cutter {
 #[derive(Debug, Default)]
 struct Lines {
     seen: Mutex<(Option<Arc<Run>>, Cutter)>,
+    asked: Mutex<BTreeMap<u32, String>>,
+}
+
+impl Lines {
+    /// Whether a record only says again that the same people are waited for, after one of several answers.
+    fn asks_again(&self, record: &Record) -> bool {
+        let mut asked = lock(&self.asked);
+        if let Some(step) = ended(record) {
+            asked.remove(&step);
+        }
+        match record {
+            Record::Waiting { step, wait, .. } if !wait.who.is_empty() => {
+                asked.insert(*step, wait.who.clone()).as_ref() == Some(&wait.who)
+            }
+            _ => false,
+        }
+    }
 }
 
 impl Observer for Lines {
@@ -79,7 +97,8 @@ impl Observer for Lines {
                 if let Some((step, rest)) = rest {
                     super::out(&format!("{} | {rest}\n", key(run, step)));
                 }
-                if let Some(line) = line::stamped(run, entry) {
+                let again = self.asks_again(&entry.record);
+                if let Some(line) = line::stamped(run, entry).filter(|_| !again) {
                     super::out(&format!("{line}\n"));
                 }
             }
@@ -117,8 +136,7 @@ fn key(run: &Run, step: u32) -> &str {
 }
 
 /// The step whose attempt a record ends.
-fn ended(record: &flow_engine::record::Record) -> Option<u32> {
-    use flow_engine::record::Record;
+fn ended(record: &Record) -> Option<u32> {
     match record {
         Record::Done { step, .. }
         | Record::Failed { step, .. }
