@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 /// A local git checkout.
 #[derive(Debug, Clone)]
-pub struct Repository {
+pub(crate) struct Repository {
     dir: PathBuf,
 }
 
@@ -16,14 +16,14 @@ pub struct GitError(pub String);
 
 impl Repository {
     /// The checkout in this folder.
-    pub fn at(dir: &Path) -> Repository {
+    pub(crate) fn at(dir: &Path) -> Repository {
         Repository {
             dir: dir.to_owned(),
         }
     }
 
     /// Where it is.
-    pub fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
@@ -31,7 +31,7 @@ impl Repository {
     ///
     /// # Errors
     /// [`GitError`] when there is none, in git's words.
-    pub fn commit(&self, rev: &str) -> Result<String, GitError> {
+    pub(crate) fn commit(&self, rev: &str) -> Result<String, GitError> {
         if rev.starts_with('-') || rev.chars().any(char::is_control) {
             return Err(GitError(format!(
                 "`{}` is no revision",
@@ -56,7 +56,7 @@ impl Repository {
     ///
     /// # Errors
     /// [`GitError`].
-    pub fn migrations(&self, commit: &str, folder: &str) -> Result<Vec<String>, GitError> {
+    pub(crate) fn migrations(&self, commit: &str, folder: &str) -> Result<Vec<String>, GitError> {
         let folder = folder.trim_matches('/');
         let listed = self.ask(&[
             "ls-tree",
@@ -85,7 +85,7 @@ impl Repository {
     ///
     /// # Errors
     /// [`GitError`].
-    pub fn subject(&self, commit: &str) -> Result<String, GitError> {
+    pub(crate) fn subject(&self, commit: &str) -> Result<String, GitError> {
         self.ask(&["log", "-1", "--format=%s", commit])
     }
 

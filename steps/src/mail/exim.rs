@@ -1,6 +1,7 @@
 //! A real mail server on loopback, for tests: STARTTLS and TLS ports that want a login, and one plain port.
 
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -153,6 +154,7 @@ impl Exim {
             .arg("-C")
             .arg(folder.path().join("exim.conf"))
             .args(["-bdf", "-q1m"])
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(folder.path().join("stderr")).expect("made"))
@@ -214,8 +216,12 @@ impl Exim {
 }
 
 impl Drop for Exim {
+    /// Ends the server and its children: one that outlived it would write its log into a folder that is gone.
     fn drop(&mut self) {
-        let _ = self.process.kill();
+        let group = i32::try_from(self.process.id()).ok();
+        if let Some(group) = group.and_then(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
         let _ = self.process.wait();
     }
 }

@@ -133,7 +133,10 @@ fn in_brief(report: &Value) -> Option<String> {
 fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) if is_hex(text) => Some(text.chars().take(16).collect()),
-        Value::String(text) => Some(text.chars().take(60).collect()),
+        Value::String(text) if text.chars().count() > 70 => {
+            Some(text.chars().take(69).chain(['…']).collect())
+        }
+        Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
         Value::Bool(yes) => Some(if *yes { "yes" } else { "no" }.into()),
         Value::Array(items) => Some(items.len().to_string()),

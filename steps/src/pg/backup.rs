@@ -225,23 +225,27 @@ pub(crate) fn bytes_shown(cx: &Cx) -> impl Fn(u64) + Send + Sync + use<> {
 
 /// One line about a backup, for the log.
 pub(crate) fn in_words(backup: &Backup) -> String {
-    let mut text = format!(
-        "{}: {} rows in {} tables, {} bytes ({} before compression), {} s",
+    let compared = match backup.previous_raw_bytes {
+        None => String::new(),
+        Some(previous) => {
+            let percent = backup.raw_bytes.saturating_mul(100) / previous.max(1);
+            let remark = if percent < 50 {
+                " (LESS THAN HALF: look at what became of the data)"
+            } else {
+                ""
+            };
+            format!(", {percent} % of the last one{remark}")
+        }
+    };
+    format!(
+        "{}: {} rows in {} tables, {} bytes ({} before compression), {} s{compared}",
         backup.path,
         backup.state.rows(),
         backup.state.tables.len(),
         backup.bytes,
         backup.raw_bytes,
         backup.seconds
-    );
-    if let Some(previous) = backup.previous_raw_bytes {
-        let percent = backup.raw_bytes.saturating_mul(100) / previous.max(1);
-        text.push_str(&format!(", {percent} % of the last one"));
-        if percent < 50 {
-            text.push_str(" (LESS THAN HALF: look at what became of the data)");
-        }
-    }
-    text
+    )
 }
 
 #[async_trait]

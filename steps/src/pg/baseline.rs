@@ -8,7 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::backup::{self, Backup, HOURS, Order, bytes_shown};
 use super::state::{self, Look};
-use super::{Database, proof, restore};
+use super::text::some_of;
+use super::{Database, Pg, proof, restore};
+
+/// How many backups are tried until one holds what is there right after it.
+const TRIES: u32 = 3;
 
 /// Makes sure that a proven backup holds exactly what the database holds now, after the freeze: the earlier one when
 /// nothing changed since, else a new one, proven as well. Its undo is the protocol's restore.
@@ -22,6 +26,43 @@ pub struct Baseline {
     pub earlier: Arg<Backup>,
     /// The key of the step that changes production. The undo restores only when that has started.
     pub restore_if_started: String,
+}
+
+impl Baseline {
+    /// A backup of what is there now. One an earlier life finished counts only while it still holds just that.
+    async fn fresh(
+        &self,
+        pg: &Pg,
+        cx: &Cx,
+        earlier: &Backup,
+        progress: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<Backup, StepError> {
+        let mut odd = Vec::new();
+        for n in 1..=TRIES {
+            let made_by = format!("{}/{n}", cx.idempotency_key());
+            let order = Order {
+                dir: &self.dir,
+                prefix: "baseline",
+                compression: earlier.compression,
+                min_free_bytes: earlier.bytes,
+                critical: &[],
+                made_by: &made_by,
+                progress,
+            };
+            let backup = backup::take(pg, &order).await?;
+            let now = state::capture(pg, Look::All).await?;
+            if restore::same(&backup.state, &now) {
+                return Ok(backup);
+            }
+            odd = backup.state.differences(&now, true);
+        }
+        Err(StepError::fail(format!(
+            "{} is still being written to: {}",
+            self.db.words(),
+            some_of(&odd, 10)
+        ))
+        .hint("stop the writers or freeze the database before the baseline"))
+    }
 }
 
 #[async_trait]
@@ -60,24 +101,7 @@ impl Step for Baseline {
         }
         cx.log("rows or schema changed since the last backup: taking and proving a new one");
         let progress = bytes_shown(cx);
-        let order = Order {
-            dir: &self.dir,
-            prefix: "baseline",
-            compression: earlier.compression,
-            min_free_bytes: earlier.bytes,
-            critical: &[],
-            made_by: &cx.idempotency_key(),
-            progress: &progress,
-        };
-        let backup = backup::take(&pg, &order).await?;
-        if !now.differences(&backup.state, true).is_empty() {
-            return Err(StepError::fail(format!(
-                "{} is still being written to: {}",
-                self.db.words(),
-                now.differences(&backup.state, true).join(", ")
-            ))
-            .hint("stop the writers or freeze the database before the baseline"));
-        }
+        let backup = self.fresh(&pg, cx, &earlier, &progress).await?;
         proof::prove(&pg, &backup, cx.run_id().as_str(), &progress).await?;
         cx.log(backup::in_words(&backup));
         Ok(backup)

@@ -68,8 +68,20 @@ impl Pg {
 
     /// Runs statements in one connection and gives the lines they put out.
     pub(crate) async fn query(&self, sql: &str) -> Result<Vec<String>, PgError> {
+        self.query_within(sql, SHORT).await
+    }
+
+    /// As [`Pg::query`], for statements that read whole tables.
+    pub(crate) async fn query_long(&self, sql: &str) -> Result<Vec<String>, PgError> {
+        self.query_within(sql, LONG).await
+    }
+
+    async fn query_within(&self, sql: &str, deadline: Duration) -> Result<Vec<String>, PgError> {
         let text = format!("{PRELUDE}{sql}\n");
-        let command = self.psql().stdin(Stdin::Bytes(text.into())).deadline(SHORT);
+        let command = self
+            .psql()
+            .stdin(Stdin::Bytes(text.into()))
+            .deadline(deadline);
         let output = self.host.output(&command).await?;
         if !output.exit.success() {
             return Err(self.sql_error(failed(&output.exit, &output.stderr)));

@@ -59,11 +59,11 @@ pub struct Copied {
     pub prod_state: DbState,
 }
 
+/// The safe tables, and the others with the columns that are why.
+type Split = (Vec<TableSpec>, BTreeMap<String, Vec<String>>);
+
 /// Splits production's tables by the policy; everything unlisted is an error by name.
-fn judge(
-    specs: &[TableSpec],
-    policy: &Policy,
-) -> Result<(Vec<TableSpec>, BTreeMap<String, Vec<String>>), PgError> {
+fn judge(specs: &[TableSpec], policy: &Policy) -> Result<Split, PgError> {
     let classes: BTreeMap<String, &BTreeMap<String, String>> = policy
         .tables
         .iter()
@@ -217,7 +217,7 @@ pub(super) async fn copy_all(
     run: &str,
 ) -> Result<Copied, PgError> {
     let begun = Instant::now();
-    let old = scratch::name_for("replaced", run);
+    let old = scratch::name_for("precopy", run);
     scratch::drop_own(to, &old, run).await?;
     let mut snapshot = state::snapshot(from).await?;
     let specs = catalog::tables(&mut snapshot.session).await?;
@@ -229,12 +229,7 @@ pub(super) async fn copy_all(
         ));
     }
     let prod_state = state::capture_in(from, &mut snapshot.session, Look::Critical(&names)).await?;
-    if state::capture(to, Look::Critical(&[]))
-        .await?
-        .system_identifier
-        == prod_state.system_identifier
-        && from.db.name == to.db.name
-    {
+    if from.db.name == to.db.name && instance(from).await? == instance(to).await? {
         return Err(PgError::Check(
             "production and staging are the same database; nothing was changed".into(),
         ));
@@ -255,9 +250,9 @@ pub(super) async fn copy_all(
         .map(|s| (s.schema.clone(), s.name.clone()))
         .collect();
     keys::advance_sequences(&copy, &set).await?;
-    copy.query("ANALYZE;").await?;
+    copy.query_long("ANALYZE;").await?;
     let comment = settings::copy(to, &to.db.name, &name).await?;
-    let mark = Mark::new(run, "replaced", "replaced", "staging before the copy");
+    let mark = Mark::new(run, "precopy", "replaced", "staging before the copy");
     swap::swap(to, &name, &old, &mark, comment.as_deref()).await?;
     scratch::drop_own(to, &old, run).await?;
     Ok(Copied {
@@ -321,4 +316,14 @@ impl Step for CopySafe {
         }
         Ok(done)
     }
+}
+
+/// Which running server it is. A cluster copied file by file keeps its system identifier, so that alone would take a
+/// staging server made from a base backup for production itself.
+async fn instance(pg: &Pg) -> Result<(String, String), PgError> {
+    let sql = "SELECT json_build_array((SELECT system_identifier::text FROM pg_control_system()), \
+               pg_postmaster_start_time()::text)";
+    let found = pg.rows::<(String, String)>(sql).await?.into_iter().next();
+    found
+        .ok_or_else(|| PgError::Check(format!("{} does not say which server it is", pg.db.words())))
 }

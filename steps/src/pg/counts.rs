@@ -129,11 +129,11 @@ impl Step for CountsMatch {
             let Some(why) = verdict(was, is, self.allow_growth) else {
                 continue;
             };
-            let mut text = format!("{key}: {why}");
-            if let Some(is) = is.filter(|is| is.rows < was.rows) {
-                text.push_str(&format!(" ({})", hint(&pg, was, is).await?));
-            }
-            odd.push(text);
+            let more = match is.filter(|is| is.rows < was.rows) {
+                Some(is) => format!(" ({})", hint(&pg, was, is).await?),
+                None => String::new(),
+            };
+            odd.push(format!("{key}: {why}{more}"));
         }
         if odd.is_empty() {
             cx.log(format!("{} tables, no row lost", tables.len()));

@@ -14,6 +14,9 @@ pub(crate) const NAMED: usize = 20;
 /// About how many rows of one side are held in memory at once: 32 bytes each.
 const AT_ONCE: u64 = 2_000_000;
 
+/// Two numbers and their separators are never longer.
+const ROW_MAX: usize = 64;
+
 /// What became of a table's rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Drilled {
@@ -171,6 +174,9 @@ impl Rows {
             let chunk: Option<Bytes> = feed.stdout.recv().await;
             self.buffer.drain(..self.at);
             self.at = 0;
+            if self.buffer.len() > ROW_MAX {
+                return Err(self.pg.answer_error("a row that is not two numbers"));
+            }
             if let Some(chunk) = chunk {
                 self.buffer.extend_from_slice(&chunk);
             } else if let Some(feed) = self.feed.take() {

@@ -110,7 +110,7 @@ pub(crate) async fn dump(
             format!("--dbname={}", pg.db.name),
         ])
         .deadline(LONG);
-    let mut source = pg.start(&command).await?;
+    let source = pg.start(&command).await?;
     let target = pg.write(part).await?;
     let mut gauge = Gauge {
         scanner: DumpScanner::default(),
@@ -118,7 +118,33 @@ pub(crate) async fn dump(
         packed: Sha256::new(),
         bytes: 0,
     };
-    let encoder = pass(&mut source, &target, &mut gauge, compression, progress).await;
+    move_all(source, target, &mut gauge, (part, compression), progress).await?;
+    check(&gauge.scanner, counted)?;
+    let size = pg.size(part).await?;
+    if size != Some(gauge.bytes) {
+        return Err(PgError::Check(format!(
+            "`{part}` has {size:?} bytes on the disk, {} were written",
+            gauge.bytes
+        )));
+    }
+    Ok(Dumped {
+        bytes: gauge.bytes,
+        raw_bytes: gauge.scanner.bytes(),
+        sha256: hex(&gauge.packed.finalize()),
+        raw_sha256: hex(&gauge.raw.finalize()),
+        rows: gauge.scanner.rows().clone(),
+    })
+}
+
+/// Moves everything and ends both processes well, or says which one did not.
+async fn move_all(
+    mut source: Feed,
+    target: Feed,
+    gauge: &mut Gauge,
+    (part, compression): (&str, Compression),
+    progress: &(dyn Fn(u64) + Send + Sync),
+) -> Result<(), PgError> {
+    let encoder = pass(&mut source, &target, gauge, compression, progress).await;
     let encoder = match encoder {
         Ok(Some(encoder)) => encoder,
         // The writer stopped reading: its own words tell why.
@@ -141,22 +167,7 @@ pub(crate) async fn dump(
         .map_err(|e| PgError::Check(format!("the dump could not be compressed: {e}")))?;
     let last = gauge.packed(last);
     target.send(last).await;
-    target.end().await?;
-    check(&gauge.scanner, counted)?;
-    let size = pg.size(part).await?;
-    if size != Some(gauge.bytes) {
-        return Err(PgError::Check(format!(
-            "`{part}` has {size:?} bytes on the disk, {} were written",
-            gauge.bytes
-        )));
-    }
-    Ok(Dumped {
-        bytes: gauge.bytes,
-        raw_bytes: gauge.scanner.bytes(),
-        sha256: hex(&gauge.packed.finalize()),
-        raw_sha256: hex(&gauge.raw.finalize()),
-        rows: gauge.scanner.rows().clone(),
-    })
+    target.end().await
 }
 
 /// Moves everything; nothing when the target stopped reading.

@@ -102,6 +102,14 @@ pub struct IntegrityReport {
     pub differing: BTreeMap<String, TableFinding>,
 }
 
+impl IntegrityReport {
+    /// A line for each table that lost something, or for each that only gained.
+    pub(crate) fn in_words(&self, loss: bool) -> Vec<String> {
+        let these = self.differing.iter().filter(|(_, f)| f.is_loss() == loss);
+        these.map(|(table, f)| f.in_words(table)).collect()
+    }
+}
+
 /// Declared columns by table.
 fn declared(allowed: &[String]) -> Result<BTreeMap<String, BTreeSet<String>>, PgError> {
     let mut by_table: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -184,17 +192,20 @@ fn columns_of(want: &TableState, is: &TableState) -> Columns {
     }
 }
 
-/// The whole comparison; dropping it leaves at most this run's scratch database, which the next one drops.
+/// The whole comparison, of these tables or of all when none is named; dropping it leaves at most this run's scratch database, which the next one drops.
 pub(super) async fn compare(
     pg: &Pg,
     backup: &Backup,
-    allowed: &[String],
+    (only, allowed): (&[String], &[String]),
     run: &str,
     progress: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<IntegrityReport, PgError> {
     let before = &backup.state;
     let declared = declared(allowed)?;
-    let wanted = without(before, &declared);
+    let mut wanted = without(before, &declared);
+    if !only.is_empty() {
+        wanted.tables.retain(|key, _| only.contains(key));
+    }
     let now = state::capture(pg, Look::As(&wanted)).await?;
     let Suspects { mut report, drill } = suspects(before, &wanted, &now);
     if !drill.is_empty() {
@@ -271,15 +282,11 @@ impl Step for Integrity {
         let backup = cx.arg(&self.before)?;
         let pg = self.db.open(cx)?;
         let run = cx.run_id().as_str();
-        let report = compare(&pg, &backup, &self.allowed, run, &bytes_shown(cx)).await?;
-        let words = |loss: bool| -> Vec<String> {
-            let these = report.differing.iter().filter(|(_, f)| f.is_loss() == loss);
-            these.map(|(table, f)| f.in_words(table)).collect()
-        };
-        for line in words(false) {
+        let report = compare(&pg, &backup, (&[], &self.allowed), run, &bytes_shown(cx)).await?;
+        for line in report.in_words(false) {
             cx.log(line);
         }
-        let lost = words(true);
+        let lost = report.in_words(true);
         if lost.is_empty() {
             cx.log(format!(
                 "{} tables, {} rows: all there and unchanged",

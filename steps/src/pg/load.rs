@@ -12,7 +12,7 @@ use super::{Pg, PgError};
 
 enum Decoder {
     Zstd(Box<zstd::stream::write::Decoder<'static, Vec<u8>>>),
-    Gzip(flate2::write::GzDecoder<Vec<u8>>),
+    Gzip(Box<flate2::write::GzDecoder<Vec<u8>>>),
 }
 
 impl Decoder {
@@ -21,7 +21,7 @@ impl Decoder {
             Compression::Zstd => {
                 Self::Zstd(Box::new(zstd::stream::write::Decoder::new(Vec::new())?))
             }
-            Compression::Gzip => Self::Gzip(flate2::write::GzDecoder::new(Vec::new())),
+            Compression::Gzip => Self::Gzip(Box::new(flate2::write::GzDecoder::new(Vec::new()))),
         })
     }
 
@@ -121,6 +121,6 @@ pub(crate) async fn load(
         )));
     }
     sink.end().await?;
-    target.query("ANALYZE;").await?;
+    target.query_long("ANALYZE;").await?;
     Ok(())
 }

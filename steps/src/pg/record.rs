@@ -5,10 +5,10 @@ use flow_engine::retry::Policy;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::backup::HOURS;
+use super::backup::{Backup, HOURS, bytes_shown};
 use super::state::{self, DbState, Look};
 use super::text::some_of;
-use super::{Database, PgError};
+use super::{Database, PgError, integrity};
 
 /// Records counts and fingerprints of the critical tables, all in one snapshot. Reads only. Its undo verifies the
 /// restoration: every recorded table must hold the recorded rows again, unchanged.
@@ -20,9 +20,14 @@ pub struct RecordState {
     #[serde(default)]
     pub tables: Vec<String>,
     /// The undo verifies only when the step with this key has started; before that production was not changed, and
-    /// rows that came since are the application's own.
+    /// rows that came since are the application's own. Without it there is no undo: the state is only recorded.
     #[serde(default)]
     pub only_if_started: Option<String>,
+    /// The key of the [`Baseline`](super::Baseline) step. Once it is done, what it holds is what the undo verifies,
+    /// because between this step and that one the application went on writing. Rows that came after the restore are
+    /// then told from lost ones: only loss and change fail.
+    #[serde(default)]
+    pub baseline: Option<String>,
 }
 
 #[async_trait]
@@ -43,7 +48,8 @@ impl Step for RecordState {
     }
 
     fn undo_in_words(&self) -> Option<String> {
-        Some("verify restoration: no table lower, fingerprints of prior rows equal".into())
+        let verify = "verify restoration: no table lower, fingerprints of prior rows equal";
+        self.only_if_started.is_some().then(|| verify.to_owned())
     }
 
     fn policy(&self) -> Policy {
@@ -66,7 +72,7 @@ impl Step for RecordState {
         let changed = self
             .only_if_started
             .as_ref()
-            .is_none_or(|key| cx.run().has_started(key));
+            .is_some_and(|key| cx.run().has_started(key));
         if !changed {
             return Ok("production was not changed, there is nothing to verify".into());
         }
@@ -74,14 +80,35 @@ impl Step for RecordState {
             return Ok("no state was recorded, there is nothing to verify".into());
         };
         let pg = self.db.open(cx)?;
+        let baseline = match &self.baseline {
+            Some(key) => cx.output::<Backup>(key)?,
+            None => None,
+        };
+        let keys: Vec<String> = before.tables.keys().cloned().collect();
+        let mut before = before;
+        if let Some(backup) = &baseline {
+            before = backup.state.clone();
+            before.tables.retain(|key, _| keys.contains(key));
+        }
         let now = state::capture(&pg, Look::As(&before)).await?;
-        let odd = before.differences(&now, false);
+        let mut odd = before.differences(&now, false);
+        let all = format!(
+            "{} tables, all {} rows as before",
+            keys.len(),
+            before.rows()
+        );
         if odd.is_empty() {
-            return Ok(format!(
-                "{} tables, all {} rows as before",
-                before.tables.len(),
-                before.rows()
-            ));
+            return Ok(all);
+        }
+        if let Some(backup) = &baseline {
+            let run = cx.run_id().as_str();
+            let report =
+                integrity::compare(&pg, backup, (&keys, &[]), run, &bytes_shown(cx)).await?;
+            odd = report.in_words(true);
+            if odd.is_empty() {
+                let since = some_of(&report.in_words(false), 10);
+                return Ok(format!("{all}; more came since: {since}"));
+            }
         }
         Err(StepError::fail(format!(
             "{} does not hold what was recorded at {}: {}",
@@ -89,6 +116,6 @@ impl Step for RecordState {
             before.taken_at,
             some_of(&odd, 10)
         ))
-        .hint("keep the services stopped; the backup, the dump of the failed state and the replaced database are all kept"))
+        .hint("the backup, the dump of the failed state and the replaced database are all kept; compare before anything else"))
     }
 }

@@ -126,10 +126,10 @@ async fn options(pg: &Pg, like: &str) -> Result<String, PgError> {
         return Err(PgError::Check(format!("there is no database `{like}`")));
     };
     let text = |key: &str| row.get(key).and_then(serde_json::Value::as_str);
-    let mut sql = String::new();
+    let mut sql = vec![String::new()];
     for (word, key) in [("OWNER", "owner"), ("TABLESPACE", "space")] {
         if let Some(value) = text(key) {
-            sql.push_str(&format!(" {word} {}", ident(value)));
+            sql.push(format!("{word} {}", ident(value)));
         }
     }
     for (word, key) in [
@@ -138,26 +138,26 @@ async fn options(pg: &Pg, like: &str) -> Result<String, PgError> {
         ("LC_CTYPE", "datctype"),
     ] {
         if let Some(value) = text(key) {
-            sql.push_str(&format!(" {word} {}", literal(value)));
+            sql.push(format!("{word} {}", literal(value)));
         }
     }
     match text("datlocprovider") {
         Some("i") => {
             let locale = text("datlocale").or_else(|| text("daticulocale"));
             let locale = locale.unwrap_or_default();
-            sql.push_str(&format!(
-                " LOCALE_PROVIDER icu ICU_LOCALE {}",
+            sql.push(format!(
+                "LOCALE_PROVIDER icu ICU_LOCALE {}",
                 literal(locale)
             ));
         }
         Some("b") => {
             let locale = text("datlocale").unwrap_or_default();
-            sql.push_str(&format!(
-                " LOCALE_PROVIDER builtin BUILTIN_LOCALE {}",
+            sql.push(format!(
+                "LOCALE_PROVIDER builtin BUILTIN_LOCALE {}",
                 literal(locale)
             ));
         }
         _ => {}
     }
-    Ok(sql)
+    Ok(sql.join(" "))
 }

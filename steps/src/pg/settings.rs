@@ -46,12 +46,12 @@ struct Setting {
 pub(crate) async fn copy(pg: &Pg, from: &str, to: &str) -> Result<Option<String>, PgError> {
     let plate = read(pg, from).await?;
     let target = ident(to);
-    let mut sql = format!(
-        "ALTER DATABASE {target} CONNECTION LIMIT {};\nALTER DATABASE {target} RESET ALL;\n",
+    let mut sql = vec![format!(
+        "ALTER DATABASE {target} CONNECTION LIMIT {};\nALTER DATABASE {target} RESET ALL;",
         plate.limit
-    );
+    )];
     if !plate.default_acl {
-        sql.push_str(&format!("REVOKE ALL ON DATABASE {target} FROM PUBLIC;\n"));
+        sql.push(format!("REVOKE ALL ON DATABASE {target} FROM PUBLIC;"));
     }
     for grant in &plate.acl {
         // The privilege is one of three words of the server's; anything else is not sent.
@@ -64,8 +64,8 @@ pub(crate) async fn copy(pg: &Pg, from: &str, to: &str) -> Result<Option<String>
         } else {
             ""
         };
-        sql.push_str(&format!(
-            "GRANT {} ON DATABASE {target} TO {to}{option};\n",
+        sql.push(format!(
+            "GRANT {} ON DATABASE {target} TO {to}{option};",
             grant.what
         ));
     }
@@ -83,16 +83,16 @@ pub(crate) async fn copy(pg: &Pg, from: &str, to: &str) -> Result<Option<String>
         let parts: Vec<String> = name.split('.').map(ident).collect();
         let word = parts.join(".");
         if LISTS.contains(&name) {
-            sql.push_str(&format!(
-                "SELECT set_config({}, {}, false) IS NULL;\n{whom} SET {word} FROM CURRENT;\nRESET {word};\n",
+            sql.push(format!(
+                "SELECT set_config({}, {}, false) IS NULL;\n{whom} SET {word} FROM CURRENT;\nRESET {word};",
                 literal(name),
                 literal(value)
             ));
         } else {
-            sql.push_str(&format!("{whom} SET {word} = {};\n", literal(value)));
+            sql.push(format!("{whom} SET {word} = {};", literal(value)));
         }
     }
-    pg.maintenance().query(&sql).await?;
+    pg.maintenance().query(&sql.join("\n")).await?;
     Ok(plate.comment)
 }
 

@@ -230,8 +230,7 @@ type Chosen<'a> = (&'a TableSpec, Vec<String>, Vec<String>);
 fn choose<'a>(specs: &'a [TableSpec], look: &Look<'_>) -> Result<Vec<Chosen<'a>>, PgError> {
     let whole = |spec: &'a TableSpec| (spec, spec.names(), spec.key.clone());
     match look {
-        Look::All => Ok(specs.iter().map(whole).collect()),
-        Look::Critical(names) if names.is_empty() => Ok(specs.iter().map(whole).collect()),
+        Look::All | Look::Critical([]) => Ok(specs.iter().map(whole).collect()),
         Look::Critical(names) => {
             let find = |name: &String| {
                 let key = table_key(name);

@@ -8,7 +8,10 @@ use super::text::{ident, literal};
 use super::{Pg, PgError};
 
 /// How often sessions are ended and the renames tried, a second apart.
-const TRIES: u32 = 8;
+const TRIES: u32 = 4;
+
+/// `object_in_use`: somebody is connected. The words depend on the server's language, the code does not.
+const IN_USE: &str = "55006";
 
 /// Ends every session of a database but replication and autovacuum, and says who is still there.
 pub(crate) async fn end_sessions(pg: &Pg, name: &str) -> Result<Vec<String>, PgError> {
@@ -44,7 +47,7 @@ pub(crate) async fn swap(
     let (live_q, fresh_q, old_q) = (ident(live), ident(fresh), ident(old));
     let comment = comment.map_or("NULL".to_owned(), literal);
     let renames = format!(
-        "BEGIN;\nALTER DATABASE {live_q} RENAME TO {old_q};\nALTER DATABASE {fresh_q} RENAME TO {live_q};\n{}\n\
+        "\\set VERBOSITY verbose\nBEGIN;\nALTER DATABASE {live_q} RENAME TO {old_q};\nALTER DATABASE {fresh_q} RENAME TO {live_q};\n{}\n\
          COMMENT ON DATABASE {live_q} IS {comment};\nCOMMIT;",
         old_mark.sql(old)?
     );
@@ -60,7 +63,7 @@ pub(crate) async fn swap(
         end_sessions(pg, fresh).await?;
         match server.query(&renames).await {
             Ok(_) => break,
-            Err(e) if tries < TRIES && e.to_string().contains("being accessed by other users") => {
+            Err(e) if tries < TRIES && e.to_string().contains(IN_USE) => {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
             Err(e) if e.is_transient() => return Err(e),

@@ -90,16 +90,12 @@ pub(crate) fn check_prefix(prefix: &str) -> Result<(), PgError> {
 
 /// At most `max` names, and how many more there are.
 pub(crate) fn some_of(names: &[String], max: usize) -> String {
-    let mut text = names
-        .iter()
-        .take(max)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join(", ");
-    if names.len() > max {
-        text.push_str(&format!(" and {} more", names.len() - max));
+    let shown: Vec<&str> = names.iter().take(max).map(String::as_str).collect();
+    let text = shown.join(", ");
+    match names.len().saturating_sub(max) {
+        0 => text,
+        more => format!("{text} and {more} more"),
     }
-    text
 }
 
 #[cfg(test)]

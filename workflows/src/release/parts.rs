@@ -72,12 +72,14 @@ impl Release<'_> {
             db: self.database(env),
             tables: self.config.app.tables.clone(),
             only_if_started: None,
+            baseline: None,
         }
     }
 
     pub(super) fn state_to_restore(&self) -> RecordState {
         RecordState {
             only_if_started: Some(DEPLOY.into()),
+            baseline: Some("prod/baseline".into()),
             ..self.state("prod")
         }
     }

@@ -57,6 +57,27 @@ async fn a_rejection_refuses_the_release_with_its_note_and_an_older_yes_cannot_b
         statement::build(&run, DEV, words("developer", "dev", Decision::Reject, " ")).is_err(),
         "a no needs a reason"
     );
+
+    let cleared = signed(&run, DEV, yes("developer", "dev"), &team.dev).await;
+    let mut run = (*run).clone();
+    let order = flow_engine::signal::Order::Retry;
+    let now = SystemClock.now();
+    flow_engine::run::append_order(
+        &*engine.journal,
+        &mut run,
+        order,
+        by("dev"),
+        "cleared up",
+        now,
+    )
+    .await
+    .expect("stored");
+    let (run, stop) = answer(&engine, &run, vec![signal(DEV, "3", cleared.body())]).await;
+    assert_eq!(stop, Stop::WaitingForPeople);
+    assert_eq!(
+        (run.steps[1].status, run.steps[2].status),
+        (Status::Done, Status::Waiting)
+    );
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ pub(super) async fn check_foreign_keys(pg: &Pg) -> Result<(), PgError> {
             qualified(&key.child.0, &key.child.1),
             qualified(&key.parent.0, &key.parent.1)
         );
-        let count = pg.query(&sql).await?;
+        let count = pg.query_long(&sql).await?;
         match count.first().map(String::as_str) {
             Some("0") => {}
             Some(n) => odd.push(format!(
@@ -65,7 +65,7 @@ pub(super) async fn check_foreign_keys(pg: &Pg) -> Result<(), PgError> {
 struct Sequence {
     table: (String, String),
     column: String,
-    sequence: (String, String),
+    name: (String, String),
 }
 
 /// Moves the sequences behind the copied tables' columns past the largest value there, so that the next insert does
@@ -77,7 +77,7 @@ pub(super) async fn advance_sequences(
     let all: Vec<Sequence> = pg
         .rows(
             "SELECT json_build_object('table', json_build_array(n.nspname, c.relname), 'column', a.attname, \
-             'sequence', json_build_array(sn.nspname, s.relname))::text \
+             'name', json_build_array(sn.nspname, s.relname))::text \
              FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_namespace sn ON sn.oid = s.relnamespace \
              JOIN pg_class c ON c.oid = d.refobjid JOIN pg_namespace n ON n.oid = c.relnamespace \
              JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid \
@@ -85,7 +85,7 @@ pub(super) async fn advance_sequences(
         )
         .await?;
     for one in all.iter().filter(|s| tables.contains(&s.table)) {
-        let sequence = qualified(&one.sequence.0, &one.sequence.1);
+        let sequence = qualified(&one.name.0, &one.name.1);
         let sql = format!(
             "SELECT setval({}::regclass, m.top) IS NULL FROM (SELECT max({})::int8 AS top FROM ONLY {}) AS m \
              WHERE m.top > (SELECT last_value FROM {sequence});",

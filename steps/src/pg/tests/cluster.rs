@@ -98,7 +98,7 @@ fn start() -> Cluster {
         .stdin(Stdio::null());
     assert!(ctl.status().unwrap().success(), "the server did not start");
     let mut keeper = as_user("sh".into());
-    keeper.args(["-c", "cat >/dev/null; \"$1/pg_ctl\" -D \"$2/d\" -m immediate stop >/dev/null 2>&1; rm -rf \"$2\"/*", "sh", &bin]).arg(&dir);
+    keeper.args(["-c", "cat >/dev/null; \"$1/pg_ctl\" -D \"$2/d\" -m immediate stop >/dev/null 2>&1; rm -rf \"$2\"", "sh", &bin]).arg(&dir);
     keeper
         .stdin(Stdio::piped())
         .stdout(Stdio::null())

@@ -1,10 +1,14 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use super::super::restore::{self, Plan, failed_name};
+use super::super::scratch;
 use super::super::state::{self, Look};
 use super::super::{Pg, PgError};
 use super::cluster::{database, databases, value};
 use super::*;
+use crate::host::{Command, Host, HostError, Local, Process};
 
 /// What a bad release does.
 const BAD: &str = r#"
@@ -81,7 +85,7 @@ async fn a_bad_migration_is_undone_with_rows_schema_settings_and_rights_and_the_
     assert!(
         files(dir.path())
             .iter()
-            .any(|f| f.starts_with("baseline-failed-") && f.ends_with(".zst"))
+            .any(|f| f.starts_with("baseline-failed-") && f.contains(".zst"))
     );
     // Undone twice is undone once; nothing new appears, and the application goes on writing.
     pg.query("INSERT INTO public.\"Customer\" (name) VALUES ('after the rollback');")
@@ -128,7 +132,7 @@ async fn a_restore_killed_at_any_point_and_run_again_gives_the_same() {
             Ok(report) => break report.unwrap(),
             Err(_) => kills += 1,
         }
-        patience += 70;
+        patience += 97;
         assert!(kills < 200, "it never ends");
     };
     assert!(kills > 3, "{kills} kills prove little");
@@ -141,6 +145,74 @@ async fn a_restore_killed_at_any_point_and_run_again_gives_the_same() {
     );
     assert!(report.contains("4 rows exist only there"), "{report}");
     assert_eq!(databases(&pg, "r_kill").await.len(), 1);
+}
+
+/// Starts so many processes and then none any more, as if this program had been killed there.
+struct Mortal {
+    left: AtomicI64,
+}
+
+#[async_trait::async_trait]
+impl Host for Mortal {
+    fn name(&self) -> &'static str {
+        "here"
+    }
+
+    async fn spawn(&self, command: &Command) -> Result<Process, HostError> {
+        if self.left.fetch_sub(1, Ordering::SeqCst) > 0 {
+            return Local::new("here").spawn(command).await;
+        }
+        Err(HostError::Lost {
+            host: "here".into(),
+            program: command.program.clone(),
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_killed_before_each_of_its_processes_goes_on_where_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().to_str().unwrap();
+    let pg = database(SHOP).await;
+    let backup = take(&pg, folder, "r-each/b").await.unwrap();
+    pg.query(BAD).await.unwrap();
+    let fresh = scratch::name_for("restore", "r-each");
+    let (mut lives, mut spawns, mut was_ready) = (0, 1, false);
+    let report = loop {
+        let left = AtomicI64::new(spawns);
+        let mortal = Pg::new(Arc::new(Mortal { left }), pg.db.clone()).unwrap();
+        match undo(&mortal, &backup, folder, "r-each").await {
+            Ok(report) => break report,
+            Err(e) => assert!(e.is_transient(), "{e}"),
+        }
+        let mark = scratch::find(&pg, &fresh)
+            .await
+            .unwrap()
+            .and_then(|f| f.mark());
+        let ready = mark.is_some_and(|m| m.stage == "ready");
+        // Once the copy is proven, every single process of the rest is cut off in turn.
+        spawns = if ready && !was_ready {
+            1
+        } else {
+            spawns + if ready { 1 } else { 4 }
+        };
+        was_ready |= ready;
+        lives += 1;
+        assert!(lives < 100, "it never ends");
+    };
+    assert!(was_ready && lives > 15, "{lives} lives prove little");
+    let now = state::capture(&pg, Look::All).await.unwrap();
+    assert!(backup.state.differences(&now, true).is_empty());
+    assert!(report.contains("4 rows exist only there"), "{report}");
+    assert_eq!(
+        databases(&pg, "r_each").await,
+        [failed_name(&pg.db.name, "r-each")]
+    );
+    let failed = pg.on(&failed_name(&pg.db.name, "r-each"));
+    assert_eq!(
+        value(&failed, "SELECT count(*) FROM public.\"Invoice\";").await,
+        "1"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -170,6 +242,23 @@ async fn a_kill_between_closing_the_door_and_the_renames_is_healed() {
     undo(&pg, &backup, folder, "r-door").await.unwrap();
     let now = state::capture(&pg, Look::All).await.unwrap();
     assert!(backup.state.differences(&now, true).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_database_named_postgres_is_restored_from_another_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().to_str().unwrap();
+    let pg = database("").await.on("postgres");
+    pg.query(SHOP).await.unwrap();
+    let backup = take(&pg, folder, "r-pg/b").await.unwrap();
+    pg.query(BAD).await.unwrap();
+    undo(&pg, &backup, folder, "r-pg").await.unwrap();
+    let now = state::capture(&pg, Look::All).await.unwrap();
+    assert!(backup.state.differences(&now, true).is_empty());
+    assert_eq!(databases(&pg, "r_pg").await, ["postgres_failed_r_pg"]);
+    let mut db = pg.db.clone();
+    db.maintenance = "postgres".into();
+    assert!(Pg::new(Arc::new(Local::new("here")), db).is_err());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
