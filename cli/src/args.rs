@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
+
+mod look;
+
+pub(crate) use look::*;
 
 /// Runs the release protocol as a durable plan: every step is on record before it touches anything, may be killed at
 /// any moment, and is undone in reverse order when production does not come up.
@@ -72,9 +76,21 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// Every step a run would take: what it does, who answers, what undoes it
     Plan(Plan),
+    /// Runs the whole protocol on three throw-away hosts on this machine
+    Demo(Demo),
+    /// Checks migrations for what loses data or breaks the version that runs, for CI and pre-commit
+    Lint(Lint),
     /// Looks after the store of runs
     #[command(subcommand)]
     Journal(Journal),
+    /// What a shell needs to complete `flow` commands
+    Completions(Completions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
 }
 
 /// RUN is an id, the beginning of one, or `latest`.
@@ -116,66 +132,6 @@ pub(crate) struct Resume {
     pub(crate) run: Option<String>,
     #[command(flatten)]
     pub(crate) wait: Wait,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Status {
-    /// The run: an id, the beginning of one, or `latest`
-    #[arg(default_value = "latest")]
-    pub(crate) run: String,
-    /// Show it again every second until it is over or parked
-    #[arg(long, conflicts_with = "json")]
-    pub(crate) watch: bool,
-    /// As JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct List {
-    /// Only this environment
-    #[arg(long, value_name = "ENV")]
-    pub(crate) env: Option<String>,
-    /// Only runs in this state
-    #[arg(long, value_name = "STATE")]
-    pub(crate) is: Option<RunState>,
-    /// As JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// The states `flow list` tells apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum RunState {
-    /// Under way, waiting for people or interrupted
-    UnderWay,
-    /// Stopped until a person decides
-    Parked,
-    /// Being undone
-    Unwinding,
-    /// Over, every step done
-    Completed,
-    /// Over, everything undone
-    RolledBack,
-    /// Over, stopped before production changed
-    Cancelled,
-    /// Over, undone but for what was given up
-    RolledBackInPart,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Logs {
-    /// The run
-    #[arg(default_value = "latest")]
-    pub(crate) run: String,
-    /// Only this step
-    pub(crate) step: Option<String>,
-    /// Go on showing what is added until the run stops or is over
-    #[arg(short, long)]
-    pub(crate) follow: bool,
-    /// Begin at this byte of each step's output
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) since: u64,
 }
 
 #[derive(Debug, Args)]
@@ -320,72 +276,4 @@ pub(crate) struct Cancel {
     pub(crate) reason: String,
     #[command(flatten)]
     pub(crate) obey: Obey,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Export {
-    /// The run
-    #[arg(required_unless_present = "all")]
-    pub(crate) run: Option<String>,
-    /// Every run there is, aborted ones too
-    #[arg(long, conflicts_with = "run")]
-    pub(crate) all: bool,
-    /// The file to write; without it the export is printed
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
-    /// In which form
-    #[arg(long, value_enum, default_value = "json")]
-    pub(crate) format: ExportFormat,
-}
-
-/// Forms of an export.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ExportFormat {
-    /// Every record with its place in the hash chain
-    Json,
-    /// A report for people
-    Md,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Doctor {
-    /// Only this environment
-    pub(crate) env: Option<String>,
-    /// As JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Plan {
-    /// The workflow
-    #[arg(default_value = "release")]
-    pub(crate) workflow: String,
-    /// The commit to release, as git names it
-    #[arg(long, value_name = "REV", default_value = "HEAD")]
-    pub(crate) commit: String,
-    /// In which form
-    #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: PlanFormat,
-}
-
-/// Forms of a plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum PlanFormat {
-    /// For people
-    Text,
-    /// As it would be stored
-    Json,
-    /// A flow chart
-    Mermaid,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Journal {
-    /// Reads every record of every run and verifies its chain
-    Verify {
-        /// As JSON
-        #[arg(long)]
-        json: bool,
-    },
 }

@@ -5,9 +5,11 @@ use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 
 mod check;
+mod completions;
 mod doctor;
 mod export;
 mod journal;
+mod lint;
 mod list;
 mod logs;
 mod orders;
@@ -39,6 +41,9 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Diagnostic> {
         Command::Export(args) => export::run(global, args).await,
         Command::Doctor(args) => doctor::run(global, &args).await,
         Command::Plan(args) => plan::run(global, &args),
+        Command::Demo(args) => crate::demo::run(args).await,
+        Command::Lint(args) => lint::run(global, &args),
+        Command::Completions(args) => Ok(completions::run(&args)),
         Command::Journal(args) => journal::run(global, args).await,
     }
 }

@@ -1,5 +1,6 @@
 //! Driving a run: the engine, its observers, the control socket, signals, and what is said when it stops.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -48,7 +49,7 @@ impl Parts {
             registry: Arc::new(registry()),
             resources: setup.resources(),
             notifier: setup.notifier(journal)?,
-            verifier: crate::people::verifier(setup)?,
+            verifier: crate::people::verifier(setup),
         })
     }
 }
@@ -123,17 +124,17 @@ impl Drive {
             handle: handle.clone(),
             verifier: Arc::clone(&self.parts.verifier),
         };
-        let server = server::open(&self.state.socket(), served).await?;
+        let socket = server::open(&self.state.socket(), served).await?;
         keeper.begin(&run);
         self.show.begin(&run);
         let signals = attend_signals(handle);
-        let driven = driver.drive().await;
-        server.close().await;
-        if let Ok((run, _)) = &driven {
+        let ended = driver.drive().await;
+        socket.close().await;
+        if let Ok((run, _)) = &ended {
             self.show.end(run);
         }
         signals.abort();
-        let (run, stop) = driven?;
+        let (run, stop) = ended?;
         Ok(conclude(&run, &stop))
     }
 }
@@ -251,15 +252,18 @@ fn ending(run: &Run, stop: &Stop) -> String {
         ));
     }
     for command in commands {
-        text += &format!("  {command}\n");
+        let _infallible = writeln!(text, "  {command}");
     }
     text
 }
 
 fn undone(run: &Run) -> String {
     let steps = run.plan.nodes.iter().zip(&run.steps);
-    let reports = steps.filter_map(|(node, state)| Some((node, state.undo_report.as_ref()?)));
-    reports
-        .map(|(node, report)| format!("  {:<28} {}\n", node.key, view::clean(report)))
-        .collect()
+    let mut text = String::new();
+    for (node, state) in steps {
+        if let Some(report) = &state.undo_report {
+            let _infallible = writeln!(text, "  {:<28} {}", node.key, view::clean(report));
+        }
+    }
+    text
 }

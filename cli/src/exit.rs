@@ -53,6 +53,24 @@ impl Exit {
         }
     }
 
+    /// The exit code of another `flow` process.
+    pub(crate) fn of_code(code: i32) -> Exit {
+        let all = [
+            Exit::Done,
+            Exit::Failed,
+            Exit::Usage,
+            Exit::Refused,
+            Exit::Waiting,
+            Exit::RolledBack,
+            Exit::RollbackIncomplete,
+            Exit::Locked,
+            Exit::Unknown,
+            Exit::Interrupted,
+        ];
+        let known = all.into_iter().find(|exit| i32::from(*exit as u8) == code);
+        known.unwrap_or(Exit::Bug)
+    }
+
     fn of_verdict(verdict: Verdict) -> Exit {
         match verdict {
             Verdict::Completed => Exit::Done,

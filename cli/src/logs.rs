@@ -50,9 +50,9 @@ impl Keeper {
         };
         let file = match seen.files.entry(step) {
             std::collections::btree_map::Entry::Occupied(open) => open.into_mut(),
-            std::collections::btree_map::Entry::Vacant(none) => {
+            std::collections::btree_map::Entry::Vacant(vacant) => {
                 let path = self.state.log(&run.id, &node.key);
-                none.insert(open(&path)?)
+                vacant.insert(open(&path)?)
             }
         };
         file.write_all(text.as_bytes())

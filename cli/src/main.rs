@@ -8,6 +8,7 @@ mod actor;
 mod args;
 mod command;
 mod control;
+mod demo;
 mod diagnostic;
 mod drive;
 mod exit;

@@ -28,12 +28,11 @@ impl State {
     /// The state folder that the command line asks for, by default beside the configuration, which need not be
     /// readable for that: a broken `flow.toml` must not keep anybody from `flow status` or `flow rollback --help`.
     pub(crate) fn of(global: &Global) -> Result<State, Diagnostic> {
-        let dir = match &global.state {
-            Some(dir) => dir.clone(),
-            None => {
-                let config = config_path(global)?;
-                config.parent().unwrap_or(Path::new(".")).join(".flow")
-            }
+        let dir = if let Some(dir) = &global.state {
+            dir.clone()
+        } else {
+            let config = config_path(global)?;
+            config.parent().unwrap_or(Path::new(".")).join(".flow")
         };
         let absolute = std::path::absolute(&dir).map_err(|e| unusable(&dir, &e))?;
         Ok(State { dir: absolute })
@@ -41,17 +40,18 @@ impl State {
 
     /// Makes the folder, for its owner only. A folder that others may look into is refused.
     pub(crate) fn create(&self) -> Result<(), Diagnostic> {
-        let made = std::fs::DirBuilder::new()
+        let created = std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&self.dir);
-        made.map_err(|e| unusable(&self.dir, &e))?;
+        created.map_err(|e| unusable(&self.dir, &e))?;
         let mode = std::fs::metadata(&self.dir)
             .map_err(|e| unusable(&self.dir, &e))?
             .permissions()
             .mode();
-        if mode & 0o077 == 0 {
-            return Ok(());
+        let for_others = mode & 0o077;
+        if for_others == 0 {
+            return self.keep_out_of_git();
         }
         let shown = self.dir.display();
         Err(Diagnostic::usage(format!(
@@ -59,6 +59,15 @@ impl State {
             mode & 0o777
         ))
         .hint(format!("chmod 700 {shown}")))
+    }
+
+    /// The folder must neither be committed nor make the checkout look changed.
+    fn keep_out_of_git(&self) -> Result<(), Diagnostic> {
+        let path = self.dir.join(".gitignore");
+        if path.exists() {
+            return Ok(());
+        }
+        std::fs::write(&path, "*\n").map_err(|e| unusable(&self.dir, &e))
     }
 
     /// The journal's folder.

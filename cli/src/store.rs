@@ -144,10 +144,10 @@ impl Store {
                 .hint("flow list     show the runs there are")),
             (Some(_), Some(_)) => {
                 let matching = ids.iter().filter(|id| id.as_str().starts_with(named));
-                let names: Vec<_> = matching.map(RunId::as_str).collect();
+                let fitting: Vec<_> = matching.map(RunId::as_str).collect();
                 Err(Diagnostic::usage(format!(
                     "`{named}` may be any of {}",
-                    names.join(", ")
+                    fitting.join(", ")
                 )))
             }
         }

@@ -103,11 +103,22 @@ pub(crate) fn steps(count: usize) -> String {
     format!("{count} step{plural}")
 }
 
-/// Text that came from outside, without what would move the cursor or change colours.
+/// Text that came from outside, without what would move the cursor, change colours or hide text.
 pub(crate) fn clean(text: &str) -> String {
-    text.chars()
-        .filter(|c| !c.is_control() || *c == '\t')
-        .collect()
+    let mut clean = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\x1b' if chars.next_if_eq(&'[').is_some() => {
+                let is_final = |c: &char| ('@'..='~').contains(c);
+                let _final = chars.find(is_final);
+            }
+            '\t' => clean.push(c),
+            c if c.is_control() => {}
+            c => clean.push(c),
+        }
+    }
+    clean
 }
 
 #[cfg(test)]

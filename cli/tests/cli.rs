@@ -93,25 +93,29 @@ fn help_never_acts_and_names_every_command() {
     Usage: flow [OPTIONS] <COMMAND>
 
     Commands:
-      start     Starts a run and drives it
-      resume    Goes on with an interrupted or parked run
-      status    One screen: where a run is, for whom it waits, what is next, what a rollback would undo
-                now
-      list      Runs, newest first
-      logs      Output of a run's steps
-      check     Answers a checklist
-      sign      Signs off with an SSH key what a run shows, or rejects it
-      waive     Accepts one warning that may be waived, with a reason
-      retry     Tries the step that failed again, and goes on
-      skip      Goes on without a step; only steps that allow it, or an undo that cannot succeed
-      settle    States what became of a step whose outcome is unknown, and goes on
-      rollback  Undoes everything a run started, newest first
-      cancel    Stops a run before production changes, and undoes what must be undone
-      export    Everything on record about a run, as a file
-      doctor    Looks at everything a run will need, touching nothing
-      plan      Every step a run would take: what it does, who answers, what undoes it
-      journal   Looks after the store of runs
-      help      Print this message or the help of the given subcommand(s)
+      start        Starts a run and drives it
+      resume       Goes on with an interrupted or parked run
+      status       One screen: where a run is, for whom it waits, what is next, what a rollback would
+                   undo now
+      list         Runs, newest first
+      logs         Output of a run's steps
+      check        Answers a checklist
+      sign         Signs off with an SSH key what a run shows, or rejects it
+      waive        Accepts one warning that may be waived, with a reason
+      retry        Tries the step that failed again, and goes on
+      skip         Goes on without a step; only steps that allow it, or an undo that cannot succeed
+      settle       States what became of a step whose outcome is unknown, and goes on
+      rollback     Undoes everything a run started, newest first
+      cancel       Stops a run before production changes, and undoes what must be undone
+      export       Everything on record about a run, as a file
+      doctor       Looks at everything a run will need, touching nothing
+      plan         Every step a run would take: what it does, who answers, what undoes it
+      demo         Runs the whole protocol on three throw-away hosts on this machine
+      lint         Checks migrations for what loses data or breaks the version that runs, for CI and
+                   pre-commit
+      journal      Looks after the store of runs
+      completions  What a shell needs to complete `flow` commands
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
           --config <FILE>
@@ -229,9 +233,17 @@ fn a_value_of_the_wrong_type_is_refused_with_its_line() {
 
 #[test]
 fn a_commit_that_is_not_there_starts_nothing() {
-    let dir = project(CONFIG);
-    std::fs::write(dir.path().join("flow.people.toml"), "").expect("writes");
-    std::fs::write(dir.path().join("flow.data.toml"), "").expect("writes");
+    let dir = project(&format!("{CONFIG}\n[signoff]\nroles = [\"qa\"]\n"));
+    let key = dir.path().join("qa");
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(&key)
+        .status();
+    assert!(made.expect("ssh-keygen starts").success());
+    let public = std::fs::read_to_string(key.with_extension("pub")).expect("reads");
+    let people = format!("[[roles.qa]]\nname = \"qa\"\nkey = \"{}\"\n", public.trim());
+    std::fs::write(dir.path().join("flow.people.toml"), people).expect("writes");
+    std::fs::write(dir.path().join("flow.data.toml"), "[tables]\n").expect("writes");
     let git = |args: &[&str]| {
         let done = Command::new("git")
             .args(args)
@@ -312,6 +324,50 @@ fn a_wrong_command_line_exits_with_2() {
     ] {
         assert_eq!(flow(dir.path(), wrong).status.code(), Some(2), "{wrong:?}");
     }
+}
+
+#[test]
+fn completions_exist_for_the_common_shells() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for shell in ["bash", "zsh", "fish"] {
+        let script = flow(dir.path(), &["completions", shell]);
+        assert_eq!(script.status.code(), Some(0));
+        assert!(
+            String::from_utf8_lossy(&script.stdout).contains("rollback"),
+            "{shell}"
+        );
+    }
+}
+
+#[test]
+fn lint_needs_no_configuration_and_exits_with_1_when_it_finds_something() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, sql: &str| {
+        let folder = dir.path().join("migrations").join(name);
+        std::fs::create_dir_all(&folder).expect("creates");
+        std::fs::write(folder.join("migration.sql"), sql).expect("writes");
+    };
+    write(
+        "20260101000000_init",
+        "CREATE TABLE \"T\" (\"id\" INTEGER PRIMARY KEY, \"x\" TEXT);",
+    );
+    assert_eq!(
+        flow(dir.path(), &["lint", "migrations"]).status.code(),
+        Some(0)
+    );
+    write(
+        "20260102000000_drop",
+        "ALTER TABLE \"T\" DROP COLUMN \"x\";",
+    );
+    let found = flow(dir.path(), &["lint", "migrations"]);
+    let text = String::from_utf8_lossy(&found.stdout).into_owned();
+    assert_eq!(found.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("20260102000000_drop/migration.sql:1:"),
+        "{text}"
+    );
+    let nowhere = flow(dir.path(), &["lint", "no-such-folder"]);
+    assert_eq!(nowhere.status.code(), Some(2));
 }
 
 #[test]

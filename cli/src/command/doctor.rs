@@ -1,5 +1,7 @@
 //! `flow doctor`.
 
+use std::fmt::Write as _;
+
 use flow_workflows::doctor::Finding;
 
 use crate::args::{Doctor, Global};
@@ -32,7 +34,7 @@ fn in_words(finding: &Finding) -> String {
         view::clean(&finding.found)
     );
     if !finding.ok {
-        text += &format!("{:36}{}\n", "", view::clean(&finding.fix));
+        let _infallible = writeln!(text, "{:36}{}", "", view::clean(&finding.fix));
     }
     text
 }

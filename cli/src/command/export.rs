@@ -16,13 +16,12 @@ use crate::view::{self, export};
 /// Writes everything on record about one run, or about all of them, oldest first.
 pub(crate) async fn run(global: &Global, args: Export) -> Result<Exit, Diagnostic> {
     let store = Store::open(&State::of(global)?).await?;
-    let runs = match &args.run {
-        Some(named) => vec![store.find(named).await?],
-        None => {
-            let mut all = store.runs().await?;
-            all.reverse();
-            all
-        }
+    let runs = if let Some(named) = &args.run {
+        vec![store.find(named).await?]
+    } else {
+        let mut all = store.runs().await?;
+        all.reverse();
+        all
     };
     let mut parts = Vec::new();
     for run in &runs {

@@ -1,6 +1,7 @@
 //! `flow journal`.
 
 use serde::Serialize;
+use std::fmt::Write as _;
 
 use flow_engine::run::Run;
 
@@ -76,10 +77,10 @@ fn in_words(found: &Found) -> String {
         found.records, found.runs
     );
     for repaired in &found.repaired {
-        text += &format!("repaired: {repaired}\n");
+        let _infallible = writeln!(text, "repaired: {repaired}");
     }
     for damaged in &found.damaged {
-        text += &format!("damaged: {damaged}\n");
+        let _infallible = writeln!(text, "damaged: {damaged}");
     }
     text
 }

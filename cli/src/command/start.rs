@@ -26,6 +26,8 @@ pub(crate) async fn run(global: &Global, args: Start) -> Result<Exit, Diagnostic
     }
     let commit = setup.commit(&args.commit)?;
     let plan = setup.plan(&args.workflow, &commit)?;
+    // Whether mail can be set up is known before anything is made.
+    setup.mailer()?;
     {
         let store = Store::open(&state).await?;
         project::refuse_second(&store.runs().await?, &plan.environment)?;

@@ -8,6 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use flow_engine::clock::{Clock as _, SystemClock};
 use flow_engine::event::{Event, Observer};
+use flow_engine::record::Record;
 use flow_engine::run::Run;
 use flow_engine::step::Progress;
 
@@ -66,6 +67,23 @@ impl Cutter {
 #[derive(Debug, Default)]
 struct Lines {
     seen: Mutex<(Option<Arc<Run>>, Cutter)>,
+    asked: Mutex<BTreeMap<u32, String>>,
+}
+
+impl Lines {
+    /// Whether a record only says again that the same people are waited for, after one of several answers.
+    fn asks_again(&self, record: &Record) -> bool {
+        let mut asked = lock(&self.asked);
+        if let Some(step) = ended(record) {
+            asked.remove(&step);
+        }
+        match record {
+            Record::Waiting { step, wait, .. } if !wait.who.is_empty() => {
+                asked.insert(*step, wait.who.clone()).as_ref() == Some(&wait.who)
+            }
+            _ => false,
+        }
+    }
 }
 
 impl Observer for Lines {
@@ -79,7 +97,8 @@ impl Observer for Lines {
                 if let Some((step, rest)) = rest {
                     super::out(&format!("{} | {rest}\n", key(run, step)));
                 }
-                if let Some(line) = line::stamped(run, entry) {
+                let again = self.asks_again(&entry.record);
+                if let Some(line) = line::stamped(run, entry).filter(|_| !again) {
                     super::out(&format!("{line}\n"));
                 }
             }
@@ -117,8 +136,7 @@ fn key(run: &Run, step: u32) -> &str {
 }
 
 /// The step whose attempt a record ends.
-fn ended(record: &flow_engine::record::Record) -> Option<u32> {
-    use flow_engine::record::Record;
+fn ended(record: &Record) -> Option<u32> {
     match record {
         Record::Done { step, .. }
         | Record::Failed { step, .. }
@@ -131,7 +149,7 @@ fn ended(record: &flow_engine::record::Record) -> Option<u32> {
 /// The live tree: phases, the steps in which something happens, their last lines of output, bars of what is counted.
 struct Tree {
     bars: MultiProgress,
-    tree: ProgressBar,
+    phases: ProgressBar,
     seen: Arc<Mutex<Seen>>,
 }
 
@@ -170,7 +188,11 @@ impl Tree {
         let _no_ticking = std::thread::Builder::new()
             .name("live-tree".into())
             .spawn(tick);
-        Tree { bars, tree, seen }
+        Tree {
+            bars,
+            phases: tree,
+            seen,
+        }
     }
 
     fn progress(&self, seen: &mut Seen, step: u32, progress: &Progress) {
@@ -245,7 +267,7 @@ impl Observer for Tree {
             }
             Event::Progress { step, progress, .. } => self.progress(&mut seen, *step, progress),
         }
-        draw(&self.tree, &seen);
+        draw(&self.phases, &seen);
     }
 }
 
@@ -253,13 +275,13 @@ impl Show for Tree {
     fn begin(&self, run: &Arc<Run>) {
         let mut seen = lock(&self.seen);
         seen.run = Some(Arc::clone(run));
-        draw(&self.tree, &seen);
+        draw(&self.phases, &seen);
     }
 
     fn end(&self, run: &Arc<Run>) {
         let seen = lock(&self.seen);
         seen.bars.values().for_each(ProgressBar::finish_and_clear);
-        self.tree.finish_and_clear();
+        self.phases.finish_and_clear();
         super::note(&format!("{}\n", frame(run, &BTreeMap::new())));
     }
 }
@@ -275,6 +297,36 @@ mod tests {
         assert_eq!(cutter.cut(2, "other\n"), ["other"]);
         assert_eq!(cutter.cut(1, "c\r\n"), ["bc"]);
         assert_eq!(cutter.rest(1), None);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_tree_follows_a_run_to_its_stop_without_holding_it_up() {
+        let tree = Arc::new(Tree::new());
+        let journal = Arc::new(flow_engine::journal::memory::MemoryJournal::default());
+        let limit = Duration::from_secs(10);
+        let driven = crate::testing::driven(&journal, vec![tree.clone()], false);
+        let (run, _) = tokio::time::timeout(limit, driven).await.expect("in time");
+        tree.see(&Event::Progress {
+            run: run.id.clone(),
+            step: 2,
+            progress: Progress {
+                unit: "bytes".into(),
+                done: 5,
+                total: Some(10),
+            },
+        });
+        tree.see(&Event::Output {
+            run: run.id.clone(),
+            step: 2,
+            text: "copying\n".into(),
+        });
+        let shown = tree.phases.message();
+        assert!(shown.contains("prod/ask"), "{shown}");
+        assert!(shown.contains("│ copying"), "{shown}");
+        let bar = lock(&tree.seen).bars[&2].clone();
+        assert_eq!((bar.position(), bar.length()), (5, Some(10)));
+        tree.end(&run);
+        assert!(tree.phases.is_finished() && bar.is_finished());
     }
 
     #[test]

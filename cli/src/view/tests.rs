@@ -214,5 +214,6 @@ fn ages_read_like_speech() {
 
 #[test]
 fn escape_sequences_in_output_do_not_reach_the_terminal() {
-    assert_eq!(clean("a\x1b[31mb\r\n"), "a[31mb");
+    assert_eq!(clean("a\x1b[1;31mb\x1b[0m\r\n"), "ab");
+    assert_eq!(clean("\x1b]0;title\x07\x1b["), "]0;title");
 }

@@ -1,0 +1,196 @@
+//! Commands that look, check and export; see the module above.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// The run: an id, the beginning of one, or `latest`
+    #[arg(default_value = "latest")]
+    pub(crate) run: String,
+    /// Show it again every second until it is over or parked
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) watch: bool,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Only this environment
+    #[arg(long, value_name = "ENV")]
+    pub(crate) env: Option<String>,
+    /// Only runs in this state
+    #[arg(long, value_name = "STATE")]
+    pub(crate) is: Option<RunState>,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The states `flow list` tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RunState {
+    /// Under way, waiting for people or interrupted
+    UnderWay,
+    /// Stopped until a person decides
+    Parked,
+    /// Being undone
+    Unwinding,
+    /// Over, every step done
+    Completed,
+    /// Over, everything undone
+    RolledBack,
+    /// Over, stopped before production changed
+    Cancelled,
+    /// Over, undone but for what was given up
+    RolledBackInPart,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    /// The run
+    #[arg(default_value = "latest")]
+    pub(crate) run: String,
+    /// Only this step
+    pub(crate) step: Option<String>,
+    /// Go on showing what is added until the run stops or is over
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Begin at this byte of each step's output
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) since: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The run
+    #[arg(required_unless_present = "all")]
+    pub(crate) run: Option<String>,
+    /// Every run there is, aborted ones too
+    #[arg(long, conflicts_with = "run")]
+    pub(crate) all: bool,
+    /// The file to write; without it the export is printed
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// In which form
+    #[arg(long, value_enum, default_value = "json")]
+    pub(crate) format: ExportFormat,
+}
+
+/// Forms of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// Every record with its place in the hash chain
+    Json,
+    /// A report for people
+    Md,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Only this environment
+    pub(crate) env: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// The workflow
+    #[arg(default_value = "release")]
+    pub(crate) workflow: String,
+    /// The commit to release, as git names it
+    #[arg(long, value_name = "REV", default_value = "HEAD")]
+    pub(crate) commit: String,
+    /// In which form
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: PlanFormat,
+}
+
+/// Forms of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanFormat {
+    /// For people
+    Text,
+    /// As it would be stored
+    Json,
+    /// A flow chart
+    Mermaid,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// What goes wrong in it
+    #[arg(long = "break", value_enum, value_name = "WHAT")]
+    pub(crate) fault: Option<Fault>,
+    /// Leave the folder, for a look around
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// The folder to use; must not exist
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+/// What the demo can break.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Fault {
+    /// `flow` is killed in the middle of the production deploy, and resumed
+    Crash,
+    /// The release loses rows in production: rolled back
+    LostRows,
+    /// The release has a migration that drops a column: refused
+    BadMigration,
+    /// The new version is not healthy in production: rolled back
+    Health,
+}
+
+/// Exit codes: 0 clean, 1 findings, 2 usage.
+#[derive(Debug, Args)]
+pub(crate) struct Lint {
+    /// The folder of migrations; by default the configured one
+    pub(crate) path: Option<PathBuf>,
+    /// In which form
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: LintFormat,
+    /// Judge only migrations that differ from this revision, with the others as context
+    #[arg(long, value_name = "REV")]
+    pub(crate) since: Option<String>,
+    /// What makes it exit with 1
+    #[arg(long, value_enum, default_value = "warning")]
+    pub(crate) fail_on: FailOn,
+    /// Say what a rule is about, and nothing else
+    #[arg(long, value_name = "RULE")]
+    pub(crate) explain: Option<String>,
+}
+
+/// Forms of findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LintFormat {
+    /// One finding after another
+    Text,
+    /// The whole report
+    Json,
+}
+
+/// From which level on findings count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    /// Warnings and errors
+    Warning,
+    /// Errors only
+    Error,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Journal {
+    /// Reads every record of every run and verifies its chain
+    Verify {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}

@@ -1,0 +1,225 @@
+//! What happens in the demo.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::process::Child;
+
+use flow_sandbox::Sandbox;
+
+use super::child::Terminals;
+use super::{commit_of, failed, project};
+use crate::args::Fault;
+use crate::diagnostic::Diagnostic;
+use crate::exit::Exit;
+use crate::view;
+
+/// How often the run is looked at from the other terminals.
+const LOOK: Duration = Duration::from_millis(400);
+
+/// Plays it; the exit code is that of the run.
+pub(super) async fn play(
+    sandbox: &Sandbox,
+    dir: &Path,
+    fault: Option<Fault>,
+) -> Result<Exit, Diagnostic> {
+    let project = project::make(sandbox, dir)?;
+    let commit = sandbox
+        .commit(commit_of(fault))
+        .map_err(|e| failed("the commit", &e))?;
+    let terminals = Terminals::new(&project)?;
+    view::out(&format!(
+        "The project is {}. The watch takes {} s here instead of fifteen minutes.\n",
+        project.display(),
+        project::WATCH
+    ));
+    let stage = Stage {
+        sandbox,
+        terminals: &terminals,
+        commit,
+    };
+    let start = [
+        "start", "--commit", commit, "--reason", "the demo", "--wait", "--plain",
+    ];
+    let mut driver = terminals.drive(&start)?;
+    let mut code = stage
+        .others(&mut driver, fault == Some(Fault::Crash))
+        .await?;
+    if fault == Some(Fault::Crash) && code.is_none() {
+        view::out(
+            "\n*** The driver was killed with SIGKILL in the middle of the production deploy. ***\n",
+        );
+        stage.somebody_looks().await?;
+        driver = terminals.drive(&["resume", "--wait", "--plain"])?;
+        code = stage.others(&mut driver, false).await?;
+    }
+    stage.result().await?;
+    Ok(Exit::of_code(code.unwrap_or(-1)))
+}
+
+struct Stage<'a> {
+    sandbox: &'a Sandbox,
+    terminals: &'a Terminals,
+    commit: &'a str,
+}
+
+impl Stage<'_> {
+    /// Answers whatever is asked until the driver ends; its exit code. With `kill`, ends it in the middle of the
+    /// production deploy instead.
+    async fn others(&self, driver: &mut Child, kill: bool) -> Result<Option<i32>, Diagnostic> {
+        let mut answered = BTreeSet::new();
+        loop {
+            tokio::select! {
+                ended = driver.wait() => {
+                    let ended = ended.map_err(|e| failed("the driver", &e))?;
+                    return Ok(Some(ended.code().unwrap_or(-1)));
+                }
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            let Some(status) = self.status().await? else {
+                continue;
+            };
+            if kill && self.deploy_began(&status) {
+                driver.kill().await.map_err(|e| failed("the driver", &e))?;
+                return Ok(None);
+            }
+            for asked in status["waiting"].as_array().into_iter().flatten() {
+                let step = asked["step"].as_str().unwrap_or_default();
+                if answered.insert(step.to_owned()) {
+                    self.answer(&status, step, asked).await?;
+                }
+            }
+        }
+    }
+
+    async fn status(&self) -> Result<Option<Value>, Diagnostic> {
+        let said = self
+            .terminals
+            .quietly(&["status", "latest", "--json"])
+            .await?;
+        Ok(serde_json::from_str(&said.out).ok())
+    }
+
+    /// Whether the release script runs on production now: begun in its ledger, and not ended.
+    fn deploy_began(&self, status: &Value) -> bool {
+        let run = status["run"].as_str().unwrap_or_default();
+        let lines = self.sandbox.ledger("prod").unwrap_or_default();
+        let mut of_run = lines.iter().filter(|line| line.run == run);
+        of_run.next_back().is_some_and(|line| line.event == "begin")
+    }
+
+    async fn answer(&self, status: &Value, step: &str, asked: &Value) -> Result<(), Diagnostic> {
+        let run = status["run"].as_str().unwrap_or_default();
+        let who = asked["who"].as_str().unwrap_or_default();
+        let command = asked["command"].as_str().unwrap_or_default();
+        if command.starts_with("flow check") {
+            let items = self.items(step).await?;
+            let mut args = vec!["check", run, step];
+            let items: Vec<String> = items.iter().map(|key| format!("{key}=pass")).collect();
+            for item in &items {
+                args.extend(["--item", item.as_str()]);
+            }
+            self.terminals.somebody(who, &args).await?;
+        } else if let Some(role) = command.split("--role ").nth(1) {
+            let role = role.split(' ').next().unwrap_or_default();
+            let person = self
+                .sandbox
+                .people()
+                .iter()
+                .find(|person| person.role == role);
+            let key = person
+                .map(|p| p.key.display().to_string())
+                .unwrap_or_default();
+            let args = ["sign", run, "--role", role, "--key", &key, "--yes"];
+            self.terminals.somebody(role, &args).await?;
+        } else {
+            view::out(&format!(
+                "\n`{step}` asks for something the demo does not answer: {command}\n"
+            ));
+        }
+        Ok(())
+    }
+
+    /// The items of a checklist, from the plan.
+    async fn items(&self, step: &str) -> Result<Vec<String>, Diagnostic> {
+        let args = ["plan", "--commit", self.commit, "--format", "json"];
+        let said = self.terminals.quietly(&args).await?;
+        let plan: Value = serde_json::from_str(&said.out).unwrap_or_default();
+        let nodes = plan["nodes"].as_array().cloned().unwrap_or_default();
+        let node = nodes
+            .into_iter()
+            .find(|node| node["key"] == step)
+            .unwrap_or_default();
+        let items = node["params"]["items"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let keys = items
+            .iter()
+            .filter_map(|item| item["key"].as_str().map(str::to_owned));
+        Ok(keys.collect())
+    }
+
+    async fn somebody_looks(&self) -> Result<(), Diagnostic> {
+        let said = self.terminals.somebody("devops", &["status"]).await?;
+        view::out(&said.out);
+        Ok(())
+    }
+
+    /// What came of it: the run, what production's own ledger says, the mails, the audit.
+    async fn result(&self) -> Result<(), Diagnostic> {
+        if self.status().await?.is_none() {
+            return Ok(());
+        }
+        self.somebody_looks().await?;
+        view::out("\nWhat the release script wrote down on production:\n");
+        for line in self
+            .sandbox
+            .ledger("prod")
+            .map_err(|e| failed("the ledger", &e))?
+        {
+            let status = line
+                .status
+                .map(|s| format!(" status {s}"))
+                .unwrap_or_default();
+            view::out(&format!(
+                "  {} {:<5} {} {} attempt {}{status}\n",
+                line.at,
+                line.event,
+                line.commit.get(..12).unwrap_or(&line.commit),
+                line.step,
+                line.attempt
+            ));
+        }
+        let mails = self.sandbox.mails().map_err(|e| failed("the mails", &e))?;
+        view::out(&format!("\n{} mails arrived:\n", mails.len()));
+        for mail in mails {
+            view::out(&format!(
+                "  {}: {}\n",
+                mail.to.join(", "),
+                view::clean(&mail.subject)
+            ));
+        }
+        self.export().await
+    }
+
+    async fn export(&self) -> Result<(), Diagnostic> {
+        let run = self.status().await?.unwrap_or_default();
+        let Some(run) = run["run"].as_str() else {
+            return Ok(());
+        };
+        let file = std::env::temp_dir().join(format!("flow-demo-{run}.json"));
+        let shown = file.display().to_string();
+        let said = self
+            .terminals
+            .quietly(&["export", run, "-o", &shown])
+            .await?;
+        view::out(&format!(
+            "\nThe audit export, which stays: {}{}",
+            said.out, said.err
+        ));
+        Ok(())
+    }
+}

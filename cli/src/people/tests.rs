@@ -1,0 +1,192 @@
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flow_engine::driver::{Engine, NewRun};
+use flow_engine::event::Observers;
+use flow_engine::journal::memory::MemoryJournal;
+use flow_engine::plan::OnFailure;
+use flow_engine::planner::Planner;
+use flow_engine::registry::Registry;
+use flow_engine::step::Resources;
+use flow_steps::people::statement::{self, Words};
+use flow_steps::people::{Decision, Item, sshsig};
+
+use super::*;
+use crate::testing::actor;
+
+struct Project {
+    dir: tempfile::TempDir,
+    roster: People,
+    run: Arc<Run>,
+}
+
+/// A run that waits for a sign-off by `qa` and for a checklist; a roster with one key for `qa` and one for `devops`.
+async fn project() -> Project {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut text = String::new();
+    for role in ["qa", "devops"] {
+        let key = dir.path().join(role);
+        let made = Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-C", "test", "-f"])
+            .arg(&key)
+            .status();
+        assert!(made.expect("ssh-keygen starts").success());
+        let public = std::fs::read_to_string(key.with_extension("pub")).expect("reads");
+        let _infallible = write!(
+            text,
+            "[[roles.{role}]]\nname = \"{role} person\"\nkey = \"{}\"\n",
+            public.trim()
+        );
+    }
+    let roster: People = toml::from_str(&text).expect("a roster");
+    let mut planner = Planner::new("release", "test-1", "prod", "flow test");
+    planner.fact("commit", "0123456789abcdef0123456789abcdef01234567");
+    planner.phase("sign", "Sign-off", OnFailure::Park, |p| {
+        p.parallel("people", |p| {
+            p.step(
+                "sign/qa",
+                SignOff {
+                    role: "qa".into(),
+                    valid_hours: 24,
+                },
+            );
+            let item = Item {
+                key: "login".into(),
+                text: "Login works".into(),
+                required: true,
+            };
+            let list = Checklist {
+                title: "Features".into(),
+                items: vec![item],
+                who: "qa".into(),
+                deadline_minutes: None,
+            };
+            p.step("sign/features", list);
+        });
+    });
+    let engine = Engine {
+        journal: Arc::new(MemoryJournal::default()),
+        registry: Arc::new(Registry::default().with::<SignOff>().with::<Checklist>()),
+        resources: Resources::default().with(roster.clone()),
+        clock: Arc::new(SystemClock),
+        observers: Observers::default(),
+        notifier: None,
+        version: "test".into(),
+        wait_for_people: false,
+    };
+    let new = NewRun {
+        id: "r-sign".parse().expect("an id"),
+        plan: planner.finish().expect("plans"),
+        by: actor(),
+        reason: "a test".into(),
+        request: None,
+    };
+    let (driver, _handle) = engine.start(new).await.expect("starts");
+    let (run, _) = driver.drive().await.expect("drives");
+    Project { dir, roster, run }
+}
+
+impl Project {
+    fn key(&self, role: &str) -> PathBuf {
+        self.dir.path().join(role)
+    }
+
+    /// What `flow sign --role qa --key` would hand in, signed with the key of `with`.
+    async fn signed(&self, with: &str) -> Signal {
+        let (step, asked) = sign_off_of(&self.run, "qa").expect("it asks qa");
+        let now = SystemClock.now();
+        let words = Words {
+            subject: Subject::Signoff,
+            role: asked.role,
+            signer: "qa person".into(),
+            decision: Decision::Approve,
+            note: String::new(),
+            finding: None,
+            issued_at: now,
+            expires_at: now.plus(Duration::from_hours(1)),
+        };
+        let text = statement::build(&self.run, step, words)
+            .expect("builds")
+            .text();
+        let signature = sshsig::sign(text.as_bytes(), &self.key(with), None)
+            .await
+            .expect("signs");
+        let answer = SignedAnswer {
+            statement: text,
+            signature,
+        };
+        Project::signal(step, &answer.body())
+    }
+
+    fn signal(step: &str, body: &str) -> Signal {
+        Signal {
+            step: step.into(),
+            id: "a-1".into(),
+            by: actor(),
+            body: body.into(),
+            at: SystemClock.now(),
+        }
+    }
+
+    async fn verdict(&self, signal: &Signal) -> Result<(), Exit> {
+        let verifier = Roster(self.roster.clone());
+        verifier.verify(&self.run, signal).await.map_err(|d| d.exit)
+    }
+}
+
+#[tokio::test]
+async fn only_a_signature_by_the_role_over_what_is_asked_is_let_through() {
+    let project = project().await;
+    let good = project.signed("qa").await;
+    assert_eq!(project.verdict(&good).await, Ok(()));
+
+    let other_key = project.signed("devops").await;
+    assert_eq!(project.verdict(&other_key).await, Err(Exit::Refused));
+
+    let mut forged: SignedAnswer = serde_json::from_str(&good.body).expect("an answer");
+    forged.statement = forged.statement.replace("approve", "reject");
+    let forged = Project::signal("sign/qa", &forged.body());
+    assert_eq!(project.verdict(&forged).await, Err(Exit::Refused));
+
+    let unsigned = Project::signal("sign/qa", "\"I approve\"");
+    assert_eq!(project.verdict(&unsigned).await, Err(Exit::Refused));
+}
+
+#[tokio::test]
+async fn a_checklist_answer_that_the_step_would_pass_over_is_refused_at_once() {
+    let project = project().await;
+    let answer = |item: &str, result: &str| {
+        let body = format!("{{\"item\":\"{item}\",\"result\":\"{result}\",\"by\":\"anna\"}}");
+        Project::signal("sign/features", &body)
+    };
+    assert_eq!(project.verdict(&answer("login", "pass")).await, Ok(()));
+    assert_eq!(
+        project.verdict(&answer("logout", "pass")).await,
+        Err(Exit::Refused)
+    );
+    let without_a_note = answer("login", "fail");
+    assert_eq!(project.verdict(&without_a_note).await, Err(Exit::Refused));
+}
+
+#[tokio::test]
+async fn the_signer_is_the_holder_of_the_key_that_is_named() {
+    let project = project().await;
+    let named = |role: Option<&str>, key: Option<&str>| {
+        let key = key.map(|role| project.key(role));
+        signer(&project.roster, role, key.as_deref(), "nobody").map(|(role, _)| role.to_owned())
+    };
+    assert_eq!(named(None, Some("devops")).as_deref(), Ok("devops"));
+    assert_eq!(named(Some("qa"), None).as_deref(), Ok("qa"), "the only one");
+    assert_eq!(
+        named(None, None).map_err(|d| d.exit),
+        Err(Exit::Usage),
+        "who is it?"
+    );
+    assert_eq!(
+        named(Some("ceo"), None).map_err(|d| d.exit),
+        Err(Exit::Usage)
+    );
+}
