@@ -252,6 +252,8 @@ impl Default for Watch {
 pub struct SignOff {
     /// The roles that must sign, in the order of the protocol.
     pub roles: Vec<String>,
+    /// The role that may waive a warning of the migration check.
+    pub waived_by: String,
     /// How long a signature counts, in hours.
     pub valid_hours: u64,
     /// How long the smoke test on production may take, in minutes.
@@ -263,6 +265,7 @@ impl Default for SignOff {
         let roles = ["developer", "qa", "devops", "tech-lead"];
         SignOff {
             roles: roles.iter().map(|r| (*r).to_owned()).collect(),
+            waived_by: "tech-lead".into(),
             valid_hours: 24,
             smoke_minutes: 60,
         }

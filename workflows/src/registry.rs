@@ -1,7 +1,7 @@
 //! Every kind of step a workflow of this binary uses, in one list a reader can see.
 
 use flow_engine::registry::Registry;
-use flow_steps::{code, deploy, gate, health, lease, mail, people, pg, pm2, watch};
+use flow_steps::{code, deploy, gate, health, lease, mail, people, pg, pm2, schema, watch};
 
 /// What this binary can run.
 pub fn registry() -> Registry {
@@ -33,5 +33,6 @@ pub fn registry() -> Registry {
         .with::<pm2::Online>()
         .with::<pm2::Processes>()
         .with::<pm2::Restarted>()
+        .with::<schema::MigrationSafety>()
         .with::<watch::Watch>()
 }

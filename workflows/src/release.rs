@@ -26,6 +26,9 @@ struct Before {
 
 /// All seven phases.
 pub fn release(p: &mut Planner, r: &Release) {
+    p.phase("schema", "Phase 1: schema compatibility", Park, |p| {
+        schema(p, r)
+    });
     p.phase("test", "Phase 2: test environment", Park, |p| test(p, r));
     p.phase("stage", "Phase 3: staging", Park, |p| stage(p, r));
     let before = p.phase(
@@ -43,6 +46,10 @@ pub fn release(p: &mut Planner, r: &Release) {
         Rollback,
         |p| verify(p, r, &before, &baseline),
     );
+}
+
+fn schema(p: &mut Planner, r: &Release) {
+    p.step("schema/migration-safety", r.migration_safety());
 }
 
 fn test(p: &mut Planner, r: &Release) {

@@ -13,6 +13,7 @@ use flow_steps::pg::{
     MigrationsApplied, Policy, RecordState, RestoreProof, RestoreRehearsal, TakeBackup, Thaw,
 };
 use flow_steps::pm2::{Online, ProcessList, Processes, Restarted};
+use flow_steps::schema::MigrationSafety;
 use flow_steps::watch::Watch;
 
 use crate::config::{Config, Environment};
@@ -65,6 +66,22 @@ impl Release<'_> {
 
     pub(super) fn smoke_minutes(&self) -> u64 {
         self.config.signoff.smoke_minutes
+    }
+
+    pub(super) fn migration_safety(&self) -> MigrationSafety {
+        let database = &self.env("prod").database;
+        let mut psql = database.exec.clone();
+        psql.extend(["psql", "-U", &database.user, "-d", &database.name].map(String::from));
+        MigrationSafety {
+            repo: self.repository.clone(),
+            commit: self.commit.clone(),
+            migrations: self.config.app.migrations.clone(),
+            host: "prod".into(),
+            psql,
+            schema: "public".into(),
+            script: self.config.app.migration_check.clone(),
+            waiver_role: self.config.signoff.waived_by.clone(),
+        }
     }
 
     pub(super) fn state(&self, env: &str) -> RecordState {
@@ -295,7 +312,9 @@ impl Release<'_> {
             host: "prod".into(),
             promotion: self.promotion_rule(),
             backup: self.backup_rule(),
-            phases: ["test", "stage", "prepare"].map(String::from).to_vec(),
+            phases: ["schema", "test", "stage", "prepare"]
+                .map(String::from)
+                .to_vec(),
             roles: self.roles().to_vec(),
             lease: lease.into(),
             free: vec![Free {
