@@ -29,8 +29,8 @@ async fn a_waiting_run_shows_for_whom_it_waits_and_what_a_rollback_would_undo() 
 
     It is under way; 2 of 4 steps done, last change 3 min ago.
 
-    ✔ prep       Preparation                        1 of 1
-    ▶ prod       Production                         1 of 3
+    ✔ prep       Preparation                                  1 of 1
+    ▶ prod       Production                                   1 of 3
         ? prod/ask                     waiting, 3 min
             waits for qa: does it work?
             flow check r-test prod/ask
@@ -69,9 +69,9 @@ async fn a_parked_run_shows_why_and_what_to_type() {
 
     It is parked; 0 of 4 steps done, last change 3 min ago.
 
-    ✘ prep       Preparation                        0 of 1
+    ✘ prep       Preparation                                  0 of 1
         ✘ prep/look                    failed, 3 min
-    · prod       Production                         0 of 3
+    · prod       Production                                   0 of 3
 
     step `prep/look` failed: there is nothing to see
       caused by: connection refused

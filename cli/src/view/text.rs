@@ -102,7 +102,7 @@ fn phase_line(run: &Run, phase: &Phase, steps: &[usize]) -> String {
         String::new()
     };
     format!(
-        "{sign} {:<10} {:<34} {done} of {}{undone}\n",
+        "{sign} {:<10} {:<44} {done} of {}{undone}\n",
         phase.key,
         phase.title,
         steps.len()
