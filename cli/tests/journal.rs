@@ -72,7 +72,7 @@ fn leave(dir: &Path, id: &str, well: bool) {
         plan,
         by,
         reason: "a test".into(),
-        request: None,
+        request: Some(format!("key-of-{id}")),
     };
     runtime.block_on(async {
         let (driver, _handle) = engine.start(new).await.expect("starts");
@@ -232,4 +232,83 @@ fn a_journal_in_use_names_the_holder_and_exits_with_7() {
     assert_eq!(output.status.code(), Some(7));
     let pid = format!("pid {}", std::process::id());
     assert!(err(&output).contains(&pid), "{}", err(&output));
+}
+
+/// A configuration that `flow start` accepts, with one person who may sign.
+fn configure(dir: &Path) {
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(dir.join("qa"))
+        .status();
+    assert!(made.expect("ssh-keygen starts").success());
+    let public = std::fs::read_to_string(dir.join("qa.pub")).expect("reads");
+    let people = format!("[[roles.qa]]\nname = \"qa\"\nkey = \"{}\"\n", public.trim());
+    let mut config =
+        String::from("[app]\nname = \"demo\"\nmigrations = \"m\"\n[signoff]\nroles = [\"qa\"]\n");
+    for name in ["test", "stage", "prod"] {
+        config += &[
+            &format!("[env.{name}]\nssh = \"{name}\"\n"),
+            "app_dir = \"/srv/app\"\nbackup_dir = \"/srv/backups\"\nflow_dir = \"/srv/flow\"\n",
+            "deploy = [\"./deploy.sh\"]\nhealth = \"http://127.0.0.1:1/\"\n",
+            "database = { user = \"postgres\", name = \"postgres\" }\n",
+        ]
+        .concat();
+    }
+    for (file, text) in [
+        ("flow.toml", config),
+        ("flow.people.toml", people),
+        ("flow.data.toml", "[tables]\n".into()),
+    ] {
+        std::fs::write(dir.join(file), text).expect("writes");
+    }
+}
+
+#[test]
+fn starting_again_with_the_same_key_shows_the_run_and_starts_nothing() {
+    let dir = tempfile::tempdir().expect("a folder");
+    leave(dir.path(), "r-one", true);
+    configure(dir.path());
+    let before = flow(dir.path(), &["export", "--all"]).stdout;
+    let again = flow(dir.path(), &["start", "--id", "key-of-r-one"]);
+    assert_eq!(again.status.code(), Some(0), "{}", err(&again));
+    assert!(out(&again).contains("run r-one"), "{}", out(&again));
+    assert_eq!(flow(dir.path(), &["export", "--all"]).stdout, before);
+}
+
+#[test]
+fn a_second_run_for_an_environment_is_refused_with_7_and_names_the_first() {
+    let dir = tempfile::tempdir().expect("a folder");
+    leave(dir.path(), "r-one", false);
+    configure(dir.path());
+    let git = |args: &[&str]| {
+        let done = Command::new("git")
+            .args(args)
+            .current_dir(dir.path())
+            .output();
+        assert!(done.expect("git starts").status.success(), "git {args:?}");
+    };
+    std::fs::create_dir_all(dir.path().join("m/1_init")).expect("creates");
+    std::fs::write(dir.path().join("m/1_init/migration.sql"), "SELECT 1;").expect("writes");
+    git(&["init", "-q", "."]);
+    git(&["add", "m"]);
+    git(&[
+        "-c",
+        "user.name=t",
+        "-c",
+        "user.email=t@example.org",
+        "commit",
+        "-q",
+        "-m",
+        "x",
+    ]);
+    let second = flow(dir.path(), &["start"]);
+    assert_eq!(second.status.code(), Some(7), "{}", err(&second));
+    assert!(
+        err(&second).contains("flow resume r-one"),
+        "{}",
+        err(&second)
+    );
+    let plan = flow(dir.path(), &["plan"]);
+    assert_eq!(plan.status.code(), Some(0), "{}", err(&plan));
+    assert!(out(&plan).contains("prod/deploy"), "{}", out(&plan));
 }
