@@ -27,7 +27,7 @@ struct Before {
 /// The whole protocol: test, staging, production.
 pub fn release(p: &mut Planner, r: &Release) {
     p.phase("schema", "Phase 1: schema compatibility", Park, |p| {
-        schema(p, r)
+        schema(p, r);
     });
     p.phase("test", "Phase 2: test environment", Park, |p| test(p, r));
     p.phase("stage", "Phase 3: staging", Park, |p| stage(p, r));
@@ -41,7 +41,7 @@ pub fn promote(p: &mut Planner, r: &Release) {
         p.step("gate/earlier-run", r.promotion());
     });
     p.phase("schema", "Phase 1: schema compatibility", Park, |p| {
-        schema(p, r)
+        schema(p, r);
     });
     production(p, r, &["rules", "schema", "prepare"]);
 }
