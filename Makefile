@@ -16,7 +16,7 @@ test: deps
 lint: deps
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	@if command -v cargo-deny > /dev/null; then cargo deny --config .deny.toml check; else echo "lint: cargo-deny is not installed; licences and advisories were not checked"; fi
+	@if command -v cargo-deny > /dev/null; then cargo deny check; else echo "lint: cargo-deny is not installed; licences and advisories were not checked"; fi
 
 bench: deps
 	cargo bench --workspace
