@@ -62,6 +62,9 @@ fn production(p: &mut Planner, r: &Release, earlier: &[&str]) {
         Rollback,
         |p| verify(p, r, &before, &baseline),
     );
+    p.phase("finish", "Afterwards", Park, |p| {
+        p.step("prod/lease-release", r.release_lease());
+    });
 }
 
 fn schema(p: &mut Planner, r: &Release) {
@@ -146,5 +149,4 @@ fn verify(p: &mut Planner, r: &Release, before: &Before, baseline: &Out<Backup>)
         ),
     );
     p.step("prod/watch", r.watch());
-    p.step("prod/lease-release", r.release_lease());
 }
