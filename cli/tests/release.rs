@@ -17,3 +17,5 @@ mod world;
 mod connection;
 #[path = "release/kills.rs"]
 mod kills;
+#[path = "release/rollback.rs"]
+mod rollback;

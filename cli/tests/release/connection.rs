@@ -1,10 +1,11 @@
 //! Connections that break while production is being changed.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::kills::{assert_each_deploy_happened_once, assert_each_step_is_done_once};
 use crate::project::Wishes;
-use crate::world::World;
+use crate::world::{World, assert_same};
 
 /// How often the connection is cut in mid-deploy.
 const CUTS: usize = 6;
@@ -49,21 +50,29 @@ fn a_deploy_whose_connection_is_cut_goes_on_and_none_of_its_output_is_lost_or_do
     assert_output_is_whole(&world, &run);
 }
 
-/// What was kept of the deploy's output is the job's own log to the byte, after the line that says where that is.
+/// What was kept of the deploy's output is the job's own log to the byte, after the line that says where that is. What
+/// is shown of it is the same, but for colours.
 fn assert_output_is_whole(world: &World, run: &str) {
     let host = world.sandbox.host("prod").expect("prod");
-    let folder = host.data.join("flow").join(run).join("prod_deploy.1");
-    let here = host.data_here.join("flow").join(run).join("prod_deploy.1");
-    let theirs = std::fs::read_to_string(here.join("log")).expect("the job's log");
-    assert!(theirs.contains("line 400,"), "{theirs}");
-    let kept = world
-        .project
-        .join(".flow/logs")
-        .join(run)
-        .join("prod~deploy.log");
-    let kept = std::fs::read_to_string(kept).expect("what was kept");
-    let first = format!("started on `prod` in {}\n", folder.display());
-    assert_eq!(kept, first + &theirs);
+    let job = Path::new("flow").join(run).join("prod_deploy.1");
+    let theirs = std::fs::read_to_string(host.data_here.join(&job).join("log"));
+    let theirs = theirs.expect("the job's log");
+    assert!(theirs.contains("line 400, ünd möre\n"), "{theirs}");
+    let kept = world.project.join(".flow/logs").join(run);
+    let kept = std::fs::read_to_string(kept.join("prod~deploy.log")).expect("what was kept");
+    let first = format!("started on `prod` in {}\n", host.data.join(job).display());
+    assert_same(&kept, &(first + &theirs));
     let shown = world.flow(&["logs", run, "prod/deploy"]).expect(0);
-    assert_eq!(shown.out, kept);
+    assert_same(&shown.out, &without_colours(&kept));
+}
+
+/// pm2 colours its output even where nobody sees it.
+fn without_colours(text: &str) -> String {
+    let mut parts = text.split("\u{1b}[");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (_, rest) = part.split_once('m').expect("a colour ends with m");
+        plain.push_str(rest);
+    }
+    plain
 }

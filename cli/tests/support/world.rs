@@ -236,6 +236,13 @@ impl World {
         kept.collect::<Vec<_>>().join("\n")
     }
 
+    /// The commit that production's checkout is at.
+    pub(crate) fn deployed(&self) -> String {
+        let app = &self.sandbox.host("prod").expect("prod").app;
+        let git = format!("git -C {} rev-parse HEAD", app.display());
+        checked(self.sandbox.ssh("prod").arg(git)).trim().to_owned()
+    }
+
     /// The names of production's databases but for the templates.
     pub(crate) fn databases(&self) -> Vec<String> {
         let query = "select datname from pg_database where not datistemplate order by 1";
@@ -290,6 +297,16 @@ pub(crate) fn state_of(status: &Value, step: &str) -> String {
     let row = rows.iter().find(|row| row["key"] == step);
     let row = row.unwrap_or_else(|| panic!("no step `{step}`"));
     row["state"].as_str().expect("a state").to_owned()
+}
+
+/// The same to the byte; shows only the first line that is not.
+#[track_caller]
+pub(crate) fn assert_same(found: &str, wanted: &str) {
+    let mut lines = found.split('\n').zip(wanted.split('\n')).enumerate();
+    if let Some((n, (found, wanted))) = lines.find(|(_, (found, wanted))| found != wanted) {
+        panic!("line {}: {found:?} instead of {wanted:?}", n + 1);
+    }
+    assert_eq!(found.len(), wanted.len());
 }
 
 /// Runs a program that must succeed.
