@@ -206,15 +206,10 @@ impl Ground {
         write(&etc.join("daemon.json"), &daemon, 0o644)?;
         let machine = u128::from_ne_bytes(random_bytes()?);
         write(&etc.join("machine-id"), &format!("{machine:032x}\n"), 0o444)?;
-        let names =
-            kit.plans()?
-                .iter()
-                .fold(String::from("127.0.0.1 localhost\n"), |text, plan| {
-                    format!(
-                        "{text}{} {}.dap.test {}\n",
-                        plan.address, plan.name, plan.name
-                    )
-                });
+        let names = (11..).zip(HOSTS).fold(
+            String::from("127.0.0.1 localhost\n"),
+            |text, (last, name)| format!("{text}{} {name}.dap.test {name}\n", kit.address(last)),
+        );
         write(&etc.join("hosts"), &names, 0o644)?;
         let sshd = format!(
             "HostKey /etc/ssh/ssh_host_ed25519_key\nAuthorizedKeysFile /etc/ssh/authorized_keys\nStrictModes no\n\
