@@ -368,9 +368,11 @@ impl Sandbox {
         }
         // A folder that is kept is left as a shut-down leaves it; one that goes needs no goodbye in its containers.
         if self.keep || self.ground.kit.is_none() {
-            for plan in &self.plans {
-                self.ground.database(plan, "stop").ok();
-            }
+            std::thread::scope(|scope| {
+                for plan in &self.plans {
+                    scope.spawn(|| self.ground.database(plan, "stop").ok());
+                }
+            });
         }
         self.ground.scope(None).end(Duration::from_millis(300))?;
         self.bury();
