@@ -13,10 +13,13 @@
 mod application;
 mod cache;
 mod claim;
+mod containers;
 mod data;
 mod error;
 mod faults;
 mod files;
+mod ground;
+mod image;
 mod keys;
 mod ledger;
 mod mail;
