@@ -158,10 +158,16 @@ fn parked(run: &Run) -> Told {
     } else {
         String::new()
     };
-    let standing: String = crate::standing::standing(run)
-        .iter()
-        .map(|words| format!("{words}.\n"))
-        .collect();
+    let mut standing = crate::standing::standing(run).join(
+        ".
+",
+    );
+    if !standing.is_empty() {
+        standing.push_str(
+            ".
+",
+        );
+    }
     let detail = format!("{standing}{reason}{}{next}", failures(run));
     if incomplete {
         let first = "The rollback is INCOMPLETE. Production is neither the old nor the new version. Act now.";
