@@ -13,7 +13,7 @@ use crate::error::SandboxError;
 use crate::files::{copy, folder, random_bytes, write};
 use crate::origin::git;
 use crate::probe::greets;
-use crate::process::{MARK, run, run_with};
+use crate::process::{MARK, Scope, run, run_with};
 use crate::sandbox::HOSTS;
 use crate::tools::{Tools, User};
 
@@ -76,6 +76,15 @@ impl Plan {
 pub(crate) const CONTAINER: &str = "supabase_db_DAP";
 
 impl Ground {
+    /// The processes of one host, or of all and the mail server.
+    pub(crate) fn scope(&self, host: Option<&str>) -> Scope {
+        Scope {
+            dir: self.dir.clone(),
+            id: self.id.clone(),
+            host: host.map(str::to_owned),
+        }
+    }
+
     /// The folder of one host.
     pub(crate) fn host(&self, name: &str) -> PathBuf {
         self.dir.join("hosts").join(name)

@@ -11,6 +11,7 @@
 //! ```
 
 mod application;
+mod attempt;
 mod cache;
 mod claim;
 mod containers;

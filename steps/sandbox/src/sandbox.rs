@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::cache::{Cache, free_port};
-use crate::claim::{MARKER, claim, clear, clear_shared_memory};
-use crate::containers::{Kit, remove_cgroups};
+use crate::claim::{claim, clear, clear_shared_memory};
+use crate::containers::remove_cgroups;
 use crate::error::SandboxError;
-use crate::files::{folder, random, remove, write};
+use crate::files::{folder, remove};
 use crate::ground::{CONTAINER, Ground, Plan};
 use crate::keys::{self, Person};
 use crate::ledger::LedgerLine;
@@ -19,7 +19,7 @@ use crate::mail::{self, Mail, Smtp};
 use crate::options::{Isolation, Options};
 use crate::origin;
 use crate::probe::{greets, healthy};
-use crate::process::{Scope, run, wait_until};
+use crate::process::{run, wait_until};
 use crate::ssh;
 use crate::tools::{Tools, User};
 
@@ -65,7 +65,7 @@ pub struct Sandbox {
     keep: bool,
     pub(crate) children: Mutex<Vec<Child>>,
     ended: bool,
-    held: Option<fs::File>,
+    pub(crate) held: Option<fs::File>,
 }
 
 impl Sandbox {
@@ -117,44 +117,11 @@ impl Sandbox {
         Ok(Self::attempt(ground, options.keep, explanation)?.holding(held))
     }
 
-    /// The reason, in words, when it did not work; nothing is left running then.
-    fn up_in_containers(
-        ground: &Ground,
-        store: &Path,
+    pub(crate) fn start(
+        ground: Ground,
         keep: bool,
-        progress: &mut dyn FnMut(&str),
-    ) -> Result<Self, String> {
-        let kit = Kit::find(&ground.dir, store, &ground.tools, progress)?;
-        progress("starting three hosts");
-        let explanation = format!(
-            "Each host in namespaces of its own with a real docker daemon, on {}.",
-            kit.addresses()
-        );
-        let mut ground = ground.clone();
-        ground.kit = Some(Arc::new(kit));
-        Self::attempt(ground, keep, explanation).map_err(|error| error.to_string())
-    }
-
-    /// Starts everything under a new id; ends all of it again when a part fails.
-    fn attempt(mut ground: Ground, keep: bool, explanation: String) -> Result<Self, SandboxError> {
-        ground.id = random()?;
-        write(&ground.dir.join(MARKER), &ground.id, 0o600)?;
-        let (scope, id) = (ground.scope(None), ground.id.clone());
-        let started = Self::start(ground, keep, explanation);
-        if started.is_err() {
-            scope.end(Duration::ZERO).ok();
-            remove_cgroups(&id);
-        }
-        started
-    }
-
-    /// Keeps the folder locked for as long as the sandbox lives.
-    fn holding(mut self, lock: fs::File) -> Self {
-        self.held = Some(lock);
-        self
-    }
-
-    fn start(ground: Ground, keep: bool, explanation: String) -> Result<Self, SandboxError> {
+        explanation: String,
+    ) -> Result<Self, SandboxError> {
         let dir = ground.dir.clone();
         for (name, mode) in [
             ("run", 0o700),
@@ -409,14 +376,6 @@ impl Drop for Sandbox {
 }
 
 impl Ground {
-    pub(crate) fn scope(&self, host: Option<&str>) -> Scope {
-        Scope {
-            dir: self.dir.clone(),
-            id: self.id.clone(),
-            host: host.map(str::to_owned),
-        }
-    }
-
     fn describe(&self, plan: &Plan) -> Host {
         let data = self.data(plan);
         let words = [

@@ -1,8 +1,9 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use flow_sandbox::{Options, Sandbox, SandboxError};
+use flow_sandbox::{Isolation, Options, Sandbox, SandboxError};
 
+use crate::KIND;
 use crate::shared::{alive, eventually, mentioning, options, short_dir, ssh_ok, works};
 
 /// Set for the process that plays an owner which is killed.
@@ -46,6 +47,14 @@ fn down_leaves_no_process_no_mount_and_no_folder() {
     );
 }
 
+/// Cgroups of the containers of the sandbox with this id.
+fn cgroups(id: &str) -> String {
+    let mut find = Command::new("find");
+    find.args(["/sys/fs/cgroup", "-maxdepth", "2", "-name"]);
+    find.arg(format!("flow-sandbox-{id}*"));
+    String::from_utf8(find.output().expect("find runs").stdout).expect("UTF-8")
+}
+
 #[test]
 fn a_second_up_ends_what_a_killed_owner_left_behind() {
     if !works() {
@@ -81,12 +90,17 @@ fn a_second_up_ends_what_a_killed_owner_left_behind() {
         pids.iter().filter(|pid| alive(**pid)).count() > 10,
         "the hosts outlive their owner"
     );
+    let id = std::fs::read_to_string(dir.join("sandbox.id")).expect("an id");
+    if KIND == Isolation::Containers {
+        assert_ne!(cgroups(id.trim()), "");
+    }
     let second = Sandbox::up(&dir, &options(), &mut |_| ()).expect("starts");
     assert!(
         pids.iter()
             .all(|pid| !alive(*pid) || second.processes().contains(pid)),
         "{pids:?}"
     );
+    assert_eq!(cgroups(id.trim()), "");
     assert_eq!(ssh_ok(&second, "prod", "echo $DAP_HOST"), "prod");
     // Now the power cut of everything but the owner's folder.
     for host in flow_sandbox::HOSTS {
