@@ -15,6 +15,10 @@ mod world;
 
 #[path = "release/connection.rs"]
 mod connection;
+#[path = "release/gates.rs"]
+mod gates;
+#[path = "release/input.rs"]
+mod input;
 #[path = "release/kills.rs"]
 mod kills;
 #[path = "release/rollback.rs"]
