@@ -51,6 +51,10 @@ pub struct Deploy {
     pub gate: Option<PromotionRule>,
     /// What the undo stops. Without it the step has no undo: a test or stage deploy is repaired by the next one.
     pub stop_on_undo: Option<StopSpec>,
+    /// A program with its arguments that prints the full commit which is in place now, run in `cwd`; where nothing is
+    /// named, `cwd` must be a git checkout and its head counts.
+    #[serde(default)]
+    pub verify: Option<Vec<String>>,
     /// How long to wait for the script, in minutes. It is not ended then: a person is asked.
     pub timeout_minutes: u64,
 }
