@@ -9,11 +9,12 @@ use flow_engine::run::Run;
 use flow_engine::signal::Order;
 
 use super::*;
-use crate::code::tests::git;
 use crate::host::Local;
 use crate::lease::HostLease;
 use crate::pm2::tests::Pm2;
 use crate::reach::testing::{Bench, Say, failure, output, plan, undone};
+
+mod later;
 
 fn registry() -> Registry {
     Registry::default().with::<Deploy>().with::<HostLease>()
@@ -359,33 +360,4 @@ async fn without_the_lease_nothing_is_started() {
         assert!(failure(&run, "prep/deploy").message.contains(no));
     }
     assert!(rig.ledger().is_empty());
-}
-
-#[tokio::test]
-async fn a_script_that_ends_well_but_leaves_another_commit_in_place_has_failed() {
-    let rig = Rig::new();
-    let app = rig.dir.path().join("app");
-    std::fs::create_dir(&app).unwrap();
-    let mut deploy = Deploy {
-        cwd: rig.path("app"),
-        verify: None,
-        ..rig.deploy("echo all good")
-    };
-    let (run, stop) = rig.bench.start("r-none", only(deploy.clone())).await;
-    assert_eq!(stop, FAILED);
-    let message = failure(&run, "prep/deploy").message;
-    assert!(message.contains("is no git checkout"), "{message}");
-    git(&app, &["init", "--quiet"]);
-    git(&app, &["commit", "--allow-empty", "-qm", "one"]);
-    let head = git(&app, &["rev-parse", "HEAD"]);
-    let (run, stop) = rig.bench.start("r-other", only(deploy.clone())).await;
-    assert_eq!(stop, FAILED);
-    let message = failure(&run, "prep/deploy").message;
-    let wanted = format!(
-        "the script ended well but HEAD is {head}, not {}",
-        "c".repeat(40)
-    );
-    assert_eq!(message, wanted);
-    deploy.commit = head;
-    assert_eq!(rig.bench.start("r-same", only(deploy)).await.1, DONE);
 }

@@ -155,6 +155,9 @@ pub(super) async fn ask(
         Probe::Orphaned { pids } => format!(
             "lost its keeper, and its processes still run (pids {pids:?}): end them or wait before stating anything"
         ),
+        Probe::Running { .. } => {
+            "still runs: wait for it, or end it, before stating anything".to_owned()
+        }
         Probe::LostByReboot => "was cut off by a restart of the host".to_owned(),
         Probe::Absent => "is not there any more: its folder was removed".to_owned(),
         _ => "is gone and left no result".to_owned(),
