@@ -127,6 +127,7 @@ impl Release<'_> {
             lease: None,
             gate: None,
             stop_on_undo: None,
+            verify: None,
             timeout_minutes: at.deploy_minutes,
         }
     }
