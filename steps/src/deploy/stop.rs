@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Deploy, jobs};
 use crate::host::Host;
 use crate::host::job::{self, JobError, JobSpec, Launch, Probe};
+use crate::lease::lock_state;
 use crate::{pm2, reach};
 
 /// What is stopped when a deploy is undone.
@@ -21,10 +22,8 @@ pub struct StopSpec {
 const GRACE: Duration = Duration::from_secs(10);
 
 pub(super) async fn undo(cx: &Cx, step: &Deploy) -> Result<String, StepError> {
-    let Some(services) = &step.stop_on_undo else {
-        return Ok("nothing to undo".into());
-    };
     let host = reach::host(cx, &step.host)?;
+    still_ours(cx, step, &*host).await?;
     let attempts = cx
         .plan()
         .node(cx.key())
@@ -37,13 +36,41 @@ pub(super) async fn undo(cx: &Cx, step: &Deploy) -> Result<String, StepError> {
             end(cx, &*host, &spec).await?
         ));
     }
-    let stopped = pm2::stop_all(cx, &*host, &services.pm2).await?;
-    report.push(if stopped.is_empty() {
-        "no service was running".into()
-    } else {
-        format!("stopped {}", stopped.join(", "))
-    });
+    if let Some(services) = &step.stop_on_undo {
+        let stopped = pm2::stop_all(cx, &*host, &services.pm2).await?;
+        report.push(if stopped.is_empty() {
+            "no service was running".into()
+        } else {
+            format!("stopped {}", stopped.join(", "))
+        });
+    }
     Ok(report.join("; "))
+}
+
+/// An old run must not undo over a newer release: whoever holds the lease now has the host.
+async fn still_ours(cx: &Cx, step: &Deploy, host: &dyn Host) -> Result<(), StepError> {
+    // Without the lease's output nothing was ever launched under it.
+    let Some(Ok(lease)) = step.lease.as_ref().map(|l| cx.arg(l)) else {
+        return Ok(());
+    };
+    let held = lock_state(host, &lease.dir).await?.held;
+    match held.filter(|h| h.run != cx.run_id().as_str()) {
+        None => Ok(()),
+        Some(other) => Err(StepError::ask(format!(
+            "the lease of `{}` is held by run {} ({}), not by this run; nothing was stopped",
+            step.host, other.run, other.holder
+        ))
+        .hint(format!(
+            "let run {} end first, then: flow retry {}",
+            other.run,
+            cx.run_id()
+        ))
+        .hint(format!(
+            "when its release is to stay: flow skip {} {} --reason …",
+            cx.run_id(),
+            cx.key()
+        ))),
+    }
 }
 
 /// Makes sure that the script of an attempt neither runs nor ever starts.
