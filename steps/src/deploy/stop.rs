@@ -19,7 +19,9 @@ pub struct StopSpec {
 }
 
 /// How long a script is given to end by itself once it is told to.
-const GRACE: Duration = Duration::from_secs(10);
+pub(super) const GRACE: Duration = Duration::from_secs(10);
+
+const NEVER: &str = "the script had never been started, and cannot be any more";
 
 pub(super) async fn undo(cx: &Cx, step: &Deploy) -> Result<String, StepError> {
     let host = reach::host(cx, &step.host)?;
@@ -84,7 +86,7 @@ async fn end(cx: &Cx, host: &dyn Host, spec: &JobSpec) -> Result<&'static str, S
         };
         match job::launch(host, &nothing).await {
             Ok(Launch::Started) => {
-                return Ok("the script had never been started, and cannot be any more");
+                return Ok(NEVER);
             }
             Ok(Launch::Exists) => probe = jobs::look(cx, host, spec).await.map_err(retry)?,
             Err(e @ JobError::Host(_)) => return Err(StepError::retry(e.to_string())),
@@ -92,20 +94,21 @@ async fn end(cx: &Cx, host: &dyn Host, spec: &JobSpec) -> Result<&'static str, S
         }
     }
     match probe {
-        Probe::Running { .. } | Probe::Orphaned { .. } => {
+        Probe::Running { .. } | Probe::Orphaned { .. } | Probe::Claimed => {
             let left = job::kill(host, spec, GRACE)
                 .await
                 .map_err(|e| retry(jobs::of_job(cx, &e)))?;
             match left {
-                Probe::Running { .. } | Probe::Orphaned { .. } => Err(StepError::fail(format!(
+                Probe::Running { .. } | Probe::Orphaned { .. } | Probe::Claimed => Err(StepError::fail(format!(
                     "the release script in {} cannot be ended; the database must not be restored while it runs",
                     spec.folder()
                 ))
                 .hint("end its processes on the host, then retry")),
+                Probe::Never => Ok(NEVER),
                 _ => Ok("the script was ended"),
             }
         }
-        Probe::Claimed => Ok("the script was claimed but never started"),
+        Probe::Never => Ok(NEVER),
         Probe::Done { .. } => Ok("the script had ended"),
         _ => Ok("the script was gone"),
     }
