@@ -6,7 +6,7 @@ use flow_engine::signal::Order;
 use flow_engine::step::{Cx, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::{Deploy, attach, verdict};
+use super::{Deploy, attach, stop, verdict};
 use crate::gate::PromotionRule;
 use crate::host::job::{self, JobError, JobSpec, Probe};
 use crate::host::{Host, HostError, quote};
@@ -90,7 +90,7 @@ pub(super) async fn ready(
     for attempt in (1..own.attempt).rev() {
         let earlier = step.spec(cx, attempt)?;
         match look(cx, host, &earlier).await? {
-            Probe::Absent => {}
+            Probe::Absent | Probe::Never => {}
             Probe::Running { .. } => {
                 cx.log(format!(
                     "attempt {attempt} still runs on `{}`: following it",
@@ -102,7 +102,13 @@ pub(super) async fn ready(
             // Nobody saw it end, but it did: what it left is the truth, whatever a person said in the meantime.
             // An orphan is asked about once it was looked at more closely.
             Probe::Done { .. } | Probe::Orphaned { .. } => return Ok(earlier),
-            Probe::Claimed | Probe::Lost | Probe::LostByReboot if stated => {}
+            Probe::Lost | Probe::LostByReboot if stated => {}
+            // It may still begin, unless it is told that it must not.
+            Probe::Claimed if stated => match job::kill(host, &earlier, stop::GRACE).await {
+                Ok(Probe::Never) => {}
+                Ok(_) => return Ok(earlier),
+                Err(e) => return Err(of_job(cx, &e)),
+            },
             unknown => return Err(verdict::ask(cx, step, host, &earlier, &unknown).await),
         }
     }

@@ -48,3 +48,66 @@ async fn a_person_who_says_it_was_done_is_not_believed_while_it_runs() {
     assert_eq!(stop, DONE);
     assert!(output::<Deployed>(&run, "prep/deploy").settled);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelled_in_mid_script_a_test_deploy_ends_its_script_too() {
+    let rig = Rig::new();
+    let deploy = rig.deploy("echo begun >> $ledger; sleep 4; echo ended >> $ledger");
+    let after = Duration::from_secs(2);
+    rig.bench.crash_after("r-one", only(deploy), after).await;
+    rig.bench.order("r-one", Order::Cancel).await;
+    let (run, _) = rig.bench.resume("r-one").await;
+    assert_eq!(
+        undone(&run, "prep/deploy"),
+        "attempt 1: the script was ended"
+    );
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(rig.ledger(), ["begun"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_run_does_not_undo_over_the_release_that_holds_the_lease_now() {
+    let rig = Rig::new();
+    let pm2 = Pm2::start();
+    pm2.app("api", "setInterval(() => {}, 1000)");
+    let lease = HostLease {
+        host: "here".into(),
+        dir: rig.path("lease"),
+    };
+    let script = rig.deploy("echo begun >> $ledger");
+    let whole = plan(
+        |p| {
+            p.step("prep/say", Say::new(1));
+        },
+        |p| {
+            let lease = p.step("prod/lease", lease);
+            p.step(
+                "prod/deploy",
+                Deploy {
+                    lease: Some((&lease).into()),
+                    stop_on_undo: Some(StopSpec {
+                        pm2: pm2.prefix.clone(),
+                    }),
+                    ..script
+                },
+            );
+        },
+    );
+    assert_eq!(rig.bench.start("r-one", whole).await.1, DONE);
+    let held = Path::new(&rig.path("lease")).join("held");
+    let text = std::fs::read_to_string(&held).unwrap();
+    std::fs::write(&held, text.replace("r-one", "r-two")).unwrap();
+    rig.bench.order("r-one", Order::Rollback).await;
+    let (run, stop) = rig.bench.resume("r-one").await;
+    assert!(
+        matches!(stop, Stop::Parked(ParkReason::UndoFailed { .. })),
+        "{stop:?}"
+    );
+    let (index, _) = run.plan.node("prod/deploy").unwrap();
+    let why = run.steps[index as usize].undo_failure.clone().unwrap().1;
+    assert!(why.message.contains("is held by run r-two"), "{why:?}");
+    let list = crate::pm2::list(&Local::new("here"), &pm2.prefix)
+        .await
+        .unwrap();
+    assert_eq!(list.apps[0].status, "online");
+}
