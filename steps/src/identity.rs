@@ -128,10 +128,10 @@ mod tests {
         let bench = Bench::new(|| Registry::default().with::<Identity>());
         let other = "0".repeat(32);
         for (id, good) in [(own.trim(), true), (other.as_str(), false)] {
-            let step = of(&[("here", Some(id))], true);
+            let asked = of(&[("here", Some(id))], true);
             let plan = plan(
                 |p| {
-                    p.step("prep/identity", step);
+                    p.step("prep/identity", asked);
                 },
                 |p| {
                     p.step("prod/say", Say::new(1));
