@@ -272,13 +272,15 @@ impl Step for Restarted {
         let before = cx.arg(&self.before)?;
         let still = Duration::from_secs(self.settle_seconds);
         let within = (ONLINE_WITHIN, still);
+        // Taken first: what is written from here on is for the watch to see.
+        let log_sizes = list::log_sizes(&*host, &list(&*host, &self.pm2).await?).await?;
         let list = match settle(cx, &*host, &self.pm2, &before.running(), within).await? {
             Settled::Still(list) => list,
             Settled::Not(why) => return Err(StepError::fail(format!("`{}`: {why}", self.host))),
         };
         let old = before.same_process_in(&list);
         if old.is_empty() {
-            Ok(list)
+            Ok(ProcessList { log_sizes, ..list })
         } else {
             Err(StepError::fail(format!(
                 "not restarted on `{}`, the old code still runs: {}",

@@ -11,6 +11,8 @@ use crate::gate::PromotionRule;
 use crate::host::job::{self, JobError, JobSpec, Probe};
 use crate::host::{Host, HostError, quote};
 use crate::lease::lock_state;
+use crate::people::sign_off::{self, NotValid};
+use crate::people::{People, still_valid};
 use crate::reach;
 
 /// What this step keeps for its later lives.
@@ -122,6 +124,31 @@ pub(super) async fn ready(
     }
 }
 
+/// Sign-offs that were good once may have expired or been withdrawn by the time of a later attempt. A deploy that comes
+/// before the people are asked, as on test and stage, needs none.
+async fn signed(cx: &Cx) -> Result<(), StepError> {
+    let Ok(people) = cx.resource::<People>() else {
+        return Ok(());
+    };
+    let plan = cx.plan();
+    let last = (0u32..)
+        .zip(&plan.nodes)
+        .filter(|(_, n)| n.kind == sign_off::KIND)
+        .last();
+    let ours = plan.node(cx.key()).map(|(own, _)| own);
+    if last.is_none_or(|(last, _)| Some(last) > ours) {
+        return Ok(());
+    }
+    match still_valid(cx.run(), &people, cx.now()).await {
+        Ok(_) => Ok(()),
+        Err(NotValid::Unchecked(e)) => Err(StepError::retry(
+            "a signature could not be judged; nothing was started",
+        )
+        .because(&e)),
+        Err(no) => Err(StepError::refuse(format!("{no}; nothing was started"))),
+    }
+}
+
 /// The gates of the moment of action.
 async fn about_to_act(
     cx: &Cx,
@@ -134,6 +161,7 @@ async fn about_to_act(
         rule.judge(cx.run(), &others, cx.now())
             .map_err(StepError::Refuse)?;
     }
+    signed(cx).await?;
     if let Some(lease) = &step.lease {
         let lease = cx.arg(lease)?;
         let held = lock_state(host, &lease.dir)

@@ -384,6 +384,7 @@ impl Release<'_> {
             allow: watch.allow.clone(),
             health: Some(self.check("prod")),
             max_restarts: 0,
+            since: None,
         }
     }
 

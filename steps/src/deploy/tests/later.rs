@@ -111,3 +111,56 @@ async fn an_old_run_does_not_undo_over_the_release_that_holds_the_lease_now() {
         .unwrap();
     assert_eq!(list.apps[0].status, "online");
 }
+
+/// A sign-off that was given, and has expired since.
+#[derive(Debug, Serialize, Deserialize)]
+struct Expired;
+
+#[async_trait]
+impl Step for Expired {
+    const KIND: &'static str = crate::people::sign_off::KIND;
+    type Output = crate::people::SignedOff;
+
+    fn summary(&self) -> String {
+        "signs".into()
+    }
+
+    async fn run(&self, cx: &Cx) -> Result<Self::Output, StepError> {
+        Ok(crate::people::SignedOff {
+            role: "qa".into(),
+            signer: "qa".into(),
+            fingerprint: "SHA256:x".into(),
+            statement_sha256: String::new(),
+            evidence_digest: String::new(),
+            signed_at: cx.now(),
+            expires_at: cx.now(),
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_sign_off_that_expired_before_the_script_is_launched_stops_it() {
+    let rig = Rig::new();
+    let mut bench = Bench::new(|| registry().with::<Expired>());
+    bench.people = Some(crate::people::People::default());
+    let deploy = rig.deploy("echo begun >> $ledger");
+    // Test is deployed before anybody signs.
+    let whole = plan(
+        |p| {
+            p.step("prep/deploy", deploy.clone());
+            p.step("prep/qa", Expired);
+            p.step("prep/again", deploy.clone());
+        },
+        |p| {
+            p.step("prod/say", Say::new(1));
+        },
+    );
+    let (run, stop) = bench.start("r-one", whole).await;
+    assert_eq!(stop, Stop::Parked(ParkReason::Refused { step: 2 }));
+    let message = failure(&run, "prep/again").message;
+    assert!(
+        message.contains("expired") && message.ends_with("nothing was started"),
+        "{message}"
+    );
+    assert_eq!(rig.ledger(), ["begun"]);
+}
