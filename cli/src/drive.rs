@@ -37,6 +37,8 @@ pub(crate) struct Parts {
     pub(crate) notifier: Option<Arc<dyn Notifier>>,
     /// Looks at answers before they are stored.
     pub(crate) verifier: Arc<dyn Verifier>,
+    /// What no output may show.
+    pub(crate) masked: Masked,
 }
 
 impl Parts {
@@ -50,6 +52,7 @@ impl Parts {
             resources: setup.resources(),
             notifier: setup.notifier(journal)?,
             verifier: crate::people::verifier(setup),
+            masked: setup.masked(),
         })
     }
 }
@@ -109,7 +112,7 @@ impl Drive {
             registry: Arc::clone(&self.parts.registry),
             resources: self.parts.resources.clone(),
             clock: Arc::new(SystemClock),
-            observers: Observers::new(vec![keeper.clone(), shown], Masked::default()),
+            observers: Observers::new(vec![keeper.clone(), shown], self.parts.masked.clone()),
             notifier: self.parts.notifier.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
             wait_for_people: self.wait_for_people,

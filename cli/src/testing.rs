@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use flow_engine::clock::{Clock, Timestamp};
 use flow_engine::driver::{Engine, NewRun, Stop};
-use flow_engine::event::{Event, Observer, Observers};
+use flow_engine::event::{Event, Masked, Observer, Observers};
 use flow_engine::journal::memory::MemoryJournal;
 use flow_engine::plan::{Effect, OnFailure, Plan};
 use flow_engine::planner::Planner;
@@ -158,6 +158,7 @@ pub(crate) fn parts() -> Parts {
         resources: Resources::default(),
         notifier: None,
         verifier: Arc::new(Anything),
+        masked: Masked::default(),
     }
 }
 
@@ -189,7 +190,7 @@ pub(crate) async fn driven(
         registry: registry(),
         resources: Resources::default(),
         clock: Arc::new(Still),
-        observers: Observers::new(observers, flow_engine::event::Masked::default()),
+        observers: Observers::new(observers, Masked::default()),
         notifier: None,
         version: "test".into(),
         wait_for_people: false,
