@@ -222,6 +222,9 @@ pub(crate) fn parked(run: &Run, exit: Exit) -> Diagnostic {
         view::steps(run.steps.len()),
         view::steps(undo)
     ));
+    for words in flow_steps::standing::standing(run) {
+        diagnostic = diagnostic.hint(words);
+    }
     for (name, value) in next::contacts(&run.plan) {
         diagnostic = diagnostic.hint(format!("{name}: {value}"));
     }

@@ -1,5 +1,6 @@
 //! What a command works on: the configuration, the state folder, and which runs are in the way of one another.
 
+use flow_engine::record::Verdict;
 use flow_engine::run::Run;
 use flow_workflows::setup::Setup;
 
@@ -43,7 +44,10 @@ pub(crate) fn refuse_overtaken(runs: &[Run], run: &Run) -> Result<(), Diagnostic
     }
     let newer = |other: &&Run| {
         let changed = !other.is_finished()
-            || other.verdict() == Some(flow_engine::record::Verdict::Completed);
+            || matches!(
+                other.verdict(),
+                Some(Verdict::Completed | Verdict::RolledBackInPart)
+            );
         other.id != run.id
             && other.plan.environment == run.plan.environment
             && (other.created, &other.id) > (run.created, &run.id)

@@ -33,8 +33,14 @@ impl std::fmt::Debug for Resources {
 impl Resources {
     /// Adds or replaces the thing of this type.
     #[must_use]
-    pub fn with<T: Any + Send + Sync>(mut self, thing: T) -> Self {
-        self.0.insert(TypeId::of::<T>(), Arc::new(thing));
+    pub fn with<T: Any + Send + Sync>(self, thing: T) -> Self {
+        self.with_shared(Arc::new(thing))
+    }
+
+    /// Adds or replaces the thing of this type, shared with others.
+    #[must_use]
+    pub fn with_shared<T: Any + Send + Sync>(mut self, thing: Arc<T>) -> Self {
+        self.0.insert(TypeId::of::<T>(), thing);
         self
     }
 
@@ -207,7 +213,7 @@ impl Cx {
         let (stored, done) = oneshot::channel();
         self.ask(
             Request::Queue {
-                topic: topic.into(),
+                topic: crate::record::cut(topic.into(), 100),
                 body,
                 stored,
             },

@@ -50,9 +50,15 @@ fn forward(run: &Run, now: Timestamp, in_flight: &BTreeSet<u32>) -> Next {
     if let Some(skip) = unit.iter().find_map(|i| skipped_by_condition(run, *i)) {
         return Next::Append(skip);
     }
-    let failed = unit
-        .iter()
-        .find(|i| run.steps[**i as usize].status == Status::Failed);
+    let has_failed = |i: &&u32| run.steps[**i as usize].status == Status::Failed;
+    let is_unknown = |i: &&u32| {
+        matches!(
+            run.steps[**i as usize].failure,
+            Some((FailureKind::Unknown, _))
+        )
+    };
+    let unknown = unit.iter().find(|i| has_failed(i) && is_unknown(i));
+    let failed = unknown.or_else(|| unit.iter().find(has_failed));
     let busy = unit.iter().any(|i| in_flight.contains(i));
     match failed {
         Some(step) if !busy => return Next::Append(consequence(run, *step)),
@@ -65,7 +71,12 @@ fn forward(run: &Run, now: Timestamp, in_flight: &BTreeSet<u32>) -> Next {
         .filter(|i| !in_flight.contains(i) && is_due(run, *i, now))
         .collect();
     if due.is_empty() {
-        Next::Wait(unit.iter().filter_map(|i| due_at(run, *i)).min())
+        Next::Wait(
+            unit.iter()
+                .filter(|i| !in_flight.contains(i))
+                .filter_map(|i| due_at(run, *i))
+                .min(),
+        )
     } else {
         Next::Run(due)
     }
@@ -75,13 +86,13 @@ fn same_group(a: &Node, b: &Node) -> bool {
     a.group.is_some() && a.group == b.group && a.phase == b.phase
 }
 
+/// A step is skipped when its condition was answered with no. A condition that was itself skipped answers nothing, and
+/// its steps run.
 fn skipped_by_condition(run: &Run, step: u32) -> Option<Record> {
-    let node = &run.plan.nodes[step as usize];
-    let condition = node.only_if.as_deref()?;
-    if run.steps[step as usize].status != Status::Pending || run.output(condition) == Some("true") {
-        return None;
-    }
-    Some(Record::Skipped {
+    let condition = run.plan.nodes[step as usize].only_if.as_deref()?;
+    let pending = run.steps[step as usize].status == Status::Pending;
+    let answered_no = run.output(condition) == Some("false");
+    (pending && answered_no).then(|| Record::Skipped {
         step,
         why: format!("`{condition}` did not ask for it"),
     })

@@ -3,12 +3,12 @@
 //! What a step did is written in the same commit as the intent of the next one, so a straight sequence costs one sync
 //! per step; and no step is begun, no note acknowledged and nobody told anything before that commit is durable.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinSet;
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, Timestamp};
@@ -20,13 +20,18 @@ use crate::journal::{Append, Journal};
 use crate::lease;
 use crate::outbox::{Notifier, Outbox};
 use crate::plan::Plan;
-use crate::record::{Entry, ParkReason, Payload, Record, Verdict};
+use crate::record::{Entry, ParkReason, Payload, Record, Verdict, cut};
 use crate::registry::{AnyStep, Registry};
-use crate::run::{LoadError, Refusal, Run, Status, Undo};
-use crate::signal::{Actor, Order, Signal};
+use crate::run::{Life, LoadError, Run, Status, StepState, Undo, fits};
+use crate::signal::Actor;
 
+mod handle;
+mod quiet;
 mod work;
 
+pub use handle::{Gone, Handle};
+
+use handle::Command;
 use work::{Ended, Way};
 
 /// Everything a driver needs besides the run.
@@ -78,68 +83,6 @@ pub struct NewRun {
     pub request: Option<String>,
 }
 
-enum Command {
-    Signal(Signal, oneshot::Sender<Result<(), Refusal>>),
-    Order {
-        order: Order,
-        by: Actor,
-        reason: String,
-        reply: oneshot::Sender<Result<(), Refusal>>,
-    },
-    Look(oneshot::Sender<Arc<Run>>),
-}
-
-/// Speaks to a driver from outside: the control socket, a signal handler, a test.
-#[derive(Clone)]
-pub struct Handle {
-    commands: mpsc::Sender<Command>,
-    shutdown: CancellationToken,
-}
-
-/// The driver is gone; open the journal instead.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the driver of this run has stopped")]
-pub struct Gone;
-
-impl Handle {
-    /// Stores an answer. Returns when it is durable.
-    pub async fn signal(&self, signal: Signal) -> Result<Result<(), Refusal>, Gone> {
-        self.ask(|reply| Command::Signal(signal, reply)).await
-    }
-
-    /// Gives an order. Returns when it is durable; obeying it takes its time.
-    pub async fn order(
-        &self,
-        order: Order,
-        by: Actor,
-        reason: &str,
-    ) -> Result<Result<(), Refusal>, Gone> {
-        self.ask(|reply| Command::Order {
-            order,
-            by,
-            reason: reason.into(),
-            reply,
-        })
-        .await
-    }
-
-    /// The run as it is now.
-    pub async fn look(&self) -> Result<Arc<Run>, Gone> {
-        self.ask(Command::Look).await
-    }
-
-    /// Asks the driver to stop driving. Nothing is lost; remote jobs go on.
-    pub fn stop(&self) {
-        self.shutdown.cancel();
-    }
-
-    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Gone> {
-        let (reply, answer) = oneshot::channel();
-        self.commands.send(command(reply)).await.map_err(|_| Gone)?;
-        answer.await.map_err(|_| Gone)
-    }
-}
-
 /// Drives one run; see the module.
 pub struct Driver {
     engine: Engine,
@@ -147,6 +90,7 @@ pub struct Driver {
     staged: Vec<Entry>,
     tasks: JoinSet<Ended>,
     in_flight: BTreeMap<u32, CancellationToken>,
+    names: HashMap<tokio::task::Id, (u32, Way)>,
     begun: Vec<(u32, Box<dyn AnyStep>, bool, Way)>,
     outbox: Outbox,
     requests: (mpsc::Sender<Request>, mpsc::Receiver<Request>),
@@ -209,6 +153,7 @@ impl Engine {
             staged: Vec::new(),
             tasks: JoinSet::new(),
             in_flight: BTreeMap::new(),
+            names: HashMap::new(),
             begun: Vec::new(),
             outbox,
             requests: mpsc::channel(64),
@@ -243,14 +188,12 @@ impl Driver {
             match decide::next(&self.run, now, &in_flight) {
                 Next::Append(record) => self.stage(record)?,
                 Next::Run(steps) => {
-                    for step in steps {
-                        self.begin(step, Way::Forward)?;
-                    }
+                    self.begin(&steps, Way::Forward)?;
                     self.flush().await?;
                     self.launch();
                 }
                 Next::Undo(step) => {
-                    self.begin(step, Way::Backward)?;
+                    self.begin(&[step], Way::Backward)?;
                     self.flush().await?;
                     self.launch();
                 }
@@ -262,7 +205,10 @@ impl Driver {
                     self.flush().await?;
                     if self.only_people_are_waited_for() {
                         self.drain().await?;
-                        return Ok(Stop::WaitingForPeople);
+                        if self.only_people_are_waited_for() && !self.has_news() {
+                            return Ok(Stop::WaitingForPeople);
+                        }
+                        continue;
                     }
                     if !self.attend(until).await? {
                         self.interrupt().await?;
@@ -272,28 +218,41 @@ impl Driver {
                 Next::Rest => {
                     self.flush().await?;
                     self.drain().await?;
-                    return Ok(self.at_rest());
+                    if let Some(stop) = self.at_rest() {
+                        return Ok(stop);
+                    }
                 }
             }
         }
     }
 
-    fn at_rest(&self) -> Stop {
+    /// How the run rests; nothing when an order came while the last notices went out.
+    fn at_rest(&self) -> Option<Stop> {
         match &self.run.life {
-            crate::run::Life::Finished { verdict, .. } => Stop::Finished(*verdict),
-            crate::run::Life::Parked { why, .. } => Stop::Parked(why.clone()),
-            _ => Stop::Interrupted,
+            Life::Finished { verdict, .. } => Some(Stop::Finished(*verdict)),
+            Life::Parked { why, .. } => Some(Stop::Parked(why.clone())),
+            Life::Forward | Life::Unwinding(_) => None,
         }
     }
 
+    /// Whether a waiting step has an answer it has not looked at.
+    fn has_news(&self) -> bool {
+        let now = self.engine.clock.now();
+        matches!(decide::next(&self.run, now, &BTreeSet::new()), Next::Run(_))
+    }
+
+    /// Whether nothing can happen before a person says something: going forward, nothing in flight, no step due by
+    /// itself.
     fn only_people_are_waited_for(&self) -> bool {
-        let retrying = self
-            .run
-            .steps
-            .iter()
-            .any(|s| matches!(s.status, Status::RetryAt(_)));
+        let by_itself = |s: &StepState| match s.status {
+            Status::RetryAt(_) => true,
+            Status::Waiting => s.wait.as_ref().is_some_and(|w| w.who.is_empty()),
+            _ => false,
+        };
+        let forward = self.run.life == Life::Forward;
         let asked = self.run.waiting().next().is_some();
-        !self.engine.wait_for_people && self.in_flight.is_empty() && asked && !retrying
+        let idle = self.in_flight.is_empty() && !self.run.steps.iter().any(by_itself);
+        !self.engine.wait_for_people && forward && asked && idle
     }
 
     /// Takes a record into the run and puts it up for the next commit.
@@ -337,57 +296,60 @@ impl Driver {
         Ok(())
     }
 
-    /// Stages the intent of a step, or parks the run when this binary cannot read it.
-    fn begin(&mut self, step: u32, way: Way) -> Result<(), LoadError> {
-        let node = &self.run.plan.nodes[step as usize];
-        let loaded = match self.engine.registry.load(node) {
-            Ok(loaded) => loaded,
-            Err(e) => {
-                let why = format!(
-                    "{e}; use {} or the version that planned it",
-                    self.run.plan.planned_by
-                );
-                if !matches!(self.run.life, crate::run::Life::Parked { .. }) {
-                    self.stage(Record::Parked {
+    /// Stages the intent of these steps, or parks the run when this binary cannot read one of them. All are read
+    /// before the first is staged.
+    fn begin(&mut self, steps: &[u32], way: Way) -> Result<(), LoadError> {
+        let mut readable = Vec::with_capacity(steps.len());
+        for step in steps.iter().copied() {
+            match self
+                .engine
+                .registry
+                .load(&self.run.plan.nodes[step as usize])
+            {
+                Ok(loaded) => readable.push((step, loaded)),
+                Err(e) => {
+                    let planned_by = &self.run.plan.planned_by;
+                    let why = cut(
+                        format!("{e}; use {planned_by} or the version that planned it"),
+                        900,
+                    );
+                    return self.stage(Record::Parked {
                         why: ParkReason::Unreadable { step, why },
-                    })?;
+                    });
                 }
-                return Ok(());
             }
-        };
-        let state = &self.run.steps[step as usize];
-        let (begun_before, record) = match way {
-            Way::Forward => {
-                let begun = matches!(state.status, Status::Running | Status::Waiting);
-                (
-                    begun,
-                    Record::Started {
-                        step,
-                        attempt: state.attempts + 1,
-                    },
-                )
-            }
-            Way::Backward => (
-                state.undo == Undo::Running,
-                Record::UndoStarted {
-                    step,
-                    attempt: state.undo_attempts + 1,
-                },
-            ),
-        };
-        if !begun_before {
-            self.stage(record)?;
         }
-        self.begun.push((step, loaded, begun_before, way));
+        for (step, loaded) in readable {
+            let state = &self.run.steps[step as usize];
+            let (begun, intent) = match way {
+                Way::Forward => {
+                    let begun = matches!(state.status, Status::Running | Status::Waiting);
+                    (
+                        begun,
+                        Record::Started {
+                            step,
+                            attempt: state.attempts + 1,
+                        },
+                    )
+                }
+                Way::Backward => (
+                    state.undo == Undo::Running,
+                    Record::UndoStarted {
+                        step,
+                        attempt: state.undo_attempts + 1,
+                    },
+                ),
+            };
+            if !begun {
+                self.stage(intent)?;
+            }
+            self.begun.push((step, loaded, begun, way));
+        }
         Ok(())
     }
 
     /// Starts what was begun, now that its intent is durable.
     fn launch(&mut self) {
-        if matches!(self.run.life, crate::run::Life::Parked { .. }) {
-            self.begun.clear();
-            return;
-        }
         for (step, loaded, resumed, way) in std::mem::take(&mut self.begun) {
             let state = &self.run.steps[step as usize];
             let cancel = CancellationToken::new();
@@ -408,7 +370,8 @@ impl Driver {
                 cancel: cancel.clone(),
             };
             self.in_flight.insert(step, cancel);
-            self.tasks.spawn(work::work(loaded, cx, way));
+            let task = self.tasks.spawn(work::work(loaded, cx, way));
+            self.names.insert(task.id(), (step, way));
         }
     }
 
@@ -429,7 +392,7 @@ impl Driver {
             () = self.shutdown.cancelled() => return Ok(false),
             Some(request) = self.requests.1.recv() => self.serve(request).await?,
             Some(command) = self.commands.recv() => self.obey(command).await?,
-            Some(ended) = self.tasks.join_next() => self.ended(ended)?,
+            Some(ended) = self.tasks.join_next_with_id() => self.ended(ended)?,
             delivered = self.outbox.delivered() => {
                 if let Some(record) = self.outbox.conclude(delivered, self.engine.clock.now()) {
                     self.stage(record)?;
@@ -440,8 +403,20 @@ impl Driver {
         Ok(true)
     }
 
-    fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) -> Result<(), LoadError> {
-        let Ok(ended) = ended else { return Ok(()) };
+    fn ended(
+        &mut self,
+        ended: Result<(tokio::task::Id, Ended), JoinError>,
+    ) -> Result<(), LoadError> {
+        let ended = match ended {
+            Ok((id, ended)) => {
+                self.names.remove(&id);
+                ended
+            }
+            Err(error) => match self.names.remove(&error.id()) {
+                Some((step, way)) => Ended::broken(step, way, &error),
+                None => return Ok(()),
+            },
+        };
         self.in_flight.remove(&ended.step);
         match work::record(&self.run, ended, self.engine.clock.now()) {
             Some(record) => self.stage(record),
@@ -500,7 +475,8 @@ impl Driver {
                 reply,
             ),
         };
-        let answer = match record {
+        let fits = record.and_then(|record| fits(&record).map(|()| record));
+        let answer = match fits {
             Ok(record) => {
                 self.stage(record)?;
                 self.flush().await?;
@@ -509,55 +485,6 @@ impl Driver {
             Err(refusal) => Err(refusal),
         };
         let _asker_may_be_gone = reply.send(answer);
-        Ok(())
-    }
-
-    /// Lets steps in flight leave off, drops those that do not, and takes in what they report.
-    async fn interrupt(&mut self) -> Result<(), LoadError> {
-        self.in_flight.values().for_each(CancellationToken::cancel);
-        let clock = Arc::clone(&self.engine.clock);
-        let grace = clock.sleep(GRACE);
-        tokio::pin!(grace);
-        while !self.in_flight.is_empty() {
-            tokio::select! {
-                biased;
-                Some(request) = self.requests.1.recv() => self.serve(request).await?,
-                Some(ended) = self.tasks.join_next() => self.ended(ended)?,
-                () = &mut grace => {
-                    self.tasks.abort_all();
-                    while self.tasks.join_next().await.is_some() {}
-                    self.in_flight.clear();
-                }
-            }
-        }
-        self.flush().await
-    }
-
-    /// Delivers what is still to be told, within reason. What is left is sent when the run is next looked after.
-    async fn drain(&mut self) -> Result<(), LoadError> {
-        let clock = Arc::clone(&self.engine.clock);
-        let limit = clock.sleep(DRAIN);
-        tokio::pin!(limit);
-        while self.outbox.is_open(&self.run) {
-            let now = self.engine.clock.now();
-            self.outbox.pump(&self.run, now);
-            let pause = self
-                .outbox
-                .due_at(&self.run)
-                .map_or(Duration::from_millis(100), |at| at.since(now));
-            tokio::select! {
-                biased;
-                () = self.shutdown.cancelled() => break,
-                delivered = self.outbox.delivered() => {
-                    if let Some(record) = self.outbox.conclude(delivered, self.engine.clock.now()) {
-                        self.stage(record)?;
-                        self.flush().await?;
-                    }
-                }
-                () = &mut limit => break,
-                () = clock.sleep(pause) => {}
-            }
-        }
         Ok(())
     }
 }

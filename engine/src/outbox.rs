@@ -44,7 +44,7 @@ type Delivered = (u64, Result<(), DeliveryError>);
 /// The notices of one run on their way.
 pub(crate) struct Outbox {
     notifier: Option<Arc<dyn Notifier>>,
-    under_way: Option<JoinHandle<Delivered>>,
+    under_way: Option<(u64, JoinHandle<Delivered>)>,
     tries: BTreeMap<u64, (u16, Timestamp)>,
 }
 
@@ -70,7 +70,8 @@ impl Outbox {
             return;
         };
         let run = Arc::clone(run);
-        self.under_way = Some(tokio::spawn(async move {
+        let id = notice.id;
+        let task = tokio::spawn(async move {
             let late = || {
                 Err(DeliveryError::Later(format!(
                     "no answer within {} s",
@@ -81,7 +82,8 @@ impl Outbox {
                 .await
                 .unwrap_or_else(|_| late());
             (notice.id, result)
-        }));
+        });
+        self.under_way = Some((id, task));
     }
 
     /// Whether something is pending that a notifier could still deliver.
@@ -107,10 +109,10 @@ impl Outbox {
     pub(crate) async fn delivered(&mut self) -> Delivered {
         match &mut self.under_way {
             None => std::future::pending().await,
-            Some(task) => {
-                let done = task.await;
+            Some((id, task)) => {
+                let (id, done) = (*id, task.await);
                 self.under_way = None;
-                done.unwrap_or_else(|e| (u64::MAX, Err(DeliveryError::Later(e.to_string()))))
+                done.unwrap_or_else(|e| (id, Err(DeliveryError::Later(e.to_string()))))
             }
         }
     }
@@ -135,7 +137,7 @@ impl Outbox {
             Err(DeliveryError::Later(why) | DeliveryError::Never(why)) => {
                 tracing::error!(notice, %why, "a notice cannot be delivered");
                 let why = why.chars().take(600).collect();
-                (notice != u64::MAX).then_some(Record::Undeliverable { notice, why })
+                Some(Record::Undeliverable { notice, why })
             }
         }
     }

@@ -88,6 +88,9 @@ pub struct Node {
     pub answered_by: Option<String>,
     /// Whether an operator may go on without it, with a reason.
     pub skippable: bool,
+    /// Whether a person's word that it was done is enough to go on; see [`Step::settles`](crate::step::Step::settles).
+    #[serde(default)]
+    pub settles: bool,
     /// Time limit and retries.
     pub policy: Policy,
 }

@@ -202,6 +202,7 @@ impl Planner {
             only_if: self.only_if.clone(),
             answered_by: step.answered_by(),
             skippable: step.skippable(),
+            settles: step.settles(),
             policy: step.policy(),
         });
         Ok(())

@@ -199,6 +199,16 @@ pub struct Wait {
     pub until: Option<Timestamp>,
 }
 
+impl Wait {
+    /// The same, short enough for a record.
+    pub(crate) fn bounded(mut self) -> Wait {
+        self.who = cut(self.who, 200);
+        self.what = cut(self.what, 1500);
+        self.command = cut(self.command, 500);
+        self
+    }
+}
+
 /// In which way an attempt failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -256,7 +266,8 @@ impl Failure {
     }
 }
 
-fn cut(mut text: String, max: usize) -> String {
+/// A text of at most `max` bytes, with a sign where something was left out.
+pub(crate) fn cut(mut text: String, max: usize) -> String {
     if text.len() > max {
         let end = (0..=max)
             .rev()

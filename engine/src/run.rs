@@ -18,6 +18,7 @@ pub use apply::IllegalRecord;
 pub(crate) use load::encode_all;
 pub use load::{LoadError, append_order, append_signal};
 pub use orders::Refusal;
+pub(crate) use orders::fits;
 
 /// Everything known of a run.
 #[derive(Debug, Clone)]
@@ -112,6 +113,8 @@ pub struct StepState {
     pub status: Status,
     /// Attempts begun.
     pub attempts: u16,
+    /// Attempts begun before a person last had it tried again: the retries start anew then.
+    pub attempts_before_order: u16,
     /// When the first attempt began. What has this was started, whatever came of it.
     pub started: Option<Timestamp>,
     /// When it ended.
@@ -134,6 +137,8 @@ pub struct StepState {
     pub undo: Undo,
     /// Attempts to undo begun.
     pub undo_attempts: u16,
+    /// As [`StepState::attempts_before_order`], backward.
+    pub undo_attempts_before_order: u16,
     /// What went wrong last while undoing.
     pub undo_failure: Option<(FailureKind, Failure)>,
     /// What the undo found and did.

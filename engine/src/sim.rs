@@ -167,6 +167,10 @@ impl Step for SimStep {
         true
     }
 
+    fn settles(&self) -> bool {
+        true
+    }
+
     fn policy(&self) -> Policy {
         Policy {
             timeout_s: 5,

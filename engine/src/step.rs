@@ -50,6 +50,12 @@ pub trait Step: Serialize + DeserializeOwned + Send + Sync + 'static {
         false
     }
 
+    /// Whether the step looks at [`Cx::settled`] and, told that it was done, does not do it again. Only such a step can
+    /// be settled as done by a person.
+    fn settles(&self) -> bool {
+        false
+    }
+
     /// Time limit and retries.
     fn policy(&self) -> Policy {
         Policy::default()

@@ -95,12 +95,11 @@ async fn play(case: &Case) -> u64 {
                 verdict = Some(v);
                 break;
             }
-            None if life == 1 => {
-                if case.operator == Operator::TurnsBackAfterDeath
-                    && run.accepts(&Order::Rollback).is_ok()
-                {
-                    order(&sim, &mut run, Order::Rollback).await;
-                }
+            None if life == 1
+                && case.operator == Operator::TurnsBackAfterDeath
+                && run.accepts(&Order::Rollback).is_ok() =>
+            {
+                order(&sim, &mut run, Order::Rollback).await;
             }
             None => {}
             Some(Stop::Parked(why)) => answer(&sim, &mut run, &why, case.operator).await,

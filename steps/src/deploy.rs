@@ -15,6 +15,8 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use crate::gate::PromotionRule;
+use crate::host::Host;
+use crate::host::job::Probe;
 use crate::lease::Lease;
 use crate::reach;
 use crate::reach::patterns::Patterns;
@@ -51,6 +53,10 @@ pub struct Deploy {
     pub gate: Option<PromotionRule>,
     /// What the undo stops. Without it the step has no undo: a test or stage deploy is repaired by the next one.
     pub stop_on_undo: Option<StopSpec>,
+    /// A program with its arguments that prints the full commit which is in place now, run in `cwd`; where nothing is
+    /// named, `cwd` must be a git checkout and its head counts.
+    #[serde(default)]
+    pub verify: Option<Vec<String>>,
     /// How long to wait for the script, in minutes. It is not ended then: a person is asked.
     pub timeout_minutes: u64,
 }
@@ -96,6 +102,10 @@ impl Step for Deploy {
         ))
     }
 
+    fn settles(&self) -> bool {
+        true
+    }
+
     /// Another attempt is safe: it looks at what became of the earlier ones before it starts anything.
     fn policy(&self) -> Policy {
         Policy {
@@ -114,7 +124,7 @@ impl Step for Deploy {
             )));
         }
         if cx.settled() == Some(true) {
-            return Ok(self.settled(cx));
+            return self.settled(cx, &*host).await;
         }
         let spec = self.spec(cx, cx.attempt())?;
         let job = jobs::ready(cx, self, &*host, spec).await?;
@@ -129,14 +139,22 @@ impl Step for Deploy {
 }
 
 impl Deploy {
-    fn settled(&self, cx: &Cx) -> Deployed {
-        Deployed {
+    /// A person is believed about what nobody can see, not about what can be seen: a script that runs is not done.
+    async fn settled(&self, cx: &Cx, host: &dyn Host) -> Result<Deployed, StepError> {
+        for attempt in 1..=cx.attempt() {
+            let job = self.spec(cx, attempt)?;
+            let probe = jobs::look(cx, host, &job).await?;
+            if matches!(probe, Probe::Running { .. } | Probe::Orphaned { .. }) {
+                return Err(verdict::ask(cx, self, host, &job, &probe).await);
+            }
+        }
+        Ok(Deployed {
             commit: self.commit.clone(),
             attempt: cx.attempt(),
             folder: format!("{}/{}", self.jobs_dir, cx.run_id()),
             log_bytes: None,
             settled: true,
-        }
+        })
     }
 }
 

@@ -14,4 +14,5 @@ pub mod pg;
 pub mod pm2;
 mod reach;
 pub mod schema;
+pub mod standing;
 pub mod watch;

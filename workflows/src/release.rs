@@ -24,13 +24,29 @@ struct Before {
     backup: Out<Backup>,
 }
 
-/// All seven phases.
+/// The whole protocol: test, staging, production.
 pub fn release(p: &mut Planner, r: &Release) {
     p.phase("schema", "Phase 1: schema compatibility", Park, |p| {
-        schema(p, r)
+        schema(p, r);
     });
     p.phase("test", "Phase 2: test environment", Park, |p| test(p, r));
     p.phase("stage", "Phase 3: staging", Park, |p| stage(p, r));
+    production(p, r, &["schema", "test", "stage", "prepare"]);
+}
+
+/// Production only, for a commit that passed test and staging in an earlier run. The gate that says so comes first, and
+/// is judged again right before production is touched.
+pub fn promote(p: &mut Planner, r: &Release) {
+    p.phase("rules", "Rule 1: test and staging first", Park, |p| {
+        p.step("gate/earlier-run", r.promotion());
+    });
+    p.phase("schema", "Phase 1: schema compatibility", Park, |p| {
+        schema(p, r);
+    });
+    production(p, r, &["rules", "schema", "prepare"]);
+}
+
+fn production(p: &mut Planner, r: &Release, earlier: &[&str]) {
     let before = p.phase(
         "prepare",
         "Phase 4: rollback preparation and sign-off",
@@ -38,7 +54,7 @@ pub fn release(p: &mut Planner, r: &Release) {
         |p| prepare(p, r),
     );
     let baseline = p.phase("deploy", "Phase 5: production deployment", Rollback, |p| {
-        deploy(p, r, &before)
+        deploy(p, r, &before, earlier)
     });
     p.phase(
         "verify",
@@ -46,6 +62,9 @@ pub fn release(p: &mut Planner, r: &Release) {
         Rollback,
         |p| verify(p, r, &before, &baseline),
     );
+    p.phase("finish", "Afterwards", Park, |p| {
+        p.step("prod/lease-release", r.release_lease());
+    });
 }
 
 fn schema(p: &mut Planner, r: &Release) {
@@ -102,10 +121,10 @@ fn prepare(p: &mut Planner, r: &Release) -> Before {
     }
 }
 
-fn deploy(p: &mut Planner, r: &Release, before: &Before) -> Out<Backup> {
+fn deploy(p: &mut Planner, r: &Release, before: &Before, earlier: &[&str]) -> Out<Backup> {
     p.step("gate/promotion", r.promotion());
     p.step("gate/backup-fresh", r.backup_fresh());
-    p.step("prod/preflight", r.preflight(&before.lease));
+    p.step("prod/preflight", r.preflight(&before.lease, earlier));
     p.step("prod/notify", r.notify());
     p.step("prod/maintenance", r.freeze());
     let baseline = p.step("prod/baseline", r.baseline(&before.backup));
@@ -130,5 +149,4 @@ fn verify(p: &mut Planner, r: &Release, before: &Before, baseline: &Out<Backup>)
         ),
     );
     p.step("prod/watch", r.watch());
-    p.step("prod/lease-release", r.release_lease());
 }

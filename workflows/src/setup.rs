@@ -50,7 +50,7 @@ pub enum SetupError {
     #[error("the repository cannot be read")]
     Repository(#[from] GitError),
     /// There is no workflow of that name.
-    #[error("there is no workflow `{0}`; there is: release")]
+    #[error("there is no workflow `{0}`; there are: release, promote")]
     NoWorkflow(String),
     /// A role that must sign has nobody.
     #[error("{file}: the role `{role}` must sign, but nobody holds it")]
@@ -120,11 +120,11 @@ impl Setup {
     /// # Errors
     /// [`SetupError::NoWorkflow`], [`SetupError::Repository`].
     pub fn plan(&self, workflow: &str, commit: &str) -> Result<Plan, SetupError> {
-        if workflow != "release" {
-            return Err(SetupError::NoWorkflow(
-                workflow.escape_default().to_string(),
-            ));
-        }
+        let make = match workflow {
+            "release" => release::release,
+            "promote" => release::promote,
+            other => return Err(SetupError::NoWorkflow(other.escape_default().to_string())),
+        };
         let repository = self.repository();
         let release = Release {
             config: &self.config,
@@ -153,7 +153,7 @@ impl Setup {
                 line.split_whitespace().collect::<Vec<_>>().join(" "),
             );
         }
-        release::release(&mut planner, &release);
+        make(&mut planner, &release);
         Ok(planner.finish()?)
     }
 

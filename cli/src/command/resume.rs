@@ -2,6 +2,7 @@
 
 use flow_engine::clock::{Clock as _, SystemClock};
 use flow_engine::id::RunId;
+use flow_engine::record::ParkReason;
 use flow_engine::run::{Delivery, Life, Run, append_order};
 use flow_engine::signal::Order;
 
@@ -39,6 +40,11 @@ pub(crate) async fn run(global: &Global, args: Resume) -> Result<Exit, Diagnosti
     let journal = Store::own(&state).await?;
     let parts = Parts::of(&setup, &journal)?;
     let mut run = Run::load(&*journal, &id).await?;
+    if needs_a_word(&run) {
+        drop(journal);
+        let exit = Exit::of_run(&run);
+        return Err(crate::drive::parked(&run, exit));
+    }
     if matches!(run.life, Life::Parked { .. }) {
         let now = SystemClock.now();
         append_order(
@@ -54,6 +60,18 @@ pub(crate) async fn run(global: &Global, args: Resume) -> Result<Exit, Diagnosti
     Drive::new(&state, journal, parts, args.wait, global.plain)
         .resume(&id)
         .await
+}
+
+/// Whether only a person's explicit order may go on: an outcome nobody knows, or a rollback that stopped. To resume is
+/// to go on, not to say yes to what was asked.
+fn needs_a_word(run: &Run) -> bool {
+    let Life::Parked { why, .. } = &run.life else {
+        return false;
+    };
+    matches!(
+        why,
+        ParkReason::Unknown { .. } | ParkReason::UndoFailed { .. }
+    )
 }
 
 /// Drives a run on after an order was stored.

@@ -13,17 +13,22 @@ use crate::view::{self, text};
 
 /// Shows first what will be undone, and asks.
 pub(crate) async fn run(global: &Global, args: Rollback) -> Result<Exit, Diagnostic> {
-    let named = {
+    // The store is let go before the question: whoever hesitates must not keep others from signing or resuming.
+    let run = {
         let store = Store::open(&State::of(global)?).await?;
         let run = store.find(&args.run).await?;
         run.accepts(&Order::Rollback)?;
-        project::refuse_overtaken(&store.runs().await?, &run)?;
-        view::note(&format!("run {}\n{}\n", run.id, text::rollback(&run)));
-        if !args.yes {
-            confirm(&run)?;
+        // Only a finished run can be overtaken; a damaged record of another run must not stop an emergency.
+        if run.is_finished() {
+            project::refuse_overtaken(&store.runs().await?, &run)?;
         }
-        run.id.to_string()
+        run
     };
+    view::note(&format!("run {}\n{}\n", run.id, text::rollback(&run)));
+    if !args.yes {
+        confirm(&run)?;
+    }
+    let named = run.id.to_string();
     super::orders::give(
         global,
         &named,

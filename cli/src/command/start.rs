@@ -38,6 +38,13 @@ pub(crate) async fn run(global: &Global, args: Start) -> Result<Exit, Diagnostic
     let journal = Store::own(&state).await?;
     let parts = Parts::of(&setup, &journal)?;
     let runs = store::all(&*journal).await?;
+    // Another start with the same key may have come and gone since the first look.
+    if let Some(same) = of_request(&runs, args.id.as_deref()) {
+        let same = same.clone();
+        drop(parts);
+        drop(journal);
+        return again(global, &state, same, args).await;
+    }
     project::refuse_second(&runs, &plan.environment)?;
     let new = NewRun {
         id: RunId::generate(SystemClock.now()),
@@ -56,9 +63,13 @@ async fn same_request(state: &State, request: Option<&str>) -> Result<Option<Run
         return Ok(None);
     }
     let runs = Store::open(state).await?.runs().await?;
-    Ok(runs
-        .into_iter()
-        .find(|run| run.request.as_deref() == request))
+    Ok(of_request(&runs, request).cloned())
+}
+
+fn of_request<'a>(runs: &'a [Run], request: Option<&str>) -> Option<&'a Run> {
+    let request = request?;
+    runs.iter()
+        .find(|run| run.request.as_deref() == Some(request))
 }
 
 /// Starting again with the same key: shows a run that is over or being driven, goes on with any other.

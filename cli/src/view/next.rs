@@ -79,10 +79,12 @@ fn parked(run: &Run, why: &ParkReason) -> Vec<String> {
     let mut commands = Vec::new();
     match why {
         ParkReason::Unknown { .. } => {
-            commands.push(line(
-                &format!("flow settle {id} {key} --done {reason}"),
-                "you looked: it was done",
-            ));
+            if run.plan.node(key).is_some_and(|(_, node)| node.settles) {
+                commands.push(line(
+                    &format!("flow settle {id} {key} --done {reason}"),
+                    "you looked: it was done",
+                ));
+            }
             commands.push(line(
                 &format!("flow settle {id} {key} --not-done {reason}"),
                 "you looked: it was not",

@@ -14,6 +14,9 @@ pub(crate) fn status(run: &Run, now: Timestamp) -> String {
     text.push('\n');
     text += &phases(run, now, &|_| Vec::new());
     text += &trouble(run);
+    for words in flow_steps::standing::standing(run) {
+        let _infallible = writeln!(text, "\n!! {words}");
+    }
     text += &rollback(run);
     text += &mails(run);
     for (name, value) in next::contacts(&run.plan) {

@@ -23,7 +23,27 @@ pub(super) struct Ended {
     pub(super) step: u32,
     way: Way,
     seen: usize,
+    cancelled: bool,
     result: Result<Vec<u8>, End>,
+}
+
+impl Ended {
+    /// An attempt whose task broke outside the step itself.
+    pub(super) fn broken(step: u32, way: Way, error: &tokio::task::JoinError) -> Ended {
+        let cancelled = error.is_cancelled();
+        let result = if cancelled {
+            Err(End::Error(StepError::Stopped))
+        } else {
+            Err(End::Panicked(error.to_string()))
+        };
+        Ended {
+            step,
+            way,
+            seen: 0,
+            cancelled,
+            result,
+        }
+    }
 }
 
 enum End {
@@ -56,10 +76,12 @@ pub(super) async fn work(loaded: Box<dyn AnyStep>, cx: Cx, way: Way) -> Ended {
         Ok(Err(_)) => Err(End::Late),
         Err(panic) => Err(End::Panicked(in_words(&*panic))),
     };
+    let cancelled = cx.cancel.is_cancelled();
     Ended {
         step,
         way,
         seen,
+        cancelled,
         result,
     }
 }
@@ -86,26 +108,29 @@ pub(super) fn record(run: &Run, ended: Ended, now: Timestamp) -> Option<Record> 
             let report = String::from_utf8_lossy(&report).chars().take(900).collect();
             return Some(Record::Undone { step, report });
         }
-        (Err(End::Error(StepError::Stopped)), _) => return None,
-        (Err(End::Error(StepError::Wait(wait))), Way::Forward)
-            if wait.until.is_none_or(|until| until > now) =>
-        {
+        (Err(End::Error(StepError::Stopped)), _) if ended.cancelled => return None,
+        (Err(End::Error(StepError::Wait(wait))), Way::Forward) => {
+            let wait = wait.bounded();
             let same = state.status == Status::Waiting && state.wait.as_ref() == Some(&wait);
+            let late = wait.until.is_some_and(|until| until <= now);
+            let news = ended.seen > state.signals_seen;
             let seen = u32::try_from(ended.seen).unwrap_or(u32::MAX);
-            let news = !same || ended.seen > state.signals_seen;
-            return news.then_some(Record::Waiting { step, wait, seen });
+            match (same, late, news) {
+                (true, true, _) => End::Error(StepError::Wait(wait)),
+                (true, false, false) => return None,
+                _ => return Some(Record::Waiting { step, wait, seen }),
+            }
         }
         (Err(end), _) => end,
     };
-    let attempts = if ended.way == Way::Forward {
-        state.attempts
-    } else {
-        state.undo_attempts
+    let (attempts, before_orders) = match ended.way {
+        Way::Forward => (state.attempts, state.attempts_before_order),
+        Way::Backward => (state.undo_attempts, state.undo_attempts_before_order),
     };
     let (kind, failure, worth_a_retry) = judge(error, node.effect, node.policy.timeout_s);
     let retry_at = node
         .policy
-        .pause_after(attempts)
+        .pause_after(attempts - before_orders)
         .filter(|_| worth_a_retry)
         .map(|pause| now.plus(pause));
     let gave_up_unsure = worth_a_retry && retry_at.is_none() && kind == FailureKind::Unknown;
@@ -160,7 +185,8 @@ fn judge(end: End, effect: Effect, limit_s: u64) -> (FailureKind, Failure, bool)
         End::Error(StepError::Stopped) => (unsure, Failure::new("stopped"), false),
         End::Late => {
             let message = format!("it did not end within its time limit of {limit_s} s");
-            (unsure, Failure::new(message), true)
+            // What the attempt had begun elsewhere may still go on; a second one beside it is not running it twice.
+            (unsure, Failure::new(message), effect == Effect::Reads)
         }
         End::Panicked(why) => (
             unsure,

@@ -7,7 +7,6 @@ use crate::clock::Timestamp;
 use crate::id::{Digest, RunId};
 use crate::plan::Plan;
 use crate::record::{Entry, Failure, FailureKind, ParkReason, Payload, Record, Wait};
-use crate::signal::Order;
 
 /// A record that cannot follow the ones before it: a damaged journal, or a bug.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -246,6 +245,7 @@ impl Run {
         let state = self.in_work(step)?;
         state.status = retry_at.map_or(Status::Failed, Status::RetryAt);
         state.failure = Some((kind, failure.clone()));
+        state.settled = None;
         state.ended = Some(at);
         state.wait = None;
         Ok(())
@@ -373,64 +373,6 @@ impl Run {
             at,
             delivery: Delivery::Pending,
         });
-    }
-
-    fn obey(&mut self, seq: u64, order: &Order, reason: &str, at: Timestamp) {
-        match order {
-            Order::Retry => self.unpark(),
-            Order::Skip { step } => self.go_without(step, reason, at),
-            Order::Settle { step, done } => {
-                if let Some((index, _)) = self.plan.node(step) {
-                    self.steps[index as usize].settled = Some(*done);
-                }
-                self.unpark();
-            }
-            Order::Rollback | Order::Cancel => {
-                let cancelled = *order == Order::Cancel;
-                self.begin_unwinding(
-                    seq,
-                    Unwind {
-                        why: reason.into(),
-                        cancelled,
-                        since: at,
-                    },
-                );
-            }
-        }
-    }
-
-    /// Back to where it was parked, with what failed due again.
-    fn unpark(&mut self) {
-        let Life::Parked { unwinding, .. } = &self.life else {
-            return;
-        };
-        let unwinding = unwinding.clone();
-        for state in &mut self.steps {
-            if unwinding.is_none() && state.status == Status::Failed {
-                state.status = Status::Pending;
-            }
-            if unwinding.is_some() && state.undo == Undo::Failed {
-                state.undo = Undo::Pending;
-            }
-        }
-        self.life = unwinding.map_or(Life::Forward, Life::Unwinding);
-    }
-
-    fn go_without(&mut self, step: &str, reason: &str, at: Timestamp) {
-        let Some((index, _)) = self.plan.node(step) else {
-            return;
-        };
-        let unwinding = self.unwinding().is_some();
-        let state = &mut self.steps[index as usize];
-        if unwinding {
-            state.undo = Undo::GivenUp;
-        } else {
-            state.status = Status::Skipped;
-            state.skipped = Some(reason.into());
-            state.ended = Some(at);
-            state.wait = None;
-        }
-        self.unpark();
     }
 }
 

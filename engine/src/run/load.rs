@@ -170,6 +170,7 @@ pub async fn append_order(
 }
 
 async fn append_one(journal: &dyn Journal, run: &mut Run, entry: Entry) -> Result<(), LoadError> {
+    super::fits(&entry.record)?;
     let bodies = encode_all(journal, &run.id, run.next_seq, std::slice::from_ref(&entry)).await?;
     let append = Append {
         run: run.id.clone(),

@@ -1,7 +1,9 @@
 //! Which orders a run accepts now, and why it refuses the others.
 
-use super::{Life, Run, Status, Undo};
-use crate::record::{FailureKind, Verdict};
+use super::{Life, Run, Status, Undo, Unwind};
+use crate::clock::Timestamp;
+use crate::journal::BODY_MAX;
+use crate::record::{Entry, FailureKind, ParkReason, Record, Verdict};
 use crate::signal::Order;
 
 /// Why an order is refused. Nothing was changed.
@@ -21,6 +23,15 @@ pub enum Refusal {
     /// The step must not be skipped.
     #[error("step `{0}` is required by the protocol and cannot be skipped")]
     Required(String),
+    /// A step that would do it again even when told that it was done.
+    #[error("step `{0}` cannot be settled as done: it would run again; use retry, or roll back")]
+    CannotSettle(String),
+    /// More than a record can hold.
+    #[error("the text has {0} bytes too many; shorten the reason")]
+    TooLong(usize),
+    /// The undo of this step has not failed.
+    #[error("the undo of step `{0}` did not fail; there is nothing to give up")]
+    NotStuck(String),
     /// The outcome of the step is not unknown.
     #[error("the outcome of step `{0}` is not unknown; there is nothing to settle")]
     NotUnknown(String),
@@ -46,36 +57,43 @@ impl Run {
         match order {
             Order::Retry => self.parked().map(|_| ()),
             Order::Skip { step } => self.accepts_skip(step),
-            Order::Settle { step, .. } => {
-                self.parked()?;
-                let (index, _) = self
-                    .plan
-                    .node(step)
-                    .ok_or_else(|| Refusal::NoStep(step.clone()))?;
-                let state = &self.steps[index as usize];
-                let unknown = matches!(state.failure, Some((FailureKind::Unknown, _)));
-                let failed = state.status == Status::Failed;
-                if unknown && failed {
-                    Ok(())
-                } else {
-                    Err(Refusal::NotUnknown(step.clone()))
-                }
-            }
-            Order::Cancel if self.production_changed() && !self.is_finished() => {
-                Err(Refusal::ProductionChanged)
-            }
-            Order::Cancel if self.is_finished() => Err(self.nothing_to_undo()),
+            Order::Settle { step, done } => self.accepts_settle(step, *done),
             Order::Rollback | Order::Cancel => match &self.life {
                 Life::Forward
                 | Life::Parked {
                     unwinding: None, ..
+                } => {
+                    let too_late = *order == Order::Cancel && self.production_changed();
+                    if too_late {
+                        Err(Refusal::ProductionChanged)
+                    } else {
+                        Ok(())
+                    }
                 }
-                | Life::Finished {
+                Life::Finished {
                     verdict: Verdict::Completed,
                     ..
-                } => Ok(()),
+                } if *order == Order::Rollback => Ok(()),
                 _ => Err(self.nothing_to_undo()),
             },
+        }
+    }
+
+    fn accepts_settle(&self, step: &str, done: bool) -> Result<(), Refusal> {
+        self.parked()?;
+        let (index, node) = self
+            .plan
+            .node(step)
+            .ok_or_else(|| Refusal::NoStep(step.into()))?;
+        let state = &self.steps[index as usize];
+        let unknown = matches!(state.failure, Some((FailureKind::Unknown, _)));
+        if !unknown || state.status != Status::Failed {
+            return Err(Refusal::NotUnknown(step.into()));
+        }
+        if done && !node.settles {
+            Err(Refusal::CannotSettle(step.into()))
+        } else {
+            Ok(())
         }
     }
 
@@ -86,15 +104,17 @@ impl Run {
             .node(step)
             .ok_or_else(|| Refusal::NoStep(step.into()))?;
         let state = &self.steps[index as usize];
+        let unreadable = matches!(&self.life, Life::Parked { why: ParkReason::Unreadable { step, .. }, .. } if *step == index);
         if self.unwinding().is_some() {
-            let failed = state.undo == Undo::Failed;
-            return if failed {
+            let stuck = unreadable || state.undo == Undo::Failed;
+            return if stuck {
                 Ok(())
             } else {
-                Err(Refusal::NoStep(step.into()))
+                Err(Refusal::NotStuck(step.into()))
             };
         }
-        if node.skippable && state.status == Status::Failed {
+        let stuck = unreadable || state.status == Status::Failed;
+        if node.skippable && stuck {
             Ok(())
         } else {
             Err(Refusal::Required(step.into()))
@@ -145,5 +165,104 @@ impl Run {
                 ..
             } => "was rolled back in part",
         }
+    }
+}
+
+impl Run {
+    /// Carries out an order that was accepted.
+    pub(super) fn obey(&mut self, seq: u64, order: &Order, reason: &str, at: Timestamp) {
+        match order {
+            Order::Retry => {
+                if let Some(step) = self.parked_for() {
+                    self.again(step);
+                }
+                self.unpark();
+            }
+            Order::Skip { step } => self.go_without(step, reason, at),
+            Order::Settle { step, done } => {
+                if let Some((index, _)) = self.plan.node(step) {
+                    self.steps[index as usize].settled = Some(*done);
+                    self.again(index);
+                }
+                self.unpark();
+            }
+            Order::Rollback | Order::Cancel => {
+                let cancelled = *order == Order::Cancel;
+                self.begin_unwinding(
+                    seq,
+                    Unwind {
+                        why: reason.into(),
+                        cancelled,
+                        since: at,
+                    },
+                );
+            }
+        }
+    }
+
+    fn parked_for(&self) -> Option<u32> {
+        let Life::Parked { why, .. } = &self.life else {
+            return None;
+        };
+        match why {
+            ParkReason::StepFailed { step }
+            | ParkReason::Refused { step }
+            | ParkReason::Unknown { step }
+            | ParkReason::UndoFailed { step }
+            | ParkReason::Unreadable { step, .. } => Some(*step),
+        }
+    }
+
+    /// Makes a step that failed due again. Another one that failed beside it parks the run anew.
+    fn again(&mut self, step: u32) {
+        let unwinding = self.unwinding().is_some();
+        let state = &mut self.steps[step as usize];
+        if unwinding && state.undo == Undo::Failed {
+            state.undo = Undo::Pending;
+            state.undo_attempts_before_order = state.undo_attempts;
+        }
+        if !unwinding && state.status == Status::Failed {
+            state.status = Status::Pending;
+            state.attempts_before_order = state.attempts;
+        }
+    }
+
+    /// Back to where it was parked.
+    fn unpark(&mut self) {
+        if let Life::Parked { unwinding, .. } = &self.life {
+            self.life = unwinding.clone().map_or(Life::Forward, Life::Unwinding);
+        }
+    }
+
+    fn go_without(&mut self, step: &str, reason: &str, at: Timestamp) {
+        let Some((index, _)) = self.plan.node(step) else {
+            return;
+        };
+        let unwinding = self.unwinding().is_some();
+        let state = &mut self.steps[index as usize];
+        if unwinding {
+            state.undo = Undo::GivenUp;
+        } else {
+            state.status = Status::Skipped;
+            state.skipped = Some(reason.into());
+            state.ended = Some(at);
+            state.wait = None;
+        }
+        self.unpark();
+    }
+}
+
+/// Whether a record that people caused fits the journal. Refused before it is taken in: a record that cannot be stored
+/// would end the driver.
+pub(crate) fn fits(record: &Record) -> Result<(), Refusal> {
+    let entry = Entry {
+        at: Timestamp(i64::MAX),
+        record: record.clone(),
+    };
+    let size = crate::codec::encode(&entry).map_or(usize::MAX, |bytes| bytes.len());
+    if size <= BODY_MAX {
+        Ok(())
+    } else {
+        Err(Refusal::TooLong(size - BODY_MAX))
     }
 }

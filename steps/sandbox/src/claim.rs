@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::containers::remove_cgroups;
 use crate::error::{Doing, SandboxError};
 use crate::files::{folder, lock, remove};
 use crate::process::{Scope, run};
@@ -57,8 +58,16 @@ pub(crate) fn claim(dir: &Path) -> Result<(PathBuf, fs::File), SandboxError> {
         }
         .end(Duration::ZERO)?;
         clear_shared_memory(&dir);
+        remove_cgroups(id.trim());
     }
-    for entry in entries()?.flatten().filter(|entry| {
+    clear(&dir)?;
+    Ok((dir, held))
+}
+
+/// Removes everything in a sandbox's folder but what marks and locks it.
+pub(crate) fn clear(dir: &Path) -> Result<(), SandboxError> {
+    let entries = fs::read_dir(dir).doing(|| format!("cannot open {}", dir.display()))?;
+    for entry in entries.flatten().filter(|entry| {
         !["lock", MARKER]
             .iter()
             .any(|kept| entry.file_name() == *kept)
@@ -70,7 +79,7 @@ pub(crate) fn claim(dir: &Path) -> Result<(PathBuf, fs::File), SandboxError> {
             fs::remove_file(&path).doing(|| format!("cannot remove {}", path.display()))?;
         }
     }
-    Ok((dir, held))
+    Ok(())
 }
 
 /// Frees the small System V segments of databases that were killed: line 7 of `postmaster.pid` is key and id.

@@ -1,13 +1,12 @@
 //! Breaking a sandbox on purpose, and mending it.
 
-use std::fs;
 use std::sync::PoisonError;
 use std::time::Duration;
 
 use rustix::process::Signal;
 
 use crate::error::SandboxError;
-use crate::probe::{greets, healthy};
+use crate::probe::healthy;
 use crate::process::send;
 use crate::sandbox::Sandbox;
 
@@ -19,13 +18,7 @@ impl Sandbox {
     /// [`SandboxError::Unknown`] for a host that is not there.
     pub fn cut_ssh(&self, host: &str) -> Result<usize, SandboxError> {
         let plan = self.plan(host)?;
-        let record = self.ground.dir.join("run").join(plan.name);
-        let listener = fs::read_to_string(record)
-            .ok()
-            .and_then(|text| text.split(' ').next()?.parse().ok());
-        let sessions = listener
-            .map(|pid| self.ground.scope(Some(plan.name)).sessions(pid))
-            .unwrap_or_default();
+        let sessions = self.ground.scope(Some(plan.name)).sessions();
         for pid in &sessions {
             send(*pid, Signal::KILL);
         }
@@ -49,15 +42,15 @@ impl Sandbox {
     /// [`SandboxError`] when a part does not come up.
     pub fn start_host(&self, host: &str) -> Result<(), SandboxError> {
         let plan = self.plan(host)?;
-        self.ground.start_database(plan)?;
-        if !greets(plan.ssh, b"SSH-") {
-            let child = self.ground.sshd(plan)?;
+        if !self.ground.powered(plan) {
+            let child = self.ground.power_on(plan)?;
             self.children
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .push(child);
         }
-        if !healthy(plan.frontend) {
+        self.ground.start_database(plan)?;
+        if !healthy(plan.at(plan.frontend)) {
             self.ground.start_application(plan)?;
         }
         Self::wait_for(plan)

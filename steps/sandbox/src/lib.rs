@@ -11,12 +11,16 @@
 //! ```
 
 mod application;
+mod attempt;
 mod cache;
 mod claim;
+mod containers;
 mod data;
 mod error;
 mod faults;
 mod files;
+mod ground;
+mod image;
 mod keys;
 mod ledger;
 mod mail;

@@ -1,14 +1,14 @@
-//! Looks at what listens on a loopback port.
+//! Looks at what listens on a loopback address.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// Whether something on this port begins to talk like this.
-pub(crate) fn greets(port: u16, beginning: &[u8]) -> bool {
+/// Whether something at this address begins to talk like this.
+pub(crate) fn greets(at: SocketAddr, beginning: &[u8]) -> bool {
     let limit = Duration::from_secs(2);
     let talk = || {
-        let mut stream = TcpStream::connect_timeout(&([127, 0, 0, 1], port).into(), limit)?;
+        let mut stream = TcpStream::connect_timeout(&at, limit)?;
         stream.set_read_timeout(Some(limit))?;
         let mut told = vec![0; beginning.len()];
         stream.read_exact(&mut told)?;
@@ -17,11 +17,11 @@ pub(crate) fn greets(port: u16, beginning: &[u8]) -> bool {
     talk().unwrap_or(false)
 }
 
-/// Whether `/health` on this port answers 200.
-pub(crate) fn healthy(port: u16) -> bool {
+/// Whether `/health` at this address answers 200.
+pub(crate) fn healthy(at: SocketAddr) -> bool {
     let limit = Duration::from_secs(2);
     let ask = || {
-        let mut stream = TcpStream::connect_timeout(&([127, 0, 0, 1], port).into(), limit)?;
+        let mut stream = TcpStream::connect_timeout(&at, limit)?;
         stream.set_read_timeout(Some(limit))?;
         stream
             .write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;

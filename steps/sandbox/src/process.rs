@@ -15,6 +15,9 @@ use crate::error::{Doing, SandboxError};
 /// The variable that marks every process of a sandbox: `<sandbox id>.<host>`.
 pub(crate) const MARK: &str = "FLOW_SANDBOX_HOST";
 
+/// After a host's name: the file that records the first process of its namespace.
+pub(crate) const FIRST: &str = ".first";
+
 /// The longest any single helper program may take; the slowest is a cold `npm ci`.
 const LIMIT: Duration = Duration::from_mins(5);
 
@@ -28,6 +31,16 @@ pub(crate) fn run_with(
     what: &str,
     command: &mut Command,
     input: &[u8],
+) -> Result<String, SandboxError> {
+    run_within(what, command, input, LIMIT)
+}
+
+/// As [`run_with`], with another time limit.
+pub(crate) fn run_within(
+    what: &str,
+    command: &mut Command,
+    input: &[u8],
+    limit: Duration,
 ) -> Result<String, SandboxError> {
     let mut child = command
         .stdin(if input.is_empty() {
@@ -46,7 +59,7 @@ pub(crate) fn run_with(
     }
     let out = child.stdout.take().map(collect);
     let err = child.stderr.take().map(collect);
-    let until = Instant::now() + LIMIT;
+    let until = Instant::now() + limit;
     let status = loop {
         if let Some(status) = child.try_wait().doing(|| what.to_owned())? {
             break status;
@@ -56,7 +69,7 @@ pub(crate) fn run_with(
             child.wait().ok();
             return Err(SandboxError::Timeout {
                 what: what.to_owned(),
-                seconds: LIMIT.as_secs(),
+                seconds: limit.as_secs(),
             });
         }
         thread::sleep(Duration::from_millis(3));
@@ -89,7 +102,7 @@ fn collect(mut from: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> 
     })
 }
 
-fn end_of(text: &str) -> String {
+pub(crate) fn end_of(text: &str) -> String {
     let lines: Vec<&str> = text.trim().lines().collect();
     lines[lines.len().saturating_sub(12)..].join("\n")
 }
@@ -136,7 +149,7 @@ impl Identity {
             .doing(|| format!("cannot write {}", file.display()))
     }
 
-    fn read(file: &Path) -> Option<Self> {
+    pub(crate) fn read(file: &Path) -> Option<Self> {
         let text = fs::read_to_string(file).ok()?;
         let (pid, start) = text.trim().split_once(' ')?;
         Some(Self {
@@ -209,9 +222,10 @@ impl Scope {
         files
             .flatten()
             .filter(|file| {
-                self.host
-                    .as_ref()
-                    .is_none_or(|host| *host == *file.file_name().to_string_lossy())
+                let name = file.file_name();
+                let of = name.to_string_lossy();
+                let of = of.strip_suffix(FIRST).unwrap_or(&of);
+                self.host.as_ref().is_none_or(|host| host == of)
             })
             .filter_map(|file| Identity::read(&file.path()))
             .filter(|known| Identity::of(known.pid) == Some(*known))
@@ -272,19 +286,32 @@ impl Scope {
         )
     }
 
-    /// Session processes of one host's sshd, without the commands they run.
-    pub(crate) fn sessions(&self, listener: u32) -> Vec<u32> {
-        self.members()
+    /// Session processes of a host's sshd, without the listener and without the commands they run.
+    pub(crate) fn sessions(&self) -> Vec<u32> {
+        let servers: BTreeSet<u32> = self
+            .members()
             .into_iter()
-            .filter(|pid| *pid != listener)
-            .filter(|pid| {
-                fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| {
-                    exe.file_name()
-                        .is_some_and(|name| name.as_encoded_bytes().starts_with(b"sshd"))
-                })
-            })
-            .collect()
+            .filter(|pid| sshd(*pid))
+            .collect();
+        let session =
+            |pid: &u32| Stat::read(*pid).is_some_and(|stat| servers.contains(&stat.parent));
+        servers.iter().copied().filter(session).collect()
     }
+}
+
+/// Newer versions call the program of a session `sshd-session`.
+fn sshd(pid: u32) -> bool {
+    fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| {
+        exe.file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"sshd"))
+    })
+}
+
+/// The living children of a process.
+pub(crate) fn children_of(parent: u32) -> Vec<u32> {
+    let child =
+        |pid: &u32| Stat::read(*pid).is_some_and(|stat| !stat.dead && stat.parent == parent);
+    all().filter(child).collect()
 }
 
 fn all() -> impl Iterator<Item = u32> {

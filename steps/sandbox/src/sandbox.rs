@@ -8,17 +8,18 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::cache::{Cache, free_port};
-use crate::claim::{MARKER, claim, clear_shared_memory};
+use crate::claim::{claim, clear, clear_shared_memory};
+use crate::containers::remove_cgroups;
 use crate::error::SandboxError;
-use crate::files::{folder, random, remove, write};
+use crate::files::{folder, remove};
+use crate::ground::{CONTAINER, Ground, Plan};
 use crate::keys::{self, Person};
 use crate::ledger::LedgerLine;
 use crate::mail::{self, Mail, Smtp};
 use crate::options::{Isolation, Options};
 use crate::origin;
-use crate::plain::{CONTAINER, Ground, Plan};
 use crate::probe::{greets, healthy};
-use crate::process::{Scope, run, wait_until};
+use crate::process::{run, wait_until};
 use crate::ssh;
 use crate::tools::{Tools, User};
 
@@ -64,7 +65,7 @@ pub struct Sandbox {
     keep: bool,
     pub(crate) children: Mutex<Vec<Child>>,
     ended: bool,
-    _held: fs::File,
+    pub(crate) held: Option<fs::File>,
 }
 
 impl Sandbox {
@@ -80,34 +81,47 @@ impl Sandbox {
         options: &Options,
         progress: &mut dyn FnMut(&str),
     ) -> Result<Self, SandboxError> {
-        if options.wanted()? == Some(Isolation::Containers) {
-            return Err(SandboxError::Isolation(CONTAINERS_MISSING.to_owned()));
-        }
+        let wanted = options.wanted()?;
         let tools = Tools::find()?;
         let (dir, held) = claim(dir)?;
         let postgres = User::first_of(&tools, &["postgres", "nobody"])?;
-        let cache = Cache::ready(&options.cache(), &tools, postgres, progress)?;
-        progress("starting three hosts");
-        let id = random()?;
-        write(&dir.join(MARKER), &id, 0o600)?;
-        let pause = options.deploy_pause.unwrap_or(Duration::from_millis(500));
+        let store = options.cache();
+        let cache = Cache::ready(&store, &tools, postgres, progress)?;
         let ground = Ground {
             dir,
-            id,
+            id: String::new(),
             tools,
             cache,
             postgres,
-            pause,
+            pause: options.deploy_pause.unwrap_or(Duration::from_millis(500)),
+            kit: None,
         };
-        let scope = ground.scope(None);
-        let started = Self::start(ground, held, options.keep);
-        if started.is_err() {
-            scope.end(Duration::ZERO).ok();
-        }
-        started
+        let why = match wanted {
+            Some(Isolation::Plain) => "as was asked for.".to_owned(),
+            _ => match Self::up_in_containers(&ground, &store, options.keep, progress) {
+                Ok(sandbox) => return Ok(sandbox.holding(held)),
+                Err(why) if wanted.is_none() => {
+                    progress(&format!("hosts in containers do not work here: {why}"));
+                    clear(&ground.dir)?;
+                    format!("because hosts in containers do not work here: {why}.")
+                }
+                Err(why) => {
+                    return Err(SandboxError::Isolation(format!(
+                        "hosts in containers, which were asked for, do not work here: {why}"
+                    )));
+                }
+            },
+        };
+        progress("starting three hosts");
+        let explanation = format!("Plain processes on loopback ports, {why}");
+        Ok(Self::attempt(ground, options.keep, explanation)?.holding(held))
     }
 
-    fn start(ground: Ground, held: fs::File, keep: bool) -> Result<Self, SandboxError> {
+    pub(crate) fn start(
+        ground: Ground,
+        keep: bool,
+        explanation: String,
+    ) -> Result<Self, SandboxError> {
         let dir = ground.dir.clone();
         for (name, mode) in [
             ("run", 0o700),
@@ -117,33 +131,39 @@ impl Sandbox {
         ] {
             folder(&dir.join(name), mode)?;
         }
-        let plans = Plan::all()?;
+        let plans = match &ground.kit {
+            Some(kit) => kit.plans()?,
+            None => Plan::all()?,
+        };
         let smtp_port = free_port(&mut plans.iter().flat_map(Plan::ports).collect())?;
         let commits = origin::create(&dir.join("origin.git"))?;
         let client = keys::generate(&dir.join("ssh/client"), "client")?;
+        for plan in &plans {
+            ground.lay_out(plan, &client)?;
+        }
+        let ssh_config = ssh::client_files(&ground, &plans)?;
         let mut children = Vec::new();
         let (people, smtp) = std::thread::scope(|scope| {
             let building: Vec<_> = plans
                 .iter()
-                .map(|plan| scope.spawn(|| ground.build(plan, &client)))
+                .map(|plan| scope.spawn(|| ground.build(plan)))
                 .collect();
             let people = keys::people(&dir.join("people"));
             let mail = mail::start(&dir, &ground.id, smtp_port, &ground.tools);
-            let built = building
+            let built: Vec<_> = building
                 .into_iter()
-                .try_for_each(|host| host.join().expect("building a host does not panic"));
+                .map(|host| host.join().expect("building a host does not panic"))
+                .collect();
             let (smtp, child) = mail?;
             children.push(child);
-            built?;
+            for host in built {
+                children.push(host?);
+            }
             Ok::<_, SandboxError>((people?, smtp))
         })?;
-        let ssh_config = ssh::client_files(&ground, &plans)?;
-        for plan in &plans {
-            children.push(ground.sshd(plan)?);
-        }
         let sandbox = Self {
             hosts: plans.iter().map(|plan| ground.describe(plan)).collect(),
-            explanation: format!("Plain processes on loopback ports. {CONTAINERS_MISSING}"),
+            explanation,
             ground,
             plans,
             ssh_config,
@@ -153,7 +173,7 @@ impl Sandbox {
             keep,
             children: Mutex::new(children),
             ended: false,
-            _held: held,
+            held: None,
         };
         for plan in &sandbox.plans {
             Self::wait_for(plan)?;
@@ -161,7 +181,7 @@ impl Sandbox {
         wait_until(
             "the mail server's greeting",
             Duration::from_secs(20),
-            || greets(smtp_port, b"220"),
+            || greets(([127, 0, 0, 1], smtp_port).into(), b"220"),
         )?;
         Ok(sandbox)
     }
@@ -169,16 +189,19 @@ impl Sandbox {
     pub(crate) fn wait_for(plan: &Plan) -> Result<(), SandboxError> {
         let limit = Duration::from_secs(30);
         wait_until(&format!("ssh to {}", plan.name), limit, || {
-            greets(plan.ssh, b"SSH-")
+            greets(plan.at(plan.ssh), b"SSH-")
         })?;
         wait_until(&format!("the application of {}", plan.name), limit, || {
-            healthy(plan.frontend)
+            healthy(plan.at(plan.frontend))
         })
     }
 
     /// Which kind this is.
     pub fn isolation(&self) -> Isolation {
-        Isolation::Plain
+        match self.ground.kit {
+            Some(_) => Isolation::Containers,
+            None => Isolation::Plain,
+        }
     }
 
     /// One or two sentences for people: which kind was taken, and why the better one was not.
@@ -278,20 +301,8 @@ impl Sandbox {
     /// # Errors
     /// [`SandboxError::Command`] when it fails or the database is down.
     pub fn sql(&self, host: &str, query: &str) -> Result<String, SandboxError> {
-        let mut psql = self.ground.command(self.plan(host)?, "docker");
-        psql.args([
-            "exec",
-            "-i",
-            CONTAINER,
-            "psql",
-            "-X",
-            "-q",
-            "-A",
-            "-t",
-            "-v",
-            "ON_ERROR_STOP=1",
-        ]);
-        psql.args(["-U", "postgres", "-d", "postgres", "-c", query]);
+        let mut psql = self.ground.psql(self.plan(host)?)?;
+        psql.args(["-A", "-t", "-c", query]);
         Ok(run(&format!("SQL on {host}"), &mut psql)?.trim().to_owned())
     }
 
@@ -322,12 +333,18 @@ impl Sandbox {
         if std::mem::replace(&mut self.ended, true) {
             return Ok(());
         }
-        for plan in &self.plans {
-            self.ground.database(plan, "stop").ok();
+        // A folder that is kept is left as a shut-down leaves it; one that goes needs no goodbye in its containers.
+        if self.keep || self.ground.kit.is_none() {
+            std::thread::scope(|scope| {
+                for plan in &self.plans {
+                    scope.spawn(|| self.ground.database(plan, "stop").ok());
+                }
+            });
         }
         self.ground.scope(None).end(Duration::from_millis(300))?;
         self.bury();
         clear_shared_memory(&self.ground.dir);
+        remove_cgroups(&self.ground.id);
         if self.keep {
             Ok(())
         } else {
@@ -358,29 +375,19 @@ impl Drop for Sandbox {
     }
 }
 
-const CONTAINERS_MISSING: &str = "Hosts in containers are not part of this version.";
-
 impl Ground {
-    pub(crate) fn scope(&self, host: Option<&str>) -> Scope {
-        Scope {
-            dir: self.dir.clone(),
-            id: self.id.clone(),
-            host: host.map(str::to_owned),
-        }
-    }
-
     fn describe(&self, plan: &Plan) -> Host {
-        let data = self.host(plan.name).join("data/dap");
+        let data = self.data(plan);
         let words = [
             "docker", "exec", "-i", CONTAINER, "psql", "-U", "postgres", "-d", "postgres",
         ];
         Host {
             name: plan.name.to_owned(),
-            address: "127.0.0.1".to_owned(),
+            address: plan.address.to_string(),
             port: plan.ssh,
-            base_url: format!("http://127.0.0.1:{}", plan.frontend),
+            base_url: format!("http://{}", plan.at(plan.frontend)),
             app: data.join("app"),
-            data_here: data.clone(),
+            data_here: self.host(plan.name).join("data/dap"),
             data,
             container: CONTAINER.to_owned(),
             database: words.map(str::to_owned).to_vec(),

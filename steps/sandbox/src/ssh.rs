@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use crate::error::SandboxError;
 use crate::files::write;
+use crate::ground::{Ground, Plan};
 use crate::keys;
-use crate::plain::{Ground, Plan};
 
 /// Makes the hosts' keys, the list of known hosts and the client's configuration.
 pub(crate) fn client_files(ground: &Ground, plans: &[Plan]) -> Result<PathBuf, SandboxError> {
@@ -16,12 +16,16 @@ pub(crate) fn client_files(ground: &Ground, plans: &[Plan]) -> Result<PathBuf, S
             &ground.host(plan.name).join("etc/ssh_host_ed25519_key"),
             plan.name,
         )?;
-        writeln!(known, "[127.0.0.1]:{} {public}", plan.ssh)
-            .expect("writing to a String cannot fail");
+        // The usual port has no place in the list of known hosts.
+        match plan.ssh {
+            22 => writeln!(known, "{} {public}", plan.address),
+            port => writeln!(known, "[{}]:{port} {public}", plan.address),
+        }
+        .expect("writing to a String cannot fail");
         write!(
             config,
-            "Host {}\n  HostName 127.0.0.1\n  Port {}\n",
-            plan.name, plan.ssh
+            "Host {}\n  HostName {}\n  Port {}\n",
+            plan.name, plan.address, plan.ssh
         )
         .expect("writing to a String cannot fail");
     }

@@ -14,6 +14,8 @@ use crate::lease::HostLease;
 use crate::pm2::tests::Pm2;
 use crate::reach::testing::{Bench, Say, failure, output, plan, undone};
 
+mod later;
+
 fn registry() -> Registry {
     Registry::default().with::<Deploy>().with::<HostLease>()
 }
@@ -51,6 +53,7 @@ impl Rig {
             lease: None,
             gate: None,
             stop_on_undo: None,
+            verify: Some(vec!["echo".into(), "c".repeat(40)]),
             timeout_minutes: 2,
         }
     }

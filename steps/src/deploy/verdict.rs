@@ -5,7 +5,8 @@ use flow_engine::step::{Cx, StepError};
 use super::jobs::{Kept, kept, of_job, statements};
 use super::{Deploy, Deployed};
 use crate::host::job::{self, JobSpec, Probe};
-use crate::host::{Command, Host, HostExt as _};
+use crate::host::{Command, Host, HostError, HostExt as _};
+use crate::reach;
 use crate::reach::patterns::{Lines, Patterns};
 
 /// The most of a log that is judged, in bytes; what a release writes is a thousandth of it.
@@ -38,7 +39,7 @@ pub(super) async fn judge(
         lines.take(&piece);
     }
     let tail = lines.end();
-    let failed = if code != 0 {
+    let mut failed = if code != 0 {
         Some(format!(
             "`{}` on `{}` {}; it ended with:\n{}",
             step.script.join(" "),
@@ -56,6 +57,9 @@ pub(super) async fn judge(
     } else {
         None
     };
+    if failed.is_none() {
+        failed = misplaced(step, host).await?;
+    }
     match failed {
         None => Ok(Deployed {
             commit: step.commit.clone(),
@@ -79,6 +83,37 @@ pub(super) async fn judge(
                 cx.key()
             )))
         }
+    }
+}
+
+/// A script that ends well may have released something else: another branch, a cached archive, nothing at all.
+/// Answers what is wrong with the commit that is in place now.
+async fn misplaced(step: &Deploy, host: &dyn Host) -> Result<Option<String>, StepError> {
+    let command = match &step.verify {
+        Some(words) => reach::command(words, &[])?.cwd(&step.cwd),
+        None => head(step),
+    };
+    match host.run(&command).await {
+        Ok(found) if found == step.commit => Ok(None),
+        Ok(found) => Ok(Some(format!(
+            "the script ended well but HEAD is {}, not {}",
+            found.chars().take(80).collect::<String>(),
+            step.commit
+        ))),
+        Err(e @ (HostError::Failed { .. } | HostError::Spawn { .. })) => {
+            let why = if step.verify.is_some() {
+                "the command that tells which commit is in place failed".to_owned()
+            } else {
+                format!(
+                    "{} is no git checkout: name a command that prints the commit in place (`verify`)",
+                    step.cwd
+                )
+            };
+            Ok(Some(format!(
+                "the script ended well but what it released is not known; {why}: {e}"
+            )))
+        }
+        Err(e) => Err(reach::error(&e)),
     }
 }
 
@@ -120,6 +155,9 @@ pub(super) async fn ask(
         Probe::Orphaned { pids } => format!(
             "lost its keeper, and its processes still run (pids {pids:?}): end them or wait before stating anything"
         ),
+        Probe::Running { .. } => {
+            "still runs: wait for it, or end it, before stating anything".to_owned()
+        }
         Probe::LostByReboot => "was cut off by a restart of the host".to_owned(),
         Probe::Absent => "is not there any more: its folder was removed".to_owned(),
         _ => "is gone and left no result".to_owned(),
@@ -147,17 +185,21 @@ pub(super) async fn ask(
     ))
 }
 
-/// What can be seen without touching anything. It decides nothing: the right commit may be there half installed.
-async fn facts(step: &Deploy, host: &dyn Host) -> String {
-    let command = Command::new("git")
+/// Asks for the commit in place. The checkout may belong to another user than the one who logs in.
+fn head(step: &Deploy) -> Command {
+    Command::new("git")
         .args([
             "-c",
             &format!("safe.directory={}", step.cwd),
             "-C",
             &step.cwd,
         ])
-        .args(["rev-parse", "--verify", "HEAD^{commit}"]);
-    match host.run(&command).await {
+        .args(["rev-parse", "--verify", "HEAD^{commit}"])
+}
+
+/// What can be seen without touching anything. It decides nothing: the right commit may be there half installed.
+async fn facts(step: &Deploy, host: &dyn Host) -> String {
+    match host.run(&head(step)).await {
         Ok(head) if head == step.commit => format!(
             "The code in {} is at the commit to be released; whether the script got to its end is not known.",
             step.cwd

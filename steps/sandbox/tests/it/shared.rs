@@ -2,13 +2,15 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Command, Output};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flow_sandbox::{Options, Sandbox};
+use flow_sandbox::{Isolation, Options, Sandbox, SandboxError};
 use tempfile::TempDir;
+
+use crate::KIND;
 
 /// A sandbox and its folder. The sandbox ends first.
 pub(crate) struct Shared {
@@ -19,17 +21,76 @@ pub(crate) struct Shared {
 static LIVING: Mutex<Weak<Shared>> = Mutex::new(Weak::new());
 static HOSTS: [Mutex<()>; 3] = [Mutex::new(()), Mutex::new(()), Mutex::new(())];
 
-/// The sandbox that other tests use now, or a new one. It ends with its last user.
-pub(crate) fn sandbox() -> Arc<Shared> {
+/// The sandbox that other tests use now, or a new one of this program's kind. It ends with its last user.
+///
+/// `None` on a machine where that kind cannot work, once it is proved that the other is taken and the reason given.
+pub(crate) fn sandbox() -> Option<Arc<Shared>> {
+    if !works() {
+        return None;
+    }
     let mut living = LIVING.lock().unwrap_or_else(PoisonError::into_inner);
-    living.upgrade().unwrap_or_else(|| {
+    Some(living.upgrade().unwrap_or_else(|| {
         let dir = short_dir();
-        let sandbox = Sandbox::up(&dir.path().join("s"), &Options::default(), &mut |_| ())
+        let sandbox = Sandbox::up(&dir.path().join("s"), &options(), &mut |_| ())
             .expect("the sandbox starts");
+        assert_eq!(sandbox.isolation(), KIND);
         let new = Arc::new(Shared { sandbox, _dir: dir });
         *living = Arc::downgrade(&new);
         new
-    })
+    }))
+}
+
+/// Of this program's kind, whatever the environment asks for.
+pub(crate) fn options() -> Options {
+    Options {
+        isolation: Some(KIND),
+        ..Options::default()
+    }
+}
+
+/// Whether this program's kind can work here, by a look of its own that owes nothing to the sandbox's code.
+pub(crate) fn works() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| KIND == Isolation::Plain || containers_work() || fell_back())
+}
+
+/// Makes namespaces and an overlay, starts a docker daemon and runs a container in it.
+pub(crate) fn containers_work() -> bool {
+    let dir = short_dir();
+    let look = Command::new("timeout")
+        .args([
+            "60",
+            "unshare",
+            "--mount",
+            "--uts",
+            "--ipc",
+            "--pid",
+            "--fork",
+            "--kill-child",
+        ])
+        .args(["bash", "-c", include_str!("look.sh")])
+        .arg(dir.path())
+        .stdin(Stdio::null())
+        .output()
+        .expect("timeout runs");
+    look.status.success()
+}
+
+/// Always false; fails when the plain kind was not taken instead or the reason not given.
+fn fell_back() -> bool {
+    let dir = short_dir();
+    let sandbox = dir.path().join("s");
+    let refused = Sandbox::up(&sandbox, &options(), &mut |_| ());
+    assert!(
+        matches!(refused, Err(SandboxError::Isolation(_))),
+        "{refused:?}"
+    );
+    let free = Options::default();
+    let taken = Sandbox::up(&sandbox, &free, &mut |_| ()).expect("the other kind starts");
+    assert_eq!(taken.isolation(), Isolation::Plain);
+    let told = taken.explanation();
+    assert!(told.contains("containers do not work here: "), "{told}");
+    false
 }
 
 /// Holds a host while a test changes it.

@@ -134,7 +134,15 @@ fn parked(run: &Run) -> Told {
         ),
         ParkReason::Unknown { .. } => (
             "has an unknown outcome",
-            format!("Next: find out, then flow settle {id} {key} --done|--not-done --reason …\n"),
+            if run.plan.nodes[step as usize].settles {
+                format!(
+                    "Next: find out, then flow settle {id} {key} --done|--not-done --reason …\n"
+                )
+            } else {
+                format!(
+                    "Next: find out, then flow retry {id}, or undo it all with flow rollback {id} --reason …\n"
+                )
+            },
         ),
         ParkReason::Unreadable { .. } => (
             "is unknown to this flow",
@@ -150,7 +158,17 @@ fn parked(run: &Run) -> Told {
     } else {
         String::new()
     };
-    let detail = format!("{reason}{}{next}", failures(run));
+    let mut standing = crate::standing::standing(run).join(
+        ".
+",
+    );
+    if !standing.is_empty() {
+        standing.push_str(
+            ".
+",
+        );
+    }
+    let detail = format!("{standing}{reason}{}{next}", failures(run));
     if incomplete {
         let first = "The rollback is INCOMPLETE. Production is neither the old nor the new version. Act now.";
         return Told::new(format!("ROLLBACK INCOMPLETE: {key} {what}"), first)

@@ -1,0 +1,25 @@
+//! Whole releases by the real binary, on three real hosts of this machine: real sshd, PostgreSQL, pm2, git, SMTP.
+//!
+//! Each test brings up hosts of its own (about three seconds once their parts are cached) and ends them. Only one has
+//! hosts at a time: two releases at once would be slow enough to run into each other's limits. People are played by keys made
+//! for the test, who answer through processes of their own.
+
+#[path = "support/driver.rs"]
+mod driver;
+#[path = "support/project.rs"]
+mod project;
+#[path = "support/random.rs"]
+mod random;
+#[path = "support/world.rs"]
+mod world;
+
+#[path = "release/connection.rs"]
+mod connection;
+#[path = "release/gates.rs"]
+mod gates;
+#[path = "release/input.rs"]
+mod input;
+#[path = "release/kills.rs"]
+mod kills;
+#[path = "release/rollback.rs"]
+mod rollback;

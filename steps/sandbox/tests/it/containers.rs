@@ -1,0 +1,12 @@
+//! The sandbox, exercised as `flow` and its tests use it: real ssh, real databases, real mail; hosts in namespaces of their own.
+
+mod apart;
+mod choice;
+mod deploy;
+mod hosts;
+mod life;
+mod mail;
+mod shared;
+
+/// How the hosts of this program's sandboxes are kept apart.
+const KIND: flow_sandbox::Isolation = flow_sandbox::Isolation::Containers;

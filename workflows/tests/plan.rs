@@ -1,0 +1,273 @@
+//! What the workflows plan, as a person would check it against the protocol.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+use flow_engine::plan::{OnFailure, Plan};
+use flow_workflows::config::ConfigError;
+use flow_workflows::registry::registry;
+use flow_workflows::setup::{Setup, SetupError};
+use tempfile::TempDir;
+
+const KEYS: [&str; 4] = [
+    "AAAAC3NzaC1lZDI1NTE5AAAAIMbzZQrdrlrAyEiJXiDHmv+e9F+YoONDjpdNAJo8a/Cu",
+    "AAAAC3NzaC1lZDI1NTE5AAAAIAKG7oPV1FxvG9jmgGVnAOvF3qrrklcReRxulp5kEOBH",
+    "AAAAC3NzaC1lZDI1NTE5AAAAIJROlpyE2OS7Gw0sx4s6qh+QfONZerrYMVrzs7Kd+S21",
+    "AAAAC3NzaC1lZDI1NTE5AAAAIBakb7YjF2c6buH4N4R0NcN7X8KLmktavK2vw1sCkAiw",
+];
+
+fn config() -> String {
+    let mut text = String::from("[app]\nname = \"dap\"\nmigrations = \"prisma/migrations\"\n");
+    for env in ["test", "stage", "prod"] {
+        write!(
+            text,
+            "[env.{env}]\nssh = \"dap{env}\"\napp_dir = \"/data/dap/app\"\nbackup_dir = \"/data/dap/backups\"\n\
+             flow_dir = \"/data/dap/flow\"\ndeploy = [\"./release.sh\", \"{{commit}}\"]\n\
+             health = \"https://{env}.example.org/health\"\n\
+             [env.{env}.database]\nexec = [\"docker\", \"exec\", \"-i\", \"db\"]\nuser = \"postgres\"\nname = \"postgres\"\n"
+        )
+        .expect("a string");
+    }
+    text
+}
+
+fn people() -> String {
+    let roles = ["developer", "qa", "devops", "tech-lead"]
+        .into_iter()
+        .zip(KEYS);
+    let person =
+        |(role, key)| format!("[[roles.{role}]]\nname = \"{role}\"\nkey = \"ssh-ed25519 {key}\"\n");
+    roles.map(person).collect()
+}
+
+fn git(dir: &Path, args: &[&str]) {
+    let me = [
+        "-c",
+        "user.name=test",
+        "-c",
+        "user.email=test@example.org",
+        "-c",
+        "init.defaultBranch=main",
+    ];
+    let status = Command::new("git")
+        .arg("-C")
+        .arg(dir)
+        .args(me)
+        .args(args)
+        .output()
+        .expect("git runs")
+        .status;
+    assert!(status.success(), "git {args:?}");
+}
+
+/// A repository with one migration and the three files.
+fn project() -> TempDir {
+    let dir = tempfile::tempdir().expect("a folder");
+    let at = dir.path();
+    let migration = at.join("prisma/migrations/20260101000000_init");
+    std::fs::create_dir_all(&migration).expect("a folder");
+    let files = [
+        (
+            migration.join("migration.sql"),
+            "CREATE TABLE a (id int);".to_owned(),
+        ),
+        (at.join("flow.toml"), config()),
+        (at.join("flow.people.toml"), people()),
+        (
+            at.join("flow.data.toml"),
+            "[tables.a]\nid = \"keep\"\n".to_owned(),
+        ),
+    ];
+    for (path, text) in files {
+        std::fs::write(path, text).expect("a file");
+    }
+    git(at, &["init", "-q"]);
+    git(at, &["add", "prisma"]);
+    git(at, &["commit", "-q", "-m", "First"]);
+    dir
+}
+
+fn setup(dir: &TempDir) -> Setup {
+    Setup::load(&dir.path().join("flow.toml")).expect("it loads")
+}
+
+fn planned(workflow: &str) -> Plan {
+    let dir = project();
+    let setup = setup(&dir);
+    let commit = setup.commit("HEAD").expect("a commit");
+    setup.plan(workflow, &commit).expect("a plan")
+}
+
+/// Key, what a failure leads to, and what undoes it.
+fn outline(plan: &Plan) -> String {
+    let mut text = String::new();
+    for node in &plan.nodes {
+        let failure = match plan.phase_of(node).on_failure {
+            OnFailure::Park => "parks",
+            OnFailure::Rollback => "rolls back",
+        };
+        let undo = node.undo.as_deref().unwrap_or("-");
+        let asks = node
+            .answered_by
+            .as_ref()
+            .map(|who| format!(" asks {who};"))
+            .unwrap_or_default();
+        writeln!(text, "{:<26} {failure};{asks} undo: {undo}", node.key).expect("a string");
+    }
+    text
+}
+
+#[test]
+fn a_release_follows_the_protocol_in_its_order() {
+    insta::assert_snapshot!(outline(&planned("release")));
+}
+
+#[test]
+fn a_promotion_asks_for_the_earlier_run_before_anything_else() {
+    insta::assert_snapshot!(outline(&planned("promote")));
+}
+
+#[test]
+fn undoing_a_release_in_reverse_is_the_protocols_rollback_procedure() {
+    let plan = planned("release");
+    let place = |key: &str| plan.node(key).unwrap_or_else(|| panic!("no {key}")).0;
+    let procedure = [
+        "prod/deploy",
+        "prod/baseline",
+        "prod/code",
+        "prod/processes",
+        "prod/state",
+    ];
+    let places: Vec<u32> = procedure.iter().map(|key| place(key)).collect();
+    assert!(
+        places.is_sorted_by(|a, b| a > b),
+        "stop, restore, revert, restart, verify: {places:?}"
+    );
+    assert!(
+        place("prod/lease") < place("prod/state"),
+        "the lease is held to the very end"
+    );
+    assert!(
+        place("prod/maintenance") < place("prod/baseline"),
+        "the decisive backup is taken while nobody writes"
+    );
+}
+
+#[test]
+fn every_planned_step_can_be_read_back_and_is_in_the_documentation() {
+    let documentation = include_str!("../../docs/protocol.md");
+    for workflow in ["release", "promote"] {
+        for node in &planned(workflow).nodes {
+            if let Err(e) = registry().load(node) {
+                panic!("{}: {e}", node.key);
+            }
+            let role_is_configured = node.key.starts_with("signoff/");
+            let named = documentation.contains(&format!("`{}`", node.key));
+            assert!(
+                named || role_is_configured,
+                "docs/protocol.md does not name `{}`",
+                node.key
+            );
+        }
+    }
+}
+
+#[test]
+fn planning_the_same_twice_gives_the_same_digest() {
+    let dir = project();
+    let setup = setup(&dir);
+    let commit = setup.commit("HEAD").expect("a commit");
+    let digests = [0, 1].map(|_| setup.plan("release", &commit).expect("a plan").digest());
+    assert_eq!(digests[0], digests[1]);
+}
+
+#[test]
+fn a_plan_holds_no_secret_and_no_password_name_is_resolved_while_planning() {
+    let dir = project();
+    let path = dir.path().join("flow.toml");
+    let mail = "[mail]\nhost = \"127.0.0.1\"\nuser = \"flow\"\npassword = \"env:FLOW_TEST_NO_SUCH\"\n\
+                from = \"flow@example.org\"\nto = [\"team@example.org\"]\n";
+    std::fs::write(&path, config() + mail).expect("a file");
+    let setup = setup(&dir);
+    let commit = setup.commit("HEAD").expect("a commit");
+    let json =
+        String::from_utf8(setup.plan("release", &commit).expect("a plan").to_json()).expect("text");
+    assert!(!json.contains("FLOW_TEST_NO_SUCH"));
+}
+
+fn refused(change: impl Fn(String) -> String) -> String {
+    let dir = project();
+    let path = dir.path().join("flow.toml");
+    std::fs::write(&path, change(config())).expect("a file");
+    let error = Setup::load(&path).expect_err("it is refused");
+    assert!(
+        matches!(error, SetupError::Config(ConfigError::Invalid { .. })),
+        "{error:?}"
+    );
+    error
+        .to_string()
+        .replace(&dir.path().display().to_string(), "")
+}
+
+#[test]
+fn a_wrong_configuration_is_refused_with_line_and_key() {
+    let unknown = refused(|text| text.replace("migrations =", "migration ="));
+    assert!(
+        unknown.starts_with("/flow.toml:3:1: unknown field `migration`"),
+        "{unknown}"
+    );
+    let missing = refused(|text| text.replacen("health", "#", 1));
+    assert!(missing.contains("missing field `health`"), "{missing}");
+    let type_ =
+        refused(|text| text.replacen("deploy = [\"./release.sh\", \"{commit}\"]", "deploy = 5", 1));
+    assert!(
+        type_.contains(":9:10: invalid type: integer `5`"),
+        "{type_}"
+    );
+    let relative = refused(|text| text.replacen("/data/dap/app", "../app", 1));
+    assert!(
+        relative.contains("`env.test.app_dir` must be an absolute path"),
+        "{relative}"
+    );
+    let same = refused(|text| text.replace("dapprod", "dapstage"));
+    assert!(
+        same.contains("`env.prod.ssh` must be another host"),
+        "{same}"
+    );
+    let option = refused(|text| text.replace("daptest", "-oProxyCommand=x"));
+    assert!(
+        option.contains("`env.test.ssh` must name a host"),
+        "{option}"
+    );
+}
+
+#[test]
+fn a_role_that_must_sign_needs_somebody() {
+    let dir = project();
+    let people = people().replace("roles.devops", "roles.operations");
+    std::fs::write(dir.path().join("flow.people.toml"), people).expect("a file");
+    let error = Setup::load(&dir.path().join("flow.toml")).expect_err("nobody is devops");
+    assert!(
+        error
+            .to_string()
+            .contains("the role `devops` must sign, but nobody holds it"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_revision_that_is_no_commit_or_looks_like_an_option_is_refused() {
+    let dir = project();
+    let setup = setup(&dir);
+    for rev in ["nowhere", "--all", "HEAD:prisma", "a\nb", ""] {
+        assert!(
+            matches!(setup.commit(rev), Err(SetupError::NoCommit { .. })),
+            "{rev:?}"
+        );
+    }
+    assert!(matches!(
+        setup.plan("nothing", "HEAD"),
+        Err(SetupError::NoWorkflow(_))
+    ));
+}
