@@ -203,7 +203,10 @@ pub(crate) fn parked(run: &Run, exit: Exit) -> Diagnostic {
         diagnostic.causes.clone_from(&failure.causes);
         diagnostic.hints.clone_from(&failure.hints);
     }
-    let undo = run.undo_order().len();
+    let undo = match run.undo_order().len() {
+        0 => "nothing has to be undone".to_owned(),
+        some => format!("{} could be undone", view::steps(some)),
+    };
     let state = match run.life {
         Life::Parked {
             unwinding: Some(_), ..
@@ -216,11 +219,10 @@ pub(crate) fn parked(run: &Run, exit: Exit) -> Diagnostic {
         "was not changed"
     };
     diagnostic = diagnostic.world(format!(
-        "Run {} {state}: {} of {} done, nothing is running, production {production}; {} could be undone.",
+        "Run {} {state}: {} of {} done, nothing is running, production {production}; {undo}.",
         run.id,
         view::done(run),
-        view::steps(run.steps.len()),
-        view::steps(undo)
+        view::steps(run.steps.len())
     ));
     for words in flow_steps::standing::standing(run) {
         diagnostic = diagnostic.hint(words);
@@ -273,3 +275,6 @@ fn undone(run: &Run) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

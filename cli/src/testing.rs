@@ -142,19 +142,17 @@ pub(crate) fn actor() -> Actor {
     }
 }
 
-fn registry() -> Arc<Registry> {
-    Arc::new(
-        Registry::default()
-            .with::<Look>()
-            .with::<Change>()
-            .with::<Question>(),
-    )
+pub(crate) fn registry() -> Registry {
+    Registry::default()
+        .with::<Look>()
+        .with::<Change>()
+        .with::<Question>()
 }
 
 /// What driving it needs.
 pub(crate) fn parts() -> Parts {
     Parts {
-        registry: registry(),
+        registry: Arc::new(registry()),
         resources: Resources::default(),
         notifier: None,
         verifier: Arc::new(Anything),
@@ -187,7 +185,7 @@ pub(crate) async fn driven(
 ) -> (Arc<Run>, Stop) {
     let engine = Engine {
         journal: journal.clone(),
-        registry: registry(),
+        registry: Arc::new(registry()),
         resources: Resources::default(),
         clock: Arc::new(Still),
         observers: Observers::new(observers, Masked::default()),
