@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+mod lock;
 mod look;
 
+pub(crate) use lock::*;
 pub(crate) use look::*;
 
 /// Runs the release protocol as a durable plan: every step is on record before it touches anything, may be killed at
@@ -70,6 +72,10 @@ pub(crate) enum Command {
     Rollback(Rollback),
     /// Stops a run before production changes, and undoes what must be undone
     Cancel(Cancel),
+    /// Keeps releases out of an environment until someone lifts the lock
+    Lock(Lock),
+    /// Lifts the lock of an environment, such as the one a rollback leaves, with a reason
+    Unlock(Unlock),
     /// Everything on record about a run, as a file
     Export(Export),
     /// Looks at everything a run will need, touching nothing

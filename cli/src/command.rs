@@ -11,6 +11,7 @@ mod export;
 mod journal;
 mod lint;
 mod list;
+mod lock;
 mod logs;
 mod orders;
 mod plan;
@@ -38,6 +39,8 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Diagnostic> {
         Command::Settle(args) => orders::settle(global, args).await,
         Command::Cancel(args) => orders::cancel(global, args).await,
         Command::Rollback(args) => rollback::run(global, args).await,
+        Command::Lock(args) => lock::lock(global, args).await,
+        Command::Unlock(args) => lock::unlock(global, args).await,
         Command::Export(args) => export::run(global, args).await,
         Command::Doctor(args) => doctor::run(global, &args).await,
         Command::Plan(args) => plan::run(global, &args),

@@ -9,6 +9,7 @@ use flow_workflows::config::ConfigError;
 use flow_workflows::setup::SetupError;
 
 use crate::exit::Exit;
+use crate::view::clean;
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,9 +71,9 @@ impl Diagnostic {
 
     /// As it is printed, with a line feed at the end.
     pub(crate) fn render(&self) -> String {
-        let mut text = format!("error: {}\n", self.message);
+        let mut text = format!("error: {}\n", clean(&self.message));
         for cause in &self.causes {
-            let _infallible = writeln!(text, "  caused by: {cause}");
+            let _infallible = writeln!(text, "  caused by: {}", clean(cause));
         }
         if self.world.is_some() || !self.hints.is_empty() {
             text.push('\n');
@@ -81,7 +82,7 @@ impl Diagnostic {
             let _infallible = writeln!(text, "{world}");
         }
         for hint in &self.hints {
-            let _infallible = writeln!(text, "  {hint}");
+            let _infallible = writeln!(text, "  {}", clean(hint));
         }
         text
     }

@@ -37,6 +37,8 @@ pub(crate) struct Parts {
     pub(crate) notifier: Option<Arc<dyn Notifier>>,
     /// Looks at answers before they are stored.
     pub(crate) verifier: Arc<dyn Verifier>,
+    /// What no output may show.
+    pub(crate) masked: Masked,
 }
 
 impl Parts {
@@ -50,6 +52,7 @@ impl Parts {
             resources: setup.resources(),
             notifier: setup.notifier(journal)?,
             verifier: crate::people::verifier(setup),
+            masked: setup.masked(),
         })
     }
 }
@@ -109,7 +112,7 @@ impl Drive {
             registry: Arc::clone(&self.parts.registry),
             resources: self.parts.resources.clone(),
             clock: Arc::new(SystemClock),
-            observers: Observers::new(vec![keeper.clone(), shown], Masked::default()),
+            observers: Observers::new(vec![keeper.clone(), shown], self.parts.masked.clone()),
             notifier: self.parts.notifier.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
             wait_for_people: self.wait_for_people,
@@ -200,7 +203,10 @@ pub(crate) fn parked(run: &Run, exit: Exit) -> Diagnostic {
         diagnostic.causes.clone_from(&failure.causes);
         diagnostic.hints.clone_from(&failure.hints);
     }
-    let undo = run.undo_order().len();
+    let undo = match run.undo_order().len() {
+        0 => "nothing has to be undone".to_owned(),
+        some => format!("{} could be undone", view::steps(some)),
+    };
     let state = match run.life {
         Life::Parked {
             unwinding: Some(_), ..
@@ -213,11 +219,10 @@ pub(crate) fn parked(run: &Run, exit: Exit) -> Diagnostic {
         "was not changed"
     };
     diagnostic = diagnostic.world(format!(
-        "Run {} {state}: {} of {} done, nothing is running, production {production}; {} could be undone.",
+        "Run {} {state}: {} of {} done, nothing is running, production {production}; {undo}.",
         run.id,
         view::done(run),
-        view::steps(run.steps.len()),
-        view::steps(undo)
+        view::steps(run.steps.len())
     ));
     for words in flow_steps::standing::standing(run) {
         diagnostic = diagnostic.hint(words);
@@ -270,3 +275,6 @@ fn undone(run: &Run) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use flow_engine::clock::{Clock, Timestamp};
 use flow_engine::driver::{Engine, NewRun, Stop};
-use flow_engine::event::{Event, Observer, Observers};
+use flow_engine::event::{Event, Masked, Observer, Observers};
 use flow_engine::journal::memory::MemoryJournal;
 use flow_engine::plan::{Effect, OnFailure, Plan};
 use flow_engine::planner::Planner;
@@ -142,22 +142,21 @@ pub(crate) fn actor() -> Actor {
     }
 }
 
-fn registry() -> Arc<Registry> {
-    Arc::new(
-        Registry::default()
-            .with::<Look>()
-            .with::<Change>()
-            .with::<Question>(),
-    )
+pub(crate) fn registry() -> Registry {
+    Registry::default()
+        .with::<Look>()
+        .with::<Change>()
+        .with::<Question>()
 }
 
 /// What driving it needs.
 pub(crate) fn parts() -> Parts {
     Parts {
-        registry: registry(),
+        registry: Arc::new(registry()),
         resources: Resources::default(),
         notifier: None,
         verifier: Arc::new(Anything),
+        masked: Masked::default(),
     }
 }
 
@@ -186,10 +185,10 @@ pub(crate) async fn driven(
 ) -> (Arc<Run>, Stop) {
     let engine = Engine {
         journal: journal.clone(),
-        registry: registry(),
+        registry: Arc::new(registry()),
         resources: Resources::default(),
         clock: Arc::new(Still),
-        observers: Observers::new(observers, flow_engine::event::Masked::default()),
+        observers: Observers::new(observers, Masked::default()),
         notifier: None,
         version: "test".into(),
         wait_for_people: false,

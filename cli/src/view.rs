@@ -6,6 +6,7 @@ use std::time::Duration;
 use flow_engine::plan::Plan;
 use flow_engine::run::{Run, Status, StepState, Undo};
 
+mod clean;
 pub(crate) mod export;
 pub(crate) mod json;
 pub(crate) mod line;
@@ -14,24 +15,31 @@ pub(crate) mod next;
 pub(crate) mod plan;
 pub(crate) mod text;
 
-/// Prints data. A reader that went away (`flow list | head -1`) is no error.
+pub(crate) use clean::{clean, clean_lines, cut, to_json};
+
+/// Prints data, without anything that would steer a terminal: much of it comes from hosts, git and people. A reader
+/// that went away (`flow list | head -1`) is no error.
 pub(crate) fn out(text: &str) {
+    out_raw(&clean_lines(text));
+}
+
+/// Prints data exactly as it is: what `flow` itself steers the terminal with, and what a person asked for raw.
+pub(crate) fn out_raw(text: &str) {
     let mut stdout = std::io::stdout().lock();
     let _reader_may_be_gone = stdout
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush());
 }
 
-/// Prints a remark: what is being done, what to type next.
+/// Prints a remark: what is being done, what to type next. Cleaned as [`out`] is.
 pub(crate) fn note(text: &str) {
     let mut stderr = std::io::stderr().lock();
-    let _reader_may_be_gone = stderr.write_all(text.as_bytes());
+    let _reader_may_be_gone = stderr.write_all(clean_lines(text).as_bytes());
 }
 
 /// Prints a value as JSON.
 pub(crate) fn out_json(value: &impl serde::Serialize) {
-    let text = serde_json::to_string_pretty(value).expect("a view is plain data");
-    out(&format!("{text}\n"));
+    out(&format!("{}\n", to_json(value)));
 }
 
 /// Whether a person sits before input and output.
@@ -87,7 +95,7 @@ pub(crate) fn commit(plan: &Plan) -> String {
     let commit: String = plan.fact("commit").chars().take(12).collect();
     match plan.fact("subject") {
         "" => commit,
-        subject => format!("{commit} {subject}"),
+        subject => format!("{commit} {}", clean(subject)),
     }
 }
 
@@ -101,24 +109,6 @@ pub(crate) fn done(run: &Run) -> usize {
 pub(crate) fn steps(count: usize) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} step{plural}")
-}
-
-/// Text that came from outside, without what would move the cursor, change colours or hide text.
-pub(crate) fn clean(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\x1b' if chars.next_if_eq(&'[').is_some() => {
-                let is_final = |c: &char| ('@'..='~').contains(c);
-                let _final = chars.find(is_final);
-            }
-            '\t' => clean.push(c),
-            c if c.is_control() => {}
-            c => clean.push(c),
-        }
-    }
-    clean
 }
 
 #[cfg(test)]

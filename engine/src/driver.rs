@@ -256,7 +256,8 @@ impl Driver {
     }
 
     /// Takes a record into the run and puts it up for the next commit.
-    fn stage(&mut self, record: Record) -> Result<(), LoadError> {
+    fn stage(&mut self, mut record: Record) -> Result<(), LoadError> {
+        self.engine.observers.masked().conceal(&mut record);
         let entry = Entry {
             at: self.engine.clock.now(),
             record,

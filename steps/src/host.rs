@@ -68,6 +68,13 @@ pub struct Command {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub(crate) String);
 
+impl Secret {
+    /// The value, for the one who hands it over or masks it in output.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("…")

@@ -202,14 +202,19 @@ async fn take(cx: &Cx, lease: &HostLease, in_spite_of_lock: bool) -> Result<(), 
             "wait for it, or end it: flow rollback {} --reason …",
             other.run
         ))
-        .hint("if that run and its journal are lost: flow unlock ENV --reason …, then retry")),
+        .hint(format!(
+            "if that run and its journal are lost for good: flow unlock {} --lost {} --reason …, then retry",
+            cx.plan().environment,
+            other.run
+        ))),
         Claim::Locked(locked) => Err(StepError::refuse(format!(
-            "`{}` is locked since {} ({} ago) by {}: {}",
+            "`{}` is locked since {} ({} ago) by {}: {}; look into it, then `flow unlock {} --reason …`",
             lease.host,
             locked.since,
             age(cx.now(), locked.since),
             locked.by,
-            locked.reason
+            locked.reason,
+            cx.plan().environment
         ))
         .hint(format!(
             "when it is looked into: flow unlock {} --reason …",

@@ -175,9 +175,12 @@ impl MigrationSafety {
             .take(8)
             .map(|f| format!("{} {}/migration.sql:{}", f.rule, f.migration, f.line))
             .collect();
+        let count = match errors.len() {
+            1 => "1 error in the pending migrations, which cannot be waived".to_owned(),
+            n => format!("{n} errors in the pending migrations, none of which can be waived"),
+        };
         Err(StepError::fail(format!(
-            "{} errors in the pending migrations, none of which can be waived: {}. First: {}",
-            errors.len(),
+            "{count}: {}. First: {}",
             places.join(", "),
             first.message
         ))

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use flow_engine::event::Masked;
 use flow_engine::journal::Journal;
 use flow_engine::outbox::Notifier;
 use flow_engine::plan::Plan;
@@ -10,7 +11,7 @@ use flow_engine::planner::{PlanError, Planner};
 use flow_engine::step::Resources;
 use flow_steps::host::Hosts;
 use flow_steps::host::{SshConfig, SshHost};
-use flow_steps::mail::{EnvOrFile, MailSettings, Mailer, TeamMail, Tls};
+use flow_steps::mail::{EnvOrFile, MailSettings, Mailer, Secrets as _, TeamMail, Tls};
 use flow_steps::people::People;
 use flow_steps::pg::Policy;
 
@@ -163,6 +164,25 @@ impl Setup {
             .with(self.people.clone())
     }
 
+    /// The values of every secret the configuration names (`env:NAME`, `file:path`), to be masked in all output. One
+    /// that cannot be found now is left out: whoever needs it will say so.
+    pub fn masked(&self) -> Masked {
+        let mail = self.config.mail.as_ref().and_then(|m| m.password.as_ref());
+        let environments = self.config.environments();
+        let deploy = environments.iter().flat_map(|(_, e)| e.deploy_env.values());
+        let named = mail.into_iter().chain(deploy);
+        let values = named.filter_map(|name| EnvOrFile.resolve(&self.beside(name)).ok());
+        Masked::new(values.map(|secret| secret.expose().to_owned()))
+    }
+
+    /// The name of a secret, a file's path relative to the configuration.
+    fn beside(&self, name: &str) -> String {
+        match name.strip_prefix("file:") {
+            Some(path) => format!("file:{}", self.config.path(Path::new(path)).display()),
+            None => name.to_owned(),
+        }
+    }
+
     /// The three machines, by the names of their environments.
     pub fn hosts(&self) -> Hosts {
         self.config
@@ -224,16 +244,12 @@ impl Setup {
                 )));
             }
         };
-        let inside = |name: &String| match name.strip_prefix("file:") {
-            Some(path) => format!("file:{}", self.config.path(Path::new(path)).display()),
-            None => name.clone(),
-        };
         Ok(MailSettings {
             host: mail.host.clone(),
             port: mail.port,
             tls,
             user: mail.user.clone(),
-            password: mail.password.as_ref().map(inside),
+            password: mail.password.as_deref().map(|name| self.beside(name)),
             from: mail.from.clone(),
             to: mail.to.clone(),
             ca_file: mail.ca.as_deref().map(|path| self.config.path(path)),

@@ -59,6 +59,9 @@ pub(crate) struct Logs {
     /// Go on showing what is added until the run stops or is over
     #[arg(short, long)]
     pub(crate) follow: bool,
+    /// Exactly what the hosts sent, with colours and whatever else steers a terminal
+    #[arg(long)]
+    pub(crate) raw: bool,
     /// Begin at this byte of each step's output
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) since: u64,

@@ -10,6 +10,6 @@ use crate::view;
 pub(crate) fn run(args: &Completions) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "flow", &mut script);
-    view::out(&String::from_utf8_lossy(&script));
+    view::out_raw(&String::from_utf8_lossy(&script));
     Exit::Done
 }

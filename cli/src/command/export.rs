@@ -28,8 +28,7 @@ pub(crate) async fn run(global: &Global, args: Export) -> Result<Exit, Diagnosti
         let entries = Run::entries(store.journal(), &run.id).await?;
         parts.push(match args.format {
             ExportFormat::Md => export::markdown(run, &entries),
-            ExportFormat::Json => serde_json::to_string_pretty(&export::Export::of(run, &entries))
-                .expect("an export is plain data"),
+            ExportFormat::Json => view::to_json(&export::Export::of(run, &entries)),
         });
     }
     let text = match args.format {

@@ -36,11 +36,10 @@ async fn watch(global: &Global, state: &State, named: &str) -> Result<Exit, Diag
         let run = Store::open(state).await?.find(named).await?;
         let news = shown != Some(run.next_seq);
         if animate || news {
-            let clear = if animate { "\x1b[2J\x1b[H" } else { "" };
-            view::out(&format!(
-                "{clear}{}\n",
-                text::status(&run, SystemClock.now())
-            ));
+            if animate {
+                view::out_raw("\x1b[2J\x1b[H");
+            }
+            view::out(&format!("{}\n", text::status(&run, SystemClock.now())));
             shown = Some(run.next_seq);
         }
         if rests(&run) {

@@ -2,6 +2,8 @@
 
 use flow_engine::record::{Entry, FailureKind, Record};
 use flow_engine::run::Run;
+use flow_engine::signal::Signal;
+use flow_steps::people::{ItemAnswer, ItemResult, checklist};
 
 /// What a record says, without its time; nothing for those that say nothing to people.
 pub(crate) fn of(run: &Run, record: &Record) -> Option<String> {
@@ -50,12 +52,7 @@ pub(crate) fn of(run: &Run, record: &Record) -> Option<String> {
             format!("{} {word}: {}{again}", key(*step), failure.message)
         }
         Record::Skipped { step, why } => format!("{} skipped: {why}", key(*step)),
-        Record::Signalled(signal) => {
-            format!(
-                "{} answered by {} from {}",
-                signal.step, signal.by.name, signal.by.from
-            )
-        }
+        Record::Signalled(signal) => answered(run, signal),
         Record::Ordered { order, by, reason } => {
             format!(
                 "{} ordered by {} from {}: {reason}",
@@ -94,6 +91,31 @@ pub(crate) fn of(run: &Run, record: &Record) -> Option<String> {
             format!("the notice of record {notice} cannot be delivered: {why}")
         }
     })
+}
+
+/// An answer; of a checklist's item, what was seen.
+fn answered(run: &Run, signal: &Signal) -> String {
+    let node = run.plan.node(&signal.step).map(|(_, node)| node);
+    let item = node
+        .filter(|node| node.kind == checklist::KIND)
+        .and_then(|_| serde_json::from_str::<ItemAnswer>(&signal.body).ok());
+    let said = match item {
+        Some(answer) => {
+            let word = match answer.result {
+                ItemResult::Pass => "pass",
+                ItemResult::Fail => "FAIL",
+                ItemResult::Na => "does not apply",
+            };
+            let note = match answer.note.as_str() {
+                "" => String::new(),
+                note => format!(" ({note})"),
+            };
+            format!("{}: {word}{note}", answer.item)
+        }
+        None => "answered".into(),
+    };
+    let (step, by) = (&signal.step, &signal.by);
+    format!("{step} {said}, by {} from {}", by.name, by.from)
 }
 
 /// A record as one line, with its time.

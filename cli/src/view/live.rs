@@ -59,7 +59,8 @@ impl Cutter {
     }
 
     fn rest(&mut self, step: u32) -> Option<String> {
-        self.0.remove(&step).filter(|held| !held.is_empty())
+        let held = self.0.remove(&step).filter(|held| !held.is_empty())?;
+        Some(super::clean(&held))
     }
 }
 

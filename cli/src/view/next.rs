@@ -2,7 +2,9 @@
 
 use flow_engine::plan::Plan;
 use flow_engine::record::{Failure, ParkReason};
-use flow_engine::run::{Life, Run};
+use flow_engine::run::{Life, Run, Undo};
+use flow_engine::step::Step as _;
+use flow_steps::lease::HostLease;
 
 /// The step a parked run stopped at, and the failure that stopped it.
 pub(crate) fn culprit(run: &Run) -> Option<(&str, Option<&Failure>)> {
@@ -52,7 +54,7 @@ pub(crate) fn why_parked(run: &Run) -> Option<String> {
 pub(crate) fn commands(run: &Run) -> Vec<String> {
     let id = &run.id;
     let mut commands = match &run.life {
-        Life::Finished { .. } => vec![line(&format!("flow export {id}"), "everything on record")],
+        Life::Finished { .. } => finished(run),
         Life::Parked { why, .. } => parked(run, why),
         Life::Forward | Life::Unwinding(_) => Vec::new(),
     };
@@ -64,6 +66,28 @@ pub(crate) fn commands(run: &Run) -> Vec<String> {
         commands.push(line(&format!("flow resume {id}"), "go on exactly there"));
     }
     commands
+}
+
+fn finished(run: &Run) -> Vec<String> {
+    let mut commands = vec![line(
+        &format!("flow export {}", run.id),
+        "everything on record",
+    )];
+    if left_a_lock(run) {
+        let env = &run.plan.environment;
+        commands.push(line(
+            &format!("flow unlock {env} --reason …"),
+            &format!("once it is looked into: the rollback locked {env}"),
+        ));
+    }
+    commands
+}
+
+/// Whether the rollback of this run left the environment locked. Somebody may have lifted the lock since.
+fn left_a_lock(run: &Run) -> bool {
+    let mut steps = run.plan.nodes.iter().zip(&run.steps);
+    run.production_changed()
+        && steps.any(|(node, state)| node.kind == HostLease::KIND && state.undo == Undo::Undone)
 }
 
 /// A step's own words for the command that answers it, with the run's name put in.
@@ -115,17 +139,20 @@ fn parked(run: &Run, why: &ParkReason) -> Vec<String> {
     } else {
         commands.push(line(
             &format!("flow cancel {id} {reason}"),
-            &format!(
-                "stop here and undo {}; production was not changed",
-                super::steps(undone)
-            ),
+            &match undone {
+                0 => "stop here; nothing has to be undone".to_owned(),
+                some => format!(
+                    "stop here and undo {}; production was not changed",
+                    super::steps(some)
+                ),
+            },
         ));
     }
     commands
 }
 
 fn line(command: &str, what: &str) -> String {
-    format!("{command:<44}  {what}")
+    format!("{command:<44}  {}", super::clean(what))
 }
 
 /// Whom to call: the plan's facts that begin with `contact`.

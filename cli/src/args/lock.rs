@@ -1,0 +1,27 @@
+//! The lock of an environment; see the module above.
+
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub(crate) struct Lock {
+    /// The environment, such as `prod`
+    pub(crate) env: String,
+    /// Why, for the record and for whoever is kept out
+    #[arg(long, value_name = "TEXT", default_value = "locked by hand")]
+    pub(crate) reason: String,
+    /// Only show who holds it, since when and why
+    #[arg(long, conflicts_with = "reason")]
+    pub(crate) show: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Unlock {
+    /// The environment, such as `prod`
+    pub(crate) env: String,
+    /// Why it is safe to release again, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// Also take the lease from this run, which must be lost for good together with its journal
+    #[arg(long, value_name = "RUN")]
+    pub(crate) lost: Option<String>,
+}
