@@ -115,6 +115,9 @@ pub struct Environment {
     pub flow_dir: String,
     /// The deploy script: a program and its arguments, run in `app_dir`. `{commit}` is replaced.
     pub deploy: Vec<String>,
+    /// What prints the commit that is deployed, run in `app_dir`; without it the checkout's HEAD is asked.
+    #[serde(default)]
+    pub deploy_verify: Option<Vec<String>>,
     /// The longest the deploy may take, in minutes.
     #[serde(default = "deploy_minutes")]
     pub deploy_minutes: u64,

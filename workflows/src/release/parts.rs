@@ -141,7 +141,7 @@ impl Release<'_> {
             lease: None,
             gate: None,
             stop_on_undo: None,
-            verify: None,
+            verify: at.deploy_verify.clone(),
             timeout_minutes: at.deploy_minutes,
         }
     }
