@@ -107,6 +107,8 @@ fn help_never_acts_and_names_every_command() {
       settle       States what became of a step whose outcome is unknown, and goes on
       rollback     Undoes everything a run started, newest first
       cancel       Stops a run before production changes, and undoes what must be undone
+      lock         Keeps releases out of an environment until someone lifts the lock
+      unlock       Lifts the lock of an environment, such as the one a rollback leaves, with a reason
       export       Everything on record about a run, as a file
       doctor       Looks at everything a run will need, touching nothing
       plan         Every step a run would take: what it does, who answers, what undoes it
@@ -211,7 +213,7 @@ fn an_unknown_key_is_refused_with_its_line() {
     insta::assert_snapshot!(shown(dir.path(), &["start"]), @r"
     exit 2
     ---
-    error: [dir]/flow.toml:32:1: unknown field `backup_max_age_hour`, expected one of `backup_max_age_hours`, `restore_max_age_days`, `promotion_max_age_hours`, `free_mib`
+    error: [dir]/flow.toml:32:1: unknown field `backup_max_age_hour`, expected one of `backup_max_age_hours`, `restore_max_age_days`, `promotion_max_age_hours`, `free_mib`, `distinct_machines`
 
     Nothing was changed.
     ");

