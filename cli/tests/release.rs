@@ -4,6 +4,11 @@
 //! hosts at a time: two releases at once would be slow enough to run into each other's limits. People are played by keys made
 //! for the test, who answer through processes of their own.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "what a test prints is shown when it fails: the seed, the driver's words"
+)]
+
 #[path = "support/driver.rs"]
 mod driver;
 #[path = "support/project.rs"]

@@ -35,7 +35,8 @@ pub struct CodeSnapshot {
     pub untracked: Vec<String>,
     /// The key of the deploying step: while it never started, the undo leaves the code alone.
     pub revert_if_started: String,
-    /// The command, run in the work tree, that makes the installed packages fit the lock file again.
+    /// The command, run in the work tree whenever a commit is put back, that makes installed packages, build output and
+    /// generated clients fit it again.
     pub install: Option<Vec<String>>,
 }
 

@@ -51,7 +51,8 @@ pub struct Deploy {
     pub lease: Option<Arg<Lease>>,
     /// Judged right before the script is started, whatever an earlier gate said.
     pub gate: Option<PromotionRule>,
-    /// What the undo stops. Without it the step has no undo: a test or stage deploy is repaired by the next one.
+    /// What the undo stops beside the script. Without it only a script that still runs is ended: a test or stage deploy
+    /// is repaired by the next one, which must not find the last one at work.
     pub stop_on_undo: Option<StopSpec>,
     /// A program with its arguments that prints the full commit which is in place now, run in `cwd`; where nothing is
     /// named, `cwd` must be a git checkout and its head counts.
@@ -95,11 +96,11 @@ impl Step for Deploy {
     }
 
     fn undo_in_words(&self) -> Option<String> {
-        let stop = self.stop_on_undo.as_ref()?;
-        Some(format!(
-            "end the script if it still runs; stop services ({} stop all)",
-            stop.pm2.join(" ")
-        ))
+        let mut words = "end the script if it still runs".to_owned();
+        if let Some(stop) = &self.stop_on_undo {
+            words = format!("{words}; stop services ({} stop all)", stop.pm2.join(" "));
+        }
+        Some(words)
     }
 
     fn settles(&self) -> bool {

@@ -154,7 +154,12 @@ impl Step for ReleaseLease {
             .is_some_and(|h| h.run == cx.run_id().as_str());
         let held_by = found.map(|h| h.run).filter(|_| !released);
         if let Some(other) = &held_by {
-            cx.log(format!("the lease is held by run {other}: left alone"));
+            return Err(StepError::ask(format!(
+                "the lease of `{}` is held by run {other}: somebody broke ours, and two releases may have changed it at once; its lease was left alone",
+                self.host
+            ))
+            .hint(format!("look at what run {other} did: flow status {other}"))
+            .hint(format!("when it has ended: flow retry {}", cx.run_id())));
         }
         Ok(Released { released, held_by })
     }

@@ -6,6 +6,7 @@ pub mod deploy;
 pub mod gate;
 pub mod health;
 pub mod host;
+pub mod identity;
 pub mod lease;
 pub mod mail;
 pub mod migration;

@@ -70,13 +70,19 @@ impl Step for Processes {
     async fn run(&self, cx: &Cx) -> Result<ProcessList, StepError> {
         let host = reach::host(cx, &self.host)?;
         let found = list(&*host, &self.pm2).await?;
+        // Every user has a pm2 of its own: an empty list is most often another user's.
+        if found.apps.is_empty() {
+            return Err(StepError::refuse(format!(
+                "pm2 shows no process for `{}` on `{}`: is it the right user?",
+                self.pm2.join(" "),
+                self.host
+            ))
+            .hint("name the user that runs the application, such as `sudo -u app pm2`"));
+        }
         for app in &found.apps {
             cx.log(app.in_words());
         }
-        // Saving an empty list would be refused by pm2, and saves nobody.
-        if !found.apps.is_empty() {
-            reach::run(&*host, &reach::command(&self.pm2, &["save"])?).await?;
-        }
+        save(&*host, &self.pm2).await?;
         Ok(found)
     }
 
@@ -95,6 +101,8 @@ impl Step for Processes {
         }
         restart(cx, &*host, &self.pm2, &wanted).await?;
         let settled = self.settled(cx, &*host, &wanted).await?;
+        // The release may have saved its own list; after a restart of the host that one would come up.
+        save(&*host, &self.pm2).await?;
         let healthy = match &self.health {
             Some(check) => {
                 check
@@ -134,6 +142,11 @@ impl Processes {
             ))),
         }
     }
+}
+
+async fn save(host: &dyn Host, pm2: &[String]) -> Result<(), StepError> {
+    reach::run(host, &reach::command(pm2, &["save"])?).await?;
+    Ok(())
 }
 
 /// Restarts by name. What pm2 no longer knows is brought back from its saved list first.
@@ -259,13 +272,15 @@ impl Step for Restarted {
         let before = cx.arg(&self.before)?;
         let still = Duration::from_secs(self.settle_seconds);
         let within = (ONLINE_WITHIN, still);
+        // Taken first: what is written from here on is for the watch to see.
+        let log_sizes = list::log_sizes(&*host, &list(&*host, &self.pm2).await?).await?;
         let list = match settle(cx, &*host, &self.pm2, &before.running(), within).await? {
             Settled::Still(list) => list,
             Settled::Not(why) => return Err(StepError::fail(format!("`{}`: {why}", self.host))),
         };
         let old = before.same_process_in(&list);
         if old.is_empty() {
-            Ok(list)
+            Ok(ProcessList { log_sizes, ..list })
         } else {
             Err(StepError::fail(format!(
                 "not restarted on `{}`, the old code still runs: {}",

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use flow_engine::planner::Arg;
 use flow_engine::retry::Policy;
 use flow_engine::step::{Cx, Progress, Step, StepError};
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,11 @@ pub struct Watch {
     pub health: Option<Check>,
     /// How many restarts are forgiven, all processes together. Usually 0.
     pub max_restarts: u64,
+    /// The processes right after the deploy, from [`Restarted`](crate::pm2::Restarted): restarts and log lines count
+    /// from there, so that what went wrong before the watch began is seen. Without it both count from the beginning of
+    /// the watch.
+    #[serde(default)]
+    pub since: Option<Arg<ProcessList>>,
 }
 
 /// A watch that saw nothing wrong.
@@ -137,7 +143,7 @@ impl Watch {
                 self.seconds
             ));
         } else {
-            seen = self.begin(host).await?;
+            seen = self.begin(cx, host).await?;
             cx.note(&seen).await?;
         }
         let wanted = self.seconds.saturating_mul(1000);
@@ -178,8 +184,8 @@ impl Watch {
         Ok(list)
     }
 
-    /// Where everything stands now: what is in the logs already was there before.
-    async fn begin(&self, host: &dyn Host) -> Result<Seen, StepError> {
+    /// Where everything stood after the deploy, or stands now: what is in the logs already was there before.
+    async fn begin(&self, cx: &Cx, host: &dyn Host) -> Result<Seen, StepError> {
         let list = self.processes(host).await?;
         let mut apps: Vec<String> = list.apps.iter().map(|a| a.name.clone()).collect();
         apps.dedup();
@@ -193,14 +199,25 @@ impl Watch {
                 self.host
             )));
         }
+        let since = self.since.as_ref().map(|s| cx.arg(s)).transpose()?;
         let mut places = BTreeMap::new();
         for file in list.apps.iter().flat_map(|a| &a.logs) {
-            places.insert(file.clone(), files::end_of(host, file).await?);
+            let mut place = files::end_of(host, file).await?;
+            if let Some(since) = since.as_ref().filter(|s| !s.log_sizes.is_empty()) {
+                place.go_back_to(since.log_sizes.get(file).copied().unwrap_or(0));
+            }
+            places.insert(file.clone(), place);
         }
+        if !places.values().any(Place::is_there) {
+            let why = "nothing was watched: no log file that pm2 names can be read";
+            return Err(StepError::fail(format!("{why} on `{}`", self.host))
+                .hint("give the processes log files in pm2's configuration, readable for the login of `flow`"));
+        }
+        let counted = since.as_ref().unwrap_or(&list);
         Ok(Seen {
             begun: true,
             places,
-            restarts: list.apps.iter().map(|a| (a.id, a.restarts)).collect(),
+            restarts: counted.apps.iter().map(|a| (a.id, a.restarts)).collect(),
             apps,
             ..Seen::default()
         })

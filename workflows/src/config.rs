@@ -202,6 +202,9 @@ pub struct Gates {
     pub promotion_max_age_hours: u64,
     /// Free space that production must have besides the backup, in MiB.
     pub free_mib: u64,
+    /// Whether test, staging and production must be three machines. An alias that leads to production by mistake
+    /// would deploy there first.
+    pub distinct_machines: bool,
 }
 
 impl Default for Gates {
@@ -211,6 +214,7 @@ impl Default for Gates {
             restore_max_age_days: 7,
             promotion_max_age_hours: 72,
             free_mib: 512,
+            distinct_machines: true,
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Every kind of step a workflow of this binary uses, in one list a reader can see.
 
 use flow_engine::registry::Registry;
-use flow_steps::{code, deploy, gate, health, lease, mail, people, pg, pm2, schema, watch};
+use flow_steps::{
+    code, deploy, gate, health, identity, lease, mail, people, pg, pm2, schema, watch,
+};
 
 /// What this binary can run.
 pub fn registry() -> Registry {
@@ -12,6 +14,7 @@ pub fn registry() -> Registry {
         .with::<gate::Preflight>()
         .with::<gate::Promotion>()
         .with::<health::Health>()
+        .with::<identity::Identity>()
         .with::<lease::HostLease>()
         .with::<lease::ReleaseLease>()
         .with::<mail::Notify>()

@@ -17,6 +17,12 @@ mod parts;
 /// The version of the protocol this workflow follows.
 pub const PROTOCOL: &str = "1.0.0";
 
+/// Production right after the deploy, and what to go back to.
+struct After {
+    baseline: Out<Backup>,
+    restarted: Out<ProcessList>,
+}
+
 /// What production was before anything changed.
 struct Before {
     lease: Out<Lease>,
@@ -53,14 +59,14 @@ fn production(p: &mut Planner, r: &Release, earlier: &[&str]) {
         Park,
         |p| prepare(p, r),
     );
-    let baseline = p.phase("deploy", "Phase 5: production deployment", Rollback, |p| {
+    let after = p.phase("deploy", "Phase 5: production deployment", Rollback, |p| {
         deploy(p, r, &before, earlier)
     });
     p.phase(
         "verify",
         "Phase 6: post-deployment verification",
         Rollback,
-        |p| verify(p, r, &before, &baseline),
+        |p| verify(p, r, &before, &after),
     );
     p.phase("finish", "Afterwards", Park, |p| {
         p.step("prod/lease-release", r.release_lease());
@@ -68,6 +74,7 @@ fn production(p: &mut Planner, r: &Release, earlier: &[&str]) {
 }
 
 fn schema(p: &mut Planner, r: &Release) {
+    p.step("gate/machines", r.machines());
     p.step("schema/migration-safety", r.migration_safety());
 }
 
@@ -121,7 +128,7 @@ fn prepare(p: &mut Planner, r: &Release) -> Before {
     }
 }
 
-fn deploy(p: &mut Planner, r: &Release, before: &Before, earlier: &[&str]) -> Out<Backup> {
+fn deploy(p: &mut Planner, r: &Release, before: &Before, earlier: &[&str]) -> After {
     p.step("gate/promotion", r.promotion());
     p.step("gate/backup-fresh", r.backup_fresh());
     p.step("prod/preflight", r.preflight(&before.lease, earlier));
@@ -130,14 +137,17 @@ fn deploy(p: &mut Planner, r: &Release, before: &Before, earlier: &[&str]) -> Ou
     let baseline = p.step("prod/baseline", r.baseline(&before.backup));
     p.step("prod/deploy", r.deploy_production(&before.lease));
     p.step("prod/migrations", r.migrations_applied("prod"));
-    p.step("prod/restarted", r.restarted(&before.processes));
-    baseline
+    let restarted = p.step("prod/restarted", r.restarted(&before.processes));
+    After {
+        baseline,
+        restarted,
+    }
 }
 
-fn verify(p: &mut Planner, r: &Release, before: &Before, baseline: &Out<Backup>) {
+fn verify(p: &mut Planner, r: &Release, before: &Before, after: &After) {
     p.step("prod/online", r.online(&before.processes));
     p.step("prod/health", r.health("prod"));
-    p.step("prod/integrity", r.integrity(baseline));
+    p.step("prod/integrity", r.integrity(&after.baseline));
     p.step("prod/writable", r.thaw());
     p.step(
         "prod/smoke",
@@ -148,5 +158,5 @@ fn verify(p: &mut Planner, r: &Release, before: &Before, baseline: &Out<Backup>)
             Some(r.smoke_minutes()),
         ),
     );
-    p.step("prod/watch", r.watch());
+    p.step("prod/watch", r.watch(&after.restarted));
 }

@@ -142,7 +142,11 @@ fn ask(run: &Run, key: &str, list: &Checklist) -> Result<Vec<Given>, Diagnostic>
         "{}\np = pass, f = fail, n = does not apply, empty = later\n\n",
         list.title
     ));
-    let (answered, _) = list.tally(run.signals_for(key));
+    let started = run
+        .plan
+        .node(key)
+        .and_then(|(i, _)| run.steps[i as usize].started);
+    let (answered, _) = list.tally(run.signals_for(key), started);
     let mut given = Vec::new();
     for item in list
         .items

@@ -62,7 +62,8 @@ fn shown(path: &Path) -> String {
 fn config(sandbox: &Sandbox) -> String {
     let smtp = sandbox.smtp();
     let mut text = format!(
-        "[app]\nname = \"demo\"\nmigrations = \"prisma/migrations\"\n\n[ssh]\nconfig = {}\n\n\
+        "[app]\nname = \"demo\"\nmigrations = \"prisma/migrations\"\n\n\
+         # The three hosts may be one machine here.\n[gates]\ndistinct_machines = false\n\n[ssh]\nconfig = {}\n\n\
          # Shortened for the demo; the protocol says fifteen minutes.\n[watch]\nseconds = {WATCH}\nsettle_seconds = 3\n\n\
          [window]\nwhen = \"now\"\ndowntime = \"about a minute\"\ncontact = \"devops@example.org\"\n\n\
          [mail]\nhost = {}\nport = {}\ntls = \"starttls\"\nuser = {}\npassword = {}\nca = {}\n\

@@ -11,11 +11,13 @@ use crate::world::{World, state_of};
 
 /// How often.
 const KILLS: usize = 20;
+/// Nobody answers this one before the driver was killed while it waited for that.
+const SIGNING: &str = "signoff/qa";
 /// Steps that are hit while they run or wait, whatever else is hit.
 const HIT: [(&str, u64); 5] = [
     ("prod/backup", 150),
     ("prod/backup-verified", 200),
-    ("signoff/qa", 0),
+    (SIGNING, 0),
     ("prod/deploy", 0),
     ("prod/watch", 1500),
 ];
@@ -57,26 +59,26 @@ impl Release {
                 self.kills += 1;
                 return Ok(());
             }
-            let wait = if self.kills + 1 < KILLS {
-                LAST_WAIT
-            } else {
-                ""
-            };
-            self.world.answer(&[wait]);
+            let smoke = (self.kills + 1 < KILLS).then_some(LAST_WAIT);
+            let signing = (!self.hit.contains_key(SIGNING)).then_some(SIGNING);
+            let held: Vec<&str> = smoke.into_iter().chain(signing).collect();
+            self.world.answer(&held);
             std::thread::sleep(Duration::from_millis(15));
         }
     }
 
     /// A step that must be hit, has not been, and is in the middle of its work.
     fn begun(&self, driver: &Driver) -> Option<(&'static str, u64)> {
-        let said = driver.said();
+        if !driver.said().contains(" steps done\n") {
+            return None;
+        }
+        // An earlier life may have said it: a killed driver's successor does not say again that a step began.
+        let said = self.world.said();
         let mut due = HIT.iter().filter(|(step, _)| !self.hit.contains_key(step));
         due.find(|(step, _)| match *step {
             "prod/deploy" => self.world.deploying(),
-            step => {
-                said.contains(&format!(" {step} started ("))
-                    || said.contains(&format!(" {step} waits for "))
-            }
+            step if step.starts_with("signoff/") => said.contains(&format!(" {step} waits for ")),
+            step => said.contains(&format!(" {step} started (")),
         })
         .copied()
     }

@@ -62,7 +62,8 @@ fn shown(path: &Path) -> String {
 fn config(sandbox: &Sandbox, wishes: &Wishes) -> String {
     let smtp = sandbox.smtp();
     let mut text = format!(
-        "[app]\nname = \"demo\"\nmigrations = \"prisma/migrations\"\n\n[ssh]\nconfig = {}\n\n\
+        "[app]\nname = \"demo\"\nmigrations = \"prisma/migrations\"\n\n\
+         # The three hosts may be one machine here.\n[gates]\ndistinct_machines = false\n\n[ssh]\nconfig = {}\n\n\
          [watch]\nseconds = {}\nsettle_seconds = 1\n\n[mail]\nhost = {}\nport = {}\ntls = \"starttls\"\nuser = {}\n\
          password = {}\nca = {}\nfrom = \"flow@example.org\"\nto = [\"team@example.org\"]\n",
         shown(sandbox.ssh_config()),

@@ -78,6 +78,12 @@ impl World {
         self.path("driver.log")
     }
 
+    /// What every driver said so far.
+    pub(crate) fn said(&self) -> String {
+        let bytes = std::fs::read(self.log()).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
     /// Another terminal.
     pub(crate) fn flow(&self, args: &[&str]) -> Said {
         driver::run(driver::command(&self.project, args))
@@ -282,8 +288,7 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let log = std::fs::read(self.log()).unwrap_or_default();
-            let log = String::from_utf8_lossy(&log).into_owned();
+            let log = self.said();
             let lines: Vec<&str> = log.lines().collect();
             let end = &lines[lines.len().saturating_sub(150)..];
             println!("what the driver said at last:\n{}", end.join("\n"));

@@ -13,13 +13,6 @@ use crate::reach;
 /// How long installing packages may take; `npm ci` over a slow network took six minutes.
 const INSTALL_WITHIN: Duration = Duration::from_mins(30);
 
-/// Lock files of the package managers in use for Node; a difference in one means that the installed packages differ.
-const LOCK_FILES: [&str; 3] = [
-    ":(glob)**/package-lock.json",
-    ":(glob)**/yarn.lock",
-    ":(glob)**/pnpm-lock.yaml",
-];
-
 /// What the undo found, kept so that a second life of it still knows.
 #[derive(Serialize, Deserialize)]
 struct Found {
@@ -67,7 +60,7 @@ pub(super) async fn revert(
     }
     let (to_short, from_short) = (&to.commit[..12], &from[..12]);
     report = format!("{report}code at {to_short} (was {from_short})");
-    report.push_str(&install(&*host, &git, step, &from, &to.commit).await?);
+    report.push_str(&install(&*host, step, &from, &to.commit).await?);
     Ok(report)
 }
 
@@ -110,10 +103,10 @@ async fn fetch(host: &dyn Host, git: &Git<'_>, to: &Snapshot) -> Result<(), Step
     Ok(())
 }
 
-/// The installed packages must fit the code that was put back.
+/// Installed packages, build output and generated clients must fit the code that was put back. Git does not know which
+/// of them the release touched: they are ignored files, which a reset leaves as they are.
 async fn install(
     host: &dyn Host,
-    git: &Git<'_>,
     step: &CodeSnapshot,
     from: &str,
     to: &str,
@@ -121,14 +114,9 @@ async fn install(
     if from == to {
         return Ok(String::new());
     }
-    let mut args = vec!["diff", "--quiet", from, to, "--"];
-    args.extend(LOCK_FILES);
-    if git.says(&args).await? {
-        return Ok("; lock file unchanged, packages left alone".into());
-    }
     let Some(install) = &step.install else {
         return Ok(
-            "; the lock file differs and no install command is configured: packages left alone"
+            "; WARNING: build output and generated clients were not rebuilt: configure `install`"
                 .into(),
         );
     };
@@ -137,7 +125,7 @@ async fn install(
         .deadline(INSTALL_WITHIN);
     reach::run(host, &command).await?;
     Ok(format!(
-        "; packages installed again ({})",
+        "; installed and built again ({})",
         install.join(" ")
     ))
 }

@@ -35,6 +35,7 @@ struct Rig {
     dir: tempfile::TempDir,
     bench: Bench,
     before: String,
+    install: Option<Vec<String>>,
 }
 
 impl Rig {
@@ -50,6 +51,11 @@ impl Rig {
         Rig {
             before: git(&app, &["rev-parse", "HEAD"]),
             bench: Bench::new(registry),
+            install: Some(vec![
+                "sh".into(),
+                "-c".into(),
+                "cp package-lock.json installed".into(),
+            ]),
             dir,
         }
     }
@@ -66,11 +72,7 @@ impl Rig {
             backups: text("backups"),
             untracked: vec!["uploads".into()],
             revert_if_started: "prod/deploy".into(),
-            install: Some(vec![
-                "sh".into(),
-                "-c".into(),
-                "cp package-lock.json installed".into(),
-            ]),
+            install: self.install.clone(),
         }
     }
 
@@ -128,7 +130,7 @@ async fn a_release_is_reverted_to_the_very_commit_and_branch_with_its_packages()
     let released = git(&rig.app(), &["rev-parse", "HEAD"]);
     std::fs::write(rig.app().join(".git/index.lock"), "").unwrap();
     let report = rig.roll_back().await;
-    assert!(report.contains("packages installed again"), "{report}");
+    assert!(report.contains("installed and built again"), "{report}");
     assert_eq!(git(&rig.app(), &["rev-parse", "HEAD"]), rig.before);
     assert_eq!(
         git(&rig.app(), &["symbolic-ref", "HEAD"]),
@@ -155,8 +157,25 @@ async fn a_commit_that_is_gone_comes_back_from_the_bundle() {
         report.starts_with("commit taken from the bundle"),
         "{report}"
     );
-    assert!(report.ends_with("packages left alone"), "{report}");
+    // The lock file is the same, the build output need not be.
+    assert!(report.contains("installed and built again"), "{report}");
+    assert!(rig.app().join("installed").exists());
     assert_eq!(git(&rig.app(), &["rev-parse", "HEAD"]), rig.before);
+}
+
+#[tokio::test]
+async fn code_that_cannot_be_built_again_is_warned_about() {
+    let mut rig = Rig::new();
+    rig.install = None;
+    rig.snapshot().await;
+    rig.release("{}");
+    let report = rig.roll_back().await;
+    assert!(
+        report.ends_with(
+            "WARNING: build output and generated clients were not rebuilt: configure `install`"
+        ),
+        "{report}"
+    );
 }
 
 #[tokio::test]

@@ -6,11 +6,13 @@ use flow_engine::signal::Order;
 use flow_engine::step::{Cx, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::{Deploy, attach, verdict};
+use super::{Deploy, attach, stop, verdict};
 use crate::gate::PromotionRule;
 use crate::host::job::{self, JobError, JobSpec, Probe};
 use crate::host::{Host, HostError, quote};
 use crate::lease::lock_state;
+use crate::people::sign_off::{self, NotValid};
+use crate::people::{People, still_valid};
 use crate::reach;
 
 /// What this step keeps for its later lives.
@@ -90,7 +92,7 @@ pub(super) async fn ready(
     for attempt in (1..own.attempt).rev() {
         let earlier = step.spec(cx, attempt)?;
         match look(cx, host, &earlier).await? {
-            Probe::Absent => {}
+            Probe::Absent | Probe::Never => {}
             Probe::Running { .. } => {
                 cx.log(format!(
                     "attempt {attempt} still runs on `{}`: following it",
@@ -102,7 +104,13 @@ pub(super) async fn ready(
             // Nobody saw it end, but it did: what it left is the truth, whatever a person said in the meantime.
             // An orphan is asked about once it was looked at more closely.
             Probe::Done { .. } | Probe::Orphaned { .. } => return Ok(earlier),
-            Probe::Claimed | Probe::Lost | Probe::LostByReboot if stated => {}
+            Probe::Lost | Probe::LostByReboot if stated => {}
+            // It may still begin, unless it is told that it must not.
+            Probe::Claimed if stated => match job::kill(host, &earlier, stop::GRACE).await {
+                Ok(Probe::Never) => {}
+                Ok(_) => return Ok(earlier),
+                Err(e) => return Err(of_job(cx, &e)),
+            },
             unknown => return Err(verdict::ask(cx, step, host, &earlier, &unknown).await),
         }
     }
@@ -113,6 +121,31 @@ pub(super) async fn ready(
             Ok(own)
         }
         _ => Ok(own),
+    }
+}
+
+/// Sign-offs that were good once may have expired or been withdrawn by the time of a later attempt. A deploy that comes
+/// before the people are asked, as on test and stage, needs none.
+async fn signed(cx: &Cx) -> Result<(), StepError> {
+    let Ok(people) = cx.resource::<People>() else {
+        return Ok(());
+    };
+    let plan = cx.plan();
+    let last = (0u32..)
+        .zip(&plan.nodes)
+        .filter(|(_, n)| n.kind == sign_off::KIND)
+        .last();
+    let ours = plan.node(cx.key()).map(|(own, _)| own);
+    if last.is_none_or(|(last, _)| Some(last) > ours) {
+        return Ok(());
+    }
+    match still_valid(cx.run(), &people, cx.now()).await {
+        Ok(_) => Ok(()),
+        Err(NotValid::Unchecked(e)) => Err(StepError::retry(
+            "a signature could not be judged; nothing was started",
+        )
+        .because(&e)),
+        Err(no) => Err(StepError::refuse(format!("{no}; nothing was started"))),
     }
 }
 
@@ -128,6 +161,7 @@ async fn about_to_act(
         rule.judge(cx.run(), &others, cx.now())
             .map_err(StepError::Refuse)?;
     }
+    signed(cx).await?;
     if let Some(lease) = &step.lease {
         let lease = cx.arg(lease)?;
         let held = lock_state(host, &lease.dir)

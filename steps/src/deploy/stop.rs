@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Deploy, jobs};
 use crate::host::Host;
 use crate::host::job::{self, JobError, JobSpec, Launch, Probe};
+use crate::lease::lock_state;
 use crate::{pm2, reach};
 
 /// What is stopped when a deploy is undone.
@@ -18,13 +19,13 @@ pub struct StopSpec {
 }
 
 /// How long a script is given to end by itself once it is told to.
-const GRACE: Duration = Duration::from_secs(10);
+pub(super) const GRACE: Duration = Duration::from_secs(10);
+
+const NEVER: &str = "the script had never been started, and cannot be any more";
 
 pub(super) async fn undo(cx: &Cx, step: &Deploy) -> Result<String, StepError> {
-    let Some(services) = &step.stop_on_undo else {
-        return Ok("nothing to undo".into());
-    };
     let host = reach::host(cx, &step.host)?;
+    still_ours(cx, step, &*host).await?;
     let attempts = cx
         .plan()
         .node(cx.key())
@@ -37,13 +38,41 @@ pub(super) async fn undo(cx: &Cx, step: &Deploy) -> Result<String, StepError> {
             end(cx, &*host, &spec).await?
         ));
     }
-    let stopped = pm2::stop_all(cx, &*host, &services.pm2).await?;
-    report.push(if stopped.is_empty() {
-        "no service was running".into()
-    } else {
-        format!("stopped {}", stopped.join(", "))
-    });
+    if let Some(services) = &step.stop_on_undo {
+        let stopped = pm2::stop_all(cx, &*host, &services.pm2).await?;
+        report.push(if stopped.is_empty() {
+            "no service was running".into()
+        } else {
+            format!("stopped {}", stopped.join(", "))
+        });
+    }
     Ok(report.join("; "))
+}
+
+/// An old run must not undo over a newer release: whoever holds the lease now has the host.
+async fn still_ours(cx: &Cx, step: &Deploy, host: &dyn Host) -> Result<(), StepError> {
+    // Without the lease's output nothing was ever launched under it.
+    let Some(Ok(lease)) = step.lease.as_ref().map(|l| cx.arg(l)) else {
+        return Ok(());
+    };
+    let held = lock_state(host, &lease.dir).await?.held;
+    match held.filter(|h| h.run != cx.run_id().as_str()) {
+        None => Ok(()),
+        Some(other) => Err(StepError::ask(format!(
+            "the lease of `{}` is held by run {} ({}), not by this run; nothing was stopped",
+            step.host, other.run, other.holder
+        ))
+        .hint(format!(
+            "let run {} end first, then: flow retry {}",
+            other.run,
+            cx.run_id()
+        ))
+        .hint(format!(
+            "when its release is to stay: flow skip {} {} --reason …",
+            cx.run_id(),
+            cx.key()
+        ))),
+    }
 }
 
 /// Makes sure that the script of an attempt neither runs nor ever starts.
@@ -57,7 +86,7 @@ async fn end(cx: &Cx, host: &dyn Host, spec: &JobSpec) -> Result<&'static str, S
         };
         match job::launch(host, &nothing).await {
             Ok(Launch::Started) => {
-                return Ok("the script had never been started, and cannot be any more");
+                return Ok(NEVER);
             }
             Ok(Launch::Exists) => probe = jobs::look(cx, host, spec).await.map_err(retry)?,
             Err(e @ JobError::Host(_)) => return Err(StepError::retry(e.to_string())),
@@ -65,20 +94,21 @@ async fn end(cx: &Cx, host: &dyn Host, spec: &JobSpec) -> Result<&'static str, S
         }
     }
     match probe {
-        Probe::Running { .. } | Probe::Orphaned { .. } => {
+        Probe::Running { .. } | Probe::Orphaned { .. } | Probe::Claimed => {
             let left = job::kill(host, spec, GRACE)
                 .await
                 .map_err(|e| retry(jobs::of_job(cx, &e)))?;
             match left {
-                Probe::Running { .. } | Probe::Orphaned { .. } => Err(StepError::fail(format!(
+                Probe::Running { .. } | Probe::Orphaned { .. } | Probe::Claimed => Err(StepError::fail(format!(
                     "the release script in {} cannot be ended; the database must not be restored while it runs",
                     spec.folder()
                 ))
                 .hint("end its processes on the host, then retry")),
+                Probe::Never => Ok(NEVER),
                 _ => Ok("the script was ended"),
             }
         }
-        Probe::Claimed => Ok("the script was claimed but never started"),
+        Probe::Never => Ok(NEVER),
         Probe::Done { .. } => Ok("the script had ended"),
         _ => Ok("the script was gone"),
     }

@@ -152,6 +152,7 @@ pub(super) async fn ask(
         Probe::Claimed => {
             "was claimed but never started: the host stopped in that moment".to_owned()
         }
+        Probe::Never => "was stopped before it began".to_owned(),
         Probe::Orphaned { pids } => format!(
             "lost its keeper, and its processes still run (pids {pids:?}): end them or wait before stating anything"
         ),

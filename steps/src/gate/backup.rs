@@ -59,6 +59,10 @@ pub struct Freshness {
     pub rehearsed: Option<Timestamp>,
 }
 
+const REHEARSE: &str =
+    "every release rehearses a restore on stage: start a new one from its beginning";
+const PROVE: &str = "every release takes a backup and proves it: start a new one, or promote; a backup counts once it was restored and compared";
+
 /// Backups of a run that the same run proved.
 fn proven(run: &Run, rule: &BackupRule) -> Option<Manifest> {
     let backup: Manifest = serde_json::from_str(run.output(&rule.backup_step)?).ok()?;
@@ -84,9 +88,8 @@ impl BackupRule {
             Some(at) => Err(Failure::new(format!(
                 "a restore was last rehearsed at {at}, not within {days} days"
             ))
-            .hint("rehearse it: flow drill restore")),
-            None => Err(Failure::new("no restore has ever been rehearsed")
-                .hint("rehearse one: flow drill restore")),
+            .hint(REHEARSE)),
+            None => Err(Failure::new("no restore has ever been rehearsed").hint(REHEARSE)),
         }
     }
 
@@ -158,9 +161,9 @@ impl BackupRule {
                 "the newest proven backup {} is {} h old by the clock of `{}`; at most {hours} h are allowed",
                 backup.path, age / 3600, self.host
             ))
-            .hint("take and prove a new one: flow drill restore")),
+            .hint(PROVE)),
             None => Err(StepError::refuse(format!("no proven backup lies on `{}`", self.host))
-                .hint("take and prove one: flow drill restore; a backup counts once it was restored and compared")),
+                .hint(PROVE)),
         }
     }
 }

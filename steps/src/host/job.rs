@@ -151,6 +151,8 @@ pub enum Probe {
     /// The folder is there, the script has not begun. For more than some seconds: the launch died, and nothing was
     /// executed; a person decides on another attempt, because a very slow machine may still begin.
     Claimed,
+    /// Stopped before the script began; it never will. Another attempt is safe.
+    Never,
     /// Under way.
     Running {
         /// Bytes of output so far.

@@ -236,3 +236,27 @@ async fn a_damaged_lease_stops_everybody_instead_of_being_taken_for_free() {
         Err(LeaseError::Damaged { file: "held", .. })
     ));
 }
+
+#[tokio::test]
+async fn at_the_end_a_lease_in_other_hands_is_asked_about() {
+    let dir = tempfile::tempdir().unwrap();
+    let bench = Bench::new(registry);
+    let here = Local::new("here");
+    let claimed = claim(&here, &path(&dir), &held("r-other", 1), false).await;
+    assert!(matches!(claimed, Ok(Claim::Taken)));
+    let ending = plan(
+        |p| {
+            let HostLease { host, dir } = lease(&dir);
+            p.step("prep/release", ReleaseLease { host, dir });
+        },
+        |p| {
+            p.step("prod/say", Say::new(1));
+        },
+    );
+    let (run, stop) = bench.start("r-one", ending).await;
+    assert_eq!(stop, Stop::Parked(ParkReason::Unknown { step: 0 }));
+    let asked = failure(&run, "prep/release").message;
+    assert!(asked.contains("is held by run r-other"), "{asked}");
+    let state = lock_state(&here, &path(&dir)).await.unwrap();
+    assert_eq!(state.held.unwrap().run, "r-other");
+}

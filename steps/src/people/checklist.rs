@@ -169,14 +169,23 @@ impl Checklist {
         keys.join(", ")
     }
 
-    /// The answers that count, the last of each item, and why the others do not.
+    /// The answers that count, the last of each item, and why the others do not. What was answered before the step was
+    /// `started` says nothing about what there is to try now.
     pub fn tally<'a>(
         &self,
         signals: impl Iterator<Item = &'a Signal>,
+        started: Option<Timestamp>,
     ) -> (BTreeMap<String, Answered>, Vec<String>) {
         let mut answered = BTreeMap::new();
         let mut ignored = Vec::new();
         for signal in signals {
+            if let Some(started) = started.filter(|s| signal.at < *s) {
+                ignored.push(format!(
+                    "answer {} does not count: it was given at {}, before the checklist was begun at {started}",
+                    signal.id, signal.at
+                ));
+                continue;
+            }
             match self.accepts(&signal.body) {
                 Err(why) => ignored.push(format!("answer {} does not count: {why}", signal.id)),
                 Ok(answer) => {
@@ -226,6 +235,12 @@ impl Checklist {
     }
 }
 
+/// When this step was begun for the first time.
+fn started(cx: &Cx) -> Option<Timestamp> {
+    let (index, _) = cx.plan().node(cx.key())?;
+    cx.run().steps[index as usize].started
+}
+
 #[derive(Serialize, Deserialize)]
 struct Begun {
     attempt: u16,
@@ -259,7 +274,7 @@ impl Step for Checklist {
 
     async fn run(&self, cx: &Cx) -> Result<ChecklistResult, StepError> {
         let until = self.deadline(cx).await?;
-        let (answered, ignored) = self.tally(cx.signals());
+        let (answered, ignored) = self.tally(cx.signals(), started(cx));
         for line in ignored {
             cx.log(line);
         }
@@ -268,6 +283,16 @@ impl Step for Checklist {
             return Err(self.failed(item, bad, &command));
         }
         let open = self.keys(|i| i.required && !answered.contains_key(&i.key));
+        let tried = |a: &Answered| a.result == ItemResult::Pass;
+        if open.is_empty() && !answered.is_empty() && !answered.values().any(tried) {
+            let message = format!(
+                "{}: every answer says that its item does not apply, so nothing was tried",
+                self.title
+            );
+            return Err(StepError::refuse(message).hint(format!(
+                "try at least one, answer with `{command}`, then `flow retry`"
+            )));
+        }
         if open.is_empty() {
             return Ok(self.result(answered));
         }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use flow_engine::clock::{SystemClock, Timestamp};
+use flow_engine::clock::SystemClock;
 use flow_engine::driver::{Engine, Handle, NewRun, Stop};
 use flow_engine::event::Observers;
 use flow_engine::journal::memory::MemoryJournal;
@@ -106,7 +106,7 @@ pub(super) fn signal(step: &str, id: &str, body: String) -> Signal {
         id: id.into(),
         by: by("starter"),
         body,
-        at: Timestamp(0),
+        at: flow_engine::clock::Clock::now(&SystemClock),
     }
 }
 

@@ -3,7 +3,6 @@
 use async_trait::async_trait;
 use flow_engine::planner::Arg;
 use flow_engine::retry::Policy;
-use flow_engine::run::Run;
 use flow_engine::signal::Order;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
@@ -11,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::backup::{self, Backup, HOURS, Order as Dump, bytes_shown};
 use super::state::{self, Look};
 use super::text::some_of;
-use super::{Database, Pg, proof, restore, scratch};
+use super::{Database, Pg, proof, restore};
 
 /// How many backups are tried until one holds what is there right after it.
 const TRIES: u32 = 3;
@@ -41,8 +40,7 @@ impl Baseline {
             .ask_if_started
             .as_ref()
             .is_some_and(|key| cx.run().has_started(key));
-        let replaced = restore::failed_name(&self.db.name, cx.run_id().as_str());
-        if !let_in || ordered(cx.run()) || scratch::find(pg, &replaced).await?.is_some() {
+        if !let_in || ordered(cx)? || restore::is_under_way(pg, cx.run_id().as_str()).await? {
             return Ok(Vec::new());
         }
         let now = state::capture(pg, Look::As(&backup.state)).await?;
@@ -96,14 +94,25 @@ impl Baseline {
 /// The table in which the release itself writes down its migrations.
 const MIGRATIONS: &str = "._prisma_migrations";
 
-/// Whether a person ordered this rollback, or has said since it began that it is to go on.
-fn ordered(run: &Run) -> bool {
-    let since = run.unwinding().map(|unwind| unwind.since);
-    run.orders.iter().any(|given| match given.order {
-        Order::Rollback => true,
-        Order::Retry => since.is_some_and(|since| given.at >= since),
-        _ => false,
-    })
+/// What the undo noted when it asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Asked {
+    /// How many orders the run had been given then.
+    orders: usize,
+}
+
+/// Whether a person ordered this rollback, or has said since the question was asked that it is to go on. An order given
+/// before the question, for another undo that failed, does not answer it.
+fn ordered(cx: &Cx) -> Result<bool, StepError> {
+    let orders = &cx.run().orders;
+    let asked: Option<Asked> = cx.noted()?;
+    let since = asked.map_or(orders.len(), |asked| asked.orders);
+    let rollback = orders.iter().any(|given| given.order == Order::Rollback);
+    let answer = orders
+        .iter()
+        .skip(since)
+        .any(|given| given.order == Order::Retry);
+    Ok(rollback || answer)
 }
 
 #[async_trait]
@@ -162,6 +171,8 @@ impl Step for Baseline {
         let pg = self.db.open(cx)?;
         let unasked = self.unasked(cx, &pg, &backup).await?;
         if !unasked.is_empty() {
+            let orders = cx.run().orders.len();
+            cx.note(&Asked { orders }).await?;
             return Err(StepError::ask(format!(
                 "rows were written after the database accepted writes again ({}); restoring would set them aside, \
                  and nobody has said so. Services are stopped, nothing was restored",

@@ -223,6 +223,7 @@ pub(super) async fn copy_all(
 ) -> Result<Copied, PgError> {
     let begun = Instant::now();
     let old = scratch::name_for("precopy", run);
+    swap::reopen(to, run, &scratch::name_for("copy", run), &old).await?;
     scratch::drop_own(to, &old, run).await?;
     let mut snapshot = state::snapshot(from).await?;
     let mut specs = catalog::tables(&mut snapshot.session).await?;

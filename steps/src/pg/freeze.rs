@@ -64,6 +64,12 @@ pub(super) async fn freeze(pg: &Pg) -> Result<Frozen, PgError> {
             ident(&pg.db.name)
         ))
         .await?;
+    end_open(pg, "go on writing").await?;
+    canary(pg, true).await
+}
+
+/// Ends every session that began before now: a database's settings bind only sessions that begin after the change.
+async fn end_open(pg: &Pg, danger: &str) -> Result<(), PgError> {
     let since = pg
         .maintenance()
         .query("SELECT to_json(clock_timestamp())::text;")
@@ -74,22 +80,22 @@ pub(super) async fn freeze(pg: &Pg) -> Result<Frozen, PgError> {
     for _ in 0..10 {
         end_sessions(pg, &pg.db.name).await?;
         if older(pg, &since).await?.is_empty() {
-            return canary(pg, true).await;
+            return Ok(());
         }
     }
     Err(PgError::Check(format!(
-        "sessions of `{}` that were open before the freeze cannot be ended and may go on writing: {}",
+        "sessions of `{}` that were open before cannot be ended and may {danger}: {}",
         pg.db.name,
         older(pg, &since).await?.join(", ")
     )))
 }
 
-/// Sessions that began before the freeze and so are not bound by it.
+/// Sessions that began before a change and so are not bound by it.
 async fn older(pg: &Pg, since: &str) -> Result<Vec<String>, PgError> {
     pg.maintenance()
         .rows(&format!(
             "SELECT to_json(concat_ws(' ', backend_type, pid, usename, application_name))::text FROM pg_stat_activity \
-             WHERE datname = {} AND backend_start <= {}::timestamptz AND backend_type NOT IN ('autovacuum worker', 'walsender');",
+             WHERE datname = {} AND backend_start <= {}::timestamptz AND backend_type <> 'autovacuum worker';",
             literal(&pg.db.name),
             literal(since)
         ))
@@ -103,6 +109,8 @@ pub(super) async fn thaw(pg: &Pg) -> Result<Frozen, PgError> {
             ident(&pg.db.name)
         ))
         .await?;
+    // A session opened while it was frozen stays read-only for life: an application's pool would go on failing.
+    end_open(pg, "stay read-only").await?;
     canary(pg, false).await
 }
 

@@ -62,6 +62,11 @@ impl TableFinding {
         self.gone || self.lost > 0 || self.changed > 0 || !self.lost_columns.is_empty()
     }
 
+    /// Whether rows, columns or the table itself are missing.
+    pub fn is_gone(&self) -> bool {
+        self.gone || self.lost > 0 || !self.lost_columns.is_empty()
+    }
+
     fn in_words(&self, table: &str) -> String {
         if self.gone {
             return format!("{table}: the table is gone, it had {} rows", self.before);

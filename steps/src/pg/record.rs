@@ -2,10 +2,12 @@
 
 use async_trait::async_trait;
 use flow_engine::retry::Policy;
+use flow_engine::run::Undo;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::backup::{Backup, HOURS, bytes_shown};
+use super::integrity::TableFinding;
 use super::state::{self, DbState, Look};
 use super::text::some_of;
 use super::{Database, PgError, integrity};
@@ -28,6 +30,14 @@ pub struct RecordState {
     /// then told from lost ones: only loss and change fail.
     #[serde(default)]
     pub baseline: Option<String>,
+}
+
+impl RecordState {
+    /// Whether the rollback has put the baseline back, rather than being told to go on without.
+    fn was_restored(&self, cx: &Cx) -> bool {
+        let baseline = self.baseline.as_ref().and_then(|key| cx.plan().node(key));
+        baseline.is_some_and(|(index, _)| cx.run().steps[index as usize].undo == Undo::Undone)
+    }
 }
 
 #[async_trait]
@@ -108,6 +118,14 @@ impl Step for RecordState {
             if odd.is_empty() {
                 let since = some_of(&report.in_words(false), 10);
                 return Ok(format!("{all}; more came since: {since}"));
+            }
+            // The restored copy was equal to the baseline before it was put in place, and services write again by now.
+            if self.was_restored(cx) && !report.differing.values().any(TableFinding::is_gone) {
+                let since = some_of(&odd, 10);
+                return Ok(format!(
+                    "{} tables, no row lost; changed since the restart: {since}",
+                    keys.len()
+                ));
             }
         }
         Err(StepError::fail(format!(

@@ -52,6 +52,7 @@ async fn rehearse(pg: &Pg, order: &Order<'_>, run: &str) -> Result<Rehearsal, Pg
     );
     // An earlier life may have swapped already. Its copy was equal to its backup, which this one then finds.
     let swapped = scratch::find(pg, &old).await?.is_some();
+    swap::reopen(pg, run, &fresh, &old).await?;
     let backup = backup::take(pg, order).await?;
     let restoring = Instant::now();
     if !swapped {

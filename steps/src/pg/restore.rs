@@ -54,6 +54,16 @@ pub(crate) fn failed_name(live: &str, run: &str) -> String {
     database_name(&format!("{live}_failed"), run)
 }
 
+/// Whether an earlier life had the restored copy ready, or had put it in place: then what was to be asked was asked.
+pub(crate) async fn is_under_way(pg: &Pg, run: &str) -> Result<bool, PgError> {
+    let replaced = scratch::find(pg, &failed_name(&pg.db.name, run)).await?;
+    let fresh = scratch::find(pg, &scratch::name_for("restore", run)).await?;
+    let ready = fresh
+        .and_then(|found| found.mark())
+        .is_some_and(|mark| mark.run == run && mark.stage == "ready");
+    Ok(replaced.is_some() || ready)
+}
+
 /// Takes the database back. Says in words what was done; run again after it was done, it says the same.
 pub(crate) async fn restore(pg: &Pg, plan: &Plan<'_>) -> Result<String, PgError> {
     let live = pg.db.name.clone();

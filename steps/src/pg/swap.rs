@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::scratch::Mark;
+use super::scratch::{self, Mark};
 use super::settings::READ_ONLY;
 use super::text::{ident, literal};
 use super::{Pg, PgError};
@@ -13,10 +13,11 @@ const TRIES: u32 = 4;
 /// `object_in_use`: somebody is connected. The words depend on the server's language, the code does not.
 const IN_USE: &str = "55006";
 
-/// Ends every session of a database but replication and autovacuum, and says who is still there.
+/// Ends every session of a database but autovacuum, and says who is still there. Logical replication is a session of
+/// its database too and blocks a rename; physical replication belongs to none and is left alone.
 pub(crate) async fn end_sessions(pg: &Pg, name: &str) -> Result<Vec<String>, PgError> {
     let who = format!(
-        "datname = {} AND pid <> pg_backend_pid() AND backend_type NOT IN ('autovacuum worker', 'walsender', 'parallel worker')",
+        "datname = {} AND pid <> pg_backend_pid() AND backend_type NOT IN ('autovacuum worker', 'parallel worker')",
         literal(name)
     );
     // The victims are settled before the first one is ended. With both in one WHERE the planner may end first and
@@ -84,6 +85,25 @@ pub(crate) async fn swap(
         }
     }
     keep(pg, old).await
+}
+
+/// Undoes what a run left behind when it was killed between closing a database to connections and renaming it. Only a
+/// database of which this run has a copy `fresh` waiting, and that was not replaced yet, is opened again.
+pub(crate) async fn reopen(pg: &Pg, run: &str, fresh: &str, old: &str) -> Result<(), PgError> {
+    let ours = scratch::find(pg, fresh)
+        .await?
+        .and_then(|found| found.mark())
+        .is_some_and(|mark| mark.run == run);
+    let closed = scratch::find(pg, &pg.db.name)
+        .await?
+        .is_some_and(|found| !found.connectable);
+    if ours && closed && scratch::find(pg, old).await?.is_none() {
+        let live = ident(&pg.db.name);
+        pg.maintenance()
+            .query(&format!("ALTER DATABASE {live} ALLOW_CONNECTIONS true;"))
+            .await?;
+    }
+    Ok(())
 }
 
 /// What a replaced database is kept as: readable, not written to by accident. May be run twice.

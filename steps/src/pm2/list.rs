@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use flow_engine::step::StepError;
 use serde::{Deserialize, Serialize};
 
-use crate::host::Host;
+use crate::host::{Command, Host};
 use crate::reach;
 
 /// One process.
@@ -32,6 +32,9 @@ pub struct App {
 pub struct ProcessList {
     /// By pm2's number.
     pub apps: Vec<App>,
+    /// How many bytes each log file had when the list was taken, by path; empty when nobody asked.
+    #[serde(default)]
+    pub log_sizes: BTreeMap<String, u64>,
 }
 
 impl App {
@@ -69,6 +72,7 @@ impl ProcessList {
         };
         ProcessList {
             apps: (0..).zip(names).map(app).collect(),
+            log_sizes: BTreeMap::new(),
         }
     }
 
@@ -179,10 +183,37 @@ pub(super) fn parse(text: &str) -> Result<ProcessList, StepError> {
     };
     let mut apps: Vec<App> = raw.into_iter().map(app).collect();
     apps.sort_by_key(|a| a.id);
-    Ok(ProcessList { apps })
+    Ok(ProcessList {
+        apps,
+        log_sizes: BTreeMap::new(),
+    })
 }
 
 /// The processes of a host now. Starts pm2's daemon when it does not run, as every pm2 command does.
 pub(crate) async fn list(host: &dyn Host, pm2: &[String]) -> Result<ProcessList, StepError> {
     parse(&reach::run(host, &reach::command(pm2, &["jlist"])?).await?)
+}
+
+/// The sizes of all log files of these processes now; 0 for one that does not exist yet.
+pub(super) async fn log_sizes(
+    host: &dyn Host,
+    list: &ProcessList,
+) -> Result<BTreeMap<String, u64>, StepError> {
+    let mut files: Vec<&String> = list.apps.iter().flat_map(|a| &a.logs).collect();
+    files.sort();
+    files.dedup();
+    let text =
+        r#"for f in "$@"; do if [ -f "$f" ]; then stat -c %s -- "$f"; else echo 0; fi; done"#;
+    let command = Command::script(text)
+        .arg("sh")
+        .args(files.iter().map(|f| f.as_str()));
+    let answer = reach::run(host, &command).await?;
+    let sizes: Vec<u64> = answer.lines().filter_map(|l| l.parse().ok()).collect();
+    if sizes.len() != files.len() {
+        return Err(StepError::fail(format!(
+            "the sizes of the log files on `{}` cannot be read",
+            host.name()
+        )));
+    }
+    Ok(files.into_iter().cloned().zip(sizes).collect())
 }

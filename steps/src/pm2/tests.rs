@@ -136,15 +136,37 @@ async fn after_a_rollback_what_was_running_runs_again_and_what_was_stopped_stays
     // What a release and its rollback do to them: one is stopped, one is forgotten altogether.
     pm2.pm2(&["stop", "api"]);
     pm2.pm2(&["delete", "worker"]);
+    let dump = pm2.home.path().join(".pm2/dump.pm2");
+    let written = |path: &PathBuf| std::fs::metadata(path).unwrap().modified().unwrap();
+    let saved = written(&dump);
     bench.order("r-one", Order::Rollback).await;
     let (run, stop) = bench.resume("r-one").await;
     assert_eq!(stop, Stop::Finished(Verdict::RolledBack));
+    assert!(written(&dump) > saved, "the list was not saved again");
     let report = undone(&run, "prep/processes");
     assert!(report.starts_with("restarted api, worker: "), "{report}");
     let now = list(&crate::host::Local::new("here"), &pm2.prefix)
         .await
         .unwrap();
     assert_eq!(now.running(), before.running());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pm2_without_any_process_is_taken_for_the_wrong_user() {
+    let pm2 = Pm2::start();
+    let bench = Bench::new(registry);
+    let step = processes(&pm2);
+    let plan = plan(
+        |p| {
+            p.step("prep/processes", step);
+        },
+        |p| {
+            p.step("prod/deploy", Change);
+        },
+    );
+    let (run, _) = bench.start("r-one", plan).await;
+    let message = failure(&run, "prep/processes").message;
+    assert!(message.contains("is it the right user?"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

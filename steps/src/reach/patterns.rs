@@ -5,7 +5,7 @@ use regex::{Regex, RegexSet};
 
 /// What a release script or an application writes when something went wrong, in the stack this protocol was made for:
 /// npm, Prisma, Node, pm2, git, PostgreSQL clients, the kernel. Used when a step names no pattern of its own.
-pub(crate) const ERRORS: [&str; 10] = [
+pub(crate) const ERRORS: [&str; 11] = [
     r"^npm (ERR!|error)",
     r"^(Error|TypeError|ReferenceError|SyntaxError|RangeError|GraphQLError|PrismaClient\w*Error)\b",
     r"(?i)unhandled ?(promise ?)?rejection|uncaught ?exception",
@@ -16,6 +16,8 @@ pub(crate) const ERRORS: [&str; 10] = [
     r"\bFATAL\b|\bPANIC\b",
     r"\b(ECONNREFUSED|ENOSPC|EADDRINUSE|ENOMEM)\b|(?i)no space left on device|out of memory",
     r"(?i)segmentation fault|command not found",
+    // Lines of JSON, as pino (50 is error, 60 fatal) and winston write them.
+    r#"(?i)^\s*\{.*"level"\s*:\s*("(error|fatal|crit|critical|alert|emerg)"|([5-9]\d|\d{3,})\s*[,}])"#,
 ];
 
 /// The longest line that is looked at; the rest of a longer one is not.
@@ -28,6 +30,7 @@ pub(crate) struct Patterns {
     errors: RegexSet,
     allow: RegexSet,
     colours: Regex,
+    date: Regex,
 }
 
 impl Patterns {
@@ -43,14 +46,21 @@ impl Patterns {
         Ok(Patterns {
             errors: set(if errors.is_empty() { &defaults } else { errors })?,
             allow: set(allow)?,
+            // What pm2 puts before a line with `log_date_format`: a date, a time or both, then a colon and a space.
+            date: Regex::new(
+                r"^(\d{2,4}[-/.]\d{2}[-/.]\d{2,4}[T ]*)?(\d{2}:\d{2}(:\d{2})?([.,]\d+)?)? ?(Z|[+-]\d{2}:?\d{2})?: ",
+            )
+            .expect("a constant pattern"),
             colours: Regex::new(r"\x1b\[[0-9;]*[A-Za-z]").expect("a constant pattern"),
         })
     }
 
-    /// Whether this line, its colours taken off, means trouble.
+    /// Whether this line, its colours taken off, means trouble; with or without a date before it.
     pub(crate) fn is_error(&self, line: &str) -> bool {
         let line = self.colours.replace_all(line, "");
-        self.errors.is_match(&line) && !self.allow.is_match(&line)
+        let bare = self.date.replace(&line, "");
+        let either = |set: &RegexSet| set.is_match(&line) || set.is_match(&bare);
+        either(&self.errors) && !either(&self.allow)
     }
 }
 
@@ -129,6 +139,29 @@ mod tests {
         assert_eq!(lines.matches, 2, "{:?}", lines.matched);
         assert!(lines.matched[1].starts_with("Error: P3009"));
         assert_eq!(tail.len(), 5);
+    }
+
+    #[test]
+    fn trouble_is_seen_behind_a_date_and_in_lines_of_json() {
+        let patterns = Patterns::new(&[], &[]).unwrap();
+        for bad in [
+            "2026-11-22T20:00:00: Error: no",
+            "2026-11-22 20:00:00.123 +00:00: TypeError: x",
+            "22-11-2026 20:00: fatal: not a git repository",
+            r#"{"level":"error","msg":"x"}"#,
+            r#"{"time":1,"level":50,"msg":"x"}"#,
+            r#"2026-11-22T20:00:00: {"msg":"x", "level": 60}"#,
+        ] {
+            assert!(patterns.is_error(bad), "{bad}");
+        }
+        for calm in [
+            "2026-11-22T20:00:00: no Error: at all",
+            r#"{"level":"info","msg":"error rate 0"}"#,
+            r#"{"level":30,"msg":"x"}"#,
+            r#"{"level":5,"msg":"x"}"#,
+        ] {
+            assert!(!patterns.is_error(calm), "{calm}");
+        }
     }
 
     #[test]

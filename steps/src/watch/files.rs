@@ -22,8 +22,20 @@ pub(super) struct Place {
     offset: u64,
 }
 
+impl Place {
+    /// Whether there was a file that can be read.
+    pub(super) fn is_there(&self) -> bool {
+        self.inode != 0
+    }
+
+    /// Reads on from an earlier size of the file. One that has become shorter was replaced, and is read as such.
+    pub(super) fn go_back_to(&mut self, size: u64) {
+        self.offset = size;
+    }
+}
+
 const LOOK: &str = r#"
-[ -f "$1" ] || { echo "0 0"; exit 0; }
+[ -f "$1" ] && [ -r "$1" ] || { echo "0 0"; exit 0; }
 stat -c '%i %s' -- "$1"
 if [ "$2" -ge 0 ]; then tail -c "+$(($2 + 1))" -- "$1" | head -c "$3"; fi"#;
 

@@ -23,6 +23,7 @@ fn watch(pm2: &Pm2, seconds: u64) -> Watch {
         allow: vec![],
         health: None,
         max_restarts: 0,
+        since: None,
     }
 }
 
@@ -165,4 +166,65 @@ async fn a_process_that_pm2_does_not_know_cannot_be_watched() {
             .message
             .contains("does not know api")
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_without_a_log_file_cannot_be_watched() {
+    let pm2 = Pm2::start();
+    let file = pm2.home.path().join("api.js");
+    std::fs::write(&file, "setInterval(() => {}, 1000)").unwrap();
+    let (file, none) = (file.to_str().unwrap(), "/dev/null");
+    pm2.pm2(&["start", file, "--name", "api", "-o", none, "-e", none]);
+    let bench = Bench::new(registry);
+    let (run, _) = bench.start("r-one", of(watch(&pm2, 6))).await;
+    let message = failure(&run, "prod/watch").message;
+    assert!(message.contains("nothing was watched"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_or_a_restart_between_the_deploy_and_the_watch_is_seen() {
+    let pm2 = Pm2::start();
+    let say = chatty(&pm2);
+    let here = crate::host::Local::new("here");
+    let before = pm2::list(&here, &pm2.prefix).await.unwrap();
+    pm2.pm2(&["restart", "api"]);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let restarted = crate::pm2::Restarted {
+        host: "here".into(),
+        pm2: pm2.prefix.clone(),
+        before: Arg::Value(before),
+        settle_seconds: 1,
+    };
+    let registry = || registry().with::<crate::pm2::Restarted>();
+    let bench = Bench::new(registry);
+    let alone = plan(
+        |p| {
+            p.step("prep/restarted", restarted);
+        },
+        |p| {
+            p.step("prod/change", Change);
+        },
+    );
+    let (run, stop) = bench.start("r-zero", alone).await;
+    assert_eq!(stop, Stop::Finished(Verdict::Completed));
+    let after: ProcessList = output(&run, "prep/restarted");
+    assert!(after.log_sizes.values().any(|n| *n > 0), "{after:?}");
+    let since = Watch {
+        since: Some(Arg::Value(after)),
+        ..watch(&pm2, 6)
+    };
+    let (run, stop) = bench.start("r-calm", of(since.clone())).await;
+    assert_eq!(stop, Stop::Finished(Verdict::Completed), "{:?}", run.steps);
+
+    std::fs::write(&say, "2026-11-22T20:00:00: Error: in the smoke test").unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let (run, _) = bench.start("r-error", of(since.clone())).await;
+    let message = failure(&run, "prod/watch").message;
+    assert!(message.contains("Error: in the smoke test"), "{message}");
+
+    std::fs::write(&say, "die").unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (run, _) = bench.start("r-died", of(since)).await;
+    let message = failure(&run, "prod/watch").message;
+    assert!(message.contains("1 restarts on `here`"), "{message}");
 }

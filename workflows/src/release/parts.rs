@@ -5,6 +5,7 @@ use flow_steps::code::CodeSnapshot;
 use flow_steps::deploy::{Deploy, StopSpec};
 use flow_steps::gate::{BackupFresh, BackupRule, Free, Preflight, Promotion, PromotionRule};
 use flow_steps::health::{Body, Check, Health};
+use flow_steps::identity::Identity;
 use flow_steps::lease::{HostLease, Lease, ReleaseLease};
 use flow_steps::mail::Notify;
 use flow_steps::people::{Checklist, SignOff, items};
@@ -22,6 +23,8 @@ use crate::config::{Config, Environment};
 const DEPLOY: &str = "prod/deploy";
 /// Tells the migration to write although the database is read-only while it is frozen.
 const MIGRATE_OPTIONS: &str = "FLOW_MIGRATE_PGOPTIONS";
+/// What PostgreSQL says to a write while the database is frozen (SQLSTATE 25006).
+const READ_ONLY: &str = "in a read-only transaction";
 /// How long a healthy answer must last.
 const STABLE_SECONDS: u64 = 2;
 
@@ -66,6 +69,17 @@ impl Release<'_> {
 
     pub(super) fn smoke_minutes(&self) -> u64 {
         self.config.signoff.smoke_minutes
+    }
+
+    pub(super) fn machines(&self) -> Identity {
+        let hosts = self
+            .config
+            .environments()
+            .map(|(name, env)| (name.to_owned(), env.machine_id.clone()));
+        Identity {
+            hosts: hosts.into(),
+            distinct: self.config.gates.distinct_machines,
+        }
     }
 
     pub(super) fn migration_safety(&self) -> MigrationSafety {
@@ -373,17 +387,22 @@ impl Release<'_> {
         }
     }
 
-    pub(super) fn watch(&self) -> Watch {
+    /// From the restart on: while the database is frozen the application may complain that it cannot write, and only
+    /// that is forgiven.
+    pub(super) fn watch(&self, restarted: &Out<ProcessList>) -> Watch {
         let watch = &self.config.watch;
+        let mut allow = watch.allow.clone();
+        allow.push(READ_ONLY.into());
         Watch {
             host: "prod".into(),
             pm2: self.env("prod").pm2.clone(),
             apps: watch.apps.clone(),
             seconds: watch.seconds,
             errors: watch.patterns.clone(),
-            allow: watch.allow.clone(),
+            allow,
             health: Some(self.check("prod")),
             max_restarts: 0,
+            since: Some(restarted.into()),
         }
     }
 

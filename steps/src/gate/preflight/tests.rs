@@ -185,6 +185,8 @@ async fn each_thing_that_no_longer_holds_stops_the_release_by_name() {
         );
         let failure = failure(&run, "prod/preflight");
         assert!(failure.message.contains(no), "{no}: {failure:?}");
+        // There is no such command; a way out that does not exist is none.
+        assert!(!format!("{failure:?}").contains("flow drill"));
     }
 }
 

@@ -78,11 +78,12 @@ pub async fn read_log(
 }
 
 /// Ends a job and all processes of its session: TERM, after `grace` KILL. What is left is told by the probe: `Done`
-/// with 143 or 137 as a rule, `Lost` when even the wrapper had to be killed. Ending what has ended changes nothing.
+/// with 143 or 137 as a rule, `Lost` when even the wrapper had to be killed, `Never` when it had not begun (it cannot
+/// any more). Ending what has ended changes nothing. Fenced by the epoch, as a launch is.
 pub async fn kill(host: &dyn Host, spec: &JobSpec, grace: Duration) -> Result<Probe, JobError> {
     spec.check()?;
     let command = command(spec, "stop")
-        .arg(grace.as_secs().to_string())
+        .args([grace.as_secs().to_string(), spec.epoch.to_string()])
         .deadline(grace + Duration::from_mins(1));
     let answer = ask(host, spec, &command).await?;
     if answer.words.first().map(String::as_str) != Some("stopped") {
@@ -188,6 +189,7 @@ impl Answer {
         Some(match self.words.first()?.as_str() {
             "absent" => Probe::Absent,
             "claimed" => Probe::Claimed,
+            "never" => Probe::Never,
             "running" => Probe::Running {
                 log_len: self.number(1)?,
             },

@@ -7,6 +7,7 @@
 #   job.sh  this text          script  what runs          env    its variables, deleted before it runs
 #   lock    held by the wrapper for as long as it lives    start  "<pid> <boot id>" of the wrapper
 #   log     output and errors                              rc     "<status> <bytes of log>", written last, at once
+#   never   stopped before it began: the wrapper that comes late does nothing
 
 text=$1 action=$2 base=$3 run=$4 name=$5 machine=$6
 dir=$base/$run/$name
@@ -87,6 +88,8 @@ wrap() {
     exec 9>>"$dir/lock"
     # A probe may hold the lock for an instant.
     flock -w 20 9 || exit 1
+    # Told to stop before it began. Both sides look while they hold the lock, so one of them sees the other.
+    [ -e "$dir/never" ] && exit 1
     : >"$dir/log"
     # Room for the result, should the script fill the disk.
     head -c 4096 /dev/zero >"$dir/spare"
@@ -133,6 +136,7 @@ session() {
 state() {
     [ -d "$dir" ] || { echo absent; return; }
     result && { echo "done $code $bytes"; return; }
+    [ -e "$dir/never" ] && { echo never; return; }
     if held; then
         # The lock is taken an instant before the start is written.
         echo "running $(size)"
@@ -155,10 +159,17 @@ look() {
     return 0
 }
 
-# --- stop <seconds of grace>: ends the whole session, first kindly
+# --- stop <seconds of grace> <epoch>: ends the whole session, first kindly; what has not begun never will
 
 stop() {
-    grace=$7
+    grace=$7 epoch=$8
+    [ -d "$dir" ] || { say stopped; return; }
+    umask 077
+    exec 8>>"$base/$run/epoch.lock" || fail "$base/$run/epoch.lock cannot be written"
+    flock -w 20 8 || fail "a launch has held $base/$run/epoch.lock for 20 s"
+    fence
+    exec 8>&-
+    [ -s "$dir/start" ] || forbid
     { read -r sid id <"$dir/start"; } 2>/dev/null || { say stopped; return; }
     # Without the lock or a live process of this boot, the number may be someone else's by now.
     case $(state) in running* | orphaned*) ;; *) say stopped; return ;; esac
@@ -168,6 +179,23 @@ stop() {
     tries=0
     while held && [ "$tries" -lt 30 ]; do sleep 0.1; tries=$((tries + 1)); done
     say stopped
+}
+
+# The wrapper may be late by as long as it waits for its lock.
+forbid() {
+    exec 9>>"$dir/lock" || fail "$dir/lock cannot be written"
+    tries=0
+    until flock -n 9; do
+        [ -s "$dir/start" ] && { exec 9>&-; return; }
+        [ "$tries" -lt 250 ] || fail "$dir/lock has been held for 25 s by something that has not begun"
+        sleep 0.1
+        tries=$((tries + 1))
+    done
+    if [ ! -s "$dir/start" ]; then
+        echo never >"$dir/never.new" && durable "$dir/never.new" && mv "$dir/never.new" "$dir/never" && durable "$dir"
+        [ -e "$dir/never" ] || fail "$dir/never cannot be written; the job may still begin"
+    fi
+    exec 9>&-
 }
 
 # To all but the wrapper, which writes the result and then ends by itself.

@@ -184,3 +184,38 @@ fn answers_that_cannot_count_are_refused_with_the_reason() {
         Err(ItemRefusal::Unreadable(_))
     ));
 }
+
+#[tokio::test]
+async fn an_answer_given_before_the_checklist_was_begun_does_not_count() {
+    let engine = engine(None);
+    let (run, _) = start(&engine, "r-5", plan(smoke(None))).await;
+    let started = run.steps[0].started.expect("begun");
+    let early = Signal {
+        at: Timestamp(started.0 - 1),
+        ..says("1", "login", "pass", "")
+    };
+    let now = Signal {
+        at: started,
+        ..says("2", "customer", "pass", "")
+    };
+    let (_, ignored) = smoke(None).tally([&early, &now].into_iter(), Some(started));
+    assert!(ignored[0].contains("before the checklist was begun"));
+    let (run, stop) = answer(&engine, &run, vec![early, now]).await;
+    assert_eq!(stop, Stop::WaitingForPeople);
+    let open = &run.steps[0].wait.as_ref().expect("waits").what;
+    assert_eq!(open, "Smoke test: login");
+}
+
+#[tokio::test]
+async fn a_checklist_of_which_nothing_applies_is_refused() {
+    let engine = engine(None);
+    let (run, _) = start(&engine, "r-6", plan(smoke(None))).await;
+    let none = vec![
+        says("1", "login", "na", "no login"),
+        says("2", "customer", "na", "no customer"),
+    ];
+    let (run, stop) = answer(&engine, &run, none).await;
+    assert_eq!(stop, Stop::Parked(ParkReason::Refused { step: 0 }));
+    let failure = &run.steps[0].failure.as_ref().expect("refused").1;
+    assert!(failure.message.contains("nothing was tried"), "{failure}");
+}

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 
 use super::super::copy_safe::{Copied, Policy, copy_all};
+use super::super::scratch::{self, Mark};
+use super::super::text::ident;
 use super::super::text::literal;
 use super::cluster::{database, databases, value};
 use super::*;
@@ -136,5 +138,33 @@ async fn rows_that_would_point_nowhere_stop_it_and_staging_is_as_it_was() {
     assert_eq!(
         value(&stage, "SELECT title FROM public.\"Product\";").await,
         "old"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_killed_between_closing_staging_and_renaming_it_goes_on() {
+    let (prod, stage) = two().await;
+    let (run, copied) = ("r-heal", scratch::name_for("copy", "r-heal"));
+    let mark = Mark::new(run, "copy", "loading", "a scratch copy; may be dropped");
+    scratch::create(&stage, &stage.db.name, &copied, &mark)
+        .await
+        .unwrap();
+    let closed = format!(
+        "ALTER DATABASE {} ALLOW_CONNECTIONS false;",
+        ident(&stage.db.name)
+    );
+    stage.maintenance().query(&closed).await.unwrap();
+    let done = copy(&prod, &stage, &policy(Some("email")), run)
+        .await
+        .unwrap();
+    assert_eq!(done.copied["public.Product"], 500);
+
+    stage.maintenance().query(&closed).await.unwrap();
+    let error = copy(&prod, &stage, &policy(Some("email")), "r-other")
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("not currently accepting"),
+        "{error}"
     );
 }

@@ -58,3 +58,17 @@ async fn a_role_that_would_slip_through_is_named_and_nothing_changes() {
     );
     pg.query("CREATE TABLE public.t (i int);").await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_opened_while_it_was_frozen_does_not_stay_read_only() {
+    let pg = database(SHOP).await;
+    freeze(&pg).await.unwrap();
+    let mut pooled = pg.session().await.unwrap();
+    pooled.ask("SELECT 1;").await.unwrap();
+    thaw(&pg).await.unwrap();
+    let gone = pooled
+        .ask("INSERT INTO public.\"AuditLog\" VALUES ('new');")
+        .await
+        .unwrap_err();
+    assert!(gone.to_string().contains("terminat"), "{gone}");
+}

@@ -167,3 +167,42 @@ async fn a_result_that_could_not_be_written_is_no_result() {
     std::fs::write(format!("{}/start", spec.folder()), "1 another-boot\n").unwrap();
     assert_eq!(rig.probe(&spec).await, Probe::LostByReboot);
 }
+
+#[tokio::test]
+async fn a_job_that_is_ended_before_it_began_never_begins() {
+    let rig = Rig::new();
+    let spec = rig.spec("first", "true");
+    launch(&*rig.host, &spec).await.unwrap();
+    rig.until(&spec, done).await;
+    // What a launch leaves whose wrapper is slow: a claim with everything in it.
+    for (step, stopped) in [("late", true), ("control", false)] {
+        let ledger = rig.dir.path().join(step);
+        let late = rig.spec(step, "");
+        std::fs::create_dir(late.folder()).unwrap();
+        let at = |name: &str| format!("{}/{name}", late.folder());
+        std::fs::copy(format!("{}/job.sh", spec.folder()), at("job.sh")).unwrap();
+        std::fs::write(at("env"), "").unwrap();
+        std::fs::write(at("script"), format!("echo ran >'{}'", ledger.display())).unwrap();
+        assert_eq!(rig.probe(&late).await, Probe::Claimed);
+        if stopped {
+            let old = JobSpec {
+                epoch: 2,
+                ..late.clone()
+            };
+            let fenced = kill(&*rig.host, &old, Duration::from_secs(1)).await;
+            assert!(matches!(fenced, Err(JobError::Fenced { .. })), "{fenced:?}");
+            for _ in 0..2 {
+                let end = kill(&*rig.host, &late, Duration::from_secs(1)).await;
+                assert_eq!(end.unwrap(), Probe::Never);
+            }
+        }
+        let name = format!("{step}.1");
+        let job = at("job.sh");
+        let wrap = crate::host::Command::new("sh")
+            .args([&job, "", "wrap", &rig.base(), &late.run, &name])
+            .args(["", "sh", "022", ""]);
+        rig.host.output(&wrap).await.unwrap();
+        assert_eq!(ledger.exists(), !stopped);
+        assert_eq!(rig.probe(&late).await == Probe::Never, stopped);
+    }
+}
