@@ -8,13 +8,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flow_sandbox::{Options, Sandbox};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::{Demo, Fault};
 use crate::diagnostic::Diagnostic;
+use crate::drive::next_signal;
 use crate::exit::Exit;
 use crate::view;
 
 mod child;
+mod closing;
+mod interactive;
 mod play;
 mod project;
 
@@ -23,6 +27,7 @@ const LIMIT: Duration = Duration::from_mins(20);
 
 /// Brings the hosts up, plays, shows what came of it, and ends everything it started.
 pub(crate) async fn run(args: Demo) -> Result<Exit, Diagnostic> {
+    let mut stop = Stop::listen();
     let own = folder(args.dir.as_deref())?;
     let dir = own.path().to_owned();
     view::out(&format!(
@@ -43,9 +48,8 @@ pub(crate) async fn run(args: Demo) -> Result<Exit, Diagnostic> {
     let sandbox = sandbox.map_err(|e| failed("the throw-away hosts did not come up", &e))?;
     view::out(&format!("Three hosts are up. {}\n", sandbox.explanation()));
     let played = tokio::select! {
-        played = tokio::time::timeout(LIMIT, play::play(&sandbox, &dir, args.fault)) => played
-            .unwrap_or_else(|_| Err(Diagnostic::new(Exit::Bug, format!("the demo did not end within {} min", LIMIT.as_secs() / 60)))),
-        _ = tokio::signal::ctrl_c() => {
+        played = playing(&args, &sandbox, &dir) => played,
+        () = stop.asked() => {
             view::note("\nStopped; ending the hosts.\n");
             Ok(Exit::Interrupted)
         }
@@ -56,6 +60,42 @@ pub(crate) async fn run(args: Demo) -> Result<Exit, Diagnostic> {
     }
     own.leave(args.keep);
     played
+}
+
+async fn playing(args: &Demo, sandbox: &Sandbox, dir: &Path) -> Result<Exit, Diagnostic> {
+    if args.interactive {
+        return interactive::play(sandbox, dir, args.fault).await;
+    }
+    let played = tokio::time::timeout(LIMIT, play::play(sandbox, dir, args.fault)).await;
+    played.unwrap_or_else(|_| {
+        let minutes = LIMIT.as_secs() / 60;
+        let message = format!("the demo did not end within {minutes} min");
+        Err(Diagnostic::new(Exit::Bug, message))
+    })
+}
+
+/// Signals that end the demo. Listened to from the very beginning: one that comes while the hosts are coming up or
+/// ending must not leave them behind.
+struct Stop([Option<Signal>; 3]);
+
+impl Stop {
+    fn listen() -> Stop {
+        let kinds = [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+        ];
+        Stop(kinds.map(|kind| signal(kind).ok()))
+    }
+
+    async fn asked(&mut self) {
+        let [a, b, c] = &mut self.0;
+        tokio::select! {
+            () = next_signal(a) => {}
+            () = next_signal(b) => {}
+            () = next_signal(c) => {}
+        }
+    }
 }
 
 /// The folder of the demo: one of its own that is removed afterwards, or the one that was named.

@@ -176,7 +176,8 @@ fn attend_signals(handle: Handle) -> JoinHandle<()> {
     })
 }
 
-async fn next_signal(signals: &mut Option<tokio::signal::unix::Signal>) {
+/// The next of these signals; never, when they cannot be listened to.
+pub(crate) async fn next_signal(signals: &mut Option<tokio::signal::unix::Signal>) {
     match signals {
         Some(signals) => {
             signals.recv().await;

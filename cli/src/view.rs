@@ -1,6 +1,7 @@
 //! What is shown. Only this module and `main` write to standard output and standard error.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use flow_engine::plan::Plan;
@@ -8,6 +9,7 @@ use flow_engine::run::{Run, Status, StepState, Undo};
 
 mod clean;
 pub(crate) mod export;
+mod fit;
 pub(crate) mod json;
 pub(crate) mod line;
 pub(crate) mod live;
@@ -23,12 +25,22 @@ pub(crate) fn out(text: &str) {
     out_raw(&clean_lines(text));
 }
 
+/// Whether it was said that output is lost, as on a full disk. Once is enough.
+static COMPLAINED: AtomicBool = AtomicBool::new(false);
+
 /// Prints data exactly as it is: what `flow` itself steers the terminal with, and what a person asked for raw.
 pub(crate) fn out_raw(text: &str) {
     let mut stdout = std::io::stdout().lock();
-    let _reader_may_be_gone = stdout
+    let written = stdout
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush());
+    drop(stdout);
+    if let Err(error) = written
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+        && !COMPLAINED.swap(true, Ordering::Relaxed)
+    {
+        note(&format!("output is lost: {error}\n"));
+    }
 }
 
 /// Prints a remark: what is being done, what to type next. Cleaned as [`out`] is.

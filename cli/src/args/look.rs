@@ -130,6 +130,9 @@ pub(crate) struct Demo {
     /// What goes wrong in it
     #[arg(long = "break", value_enum, value_name = "WHAT")]
     pub(crate) fault: Option<Fault>,
+    /// Bring the hosts up for people to play on, until Ctrl-C or the end of the input
+    #[arg(long)]
+    pub(crate) interactive: bool,
     /// Leave the folder, for a look around
     #[arg(long)]
     pub(crate) keep: bool,

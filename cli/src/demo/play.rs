@@ -10,7 +10,7 @@ use tokio::process::Child;
 use flow_sandbox::Sandbox;
 
 use super::child::Terminals;
-use super::{commit_of, failed, project};
+use super::{closing, commit_of, failed, project};
 use crate::args::Fault;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
@@ -56,7 +56,9 @@ pub(super) async fn play(
         code = stage.others(&mut driver, false).await?;
     }
     stage.result().await?;
-    Ok(Exit::of_code(code.unwrap_or(-1)))
+    let code = code.unwrap_or(-1);
+    view::out(&closing::words(fault, code));
+    Ok(Exit::of_code(code))
 }
 
 struct Stage<'a> {
@@ -174,12 +176,13 @@ impl Stage<'_> {
             return Ok(());
         }
         self.somebody_looks().await?;
-        view::out("\nWhat the release script wrote down on production:\n");
-        for line in self
-            .sandbox
-            .ledger("prod")
-            .map_err(|e| failed("the ledger", &e))?
-        {
+        let ledger = self.sandbox.ledger("prod");
+        let ledger = ledger.map_err(|e| failed("the ledger", &e))?;
+        view::out(match ledger.as_slice() {
+            [] => "\nThe release script was never run on production.\n",
+            _ => "\nWhat the release script wrote down on production:\n",
+        });
+        for line in ledger {
             let status = line
                 .status
                 .map(|s| format!(" status {s}"))
@@ -194,7 +197,8 @@ impl Stage<'_> {
             ));
         }
         let mails = self.sandbox.mails().map_err(|e| failed("the mails", &e))?;
-        view::out(&format!("\n{} mails arrived:\n", mails.len()));
+        let plural = if mails.len() == 1 { "" } else { "s" };
+        view::out(&format!("\n{} mail{plural} arrived:\n", mails.len()));
         for mail in mails {
             view::out(&format!(
                 "  {}: {}\n",
@@ -210,12 +214,23 @@ impl Stage<'_> {
         let Some(run) = run["run"].as_str() else {
             return Ok(());
         };
-        let file = std::env::temp_dir().join(format!("flow-demo-{run}.json"));
-        let shown = file.display().to_string();
-        let said = self
-            .terminals
-            .quietly(&["export", run, "-o", &shown])
-            .await?;
+        // Where the person is; else where everybody may write.
+        let name = format!("flow-demo-{run}.json");
+        let here = std::env::current_dir().ok();
+        let mut said = None;
+        for folder in here.into_iter().chain([std::env::temp_dir()]) {
+            let shown = folder.join(&name).display().to_string();
+            let exported = self
+                .terminals
+                .quietly(&["export", run, "-o", &shown])
+                .await?;
+            let written = exported.code == 0;
+            said = Some(exported);
+            if written {
+                break;
+            }
+        }
+        let Some(said) = said else { return Ok(()) };
         view::out(&format!(
             "\nThe audit export, which stays: {}{}",
             said.out, said.err

@@ -5,6 +5,9 @@ use flow_engine::run::Run;
 use flow_engine::signal::Signal;
 use flow_steps::people::{ItemAnswer, ItemResult, checklist};
 
+/// Where a reason stands in full in the line of the failure before, it is cut at so many characters.
+const WHY: usize = 160;
+
 /// What a record says, without its time; nothing for those that say nothing to people.
 pub(crate) fn of(run: &Run, record: &Record) -> Option<String> {
     let key = |step: u32| {
@@ -61,7 +64,9 @@ pub(crate) fn of(run: &Run, record: &Record) -> Option<String> {
                 by.from
             )
         }
-        Record::Unwinding { why } => format!("undoing everything that started: {why}"),
+        Record::Unwinding { why } => {
+            format!("undoing everything that started: {}", super::cut(why, WHY))
+        }
         Record::UndoStarted { step, attempt } => {
             format!("{} is being undone (attempt {attempt})", key(*step))
         }
@@ -83,7 +88,7 @@ pub(crate) fn of(run: &Run, record: &Record) -> Option<String> {
         }
         Record::Parked { .. } => {
             let why = super::next::why_parked(run).unwrap_or_default();
-            format!("run {} is parked: {why}", run.id)
+            format!("run {} is parked: {}", run.id, super::cut(&why, WHY))
         }
         Record::Finished { .. } => format!("run {} {}", run.id, run.in_a_word()),
         Record::Queued { topic, .. } => format!("the team is told: {topic}"),
@@ -122,4 +127,54 @@ fn answered(run: &Run, signal: &Signal) -> String {
 pub(crate) fn stamped(run: &Run, entry: &Entry) -> Option<String> {
     let said = of(run, &entry.record)?;
     Some(format!("{} {}", entry.at, super::clean(&said)))
+}
+
+#[cfg(test)]
+mod tests {
+    use flow_engine::clock::Timestamp;
+    use flow_engine::journal::memory::MemoryJournal;
+    use flow_engine::plan::OnFailure;
+    use flow_engine::planner::Planner;
+    use flow_steps::people::{Checklist, Item};
+
+    use super::*;
+    use crate::testing;
+
+    #[tokio::test]
+    async fn an_answer_to_a_checklist_says_which_item_and_what_was_seen() {
+        let journal = std::sync::Arc::new(MemoryJournal::default());
+        let (run, _) = testing::driven(&journal, vec![], false).await;
+        let mut planner = Planner::new("release", "test-1", "prod", "flow test");
+        planner.phase("test", "Test", OnFailure::Park, |p| {
+            let item = Item {
+                key: "login".into(),
+                text: "log in".into(),
+                required: true,
+            };
+            let list = Checklist {
+                who: "qa".into(),
+                title: "Features".into(),
+                items: vec![item],
+                deadline_minutes: None,
+            };
+            p.step("test/features", list);
+        });
+        let mut run = Run::clone(&run);
+        run.plan = planner.finish().expect("the plan is sound").into();
+        let said = |body: &str| {
+            let signal = Signal {
+                step: "test/features".into(),
+                id: "a".into(),
+                by: testing::actor(),
+                body: body.into(),
+                at: Timestamp(0),
+            };
+            of(&run, &Record::Signalled(signal)).expect("a line")
+        };
+        assert_eq!(
+            said(r#"{"item":"login","result":"fail","note":"blank page","by":"anna"}"#),
+            "test/features login: FAIL (blank page), by anna from box"
+        );
+        assert_eq!(said("no JSON"), "test/features answered, by anna from box");
+    }
 }

@@ -12,6 +12,7 @@ use flow_engine::record::Record;
 use flow_engine::run::Run;
 use flow_engine::step::Progress;
 
+use super::fit::{Size, fit};
 use super::{line, text};
 
 /// Shows a run that is being driven.
@@ -225,7 +226,10 @@ fn style(progress: &Progress) -> ProgressStyle {
 
 fn draw(tree: &ProgressBar, seen: &Seen) {
     if let Some(run) = &seen.run {
-        tree.set_message(frame(run, &seen.tails));
+        // A row for the cursor, and one for each bar beneath.
+        let spare = 1 + seen.bars.len();
+        let frame = frame(run, &seen.tails);
+        tree.set_message(fit(&frame, Size::of_terminal(), spare));
         tree.tick();
     }
 }
@@ -233,15 +237,11 @@ fn draw(tree: &ProgressBar, seen: &Seen) {
 fn frame(run: &Run, tails: &BTreeMap<u32, VecDeque<String>>) -> String {
     let beneath = |step: usize| {
         let tail = u32::try_from(step).ok().and_then(|step| tails.get(&step));
-        tail.map(|lines| lines.iter().map(|l| short(l)).collect())
+        tail.map(|lines| lines.iter().cloned().collect())
             .unwrap_or_default()
     };
     let phases = text::phases(run, SystemClock.now(), &beneath);
     format!("run {}\n{}", run.id, phases.trim_end())
-}
-
-fn short(line: &str) -> String {
-    line.chars().take(100).collect()
 }
 
 impl Observer for Tree {
@@ -261,7 +261,7 @@ impl Observer for Tree {
             Event::Output { step, text, .. } => {
                 let lines = seen.cutter.cut(*step, text);
                 let tail = seen.tails.entry(*step).or_default();
-                tail.extend(lines);
+                tail.extend(lines.into_iter().filter(|line| !line.trim().is_empty()));
                 while tail.len() > TAIL {
                     tail.pop_front();
                 }
@@ -283,7 +283,14 @@ impl Show for Tree {
         let seen = lock(&self.seen);
         seen.bars.values().for_each(ProgressBar::finish_and_clear);
         self.phases.finish_and_clear();
-        super::note(&format!("{}\n", frame(run, &BTreeMap::new())));
+        let size = Size {
+            rows: usize::MAX,
+            ..Size::of_terminal()
+        };
+        super::note(&format!(
+            "{}\n",
+            fit(&frame(run, &BTreeMap::new()), size, 0)
+        ));
     }
 }
 

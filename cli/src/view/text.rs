@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use flow_engine::clock::Timestamp;
 use flow_engine::plan::Phase;
-use flow_engine::run::{Delivery, Life, Run, Status, StepState};
+use flow_engine::run::{Delivery, Life, Run, Status, StepState, Undo};
 
 use super::{age, clean, json, mark, next};
 
@@ -90,7 +90,7 @@ fn phase_line(run: &Run, phase: &Phase, steps: &[usize]) -> String {
         |wanted: fn(&StepState) -> bool| steps.iter().filter(|i| wanted(&run.steps[**i])).count();
     let done = count(|s| matches!(s.status, Status::Done | Status::Skipped));
     let begun = count(|s| s.started.is_some());
-    let undone = count(|s| s.undo == flow_engine::run::Undo::Undone);
+    let undone = count(|s| s.undo == Undo::Undone);
     let failed = count(|s| s.status == Status::Failed);
     let sign = match () {
         () if failed > 0 => "✘",
@@ -115,7 +115,7 @@ fn phase_line(run: &Run, phase: &Phase, steps: &[usize]) -> String {
 /// Whether a step deserves a line of its own: it is not simply done, skipped or to come.
 fn is_open(run: &Run, step: usize) -> bool {
     let state = &run.steps[step];
-    let undoing = !matches!(state.undo, flow_engine::run::Undo::Pending);
+    let undoing = !matches!(state.undo, Undo::Pending);
     let quiet = matches!(state.status, Status::Done | Status::Skipped)
         || (state.status == Status::Pending && state.started.is_none());
     undoing || !quiet
@@ -123,7 +123,10 @@ fn is_open(run: &Run, step: usize) -> bool {
 
 fn step_lines(run: &Run, step: usize, now: Timestamp) -> String {
     let (node, state) = (&run.plan.nodes[step], &run.steps[step]);
-    let what = flow_engine::audit::in_a_word(state);
+    let what = match state.undo {
+        Undo::Running | Undo::RetryAt(_) => "being undone",
+        _ => flow_engine::audit::in_a_word(state),
+    };
     let since = state
         .started
         .map(|at| age(now.since(at)))
