@@ -271,3 +271,26 @@ fn a_revision_that_is_no_commit_or_looks_like_an_option_is_refused() {
         Err(SetupError::NoWorkflow(_))
     ));
 }
+
+#[test]
+fn every_secret_the_configuration_names_is_masked_and_one_that_is_not_there_is_no_error() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = project();
+    let secret = |name: &str, value: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, value).expect("a file");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("set");
+    };
+    secret("mail-password", "correct-horse\n");
+    secret("deploy-token", "battery-staple\n");
+    let mut text = config();
+    text += "[env.prod.deploy_env]\nTOKEN = \"file:deploy-token\"\nMODE = \"plain-value\"\nGONE = \"env:FLOW_NO_SUCH\"\n\
+             [mail]\nhost = \"smtp.example.org\"\nuser = \"flow\"\npassword = \"file:mail-password\"\n\
+             from = \"flow@example.org\"\nto = [\"team@example.org\"]\n";
+    std::fs::write(dir.path().join("flow.toml"), text).expect("a file");
+    let masked = setup(&dir).masked();
+    assert_eq!(
+        masked.apply("correct-horse battery-staple plain-value"),
+        "•••• •••• plain-value"
+    );
+}

@@ -100,8 +100,8 @@ pub(crate) fn of(run: &Run, record: &Record) -> Option<String> {
 
 /// An answer; of a checklist's item, what was seen.
 fn answered(run: &Run, signal: &Signal) -> String {
-    let node = run.plan.node(&signal.step).map(|(_, node)| node);
-    let item = node
+    let asked = run.plan.node(&signal.step).map(|(_, node)| node);
+    let item = asked
         .filter(|node| node.kind == checklist::KIND)
         .and_then(|_| serde_json::from_str::<ItemAnswer>(&signal.body).ok());
     let said = match item {
