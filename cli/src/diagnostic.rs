@@ -112,6 +112,7 @@ impl From<JournalError> for Diagnostic {
     fn from(error: JournalError) -> Self {
         let exit = match error {
             JournalError::Locked { .. }
+            | JournalError::TakenOver { .. }
             | JournalError::Fenced { .. }
             | JournalError::Conflict { .. } => Exit::Locked,
             JournalError::Corrupt { .. }
@@ -125,7 +126,9 @@ impl From<JournalError> for Diagnostic {
             JournalError::Locked { .. } => diagnostic
                 .world("That process drives a run or has just been asked something; this command changed nothing.")
                 .hint("wait for it, or stop it with Ctrl-C: it loses nothing"),
-            JournalError::Fenced { .. } | JournalError::Conflict { .. } => {
+            JournalError::TakenOver { .. }
+            | JournalError::Fenced { .. }
+            | JournalError::Conflict { .. } => {
                 diagnostic.world("Another process has taken the run over; this one wrote nothing more.")
             }
             JournalError::Corrupt { .. } | JournalError::NoObject(_) => diagnostic

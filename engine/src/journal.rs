@@ -151,6 +151,12 @@ pub enum JournalError {
         /// Who holds it: pid, host, since when, as written by the holder.
         holder: String,
     },
+    /// This process had the journal open, and another has taken it over since. End the process.
+    #[error("the journal was taken over by {by}; this process writes nothing more")]
+    TakenOver {
+        /// Who took it over, as written by the one who did.
+        by: String,
+    },
     /// A record or object is not what was written, in every copy there is. Nothing may run.
     #[error("the journal is damaged at {place}: {why}")]
     Corrupt {

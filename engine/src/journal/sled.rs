@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <dir>/LOCK         who has the journal open
+//! <dir>/FENCE        which opening of it may write
 //! <dir>/wal/         write-ahead segments: a commit is acknowledged when it is synced here
 //! <dir>/sled/        the same records to read; up to date a moment later, synced at checkpoints
 //! <dir>/checkpoint   the last commit that is known to be synced in sled
@@ -41,6 +42,7 @@ use crate::id::{Digest, RunId};
 mod applier;
 mod checkpoint;
 mod compare;
+mod holder;
 mod index;
 mod lock;
 mod objects;
@@ -49,10 +51,13 @@ mod read;
 mod repair;
 mod shared;
 mod store;
+mod takeover;
 mod writer;
 
+pub use holder::Holder;
 use open::Places;
 use shared::{Job, Shared};
+pub use takeover::{TakeOver, TakeOverError};
 use writer::Request;
 
 /// Makes the thing a commit writes to out of a segment's file.
@@ -146,7 +151,7 @@ impl SledJournal {
         for folder in [&places.dir, &places.wal, &places.objects] {
             files::create_dir(folder).map_err(|e| unusable(folder, &e))?;
         }
-        let lock = lock::take(&dir.join("LOCK"))?;
+        let lock = lock::take(dir)?;
         files::sync_dir(dir).map_err(|e| unusable(dir, &e))?;
         super::segment::discard_leftovers(&places.objects)
             .map_err(|e| unusable(&places.objects, &e))?;
@@ -173,6 +178,21 @@ impl SledJournal {
         ));
         let journal = start(shared, wal, options)?;
         Ok((journal, sound.report))
+    }
+
+    /// Who holds the journal in a folder now; nothing when nobody does. Changes nothing.
+    pub fn holder(dir: &Path) -> Option<Holder> {
+        takeover::holder(dir)
+    }
+
+    /// Takes the journal from a process on this machine that does not go on, such as a stopped one: fences it off, ends
+    /// it with SIGKILL and waits for its lock, `patience` at most. Blocks. Doing it twice is doing it once.
+    ///
+    /// # Errors
+    /// [`TakeOverError::Unproven`], with nothing changed, unless the holder is proven to be the very process that has
+    /// this journal open.
+    pub fn take_over(dir: &Path, patience: Duration) -> Result<TakeOver, TakeOverError> {
+        takeover::take_over(dir, patience)
     }
 
     /// Verifies a finished run once more and remembers that, so that the next [`open`](SledJournal::open) looks only at

@@ -1,60 +1,126 @@
 //! One process holds the journal; the others learn which.
+//!
+//! Two files say so. `LOCK` carries a lock of the kernel, which goes when the process dies however it dies, and names
+//! the holder well enough to recognise it later. `FENCE` names the only opening of the journal that may still write:
+//! the holder looks at it around every commit. So a holder whose lock stopped meaning anything (the folder was replaced
+//! by a restored copy, the file system keeps no locks between machines) finds out before it writes and again before
+//! anything is acknowledged.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 
-use crate::clock::{Clock, SystemClock};
-use crate::journal::JournalError;
+use super::holder::Holder;
 use crate::journal::segment::unusable;
+use crate::journal::{JournalError, files};
 
 /// Held as long as it lives; the kernel lets go of it when the process dies, however it dies.
 #[derive(Debug)]
 pub(super) struct Lock {
     _file: File,
+    fence: PathBuf,
+    ours: String,
 }
 
-/// Takes the lock and writes down who has it: pid, host, boot id, since when.
-pub(super) fn take(path: &Path) -> Result<Lock, JournalError> {
-    let io = |e: &std::io::Error| unusable(path, e);
-    let mut file = OpenOptions::new()
+/// What a try for the lock found.
+pub(super) enum Tried {
+    Ours(File),
+    /// Held, by whom as far as it is written down.
+    Held(Option<Holder>),
+}
+
+/// The most of `LOCK` and `FENCE` that is read, in bytes.
+const LOOK_MAX: u64 = 4096;
+
+/// Takes the lock, writes down who has it, and fences off whoever had it before.
+pub(super) fn take(dir: &Path) -> Result<Lock, JournalError> {
+    let path = dir.join("LOCK");
+    let io = |e: &io::Error| unusable(&path, e);
+    let mut file = match attempt(dir).map_err(|e| io(&e))? {
+        Tried::Ours(file) => file,
+        Tried::Held(holder) => {
+            return Err(JournalError::Locked {
+                holder: holder.map_or_else(
+                    || "a process that is just starting".to_owned(),
+                    |h| h.in_words(),
+                ),
+            });
+        }
+    };
+    let holder = Holder::this_process();
+    file.set_len(0)
+        .and_then(|()| file.write_all(holder.to_text().as_bytes()))
+        .map_err(|e| io(&e))?;
+    let ours = fence_off(dir, &holder).map_err(|e| unusable(&dir.join("FENCE"), &e))?;
+    Ok(Lock {
+        _file: file,
+        fence: dir.join("FENCE"),
+        ours,
+    })
+}
+
+/// One try, without waiting.
+pub(super) fn attempt(dir: &Path) -> io::Result<Tried> {
+    let path = dir.join("LOCK");
+    let file = OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
-        .open(path)
-        .map_err(|e| io(&e))?;
+        .open(&path)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let known = (&file).take(1024).read_to_string(&mut holder).is_ok();
-            let holder = holder.trim();
-            let holder = if known && !holder.is_empty() {
-                holder.to_owned()
-            } else {
-                "a process that is just starting".to_owned()
-            };
-            return Err(JournalError::Locked { holder });
+            let mut text = String::new();
+            let read = (&file).take(LOOK_MAX).read_to_string(&mut text);
+            return Ok(Tried::Held(read.ok().and_then(|_| Holder::parse(&text))));
         }
-        Err(TryLockError::Error(e)) => return Err(io(&e)),
+        Err(TryLockError::Error(e)) => return Err(e),
     }
-    let text = format!(
-        "pid {} on {}, boot {}, since {}\n",
-        std::process::id(),
-        kernel("hostname"),
-        kernel("random/boot_id"),
-        SystemClock.now()
-    );
-    file.set_len(0)
-        .and_then(|()| file.write_all(text.as_bytes()))
-        .map_err(|e| io(&e))?;
-    Ok(Lock { _file: file })
+    // Somebody may have removed the file since it was opened: a lock on a file without a name keeps nobody out.
+    let (named, locked) = (fs::metadata(&path)?, file.metadata()?);
+    if (named.dev(), named.ino()) == (locked.dev(), locked.ino()) {
+        Ok(Tried::Ours(file))
+    } else {
+        Err(io::Error::other(
+            "it was replaced while it was being locked; try again",
+        ))
+    }
 }
 
-fn kernel(name: &str) -> String {
-    std::fs::read_to_string(format!("/proc/sys/kernel/{name}"))
-        .map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+/// From here on only the process that reads back what is written here may commit. Durable on return.
+pub(super) fn fence_off(dir: &Path, by: &Holder) -> io::Result<String> {
+    let mut token = [0u8; 16];
+    getrandom::fill(&mut token).map_err(|e| io::Error::other(e.to_string()))?;
+    let text = format!("{:032x} {}\n", u128::from_be_bytes(token), by.in_words());
+    files::replace(
+        &dir.join("FENCE"),
+        &dir.join(format!("FENCE.{}", std::process::id())),
+        text.as_bytes(),
+    )?;
+    Ok(text)
+}
+
+impl Lock {
+    /// Whether this opening of the journal may still write.
+    ///
+    /// # Errors
+    /// [`JournalError::TakenOver`] with the one that may, for ever: the process must end.
+    pub(super) fn check(&self) -> Result<(), JournalError> {
+        let mut text = String::new();
+        let read = File::open(&self.fence)
+            .and_then(|file| file.take(LOOK_MAX).read_to_string(&mut text))
+            .map_err(|e| format!("somebody: the file {} is gone ({e})", self.fence.display()));
+        let by = match read {
+            Ok(_) if text == self.ours => return Ok(()),
+            Ok(_) => text
+                .trim()
+                .split_once(' ')
+                .map_or_else(|| "somebody".to_owned(), |(_, by)| by.to_owned()),
+            Err(why) => why,
+        };
+        Err(JournalError::TakenOver { by })
+    }
 }

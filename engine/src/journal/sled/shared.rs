@@ -49,7 +49,7 @@ pub(super) struct Shared {
     to_do: Condvar,
     applied: Condvar,
     /// Last, so that it is let go of when everything else is closed.
-    _lock: Lock,
+    lock: Lock,
 }
 
 /// How long commits gather before they are applied when nobody waits for them: one sled batch for many commits.
@@ -83,7 +83,7 @@ impl Shared {
             }),
             to_do: Condvar::new(),
             applied: Condvar::new(),
-            _lock: lock,
+            lock,
         }
     }
 
@@ -102,6 +102,11 @@ impl Shared {
             Some(why) => Err(JournalError::Broken(why.clone())),
             None => Ok(()),
         }
+    }
+
+    /// Whether this opening of the journal may still write.
+    pub(super) fn may_write(&self) -> Result<(), JournalError> {
+        self.lock.check()
     }
 
     pub(super) fn head(&self, run: &RunId) -> Option<Head> {

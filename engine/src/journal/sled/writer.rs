@@ -32,7 +32,7 @@ pub(super) fn run(shared: &Arc<Shared>, mut wal: Wal, mut requests: mpsc::Receiv
     while let Some(first) = requests.blocking_recv() {
         let group = gather(&mut requests, first, before);
         before = group.len();
-        if let Err(broken) = shared.check() {
+        if let Err(broken) = shared.check().and_then(|()| shared.may_write()) {
             refuse(group.into_iter().map(|r| r.reply), &broken);
             continue;
         }
@@ -91,6 +91,13 @@ fn commit(shared: &Arc<Shared>, wal: &mut Wal, group: Vec<Request>) {
         return;
     }
     match wal.commit(&draft.entries) {
+        // A process that slept through its replacement in the middle of the commit must not act on it.
+        Ok(_) if let Err(overtaken) = shared.may_write() => {
+            refuse(
+                draft.replies.into_iter().map(|(reply, _)| reply),
+                &overtaken,
+            );
+        }
         Ok(lsn) => {
             shared.publish(lsn, draft.heads.into_iter());
             answer(draft.replies);
