@@ -136,6 +136,9 @@ pub(crate) struct Wait {
 pub(crate) struct Resume {
     /// The run; without it the only unfinished one
     pub(crate) run: Option<String>,
+    /// Take the journal from a process on this machine that has stopped or hangs: it is fenced off, then killed
+    #[arg(long)]
+    pub(crate) take_over: bool,
     #[command(flatten)]
     pub(crate) wait: Wait,
 }

@@ -125,7 +125,8 @@ impl From<JournalError> for Diagnostic {
         match error {
             JournalError::Locked { .. } => diagnostic
                 .world("That process drives a run or has just been asked something; this command changed nothing.")
-                .hint("wait for it, or stop it with Ctrl-C: it loses nothing"),
+                .hint("wait for it, or stop it with Ctrl-C: it loses nothing")
+                .hint("when it has stopped or hangs: flow resume --take-over"),
             JournalError::TakenOver { .. }
             | JournalError::Fenced { .. }
             | JournalError::Conflict { .. } => {

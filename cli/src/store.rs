@@ -18,6 +18,8 @@ use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::state::State;
 
+pub(crate) mod take_over;
+
 /// Access to the journal: through the process that has it open, or by opening it.
 pub(crate) enum Store {
     /// Another process has it open and answers.
@@ -38,6 +40,7 @@ impl Store {
         if !state.journal().exists() {
             return Ok(Store::Open(Arc::new(MemoryJournal::default())));
         }
+        take_over::no_use_waiting(state)?;
         let began = std::time::Instant::now();
         loop {
             if let Some(client) = Client::connect(&state.socket()).await {
@@ -57,6 +60,7 @@ impl Store {
     pub(crate) async fn own(state: &State) -> Result<Arc<dyn Journal>, Diagnostic> {
         crate::control::server::check(&state.socket())?;
         state.create()?;
+        take_over::no_use_waiting(state)?;
         let began = std::time::Instant::now();
         loop {
             if let Some(client) = Client::connect(&state.socket()).await {

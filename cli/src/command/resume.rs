@@ -12,13 +12,16 @@ use crate::diagnostic::Diagnostic;
 use crate::drive::{Drive, Parts};
 use crate::exit::Exit;
 use crate::project;
-use crate::store::Store;
+use crate::store::{Store, take_over};
 use crate::view::{self, text};
 
 /// A run whose process was killed is simply continued; a parked one tries again what failed; of a finished one the
 /// notices that did not go out are delivered.
 pub(crate) async fn run(global: &Global, args: Resume) -> Result<Exit, Diagnostic> {
     let (state, setup) = project::open(global)?;
+    if args.take_over {
+        take_over::take_over(&state).await?;
+    }
     let id = {
         let store = Store::open(&state).await?;
         let run = choose(&store, args.run.as_deref()).await?;

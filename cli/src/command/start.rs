@@ -80,6 +80,7 @@ async fn again(global: &Global, state: &State, run: Run, args: Start) -> Result<
         return Ok(Exit::of_run(&run));
     }
     let resume = Resume {
+        take_over: false,
         run: Some(run.id.to_string()),
         wait: args.wait,
     };

@@ -1,0 +1,87 @@
+//! `flow resume --take-over`: the journal of a process that does not go on.
+
+use std::time::{Duration, Instant};
+
+use flow_engine::journal::JournalError;
+use flow_engine::journal::sled::{Holder, SledJournal, TakeOver, TakeOverError};
+
+use super::{Client, PATIENCE, PAUSE, driven_elsewhere};
+use crate::diagnostic::Diagnostic;
+use crate::exit::Exit;
+use crate::state::State;
+use crate::view;
+
+/// How long a process that was killed may take to let go. The kernel needs milliseconds, unless a disk hangs.
+const DYING: Duration = Duration::from_secs(20);
+
+/// Says at once what waiting would not change: the holder stands still, and cannot answer its socket.
+pub(super) fn no_use_waiting(state: &State) -> Result<(), Diagnostic> {
+    match SledJournal::holder(&state.journal()) {
+        Some(holder) if holder.is_stopped() => Err(JournalError::Locked {
+            holder: holder.in_words(),
+        }
+        .into()),
+        _ => Ok(()),
+    }
+}
+
+/// Fences off and ends the process that holds the journal, when it stands still or does not answer. One that answers is
+/// asked to stop by a person instead. Where nobody holds it there is nothing to do.
+pub(crate) async fn take_over(state: &State) -> Result<(), Diagnostic> {
+    if !is_idle(state).await? {
+        return Ok(());
+    }
+    let dir = state.journal();
+    let taken = tokio::task::spawn_blocking(move || SledJournal::take_over(&dir, DYING)).await;
+    let taken = taken.map_err(|e| JournalError::Broken(format!("taking over did not end: {e}")))?;
+    match taken.map_err(refused)? {
+        TakeOver::Free => {}
+        TakeOver::Ended(holder) => view::note(&format!(
+            "taken over from {}: it was fenced off and ended; its jobs on remote hosts go on\n\n",
+            holder.in_words()
+        )),
+    }
+    Ok(())
+}
+
+/// Whether somebody holds the journal and does not go on. A command that has it open for a moment is waited for.
+async fn is_idle(state: &State) -> Result<bool, Diagnostic> {
+    let began = Instant::now();
+    loop {
+        let Some(holder) = SledJournal::holder(&state.journal()) else {
+            return Ok(false);
+        };
+        if holder.is_stopped() {
+            return Ok(true);
+        }
+        if let Some(client) = Client::connect(&state.socket()).await {
+            return Err(answers(&client, &holder));
+        }
+        if began.elapsed() >= PATIENCE {
+            return Ok(true);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn answers(client: &Client, holder: &Holder) -> Diagnostic {
+    driven_elsewhere(client)
+        .hint(format!(
+            "kill -INT {}     stop it first: it answers, and loses nothing",
+            holder.pid
+        ))
+        .hint("flow resume     then go on from here")
+}
+
+fn refused(error: TakeOverError) -> Diagnostic {
+    let diagnostic = Diagnostic::new(Exit::Locked, error.to_string());
+    match error {
+        TakeOverError::Unproven { .. } => diagnostic
+            .world("Only a process that is proven to be the holder is ended. Nothing was changed.")
+            .hint("end it where it runs, then: flow resume"),
+        TakeOverError::Stuck { .. } => diagnostic
+            .world("No run goes on, and nothing is lost.")
+            .hint("when that process is gone: flow resume"),
+        TakeOverError::Unusable(_) => diagnostic.world("Nothing was changed."),
+    }
+}
