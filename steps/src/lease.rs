@@ -97,7 +97,7 @@ impl Step for HostLease {
             };
         }
         report.push_str(
-            match release(&*host, &self.dir, cx.run_id().as_str()).await? {
+            match release(&*host, &self.dir, cx.run_id().as_str(), cx.epoch()).await? {
                 Some(other) if other.run != cx.run_id().as_str() => {
                     "the lease is another run's: left alone"
                 }
@@ -148,7 +148,7 @@ impl Step for ReleaseLease {
 
     async fn run(&self, cx: &Cx) -> Result<Released, StepError> {
         let host = reach::host(cx, &self.host)?;
-        let found = release(&*host, &self.dir, cx.run_id().as_str()).await?;
+        let found = release(&*host, &self.dir, cx.run_id().as_str(), cx.epoch()).await?;
         let released = found
             .as_ref()
             .is_some_and(|h| h.run == cx.run_id().as_str());

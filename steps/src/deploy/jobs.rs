@@ -73,7 +73,9 @@ impl Deploy {
             .collect();
         spec.env.extend(own.map(|(n, v)| (n.to_owned(), v)));
         if let Some(lease) = &self.lease {
-            spec.expect_machine_id = Some(cx.arg(lease)?.machine_id);
+            let lease = cx.arg(lease)?;
+            spec.expect_machine_id = Some(lease.machine_id);
+            spec.lease = Some(lease.dir);
         }
         Ok(spec)
     }
@@ -228,7 +230,9 @@ fn passing(e: &JobError) -> bool {
 /// What a job's error means here. Where the host did not say no, the script may run: only asking is honest.
 pub(super) fn of_job(cx: &Cx, e: &JobError) -> StepError {
     match e {
-        JobError::Fenced { .. } | JobError::WrongHost { .. } => StepError::refuse(e.to_string()),
+        JobError::Fenced { .. } | JobError::NotLeased { .. } | JobError::WrongHost { .. } => {
+            StepError::refuse(e.to_string())
+        }
         JobError::Invalid { .. } | JobError::Refused { .. } => StepError::fail(e.to_string()),
         _ => StepError::ask(format!("whether the release script runs is not known: {e}"))
             .hint(format!("when the host can be reached again: flow retry {} (it looks first, and starts nothing twice)", cx.run_id())),

@@ -82,6 +82,8 @@ async fn end(cx: &Cx, host: &dyn Host, spec: &JobSpec) -> Result<&'static str, S
         // A launch may still be on its way from a process that died. Whoever makes the folder first wins.
         let nothing = JobSpec {
             script: "exit 125\n".into(),
+            // It only keeps the script from starting: that must not depend on who has the lease.
+            lease: None,
             ..spec.clone()
         };
         match job::launch(host, &nothing).await {

@@ -51,6 +51,9 @@ pub struct JobSpec {
     pub env: Vec<(String, String)>,
     /// The machine this must be (see [`Identity`](super::Identity)), asserted in the same call that acts.
     pub expect_machine_id: Option<String>,
+    /// The folder of the environment's lease on that host, absolute. The launch is refused unless the lease is this
+    /// run's and no newer process's, looked at in the same call that claims the folder.
+    pub lease: Option<String>,
 }
 
 impl std::fmt::Debug for JobSpec {
@@ -85,6 +88,7 @@ impl JobSpec {
             cwd: None,
             env: Vec::new(),
             expect_machine_id: None,
+            lease: None,
         }
     }
 
@@ -122,6 +126,9 @@ impl JobSpec {
             || self.dir.contains("/../")
         {
             return invalid("the base folder must be an absolute path".to_owned());
+        }
+        if self.lease.as_ref().is_some_and(|l| !l.starts_with('/')) {
+            return invalid("the folder of the lease must be an absolute path".to_owned());
         }
         if i64::try_from(self.epoch).is_err() {
             return invalid("the epoch is too large for a shell".to_owned());
@@ -191,6 +198,17 @@ pub enum JobError {
         seen: u64,
         /// The epoch of this launch.
         ours: u64,
+    },
+    /// The environment's lease is not this run's. Nothing was started.
+    #[error(
+        "the lease of `{host}` is held by {}, not by this run; nothing was started",
+        held_by.as_ref().map_or("nobody".to_owned(), |run| format!("run {run}"))
+    )]
+    NotLeased {
+        /// The host's name.
+        host: String,
+        /// The run that holds it, when one does.
+        held_by: Option<String>,
     },
     /// The name leads to another machine than it did. Nothing was done.
     #[error(

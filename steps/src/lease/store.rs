@@ -63,6 +63,18 @@ pub enum LeaseError {
         /// In words.
         why: String,
     },
+    /// Another process drives this run by now; nothing was changed.
+    #[error(
+        "a newer process drives this run (epoch {seen} holds the lease, ours is {ours}): {holder}"
+    )]
+    Overtaken {
+        /// The epoch in the lease.
+        seen: u64,
+        /// The caller's.
+        ours: u64,
+        /// Who wrote the lease last.
+        holder: String,
+    },
     /// There is nothing to lift, or it is not what the caller expected.
     #[error("{0}")]
     NotSo(String),
@@ -72,6 +84,8 @@ impl From<LeaseError> for StepError {
     fn from(e: LeaseError) -> Self {
         match &e {
             LeaseError::Host(host) => reach::error(host),
+            LeaseError::Overtaken { .. } => StepError::refuse(e.to_string())
+                .hint("leave this process; `flow status` shows the run"),
             _ => StepError::fail(e.to_string()),
         }
     }
@@ -117,7 +131,7 @@ async fn script(
     Ok(host.run(&command).await?)
 }
 
-fn json<T: Serialize>(value: &T) -> String {
+pub(super) fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("a lease is plain data")
 }
 
@@ -133,17 +147,50 @@ fn parse<T: DeserializeOwned>(file: &'static str, line: &str) -> Result<Option<T
         })
 }
 
-/// Who holds the lease in `dir` on this host, and whether it is locked. Changes nothing.
-pub async fn lock_state(host: &dyn Host, dir: &str) -> Result<LockState, LeaseError> {
+/// Changes one file if it still says what was read, all under one lock of the kernel: between a look and a change there
+/// may be a process that slept, and whatever it saw need not be true any more. `$1` folder, `$2` file, `$3` what was
+/// read; the words after it make the change. Prints `changed` when it was made.
+const IF_UNCHANGED: &str = r#"
+set -eu
+umask 077
+exec 9>>"$1/guard"
+flock -w 20 9
+[ -e "$1/$2" ] && [ "$(tr -d '\n' < "$1/$2")" = "$3" ] || exit 0
+"#;
+
+const CHANGED: &str = r#"
+sync -- "$1" 2>/dev/null || sync
+echo changed"#;
+
+/// Both files as they lie there, each on one line; empty where there is none.
+async fn look(host: &dyn Host, dir: &str) -> Result<(String, String), LeaseError> {
     let text = script(host, LOOK, dir, &[], String::new()).await?;
     let mut lines = text.split('\n');
+    let mut line = || lines.next().unwrap_or_default().to_owned();
+    Ok((line(), line()))
+}
+
+/// Who holds the lease in `dir` on this host, and whether it is locked. Changes nothing.
+pub async fn lock_state(host: &dyn Host, dir: &str) -> Result<LockState, LeaseError> {
+    let (held, locked) = look(host, dir).await?;
     Ok(LockState {
-        held: parse("held", lines.next().unwrap_or_default())?,
-        locked: parse("locked", lines.next().unwrap_or_default())?,
+        held: parse("held", &held)?,
+        locked: parse("locked", &locked)?,
     })
 }
 
+/// How often a change is tried anew because somebody else was faster.
+const TRIES: usize = 5;
+
+fn restless(dir: &str) -> LeaseError {
+    LeaseError::NotSo(format!(
+        "the lease in {dir} keeps changing under our hands: somebody else works on it; look at the host, then retry"
+    ))
+}
+
 /// Takes the lease for a run, or says what stands in the way. Taken again by its own run it gets the newer epoch.
+///
+/// Two processes with one epoch are two copies of one journal: the first to come has the lease.
 pub(super) async fn claim(
     host: &dyn Host,
     dir: &str,
@@ -161,47 +208,88 @@ fi"
     );
     let lock = if in_spite_of_lock { "ignore" } else { "heed" };
     script(host, &text, dir, &[&ours.run, lock], json(ours)).await?;
-    let state = lock_state(host, dir).await?;
-    match (state.held, state.locked) {
-        (_, Some(locked)) if !in_spite_of_lock => Ok(Claim::Locked(locked)),
-        (Some(found), _) if found.run == ours.run && found.epoch == ours.epoch => Ok(Claim::Taken),
-        (Some(found), _) if found.run == ours.run && found.epoch < ours.epoch => {
-            let newer = Held {
-                since: found.since,
-                ..ours.clone()
-            };
-            renew(host, dir, &newer).await?;
-            Ok(Claim::Taken)
+    for _ in 0..TRIES {
+        let (held, locked) = look(host, dir).await?;
+        if let Some(locked) = parse("locked", &locked)?
+            && !in_spite_of_lock
+        {
+            return Ok(Claim::Locked(locked));
         }
-        (Some(found), _) => Ok(Claim::Held(found)),
-        (None, _) => Err(LeaseError::NotSo(format!(
-            "the lease in {dir} was taken and is gone again: somebody else removed it; look at the host, then retry"
-        ))),
+        let found: Held = match parse("held", &held)? {
+            Some(found) => found,
+            None => {
+                return Err(LeaseError::NotSo(format!(
+                    "the lease in {dir} was taken and is gone again: somebody else removed it; look at the host, then retry"
+                )));
+            }
+        };
+        if found.run != ours.run || found.epoch > ours.epoch {
+            return Ok(Claim::Held(found));
+        }
+        if found.epoch == ours.epoch {
+            return Ok(if found.holder == ours.holder {
+                Claim::Taken
+            } else {
+                Claim::Held(found)
+            });
+        }
+        let newer = Held {
+            since: found.since,
+            ..ours.clone()
+        };
+        renew(host, dir, &held, &newer).await?;
     }
+    Err(restless(dir))
 }
 
-async fn renew(host: &dyn Host, dir: &str, ours: &Held) -> Result<(), LeaseError> {
+/// Puts a newer lease in the place of the one that was read.
+pub(super) async fn renew(
+    host: &dyn Host,
+    dir: &str,
+    read: &str,
+    ours: &Held,
+) -> Result<(), LeaseError> {
     let text = format!(
-        "{WRITE}
-mv -f -- \"$tmp\" \"$1/held\"
-sync -- \"$1\" 2>/dev/null || sync"
+        "{IF_UNCHANGED}
+tmp=\"$1/.new.$4.$$\"
+trap 'rm -f -- \"$tmp\"' EXIT
+cat > \"$tmp\"
+sync -- \"$tmp\" 2>/dev/null || sync
+mv -f -- \"$tmp\" \"$1/held\"{CHANGED}"
     );
-    script(host, &text, dir, &[&ours.run], json(ours)).await?;
+    script(host, &text, dir, &["held", read, &ours.run], json(ours)).await?;
     Ok(())
 }
 
 /// Removes the lease when it is this run's. Answers what was found.
+///
+/// [`LeaseError::Overtaken`] when a newer process of the same run holds it.
 pub(super) async fn release(
     host: &dyn Host,
     dir: &str,
     run: &str,
+    epoch: u64,
 ) -> Result<Option<Held>, LeaseError> {
-    let found = lock_state(host, dir).await?.held;
-    if found.as_ref().is_some_and(|held| held.run == run) {
-        let text = r#"rm -f -- "$1/held" && { sync -- "$1" 2>/dev/null || sync; }"#;
-        script(host, text, dir, &[], String::new()).await?;
+    for _ in 0..TRIES {
+        let (line, _) = look(host, dir).await?;
+        let found: Option<Held> = parse("held", &line)?;
+        let Some(held) = found.as_ref().filter(|held| held.run == run) else {
+            return Ok(found);
+        };
+        if held.epoch > epoch {
+            return Err(LeaseError::Overtaken {
+                seen: held.epoch,
+                ours: epoch,
+                holder: held.holder.clone(),
+            });
+        }
+        let text = format!("{IF_UNCHANGED}rm -f -- \"$1/held\"{CHANGED}");
+        let done = script(host, &text, dir, &["held", &line], String::new()).await?;
+        if done.trim() == "changed" {
+            return Ok(found);
+        }
     }
-    Ok(found)
+    Err(restless(dir))
 }
 
 /// Locks an environment. An existing lock stays as it is; what is in force is returned.
@@ -236,11 +324,11 @@ pub async fn lift_lock(
     reason: &str,
     now: Timestamp,
 ) -> Result<Locked, LeaseError> {
-    let was = lock_state(host, dir)
-        .await?
-        .locked
+    let (_, line) = look(host, dir).await?;
+    let was: Locked = parse("locked", &line)?
         .ok_or_else(|| LeaseError::NotSo("the environment is not locked".into()))?;
-    remove(host, dir, "locked", &lifted(who, reason, now, &was)?).await?;
+    let note = lifted(who, reason, now, &was)?;
+    remove(host, dir, ("locked", &line), &note).await?;
     Ok(was)
 }
 
@@ -255,9 +343,11 @@ pub async fn break_lease(
     (who, reason): (&str, &str),
     now: Timestamp,
 ) -> Result<Held, LeaseError> {
-    let was = lock_state(host, dir).await?.held.filter(|h| h.run == run);
+    let (line, _) = look(host, dir).await?;
+    let was = parse("held", &line)?.filter(|h: &Held| h.run == run);
     let was = was.ok_or_else(|| LeaseError::NotSo(format!("run {run} does not hold the lease")))?;
-    remove(host, dir, "held", &lifted(who, reason, now, &was)?).await?;
+    let note = lifted(who, reason, now, &was)?;
+    remove(host, dir, ("held", &line), &note).await?;
     Ok(was)
 }
 
@@ -278,15 +368,24 @@ fn lifted<T: Serialize>(
     }))
 }
 
-/// The line of history is durable before the file goes.
-async fn remove(host: &dyn Host, dir: &str, file: &str, line: &str) -> Result<(), LeaseError> {
-    let text = r#"
-set -eu
-umask 077
-cat >> "$1/history"
-sync -- "$1/history" 2>/dev/null || sync
-rm -f -- "$1/$2"
-sync -- "$1" 2>/dev/null || sync"#;
-    script(host, text, dir, &[file], format!("{line}\n")).await?;
-    Ok(())
+/// The line of history is durable before the file goes. A file that changed since it was read stays.
+pub(super) async fn remove(
+    host: &dyn Host,
+    dir: &str,
+    (file, read): (&str, &str),
+    line: &str,
+) -> Result<(), LeaseError> {
+    let text = format!(
+        "{IF_UNCHANGED}
+cat >> \"$1/history\"
+sync -- \"$1/history\" 2>/dev/null || sync
+rm -f -- \"$1/$2\"{CHANGED}"
+    );
+    let done = script(host, &text, dir, &[file, read], format!("{line}\n")).await?;
+    if done.trim() == "changed" {
+        return Ok(());
+    }
+    Err(LeaseError::NotSo(format!(
+        "the file `{file}` in {dir} changed while it was being removed, and was left alone; look again"
+    )))
 }

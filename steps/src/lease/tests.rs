@@ -3,6 +3,7 @@ use flow_engine::record::{ParkReason, Verdict};
 use flow_engine::registry::Registry;
 use flow_engine::signal::Order;
 
+use super::store::{json, remove, renew};
 use super::*;
 use crate::host::Local;
 use crate::reach::testing::{Bench, Change, Say, failure, output, plan, undone};
@@ -89,7 +90,7 @@ async fn a_second_release_is_refused_by_name_and_age_until_the_first_releases() 
     assert!(failure.message.contains("run r-one since 2"), "{failure:?}");
     assert!(failure.hints[0].contains("flow rollback r-one"));
     let here = Local::new("here");
-    release(&here, &path(&dir), "r-one").await.unwrap();
+    release(&here, &path(&dir), "r-one", 9).await.unwrap();
     bench.order("r-two", Order::Retry).await;
     let (run, _) = bench.resume("r-two").await;
     assert_eq!(output::<Lease>(&run, "prep/lease").machine_id.len(), 32);
@@ -201,7 +202,7 @@ async fn rolling_back_a_completed_run_takes_the_lease_again_first() {
         matches!(stop, Stop::Parked(ParkReason::UndoFailed { .. })),
         "{stop:?}"
     );
-    release(&here, &path(&dir), "r-other").await.unwrap();
+    release(&here, &path(&dir), "r-other", 9).await.unwrap();
     bench.order("r-one", Order::Retry).await;
     let (_, stop) = bench.resume("r-one").await;
     assert_eq!(stop, Stop::Finished(Verdict::RolledBack));
@@ -259,4 +260,66 @@ async fn at_the_end_a_lease_in_other_hands_is_asked_about() {
     assert!(asked.contains("is held by run r-other"), "{asked}");
     let state = lock_state(&here, &path(&dir)).await.unwrap();
     assert_eq!(state.held.unwrap().run, "r-other");
+}
+
+#[tokio::test]
+async fn an_overtaken_process_of_the_same_run_neither_releases_nor_weakens_the_lease() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = Local::new("here");
+    let at = path(&dir);
+    for epoch in [2, 3] {
+        let claimed = claim(&here, &at, &held("r-a", epoch), false).await;
+        assert!(matches!(claimed, Ok(Claim::Taken)), "{epoch}");
+    }
+    let refused = release(&here, &at, "r-a", 2).await;
+    assert!(
+        matches!(
+            refused,
+            Err(LeaseError::Overtaken {
+                seen: 3,
+                ours: 2,
+                ..
+            })
+        ),
+        "{refused:?}"
+    );
+    // What a process does that read the lease of epoch 1, slept, and wakes when epoch 3 has it.
+    let read = json(&held("r-a", 1));
+    renew(&here, &at, &read, &held("r-a", 2)).await.unwrap();
+    let state = lock_state(&here, &at).await.unwrap();
+    assert_eq!(state.held.map(|h| h.epoch), Some(3));
+    assert!(release(&here, &at, "r-a", 3).await.is_ok());
+    assert_eq!(lock_state(&here, &at).await.unwrap().held, None);
+}
+
+#[tokio::test]
+async fn two_copies_of_one_journal_cannot_both_have_the_lease() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = Local::new("here");
+    let ours = held("r-a", 4);
+    let copy = Held {
+        holder: "process 9 on the machine with the restored copy".into(),
+        ..ours.clone()
+    };
+    for _ in 0..2 {
+        let claimed = claim(&here, &path(&dir), &ours, false).await;
+        assert!(matches!(claimed, Ok(Claim::Taken)));
+    }
+    let claimed = claim(&here, &path(&dir), &copy, false).await;
+    assert!(matches!(claimed, Ok(Claim::Held(h)) if h == ours));
+}
+
+#[tokio::test]
+async fn a_lease_that_changed_hands_while_it_was_being_broken_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = Local::new("here");
+    let at = path(&dir);
+    claim(&here, &at, &held("r-new", 1), false).await.unwrap();
+    // What was read belonged to a run that has released it since.
+    let read = json(&held("r-old", 1));
+    let broken = remove(&here, &at, ("held", &read), "{}").await;
+    assert!(matches!(broken, Err(LeaseError::NotSo(_))), "{broken:?}");
+    let state = lock_state(&here, &at).await.unwrap();
+    assert_eq!(state.held.map(|h| h.run), Some("r-new".into()));
+    assert!(!dir.path().join("lease/history").exists());
 }

@@ -51,6 +51,7 @@ pub(super) async fn upload(
         .args([
             spec.script.len().to_string(),
             spec.cwd.clone().unwrap_or_default(),
+            spec.lease.clone().unwrap_or_default(),
         ])
         .stdin(Stdin::Bytes(input));
     let answer = ask(host, spec, &command).await?;
@@ -142,6 +143,10 @@ async fn ask(host: &dyn Host, spec: &JobSpec, command: &Command) -> Result<Answe
         Some("wronghost") => Err(JobError::WrongHost {
             expected: spec.expect_machine_id.clone().unwrap_or_default(),
             found: answer.words.get(1).cloned().unwrap_or_default(),
+        }),
+        Some("unleased") => Err(JobError::NotLeased {
+            host: host.name().to_owned(),
+            held_by: answer.words.get(1).cloned(),
         }),
         Some("fenced") => match answer.number(1) {
             Some(seen) => Err(JobError::Fenced {

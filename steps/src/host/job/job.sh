@@ -29,12 +29,12 @@ check() {
     [ "$found" = "$machine" ] || { say "wronghost ${found:-none}"; exit 0; }
 }
 
-# --- launch <epoch> <interpreter> <bytes of env> <bytes of script> <cwd>, env and script on standard input
+# --- launch <epoch> <interpreter> <bytes of env> <bytes of script> <cwd> <folder of the lease>, env and script on standard input
 
 launch() {
     epoch=$7 interpreter=$8 env_size=$9
     shift 9
-    script_size=$1 cwd=$2 mask=$(umask)
+    script_size=$1 cwd=$2 lease=$3 mask=$(umask)
     umask 077
     command -v "$interpreter" >/dev/null 2>&1 || fail "$interpreter is not installed on this host"
     mkdir -p "$base/$run" || fail "the folder $base/$run cannot be made"
@@ -49,6 +49,7 @@ launch() {
     exec 8>>"$base/$run/epoch.lock" || fail "$base/$run/epoch.lock cannot be written"
     flock -w 20 8 || fail "another launch has held $base/$run/epoch.lock for 20 s"
     fence
+    leased
     # The claim is made under the same lock, so that no launch of an older epoch can follow a newer one.
     if ! mkdir "$dir" 2>/dev/null; then
         [ -d "$dir" ] || fail "the folder $dir cannot be made"
@@ -57,7 +58,7 @@ launch() {
     fi
     mv "$new/env" "$new/script" "$new/job.sh" "$dir/" || fail "the folder $dir cannot be filled"
     durable "$dir" "$base/$run"
-    exec 8>&-
+    exec 7>&- 8>&-
     setsid sh "$dir/job.sh" "" wrap "$base" "$run" "$name" "" "$interpreter" "$mask" "$cwd" </dev/null >/dev/null 2>&1 &
     tries=0
     while [ ! -s "$dir/start" ] && [ "$tries" -lt 50 ]; do sleep 0.1; tries=$((tries + 1)); done
@@ -76,6 +77,26 @@ fence() {
     printf '%s\n' "$epoch" >"$base/$run/epoch.new" && durable "$base/$run/epoch.new" && [ -s "$base/$run/epoch.new" ] \
         && mv "$base/$run/epoch.new" "$base/$run/epoch" || fail "$base/$run/epoch cannot be written"
     durable "$base/$run"
+}
+
+# Refuses a launch for an environment whose lease is another run's, or a newer process's of this run. The lease stays as
+# it is until the claim is made: whoever changes it holds the same lock.
+leased() {
+    [ -n "$lease" ] || return 0
+    [ -d "$lease" ] || { say unleased; exit 0; }
+    exec 7>>"$lease/guard" || fail "$lease/guard cannot be written"
+    flock -w 20 -s 7 || fail "somebody has held $lease/guard for 20 s"
+    [ -e "$lease/held" ] || { say unleased; exit 0; }
+    # One line of JSON: the run first, as ids have no quotes; a quote inside a text is escaped, so the epoch is found.
+    held=$(cat "$lease/held")
+    case $held in
+    "{\"run\":\"$run\","*) ;;
+    "{\"run\":\""*) held=${held#*:\"}; say "unleased ${held%%\"*}"; exit 0 ;;
+    *) fail "$lease/held is damaged; look at it" ;;
+    esac
+    seen=$(printf '%s' "$held" | sed -n 's/.*[,{]"epoch":\([0-9][0-9]*\)[,}].*/\1/p')
+    [ -n "$seen" ] || fail "$lease/held is damaged; look at it"
+    [ "$epoch" -ge "$seen" ] || { say "fenced $seen"; exit 0; }
 }
 
 # --- wrap <interpreter> <umask> <cwd>: holds the lock, runs the script, records how it ended

@@ -10,6 +10,7 @@ use crate::host::testing::{Sshd, signal};
 use crate::host::{Host, HostExt as _, Local};
 
 mod refused;
+mod woken;
 
 struct Rig {
     dir: tempfile::TempDir,

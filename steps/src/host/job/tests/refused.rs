@@ -133,6 +133,86 @@ async fn an_older_epoch_is_refused_and_a_newer_one_is_remembered() {
 }
 
 #[tokio::test]
+async fn an_epoch_survives_a_reboot_and_a_power_cut_in_its_writing() {
+    let rig = Rig::new();
+    let mut spec = rig.spec("a", "true");
+    launch(&*rig.host, &spec).await.unwrap();
+    rig.until(&spec, done).await;
+    let at = |name: &str| format!("{}/{}/{name}", rig.base(), spec.run);
+    // The machine was restarted, and the power went while a newer epoch was being written.
+    std::fs::write(format!("{}/start", spec.folder()), "1 another-boot\n").unwrap();
+    std::fs::remove_file(format!("{}/rc", spec.folder())).unwrap();
+    std::fs::write(at("epoch.new"), "").unwrap();
+    std::fs::remove_file(at("epoch.lock")).unwrap();
+    assert_eq!(rig.probe(&spec).await, Probe::LostByReboot);
+    (spec.step, spec.epoch) = ("b".into(), 2);
+    assert!(matches!(
+        launch(&*rig.host, &spec).await,
+        Err(JobError::Fenced { seen: 3, ours: 2 })
+    ));
+    spec.epoch = 3;
+    assert_eq!(launch(&*rig.host, &spec).await.unwrap(), Launch::Started);
+    spec.step = "c".into();
+    spec.epoch = 4;
+    assert_eq!(launch(&*rig.host, &spec).await.unwrap(), Launch::Started);
+    assert_eq!(std::fs::read_to_string(at("epoch")).unwrap(), "4\n");
+}
+
+#[tokio::test]
+async fn a_job_is_launched_only_under_its_own_runs_lease_and_no_newer_process_s() {
+    let rig = Rig::new();
+    let lease = rig.dir.path().join("lease");
+    let mut spec = rig.spec("a", "true");
+    spec.lease = Some(lease.to_str().unwrap().to_owned());
+    let write = |text: String| std::fs::write(lease.join("held"), text).unwrap();
+    let held = |run: &str, epoch: u64| crate::lease::Held {
+        run: run.into(),
+        holder: "process 1 on \"b\",\"epoch\":1,x".into(),
+        epoch,
+        since: flow_engine::clock::Timestamp(7),
+    };
+    let json = |run: &str, epoch| serde_json::to_string(&held(run, epoch)).unwrap();
+    let nobody = launch(&*rig.host, &spec).await;
+    assert!(
+        matches!(nobody, Err(JobError::NotLeased { held_by: None, .. })),
+        "{nobody:?}"
+    );
+    std::fs::create_dir(&lease).unwrap();
+    let nobody = launch(&*rig.host, &spec).await;
+    assert!(
+        matches!(nobody, Err(JobError::NotLeased { held_by: None, .. })),
+        "{nobody:?}"
+    );
+    for other in ["r-two", "run-11", "run"] {
+        write(json(other, 1));
+        let refused = launch(&*rig.host, &spec).await;
+        let Err(JobError::NotLeased { held_by, .. }) = refused else {
+            panic!("{other}: {refused:?}");
+        };
+        assert_eq!(held_by.as_deref(), Some(other));
+    }
+    write(json("run-1", 4));
+    let fenced = launch(&*rig.host, &spec).await;
+    assert!(
+        matches!(fenced, Err(JobError::Fenced { seen: 4, ours: 3 })),
+        "{fenced:?}"
+    );
+    write("{}".into());
+    let damaged = launch(&*rig.host, &spec).await;
+    assert!(
+        matches!(damaged, Err(JobError::Refused { .. })),
+        "{damaged:?}"
+    );
+    assert_eq!(rig.probe(&spec).await, Probe::Absent);
+    for (step, epoch) in [("b", 3), ("c", 2)] {
+        write(json("run-1", epoch));
+        spec.step = step.into();
+        assert_eq!(launch(&*rig.host, &spec).await.unwrap(), Launch::Started);
+        rig.until(&spec, done).await;
+    }
+}
+
+#[tokio::test]
 async fn another_machine_is_refused_by_every_call() {
     let rig = Rig::new();
     let mut spec = rig.spec("a", "true");
