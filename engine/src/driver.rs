@@ -24,6 +24,7 @@ use crate::record::{Entry, ParkReason, Payload, Record, Verdict, cut};
 use crate::registry::{AnyStep, Registry};
 use crate::run::{Life, LoadError, Run, Status, StepState, Undo, fits};
 use crate::signal::Actor;
+use crate::step::DecodeError;
 
 mod handle;
 mod quiet;
@@ -164,6 +165,15 @@ impl Engine {
     }
 }
 
+/// Why this binary leaves a run alone, and which one can go on with it.
+fn unreadable(run: &Run, step: u32, why: &DecodeError) -> Record {
+    let planned_by = &run.plan.planned_by;
+    let why = cut(format!("{why}; use {planned_by}, which planned it"), 900);
+    Record::Parked {
+        why: ParkReason::Unreadable { step, why },
+    }
+}
+
 impl Driver {
     /// The run as it is now.
     pub fn run(&self) -> &Arc<Run> {
@@ -182,6 +192,9 @@ impl Driver {
     }
 
     async fn drive_on(&mut self) -> Result<Stop, LoadError> {
+        if let Some((step, e)) = self.engine.registry.unreadable(&self.run) {
+            self.stage(unreadable(&self.run, step, &e))?;
+        }
         loop {
             let now = self.engine.clock.now();
             let in_flight: BTreeSet<u32> = self.in_flight.keys().copied().collect();
@@ -307,16 +320,7 @@ impl Driver {
                 .load(&self.run.plan.nodes[step as usize])
             {
                 Ok(loaded) => readable.push((step, loaded)),
-                Err(e) => {
-                    let planned_by = &self.run.plan.planned_by;
-                    let why = cut(
-                        format!("{e}; use {planned_by} or the version that planned it"),
-                        900,
-                    );
-                    return self.stage(Record::Parked {
-                        why: ParkReason::Unreadable { step, why },
-                    });
-                }
+                Err(e) => return self.stage(unreadable(&self.run, step, &e)),
             }
         }
         for (step, loaded) in readable {

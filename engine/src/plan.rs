@@ -13,6 +13,7 @@ use crate::retry::Policy;
 
 /// What a run will do. See the module.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Plan {
     /// The workflow that made it, such as `release`.
     pub workflow: String,
@@ -32,6 +33,7 @@ pub struct Plan {
 
 /// A stretch of the plan with one answer to the question what a failure means.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Phase {
     /// Short name, such as `prod`.
     pub key: String,
@@ -63,6 +65,7 @@ pub enum Effect {
 
 /// One planned step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Node {
     /// Its name for ever, such as `prod/backup`.
     pub key: String,

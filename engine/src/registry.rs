@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use serde_json::Value;
 
 use crate::context::Cx;
 use crate::plan::Node;
+use crate::run::{Life, Run, Status};
 use crate::step::{DecodeError, Step, StepError};
 
 /// Every kind of step this binary can run.
@@ -29,7 +31,13 @@ impl Registry {
     /// When two kinds share a name: a mistake in the program.
     #[must_use]
     pub fn with<S: Step>(mut self) -> Self {
-        let load: Load = |node| Ok(Box::new(S::decode(node.version, &node.params)?));
+        let load: Load = |node| {
+            let step = S::decode(node.version, &node.params)?;
+            if node.version == S::VERSION {
+                understood(&step, &node.params)?;
+            }
+            Ok(Box::new(step))
+        };
         assert!(
             self.kinds.insert(S::KIND, load).is_none(),
             "the step kind `{}` is registered twice",
@@ -43,6 +51,26 @@ impl Registry {
         self.kinds.keys().copied()
     }
 
+    /// The first step of a run that this binary cannot read although it is still to be run, or may have to be undone.
+    ///
+    /// Asked before anything is begun: a run must not get half-way into production and stop there because the rest, or
+    /// the way back, is unknown.
+    pub fn unreadable(&self, run: &Run) -> Option<(u32, DecodeError)> {
+        let forward = match run.life {
+            Life::Forward => true,
+            Life::Unwinding(_) => false,
+            Life::Parked { .. } | Life::Finished { .. } => return None,
+        };
+        let back = run.undo_order();
+        (0u32..)
+            .zip(run.plan.nodes.iter().zip(&run.steps))
+            .filter(|(index, (_, state))| {
+                let to_run = forward && !matches!(state.status, Status::Done | Status::Skipped);
+                to_run || back.contains(index)
+            })
+            .find_map(|(index, (node, _))| self.load(node).err().map(|e| (index, e)))
+    }
+
     /// The step a node describes.
     ///
     /// # Errors
@@ -52,6 +80,35 @@ impl Registry {
             Some(load) => load(node),
             None => Err(DecodeError::Unknown(node.kind.clone())),
         }
+    }
+}
+
+/// Refuses parameters that the step would ignore: a newer flow meant something by them.
+fn understood<S: Step>(step: &S, stored: &Value) -> Result<(), DecodeError> {
+    let read = serde_json::to_value(step).map_err(|e| DecodeError::Malformed(e.to_string()))?;
+    match ignored(stored, &read) {
+        None => Ok(()),
+        Some(name) => Err(DecodeError::Malformed(format!(
+            "this flow does not know the parameter `{name}`"
+        ))),
+    }
+}
+
+/// The first name in `stored` that is not in `read`.
+fn ignored(stored: &Value, read: &Value) -> Option<String> {
+    match (stored, read) {
+        (Value::Object(stored), Value::Object(read)) => {
+            stored
+                .iter()
+                .find_map(|(name, value)| match read.get(name) {
+                    None => Some(name.clone()),
+                    Some(read) => ignored(value, read).map(|inner| format!("{name}.{inner}")),
+                })
+        }
+        (Value::Array(stored), Value::Array(read)) if stored.len() == read.len() => {
+            stored.iter().zip(read).find_map(|(s, r)| ignored(s, r))
+        }
+        _ => None,
     }
 }
 

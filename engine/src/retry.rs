@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Time limit and retries of a step. All times in seconds, so that a plan reads well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Policy {
     /// The longest one attempt may take; waits for people do not count.
     pub timeout_s: u64,

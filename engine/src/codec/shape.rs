@@ -1,0 +1,73 @@
+//! What each kind of record is called in the envelope. Numbers are for ever.
+
+use crate::record::Record;
+
+/// How a stored record names itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shape {
+    /// The kind of record; see [`name`].
+    pub(super) tag: u8,
+    /// Counts from 1, and is raised whenever anything within the record changes: a field, or a variant of something it
+    /// holds. Decoding must go on reading the layouts before.
+    pub(super) layout: u8,
+}
+
+/// The shape this version writes.
+pub(super) fn of(record: &Record) -> Shape {
+    let tag = match record {
+        Record::Created { .. } => 0,
+        Record::Acquired { .. } => 1,
+        Record::Started { .. } => 2,
+        Record::Noted { .. } => 3,
+        Record::Waiting { .. } => 4,
+        Record::Done { .. } => 5,
+        Record::Failed { .. } => 6,
+        Record::Skipped { .. } => 7,
+        Record::Signalled(_) => 8,
+        Record::Ordered { .. } => 9,
+        Record::Unwinding { .. } => 10,
+        Record::UndoStarted { .. } => 11,
+        Record::Undone { .. } => 12,
+        Record::UndoFailed { .. } => 13,
+        Record::Parked { .. } => 14,
+        Record::Finished { .. } => 15,
+        Record::Queued { .. } => 16,
+        Record::Sent { .. } => 17,
+        Record::Undeliverable { .. } => 18,
+    };
+    Shape {
+        tag,
+        layout: newest(tag),
+    }
+}
+
+/// The newest layout of a kind of record. All are as they were first written.
+pub(super) fn newest(_tag: u8) -> u8 {
+    1
+}
+
+/// What a kind of record is called; nothing when this version does not know it.
+pub(super) fn name(tag: u8) -> Option<&'static str> {
+    const NAMES: [&str; 19] = [
+        "Created",
+        "Acquired",
+        "Started",
+        "Noted",
+        "Waiting",
+        "Done",
+        "Failed",
+        "Skipped",
+        "Signalled",
+        "Ordered",
+        "Unwinding",
+        "UndoStarted",
+        "Undone",
+        "UndoFailed",
+        "Parked",
+        "Finished",
+        "Queued",
+        "Sent",
+        "Undeliverable",
+    ];
+    NAMES.get(usize::from(tag)).copied()
+}
