@@ -125,6 +125,16 @@ pub struct SimStep {
     pub undoable: bool,
 }
 
+impl SimStep {
+    /// A step that behaves like this and can be undone.
+    pub fn new(behaviour: Behaviour) -> Self {
+        SimStep {
+            behaviour,
+            undoable: true,
+        }
+    }
+}
+
 /// How a simulated step behaves. Faults come after the effect: the hard case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Behaviour {
