@@ -8,25 +8,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::{Clock, Timestamp};
-use crate::context::{Cx, Request, Resources};
+use crate::clock::Clock;
+use crate::context::{Request, Resources};
 use crate::decide::{self, Next};
 use crate::event::{Event, Observers};
 use crate::id::RunId;
-use crate::journal::{Append, Journal};
+use crate::journal::Journal;
 use crate::lease;
 use crate::outbox::{Notifier, Outbox};
 use crate::plan::Plan;
-use crate::record::{Entry, ParkReason, Payload, Record, Verdict, cut};
+use crate::record::{Entry, ParkReason, Payload, Record, Verdict};
 use crate::registry::{AnyStep, Registry};
-use crate::run::{Life, LoadError, Run, Status, StepState, Undo, fits};
+use crate::run::{Life, LoadError, Run, Status, StepState, append_all};
 use crate::signal::Actor;
-use crate::step::DecodeError;
 
+mod begin;
 mod handle;
+mod listen;
 mod quiet;
 mod work;
 
@@ -121,17 +122,13 @@ impl Engine {
             at: self.clock.now(),
             record,
         };
-        let bodies =
-            crate::run::encode_all(&*self.journal, &new.id, 0, std::slice::from_ref(&entry))
-                .await?;
-        self.journal
-            .append(Append {
-                run: new.id.clone(),
-                first_seq: 0,
-                epoch: 0,
-                bodies,
-            })
-            .await?;
+        append_all(
+            &*self.journal,
+            &new.id,
+            (0, 0),
+            std::slice::from_ref(&entry),
+        )
+        .await?;
         self.resume(&new.id).await
     }
 
@@ -165,15 +162,6 @@ impl Engine {
     }
 }
 
-/// Why this binary leaves a run alone, and which one can go on with it.
-fn unreadable(run: &Run, step: u32, why: &DecodeError) -> Record {
-    let planned_by = &run.plan.planned_by;
-    let why = cut(format!("{why}; use {planned_by}, which planned it"), 900);
-    Record::Parked {
-        why: ParkReason::Unreadable { step, why },
-    }
-}
-
 impl Driver {
     /// The run as it is now.
     pub fn run(&self) -> &Arc<Run> {
@@ -193,7 +181,7 @@ impl Driver {
 
     async fn drive_on(&mut self) -> Result<Stop, LoadError> {
         if let Some((step, e)) = self.engine.registry.unreadable(&self.run) {
-            self.stage(unreadable(&self.run, step, &e))?;
+            self.stage(begin::unreadable(&self.run, step, &e))?;
         }
         loop {
             let now = self.engine.clock.now();
@@ -288,17 +276,8 @@ impl Driver {
         }
         let entries = std::mem::take(&mut self.staged);
         let first_seq = self.run.next_seq - entries.len() as u64;
-        let id = &self.run.id;
-        let bodies = crate::run::encode_all(&*self.engine.journal, id, first_seq, &entries).await?;
-        self.engine
-            .journal
-            .append(Append {
-                run: id.clone(),
-                first_seq,
-                epoch: self.run.epoch,
-                bodies,
-            })
-            .await?;
+        let place = (first_seq, self.run.epoch);
+        append_all(&*self.engine.journal, &self.run.id, place, &entries).await?;
         for (seq, entry) in (first_seq..).zip(entries) {
             self.engine.observers.tell(&Event::Stored {
                 run: Arc::clone(&self.run),
@@ -306,189 +285,6 @@ impl Driver {
                 entry,
             });
         }
-        Ok(())
-    }
-
-    /// Stages the intent of these steps, or parks the run when this binary cannot read one of them. All are read
-    /// before the first is staged.
-    fn begin(&mut self, steps: &[u32], way: Way) -> Result<(), LoadError> {
-        let mut readable = Vec::with_capacity(steps.len());
-        for step in steps.iter().copied() {
-            match self
-                .engine
-                .registry
-                .load(&self.run.plan.nodes[step as usize])
-            {
-                Ok(loaded) => readable.push((step, loaded)),
-                Err(e) => return self.stage(unreadable(&self.run, step, &e)),
-            }
-        }
-        for (step, loaded) in readable {
-            let state = &self.run.steps[step as usize];
-            let (begun, intent) = match way {
-                Way::Forward => {
-                    let begun = matches!(state.status, Status::Running | Status::Waiting);
-                    (
-                        begun,
-                        Record::Started {
-                            step,
-                            attempt: state.attempts + 1,
-                        },
-                    )
-                }
-                Way::Backward => (
-                    state.undo == Undo::Running,
-                    Record::UndoStarted {
-                        step,
-                        attempt: state.undo_attempts + 1,
-                    },
-                ),
-            };
-            if !begun {
-                self.stage(intent)?;
-            }
-            self.begun.push((step, loaded, begun, way));
-        }
-        Ok(())
-    }
-
-    /// Starts what was begun, now that its intent is durable.
-    fn launch(&mut self) {
-        for (step, loaded, resumed, way) in std::mem::take(&mut self.begun) {
-            let state = &self.run.steps[step as usize];
-            let cancel = CancellationToken::new();
-            let cx = Cx {
-                step,
-                attempt: if way == Way::Forward {
-                    state.attempts
-                } else {
-                    state.undo_attempts
-                },
-                resumed,
-                run: Arc::clone(&self.run),
-                clock: Arc::clone(&self.engine.clock),
-                journal: Arc::clone(&self.engine.journal),
-                resources: self.engine.resources.clone(),
-                observers: self.engine.observers.clone(),
-                requests: self.requests.0.clone(),
-                cancel: cancel.clone(),
-            };
-            self.in_flight.insert(step, cancel);
-            let task = self.tasks.spawn(work::work(loaded, cx, way));
-            self.names.insert(task.id(), (step, way));
-        }
-    }
-
-    /// Waits for something to happen and takes it in. False when the driver is to stop.
-    async fn attend(&mut self, until: Option<Timestamp>) -> Result<bool, LoadError> {
-        let now = self.engine.clock.now();
-        self.outbox.pump(&self.run, now);
-        let due = until.into_iter().chain(self.outbox.due_at(&self.run)).min();
-        let clock = Arc::clone(&self.engine.clock);
-        let timer = async move {
-            match due {
-                Some(due) => clock.sleep(due.since(now)).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            () = self.shutdown.cancelled() => return Ok(false),
-            Some(request) = self.requests.1.recv() => self.serve(request).await?,
-            Some(command) = self.commands.recv() => self.obey(command).await?,
-            Some(ended) = self.tasks.join_next_with_id() => self.ended(ended)?,
-            delivered = self.outbox.delivered() => {
-                if let Some(record) = self.outbox.conclude(delivered, self.engine.clock.now()) {
-                    self.stage(record)?;
-                }
-            }
-            () = timer => {}
-        }
-        Ok(true)
-    }
-
-    fn ended(
-        &mut self,
-        ended: Result<(tokio::task::Id, Ended), JoinError>,
-    ) -> Result<(), LoadError> {
-        let ended = match ended {
-            Ok((id, ended)) => {
-                self.names.remove(&id);
-                ended
-            }
-            Err(error) => match self.names.remove(&error.id()) {
-                Some((step, way)) => Ended::broken(step, way, &error),
-                None => return Ok(()),
-            },
-        };
-        self.in_flight.remove(&ended.step);
-        match work::record(&self.run, ended, self.engine.clock.now()) {
-            Some(record) => self.stage(record),
-            None => Ok(()),
-        }
-    }
-
-    async fn serve(&mut self, request: Request) -> Result<(), LoadError> {
-        let (record, stored) = match request {
-            Request::Note { step, note, stored } => (
-                Record::Noted {
-                    step,
-                    note: Payload::Inline(note),
-                },
-                stored,
-            ),
-            Request::Queue {
-                topic,
-                body,
-                stored,
-            } => (
-                Record::Queued {
-                    topic,
-                    body: Payload::Inline(body),
-                },
-                stored,
-            ),
-        };
-        self.stage(record)?;
-        self.flush().await?;
-        let _step_may_be_gone = stored.send(());
-        Ok(())
-    }
-
-    async fn obey(&mut self, command: Command) -> Result<(), LoadError> {
-        let (record, reply) = match command {
-            Command::Look(reply) => {
-                let _asker_may_be_gone = reply.send(Arc::clone(&self.run));
-                return Ok(());
-            }
-            Command::Signal(signal, reply) => (
-                self.run
-                    .accepts_signal(&signal)
-                    .map(|()| Record::Signalled(signal)),
-                reply,
-            ),
-            Command::Order {
-                order,
-                by,
-                reason,
-                reply,
-            } => (
-                self.run
-                    .accepts(&order)
-                    .map(|()| Record::Ordered { order, by, reason }),
-                reply,
-            ),
-        };
-        let fits = record.and_then(|record| fits(&record).map(|()| record));
-        let answer = match fits {
-            Ok(record) => {
-                self.stage(record)?;
-                self.flush().await?;
-                Ok(())
-            }
-            Err(refusal) => Err(refusal),
-        };
-        let _asker_may_be_gone = reply.send(answer);
         Ok(())
     }
 }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::id::RunId;
-use crate::journal::{Append, Journal};
+use crate::journal::Journal;
 use crate::record::{Entry, Record};
-use crate::run::{LoadError, Run};
+use crate::run::{LoadError, Run, append_all};
 
 /// Names this process: what a second driver is told about the first.
 pub fn holder() -> String {
@@ -49,17 +49,9 @@ pub async fn acquire(
         at: clock.now(),
         record,
     };
-    let bodies =
-        crate::run::encode_all(&**journal, id, run.next_seq, std::slice::from_ref(&entry)).await?;
     let epoch = run.epoch + 1;
-    journal
-        .append(Append {
-            run: id.clone(),
-            first_seq: run.next_seq,
-            epoch,
-            bodies,
-        })
-        .await?;
+    let place = (run.next_seq, epoch);
+    append_all(&**journal, id, place, std::slice::from_ref(&entry)).await?;
     run.apply(epoch, &entry)?;
     Ok(run)
 }

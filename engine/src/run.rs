@@ -15,7 +15,7 @@ mod load;
 mod orders;
 
 pub use apply::IllegalRecord;
-pub(crate) use load::encode_all;
+pub(crate) use load::append_all;
 pub use load::{LoadError, append_order, append_signal};
 pub use orders::Refusal;
 pub(crate) use orders::fits;

@@ -5,50 +5,21 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use flow_engine::clock::{Timestamp, TokioClock};
-use flow_engine::driver::{Engine, Handle, NewRun, Stop};
-use flow_engine::event::Observers;
-use flow_engine::id::RunId;
+use flow_engine::clock::Timestamp;
+use flow_engine::driver::{Engine, Handle, Stop};
 use flow_engine::journal::memory::MemoryJournal;
 use flow_engine::outbox::{DeliveryError, Notifier};
 use flow_engine::plan::{OnFailure, Plan};
-use flow_engine::planner::{Arg, PlanError, Planner};
+use flow_engine::planner::Planner;
 use flow_engine::record::{ParkReason, Verdict, Wait};
 use flow_engine::registry::Registry;
-use flow_engine::run::{Delivery, Notice, Refusal, Run, Status, Topic};
-use flow_engine::signal::{Actor, Order, Signal};
-use flow_engine::step::{Cx, DecodeError, Resources, Step, StepError};
+use flow_engine::run::{Delivery, Notice, Refusal, Run, Topic};
+use flow_engine::signal::{Order, Signal};
+use flow_engine::step::{Cx, Resources, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-/// Answers with what it is given.
-#[derive(Serialize, Deserialize)]
-struct Echo<T> {
-    value: T,
-}
-
-#[async_trait]
-impl Step for Echo<bool> {
-    const KIND: &'static str = "test.flag";
-    type Output = bool;
-    fn summary(&self) -> String {
-        "answer".into()
-    }
-    async fn run(&self, _cx: &Cx) -> Result<bool, StepError> {
-        Ok(self.value)
-    }
-}
-
-#[async_trait]
-impl Step for Echo<Arg<bool>> {
-    const KIND: &'static str = "test.not";
-    type Output = bool;
-    fn summary(&self) -> String {
-        "answer the opposite".into()
-    }
-    async fn run(&self, cx: &Cx) -> Result<bool, StepError> {
-        Ok(!cx.arg(&self.value)?)
-    }
-}
+mod support;
+use support::{id, me};
 
 /// Waits until somebody says `yes`.
 #[derive(Serialize, Deserialize)]
@@ -151,46 +122,19 @@ fn postman(refuse: u32) -> Arc<Postman> {
 }
 
 fn registry() -> Registry {
-    let registry = Registry::default()
-        .with::<Echo<bool>>()
-        .with::<Echo<Arg<bool>>>();
-    registry.with::<AskPeople>().with::<Worker>()
+    Registry::default().with::<AskPeople>().with::<Worker>()
 }
 
 fn engine(journal: &Arc<MemoryJournal>, notifier: Option<Arc<Postman>>) -> Engine {
     Engine {
-        journal: Arc::clone(journal) as _,
-        registry: Arc::new(registry()),
-        resources: Resources::default(),
-        clock: Arc::new(TokioClock::starting_at(Timestamp(1_795_000_000_000))),
-        observers: Observers::default(),
         notifier: notifier.map(|n| n as _),
-        version: "test".into(),
         wait_for_people: true,
+        ..support::engine(journal, registry(), Resources::default())
     }
 }
 
 fn plan(body: impl FnOnce(&mut Planner)) -> Plan {
-    let mut p = Planner::new("test", "1", "prod", "test");
-    p.phase("only", "the only phase", OnFailure::Park, body);
-    p.finish().expect("a plan")
-}
-
-fn me() -> Actor {
-    Actor {
-        name: "me".into(),
-        from: "here".into(),
-    }
-}
-
-fn new_run(plan: Plan) -> NewRun {
-    NewRun {
-        id: "r-test".parse().expect("an id"),
-        plan,
-        by: me(),
-        reason: String::new(),
-        request: None,
-    }
+    support::plan(OnFailure::Park, body)
 }
 
 fn yes(step: &str, id: &str) -> Signal {
@@ -205,11 +149,9 @@ fn yes(step: &str, id: &str) -> Signal {
 
 /// Drives in the background and gives back the handle.
 async fn driven(engine: Engine, plan: Plan) -> (Handle, tokio::task::JoinHandle<(Arc<Run>, Stop)>) {
-    let (driver, handle) = engine.start(new_run(plan)).await.expect("starts");
-    (
-        handle,
-        tokio::spawn(async { driver.drive().await.expect("drives") }),
-    )
+    let (handle, drive) = support::drive(engine, plan).await;
+    let drive = tokio::spawn(async { drive.await.expect("no panic").expect("drives") });
+    (handle, drive)
 }
 
 async fn until_waiting(handle: &Handle) {
@@ -227,11 +169,11 @@ async fn until_waiting(handle: &Handle) {
 async fn an_answer_given_before_the_question_is_not_lost() {
     let journal = Arc::default();
     let plan = plan(|p| {
-        p.step("only/work", Worker { seconds: 60 });
-        p.step("only/ask", AskPeople { minutes: None });
+        p.step("a/work", Worker { seconds: 60 });
+        p.step("a/ask", AskPeople { minutes: None });
     });
     let (handle, drive) = driven(engine(&journal, None), plan).await;
-    assert_eq!(handle.signal(yes("only/ask", "1")).await, Ok(Ok(())));
+    assert_eq!(handle.signal(yes("a/ask", "1")).await, Ok(Ok(())));
     let (_, stop) = drive.await.expect("no panic");
     assert_eq!(stop, Stop::Finished(Verdict::Completed));
 }
@@ -240,18 +182,18 @@ async fn an_answer_given_before_the_question_is_not_lost() {
 async fn a_repeated_answer_is_answered_already() {
     let journal = Arc::default();
     let plan = plan(|p| {
-        p.step("only/ask", AskPeople { minutes: None });
-        p.step("only/work", Worker { seconds: 60 });
+        p.step("a/ask", AskPeople { minutes: None });
+        p.step("a/work", Worker { seconds: 60 });
     });
     let (handle, drive) = driven(engine(&journal, None), plan).await;
     until_waiting(&handle).await;
-    assert_eq!(handle.signal(yes("only/ask", "1")).await, Ok(Ok(())));
+    assert_eq!(handle.signal(yes("a/ask", "1")).await, Ok(Ok(())));
     assert_eq!(
-        handle.signal(yes("only/ask", "1")).await,
+        handle.signal(yes("a/ask", "1")).await,
         Ok(Err(Refusal::Already))
     );
-    let nowhere = handle.signal(yes("only/nowhere", "1")).await;
-    assert_eq!(nowhere, Ok(Err(Refusal::NoStep("only/nowhere".into()))));
+    let nowhere = handle.signal(yes("a/nowhere", "1")).await;
+    assert_eq!(nowhere, Ok(Err(Refusal::NoStep("a/nowhere".into()))));
     assert_eq!(
         drive.await.expect("no panic").1,
         Stop::Finished(Verdict::Completed)
@@ -262,7 +204,7 @@ async fn a_repeated_answer_is_answered_already() {
 async fn nobody_answering_in_time_is_a_failure_not_a_loop() {
     let journal = Arc::default();
     let plan = plan(|p| {
-        p.step("only/ask", AskPeople { minutes: Some(10) });
+        p.step("a/ask", AskPeople { minutes: Some(10) });
     });
     let (_handle, drive) = driven(engine(&journal, None), plan).await;
     let (run, stop) = drive.await.expect("no panic");
@@ -274,7 +216,7 @@ async fn nobody_answering_in_time_is_a_failure_not_a_loop() {
 async fn a_driver_told_not_to_wait_leaves_when_only_people_are_asked() {
     let journal = Arc::default();
     let plan = plan(|p| {
-        p.step("only/ask", AskPeople { minutes: None });
+        p.step("a/ask", AskPeople { minutes: None });
     });
     let engine = Engine {
         wait_for_people: false,
@@ -285,38 +227,10 @@ async fn a_driver_told_not_to_wait_leaves_when_only_people_are_asked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_condition_that_is_false_skips_and_says_why() {
-    let journal = Arc::default();
-    let plan = plan(|p| {
-        let flag = p.step("only/flag", Echo { value: true });
-        let not = p.step(
-            "only/not",
-            Echo {
-                value: Arg::from(&flag),
-            },
-        );
-        p.only_if(&not, |p| {
-            p.step("only/rare", Worker { seconds: 1 });
-        });
-        p.only_if(&flag, |p| {
-            p.step("only/usual", Worker { seconds: 1 });
-        });
-    });
-    let (_handle, drive) = driven(engine(&journal, None), plan).await;
-    let (run, _) = drive.await.expect("no panic");
-    assert_eq!(
-        run.steps[2].skipped.as_deref(),
-        Some("`only/not` did not ask for it")
-    );
-    assert_eq!(run.steps[3].status, Status::Done);
-    assert!(run.phase_passed("only"));
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_rollback_ordered_in_mid_step_interrupts_and_undoes_it() {
     let journal = Arc::default();
     let plan = plan(|p| {
-        p.step("only/work", Worker { seconds: 100_000 });
+        p.step("a/work", Worker { seconds: 100_000 });
     });
     let (handle, drive) = driven(engine(&journal, None), plan).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -334,18 +248,17 @@ async fn a_rollback_ordered_in_mid_step_interrupts_and_undoes_it() {
 async fn a_note_survives_the_driver_and_the_attempt_keeps_its_number() {
     let journal: Arc<MemoryJournal> = Arc::default();
     let plan = plan(|p| {
-        p.step("only/work", Worker { seconds: 30 });
+        p.step("a/work", Worker { seconds: 30 });
     });
     let (handle, drive) = driven(engine(&journal, None), plan).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
     handle.stop();
     assert_eq!(drive.await.expect("no panic").1, Stop::Interrupted);
-    let id: RunId = "r-test".parse().expect("an id");
-    let (driver, _handle) = engine(&journal, None).resume(&id).await.expect("resumes");
+    let (driver, _handle) = engine(&journal, None).resume(&id()).await.expect("resumes");
     let (run, stop) = driver.drive().await.expect("drives");
     assert_eq!(stop, Stop::Finished(Verdict::Completed));
     assert_eq!(
-        (run.output("only/work"), run.steps[0].attempts),
+        (run.output("a/work"), run.steps[0].attempts),
         (Some("7"), 1)
     );
 }
@@ -355,7 +268,7 @@ async fn notices_are_sent_in_order_once_and_recorded() {
     let journal = Arc::default();
     let postman = postman(2);
     let plan = plan(|p| {
-        p.step("only/work", Worker { seconds: 1 });
+        p.step("a/work", Worker { seconds: 1 });
     });
     let (_handle, drive) = driven(engine(&journal, Some(Arc::clone(&postman))), plan).await;
     let (run, _) = drive.await.expect("no panic");
@@ -375,7 +288,7 @@ async fn notices_are_sent_in_order_once_and_recorded() {
 async fn a_step_this_binary_cannot_read_parks_the_run_and_says_which_can() {
     let journal: Arc<MemoryJournal> = Arc::default();
     let old = plan(|p| {
-        p.step("only/work", Worker { seconds: 1 });
+        p.step("a/work", Worker { seconds: 1 });
     });
     let newer = Engine {
         registry: Arc::new(Registry::default().with::<WorkerTwo>()),
@@ -387,7 +300,7 @@ async fn a_step_this_binary_cannot_read_parks_the_run_and_says_which_can() {
         panic!("{stop:?}")
     };
     assert!(
-        why.contains("`test.worker` version 1; this flow reads version 2; use test"),
+        why.contains("`test.worker` version 1; this flow reads version 2; use flow 0.0.1"),
         "{why}"
     );
     assert_eq!(run.steps[0].started, None);
@@ -397,19 +310,12 @@ async fn a_step_this_binary_cannot_read_parks_the_run_and_says_which_can() {
 async fn an_overtaken_driver_cannot_write() {
     let journal: Arc<MemoryJournal> = Arc::default();
     let plan = plan(|p| {
-        p.step("only/work", Worker { seconds: 10 });
-        p.step("only/more", Worker { seconds: 10 });
+        p.step("a/work", Worker { seconds: 10 });
+        p.step("a/more", Worker { seconds: 10 });
     });
-    let (_handle, first) = {
-        let (driver, handle) = engine(&journal, None)
-            .start(new_run(plan))
-            .await
-            .expect("starts");
-        (handle, tokio::spawn(driver.drive()))
-    };
+    let (_handle, first) = support::drive(engine(&journal, None), plan).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let id: RunId = "r-test".parse().expect("an id");
-    let (second, _second_handle) = engine(&journal, None).resume(&id).await.expect("resumes");
+    let (second, _second_handle) = engine(&journal, None).resume(&id()).await.expect("resumes");
     let error = first
         .await
         .expect("no panic")
@@ -433,7 +339,7 @@ fn orders_that_make_no_sense_are_refused_with_the_reason() {
     runtime.expect("a runtime").block_on(async {
         let journal = Arc::default();
         let plan = plan(|p| {
-            p.step("only/ask", AskPeople { minutes: None });
+            p.step("a/ask", AskPeople { minutes: None });
         });
         let (handle, _drive) = driven(engine(&journal, None), plan).await;
         until_waiting(&handle).await;
@@ -444,42 +350,8 @@ fn orders_that_make_no_sense_are_refused_with_the_reason() {
         ));
         assert!(run.accepts(&Order::Cancel).is_ok());
         let skip = Order::Skip {
-            step: "only/ask".into(),
+            step: "a/ask".into(),
         };
         assert!(matches!(run.accepts(&skip), Err(Refusal::NotParked { .. })));
     });
-}
-
-#[test]
-fn workflow_mistakes_are_plan_errors() {
-    let worker = || Worker { seconds: 1 };
-    let mut twice = Planner::new("t", "1", "prod", "t");
-    twice.phase("p", "p", OnFailure::Park, |p| {
-        p.step("p/a", worker());
-        p.step("p/a", worker());
-    });
-    assert_eq!(twice.finish(), Err(PlanError::DuplicateKey("p/a".into())));
-    let mut outside = Planner::new("t", "1", "prod", "t");
-    outside.step("p/a", worker());
-    assert_eq!(outside.finish(), Err(PlanError::OutsidePhase("p/a".into())));
-    let mut bad = Planner::new("t", "1", "prod", "t");
-    bad.phase("p", "p", OnFailure::Park, |p| {
-        p.step("../a", worker());
-    });
-    assert_eq!(bad.finish(), Err(PlanError::BadKey("../a".into())));
-    assert_eq!(
-        Planner::new("t", "1", "prod", "t").finish(),
-        Err(PlanError::Empty)
-    );
-}
-
-#[test]
-fn a_kind_this_binary_lacks_is_named() {
-    let plan = plan(|p| {
-        p.step("only/work", Worker { seconds: 1 });
-    });
-    let Err(error) = Registry::default().load(&plan.nodes[0]) else {
-        panic!("it has no such step")
-    };
-    assert_eq!(error, DecodeError::Unknown("test.worker".into()));
 }

@@ -6,7 +6,8 @@ use super::{Delivery, GivenOrder, Life, Notice, Run, Status, StepState, Topic, U
 use crate::clock::Timestamp;
 use crate::id::{Digest, RunId};
 use crate::plan::Plan;
-use crate::record::{Entry, Failure, FailureKind, ParkReason, Payload, Record, Wait};
+use crate::record::{Entry, Failure, FailureKind, ParkReason, Payload, Record, Verdict, Wait};
+use crate::signal::{Actor, Order, Signal};
 
 /// A record that cannot follow the ones before it: a damaged journal, or a bug.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -115,17 +116,7 @@ impl Run {
             } => self.failed(*step, *kind, failure, *retry_at, at),
             Record::Skipped { step, why } => self.skipped(*step, why, at),
             Record::Signalled(signal) => self.signalled(signal),
-            Record::Ordered { order, by, reason } => {
-                self.accepts(order).map_err(|refusal| refusal.to_string())?;
-                self.orders.push(GivenOrder {
-                    order: order.clone(),
-                    by: by.clone(),
-                    reason: reason.clone(),
-                    at,
-                });
-                self.obey(seq, order, reason, at);
-                Ok(())
-            }
+            Record::Ordered { order, by, reason } => self.ordered(seq, order, by, reason, at),
             Record::Unwinding { why } => self.unwinds(seq, why, at),
             Record::UndoStarted { step, attempt } => self.undo_started(*step, *attempt),
             Record::Undone { step, report } => self.undone(*step, report),
@@ -136,17 +127,7 @@ impl Run {
                 retry_at,
             } => self.undo_failed(*step, *kind, failure, *retry_at),
             Record::Parked { why } => self.parks(seq, why, at),
-            Record::Finished { verdict } => {
-                let (Life::Forward | Life::Unwinding(_)) = self.life else {
-                    return Err("it is parked or over".into());
-                };
-                self.life = Life::Finished {
-                    verdict: *verdict,
-                    at,
-                };
-                self.tell(seq, Topic::Finished(*verdict), at);
-                Ok(())
-            }
+            Record::Finished { verdict } => self.finishes(seq, *verdict, at),
             Record::Queued { topic, body } => {
                 let topic = Topic::Step {
                     topic: topic.clone(),
@@ -262,7 +243,7 @@ impl Run {
         Ok(())
     }
 
-    fn signalled(&mut self, signal: &crate::signal::Signal) -> Result<(), String> {
+    fn signalled(&mut self, signal: &Signal) -> Result<(), String> {
         if self
             .signals
             .iter()
@@ -274,6 +255,34 @@ impl Run {
             return Err(format!("the plan has no step `{}`", signal.step));
         }
         self.signals.push(signal.clone());
+        Ok(())
+    }
+
+    fn ordered(
+        &mut self,
+        seq: u64,
+        order: &Order,
+        by: &Actor,
+        reason: &str,
+        at: Timestamp,
+    ) -> Result<(), String> {
+        self.accepts(order).map_err(|refusal| refusal.to_string())?;
+        self.orders.push(GivenOrder {
+            order: order.clone(),
+            by: by.clone(),
+            reason: reason.into(),
+            at,
+        });
+        self.obey(seq, order, reason, at);
+        Ok(())
+    }
+
+    fn finishes(&mut self, seq: u64, verdict: Verdict, at: Timestamp) -> Result<(), String> {
+        let (Life::Forward | Life::Unwinding(_)) = self.life else {
+            return Err("it is parked or over".into());
+        };
+        self.life = Life::Finished { verdict, at };
+        self.tell(seq, Topic::Finished(verdict), at);
         Ok(())
     }
 

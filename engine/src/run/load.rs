@@ -93,8 +93,26 @@ async fn read_entry(
     Ok(entry)
 }
 
+/// Makes entries durable, all or none: numbered from `first_seq`, under this fencing epoch.
+pub(crate) async fn append_all(
+    journal: &dyn Journal,
+    run: &RunId,
+    (first_seq, epoch): (u64, u64),
+    entries: &[Entry],
+) -> Result<(), LoadError> {
+    let bodies = encode_all(journal, run, first_seq, entries).await?;
+    let batch = Append {
+        run: run.clone(),
+        first_seq,
+        epoch,
+        bodies,
+    };
+    journal.append(batch).await?;
+    Ok(())
+}
+
 /// The stored form of entries; large payloads go to the object store first.
-pub(crate) async fn encode_all(
+async fn encode_all(
     journal: &dyn Journal,
     run: &RunId,
     first_seq: u64,
@@ -171,14 +189,8 @@ pub async fn append_order(
 
 async fn append_one(journal: &dyn Journal, run: &mut Run, entry: Entry) -> Result<(), LoadError> {
     super::fits(&entry.record)?;
-    let bodies = encode_all(journal, &run.id, run.next_seq, std::slice::from_ref(&entry)).await?;
-    let append = Append {
-        run: run.id.clone(),
-        first_seq: run.next_seq,
-        epoch: run.epoch,
-        bodies,
-    };
-    journal.append(append).await?;
+    let place = (run.next_seq, run.epoch);
+    append_all(journal, &run.id, place, std::slice::from_ref(&entry)).await?;
     run.apply(run.epoch, &entry)?;
     Ok(())
 }

@@ -1,0 +1,128 @@
+//! Everything that can reach a driver while it works: a step's end, a step's wish, a person's word, a mail's fate.
+
+use std::sync::Arc;
+
+use tokio::task::JoinError;
+
+use super::Driver;
+use super::handle::Command;
+use super::work::{self, Ended};
+use crate::clock::Timestamp;
+use crate::context::Request;
+use crate::record::{Payload, Record};
+use crate::run::{LoadError, fits};
+
+impl Driver {
+    /// Waits for something to happen and takes it in. False when the driver is to stop.
+    pub(super) async fn attend(&mut self, until: Option<Timestamp>) -> Result<bool, LoadError> {
+        let now = self.engine.clock.now();
+        self.outbox.pump(&self.run, now);
+        let due = until.into_iter().chain(self.outbox.due_at(&self.run)).min();
+        let clock = Arc::clone(&self.engine.clock);
+        let timer = async move {
+            match due {
+                Some(due) => clock.sleep(due.since(now)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.shutdown.cancelled() => return Ok(false),
+            Some(request) = self.requests.1.recv() => self.serve(request).await?,
+            Some(command) = self.commands.recv() => self.obey(command).await?,
+            Some(ended) = self.tasks.join_next_with_id() => self.ended(ended)?,
+            delivered = self.outbox.delivered() => {
+                if let Some(record) = self.outbox.conclude(delivered, self.engine.clock.now()) {
+                    self.stage(record)?;
+                }
+            }
+            () = timer => {}
+        }
+        Ok(true)
+    }
+
+    pub(super) fn ended(
+        &mut self,
+        ended: Result<(tokio::task::Id, Ended), JoinError>,
+    ) -> Result<(), LoadError> {
+        let ended = match ended {
+            Ok((id, ended)) => {
+                self.names.remove(&id);
+                ended
+            }
+            Err(error) => match self.names.remove(&error.id()) {
+                Some((step, way)) => Ended::broken(step, way, &error),
+                None => return Ok(()),
+            },
+        };
+        self.in_flight.remove(&ended.step);
+        match work::record(&self.run, ended, self.engine.clock.now()) {
+            Some(record) => self.stage(record),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) async fn serve(&mut self, request: Request) -> Result<(), LoadError> {
+        let (record, stored) = match request {
+            Request::Note { step, note, stored } => (
+                Record::Noted {
+                    step,
+                    note: Payload::Inline(note),
+                },
+                stored,
+            ),
+            Request::Queue {
+                topic,
+                body,
+                stored,
+            } => (
+                Record::Queued {
+                    topic,
+                    body: Payload::Inline(body),
+                },
+                stored,
+            ),
+        };
+        self.stage(record)?;
+        self.flush().await?;
+        let _step_may_be_gone = stored.send(());
+        Ok(())
+    }
+
+    pub(super) async fn obey(&mut self, command: Command) -> Result<(), LoadError> {
+        let (record, reply) = match command {
+            Command::Look(reply) => {
+                let _asker_may_be_gone = reply.send(Arc::clone(&self.run));
+                return Ok(());
+            }
+            Command::Signal(signal, reply) => (
+                self.run
+                    .accepts_signal(&signal)
+                    .map(|()| Record::Signalled(signal)),
+                reply,
+            ),
+            Command::Order {
+                order,
+                by,
+                reason,
+                reply,
+            } => (
+                self.run
+                    .accepts(&order)
+                    .map(|()| Record::Ordered { order, by, reason }),
+                reply,
+            ),
+        };
+        let fits = record.and_then(|record| fits(&record).map(|()| record));
+        let answer = match fits {
+            Ok(record) => {
+                self.stage(record)?;
+                self.flush().await?;
+                Ok(())
+            }
+            Err(refusal) => Err(refusal),
+        };
+        let _asker_may_be_gone = reply.send(answer);
+        Ok(())
+    }
+}
