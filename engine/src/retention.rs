@@ -151,12 +151,17 @@ pub async fn live(journal: &dyn Journal) -> Result<Vec<Run>, LoadError> {
     Ok(runs)
 }
 
-/// Which of these runs may be sealed: over for at least `older_than`, every notice settled, and not the one of their
+/// How long notices that were not delivered keep a run in the live store, where `flow resume` can still deliver them.
+/// Without a mail server they never are.
+const NOTICES_WAIT: Duration = Duration::from_hours(24);
+
+/// Which of these runs may be sealed: over for at least `older_than`, notices delivered or given up, and not the one of their
 /// environment that can still be rolled back.
 pub fn sealable(runs: &[Run], now: Timestamp, older_than: Duration) -> Vec<&Run> {
     let summaries: Vec<RunSummary> = runs.iter().map(RunSummary::of).collect();
     let may = |(run, summary): &(&Run, &RunSummary)| {
-        let told = run.notices.iter().all(|n| n.delivery != Delivery::Pending);
+        let pending = run.notices.iter().any(|n| n.delivery == Delivery::Pending);
+        let told = !pending || now.since(run.updated) >= NOTICES_WAIT;
         let can_be_undone = run.accepts(&Order::Rollback).is_ok()
             && !summaries.iter().any(|other| other.overtakes(summary));
         run.is_finished() && told && !can_be_undone && now.since(run.updated) >= older_than
