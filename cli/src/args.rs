@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+mod journal;
 mod lock;
 mod look;
 
+pub(crate) use journal::*;
 pub(crate) use lock::*;
 pub(crate) use look::*;
 

@@ -5,6 +5,7 @@
 //! ```text
 //! GET  /                    who serves, and which run it drives
 //! GET  /runs                all runs, as `flow list --json`
+//! GET  /archived            the sealed and pruned runs in short
 //! GET  /runs/ID             one run, as `flow status --json`
 //! GET  /runs/ID/records     its records as they lie in the journal
 //! GET  /objects/DIGEST      a stored object, hexadecimal
@@ -17,7 +18,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use flow_engine::journal::{JournalError, Stored};
+use flow_engine::id::RunId;
+use flow_engine::journal::{Archived, Head, JournalError, Stored};
 use flow_engine::run::{LoadError, Refusal};
 use flow_engine::signal::{Actor, Order};
 
@@ -66,6 +68,45 @@ pub(crate) enum Posted {
     Stored,
     /// The same was stored before; nothing changed.
     Already,
+}
+
+/// A sealed or pruned run, its bytes hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WireArchived {
+    run: RunId,
+    seq: u64,
+    epoch: u64,
+    hash: String,
+    summary: String,
+    pruned: bool,
+}
+
+impl From<&Archived> for WireArchived {
+    fn from(archived: &Archived) -> Self {
+        WireArchived {
+            run: archived.run.clone(),
+            seq: archived.head.seq,
+            epoch: archived.head.epoch,
+            hash: archived.head.hash.to_string(),
+            summary: hex(&archived.summary),
+            pruned: archived.pruned,
+        }
+    }
+}
+
+impl WireArchived {
+    fn archived(self) -> Option<Archived> {
+        Some(Archived {
+            head: Head {
+                seq: self.seq,
+                epoch: self.epoch,
+                hash: flow_engine::id::Digest::from_hex(&self.hash)?,
+            },
+            run: self.run,
+            summary: unhex(&self.summary)?,
+            pruned: self.pruned,
+        })
+    }
 }
 
 /// A refusal as it crosses the socket.

@@ -115,7 +115,9 @@ impl From<JournalError> for Diagnostic {
             | JournalError::TakenOver { .. }
             | JournalError::Fenced { .. }
             | JournalError::Conflict { .. } => Exit::Locked,
+            JournalError::Sealed { .. } => Exit::Refused,
             JournalError::Corrupt { .. }
+            | JournalError::Pruned { .. }
             | JournalError::NoObject(_)
             | JournalError::Unusable { .. } => Exit::Usage,
             JournalError::Broken(_) => Exit::Unknown,
@@ -123,6 +125,10 @@ impl From<JournalError> for Diagnostic {
         };
         let diagnostic = Diagnostic::new(exit, error.to_string()).beneath(&error);
         match error {
+            JournalError::Sealed { run } => diagnostic
+                .world("Nothing was changed.")
+                .hint(format!("flow journal unseal {run}     bring it back first")),
+            JournalError::Pruned { .. } => diagnostic.world("Nothing was changed."),
             JournalError::Locked { .. } => diagnostic
                 .world("That process drives a run or has just been asked something; this command changed nothing.")
                 .hint("wait for it, or stop it with Ctrl-C: it loses nothing")

@@ -120,6 +120,22 @@ impl Drive {
     }
 
     async fn on(self, driver: Driver, handle: Handle, keeper: &Keeper) -> Result<Exit, Diagnostic> {
+        let state = self.state.clone();
+        let (exit, tidy) = self.attend(driver, handle, keeper).await?;
+        // The journal is closed by now: sealing opens it for itself.
+        if tidy {
+            crate::upkeep::tidy(&state).await;
+        }
+        Ok(exit)
+    }
+
+    /// How it ended, and whether finished runs have gathered.
+    async fn attend(
+        self,
+        driver: Driver,
+        handle: Handle,
+        keeper: &Keeper,
+    ) -> Result<(Exit, bool), Diagnostic> {
         let run = Arc::clone(driver.run());
         let served = Served {
             journal: Arc::clone(&self.journal),
@@ -138,7 +154,10 @@ impl Drive {
         }
         signals.abort();
         let (run, stop) = ended?;
-        Ok(conclude(&run, &stop))
+        Ok((
+            conclude(&run, &stop),
+            crate::upkeep::is_due(&*self.journal).await,
+        ))
     }
 }
 

@@ -71,7 +71,8 @@ impl Exit {
         known.unwrap_or(Exit::Bug)
     }
 
-    fn of_verdict(verdict: Verdict) -> Exit {
+    /// The exit code of a run that ended like this.
+    pub(crate) fn of_verdict(verdict: Verdict) -> Exit {
         match verdict {
             Verdict::Completed => Exit::Done,
             Verdict::RolledBack => Exit::RolledBack,

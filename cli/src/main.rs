@@ -19,6 +19,7 @@ mod state;
 mod store;
 #[cfg(test)]
 mod testing;
+mod upkeep;
 mod view;
 
 use args::Cli;

@@ -1,6 +1,6 @@
 //! What a command works on: the configuration, the state folder, and which runs are in the way of one another.
 
-use flow_engine::record::Verdict;
+use flow_engine::retention::RunSummary;
 use flow_engine::run::Run;
 use flow_workflows::setup::Setup;
 
@@ -38,30 +38,17 @@ pub(crate) fn refuse_second(runs: &[Run], environment: &str) -> Result<(), Diagn
 }
 
 /// Refuses to roll back a completed run that is not the latest one of its environment: newer releases stand on it.
-pub(crate) fn refuse_overtaken(runs: &[Run], run: &Run) -> Result<(), Diagnostic> {
+pub(crate) fn refuse_overtaken(runs: &[RunSummary], run: &Run) -> Result<(), Diagnostic> {
     if !run.is_finished() {
         return Ok(());
     }
-    let newer = |other: &&Run| {
-        let changed = !other.is_finished()
-            || matches!(
-                other.verdict(),
-                Some(Verdict::Completed | Verdict::RolledBackInPart)
-            );
-        other.id != run.id
-            && other.plan.environment == run.plan.environment
-            && (other.created, &other.id) > (run.created, &run.id)
-            && changed
-    };
-    let Some(newer) = runs.iter().find(newer) else {
+    let this = RunSummary::of(run);
+    let Some(newer) = runs.iter().find(|other| other.overtakes(&this)) else {
         return Ok(());
     };
     let message = format!(
         "run {} is not the latest of {}: run {} came after it and {}",
-        run.id,
-        run.plan.environment,
-        newer.id,
-        newer.in_a_word()
+        run.id, run.plan.environment, newer.id, newer.in_a_word
     );
     Err(Diagnostic::new(Exit::Refused, message)
         .world("Nothing was changed.")

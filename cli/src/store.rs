@@ -1,5 +1,6 @@
 //! The runs there are, wherever the journal is open.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use flow_engine::id::RunId;
 use flow_engine::journal::memory::MemoryJournal;
 use flow_engine::journal::sled::{OpenOptions, OpenReport, SledJournal};
 use flow_engine::journal::{Journal, JournalError};
+use flow_engine::retention::{self, RunSummary};
 use flow_engine::run::{Run, append_order, append_signal};
 use flow_engine::signal::{Actor, Order, Signal};
 
@@ -17,6 +19,7 @@ use crate::control::{Posted, posted};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::state::State;
+use crate::view::json;
 
 pub(crate) mod take_over;
 
@@ -120,9 +123,14 @@ impl Store {
         }
     }
 
-    /// All runs, newest first.
+    /// The runs that may still change, newest first: every unfinished one is among them.
     pub(crate) async fn runs(&self) -> Result<Vec<Run>, Diagnostic> {
         all(self.journal()).await
+    }
+
+    /// All runs in short, sealed and pruned ones too, newest first.
+    pub(crate) async fn summaries(&self) -> Result<Vec<RunSummary>, Diagnostic> {
+        Ok(retention::summaries(self.journal()).await?)
     }
 
     /// The run that a person named: an id, the beginning of one, or `latest`.
@@ -132,11 +140,13 @@ impl Store {
     }
 
     async fn resolve(&self, named: &str) -> Result<RunId, Diagnostic> {
-        let ids = self.journal().runs().await?;
         if named == "latest" {
-            let newest = self.runs().await?.into_iter().next();
+            let newest = self.summaries().await?.into_iter().next();
             return newest.map(|run| run.id).ok_or_else(no_runs);
         }
+        let mut ids = self.journal().runs().await?;
+        let archived = self.journal().archived().await?;
+        ids.extend(archived.into_iter().filter(|a| a.pruned).map(|a| a.run));
         if let Some(exact) = ids.iter().find(|id| id.as_str() == named) {
             return Ok(exact.clone());
         }
@@ -158,14 +168,24 @@ impl Store {
     }
 }
 
-/// All runs of a journal, newest first.
+/// The runs of a journal's live store, newest first.
 pub(crate) async fn all(journal: &dyn Journal) -> Result<Vec<Run>, Diagnostic> {
-    let mut runs = Vec::new();
-    for id in journal.runs().await? {
-        runs.push(Run::load(journal, &id).await?);
-    }
-    runs.sort_by(|a, b| (b.created, &b.id).cmp(&(a.created, &a.id)));
-    Ok(runs)
+    Ok(retention::live(journal).await?)
+}
+
+/// All runs as `flow list` shows them, newest first.
+pub(crate) async fn list(journal: &dyn Journal) -> Result<Vec<json::Summary>, Diagnostic> {
+    let mut live: BTreeMap<RunId, Run> = all(journal)
+        .await?
+        .into_iter()
+        .map(|run| (run.id.clone(), run))
+        .collect();
+    let lines = retention::summaries(journal).await?;
+    let line = |summary: RunSummary| match live.remove(&summary.id) {
+        Some(run) => json::Summary::of(&run),
+        None => json::Summary::of_sealed(&summary),
+    };
+    Ok(lines.into_iter().map(line).collect())
 }
 
 /// Opens the journal; what was repaired is in the report.

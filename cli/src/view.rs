@@ -104,8 +104,13 @@ pub(crate) fn mark(state: &StepState) -> &'static str {
 
 /// The commit a plan is about, shortened, and its subject where planning recorded one.
 pub(crate) fn commit(plan: &Plan) -> String {
-    let commit: String = plan.fact("commit").chars().take(12).collect();
-    match plan.fact("subject") {
+    commit_of(plan.fact("commit"), plan.fact("subject"))
+}
+
+/// A commit, shortened, and its subject where there is one.
+pub(crate) fn commit_of(commit: &str, subject: &str) -> String {
+    let commit: String = commit.chars().take(12).collect();
+    match subject {
         "" => commit,
         subject => format!("{commit} {}", clean(subject)),
     }

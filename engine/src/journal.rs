@@ -8,6 +8,7 @@ use async_trait::async_trait;
 
 use crate::id::{Digest, RunId};
 
+mod archive;
 mod files;
 pub mod memory;
 mod segment;
@@ -55,6 +56,25 @@ pub trait Journal: Send + Sync + 'static {
     /// # Errors
     /// [`JournalError::NoObject`] when they are missing, [`JournalError::Corrupt`] when they do not match.
     async fn get(&self, object: &Digest) -> Result<Vec<u8>, JournalError>;
+
+    /// The finished runs that were put away, in the order of their names, pruned ones included. Those that are not
+    /// pruned are read like any other; none of them takes a record any more.
+    async fn archived(&self) -> Result<Vec<Archived>, JournalError> {
+        Ok(Vec::new())
+    }
+}
+
+/// A finished run that was put away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Archived {
+    /// The run.
+    pub run: RunId,
+    /// Its end.
+    pub head: Head,
+    /// What is known of it without reading it; see [`retention`](crate::retention).
+    pub summary: Vec<u8>,
+    /// Its records are gone; only this is left.
+    pub pruned: bool,
 }
 
 /// Bodies to append to one run.
@@ -142,6 +162,18 @@ pub enum JournalError {
     /// A batch without a body; nothing was written.
     #[error("run {run}: a batch needs at least one record")]
     Empty {
+        /// The run.
+        run: RunId,
+    },
+    /// The run is over and was put away; nothing was written.
+    #[error("run {run} is over and sealed in the archive: nothing can be added to it")]
+    Sealed {
+        /// The run.
+        run: RunId,
+    },
+    /// The records of the run were pruned.
+    #[error("the records of run {run} were pruned; only its line in the list is left")]
+    Pruned {
         /// The run.
         run: RunId,
     },

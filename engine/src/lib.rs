@@ -21,6 +21,7 @@ pub mod plan;
 pub mod planner;
 pub mod record;
 pub mod registry;
+pub mod retention;
 pub mod retry;
 pub mod run;
 pub mod signal;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 
 #[derive(Debug, Args)]
 pub(crate) struct Status {
@@ -189,14 +189,4 @@ pub(crate) enum FailOn {
     Warning,
     /// Errors only
     Error,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Journal {
-    /// Reads every record of every run and verifies its chain
-    Verify {
-        /// As JSON
-        #[arg(long)]
-        json: bool,
-    },
 }

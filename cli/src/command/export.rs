@@ -19,8 +19,11 @@ pub(crate) async fn run(global: &Global, args: Export) -> Result<Exit, Diagnosti
     let runs = if let Some(named) = &args.run {
         vec![store.find(named).await?]
     } else {
-        let mut all = store.runs().await?;
-        all.reverse();
+        let mut all = Vec::new();
+        for id in store.journal().runs().await? {
+            all.push(Run::load(store.journal(), &id).await?);
+        }
+        all.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
         all
     };
     let mut parts = Vec::new();

@@ -1,22 +1,54 @@
 //! `flow journal`.
 
-use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use serde::Serialize;
+
+use flow_engine::clock::{Clock as _, SystemClock};
+use flow_engine::id::RunId;
+use flow_engine::journal::Journal as _;
+use flow_engine::journal::sled::{OpenReport, Stats, rebuild_catalog};
+use flow_engine::retention;
 use flow_engine::run::Run;
 
-use crate::args::{Global, Journal};
+use crate::args::{Global, Journal, Prune};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::state::State;
 use crate::store::{self, Store};
+use crate::upkeep::{self, Tidied, blocking};
 use crate::view;
 
 /// Looks after the store of runs.
 pub(crate) async fn run(global: &Global, args: Journal) -> Result<Exit, Diagnostic> {
+    let state = &State::of(global)?;
     match args {
-        Journal::Verify { json } => verify(&State::of(global)?, json).await,
+        Journal::Verify(args) => verify(state, args.json).await,
+        Journal::Repair(args) => repair(state, args.json).await,
+        Journal::Seal(args) => {
+            let (journal, _) = upkeep::hold(state).await?;
+            let done = upkeep::seal(journal, args.older_than, 1).await?;
+            Ok(show(args.json, &done, &sealed(&done), Exit::Done))
+        }
+        Journal::Unseal { run, json } => unseal(state, &run, json).await,
+        Journal::Prune(args) => prune(state, &args).await,
+        Journal::Compact(args) => compact(state, args.json).await,
+        Journal::Stats(args) => {
+            let (journal, _) = upkeep::hold(state).await?;
+            let found = journal.stats().await?;
+            Ok(show(args.json, &found, &stats(&found), Exit::Done))
+        }
     }
+}
+
+fn show(json: bool, value: &impl Serialize, text: &str, exit: Exit) -> Exit {
+    if json {
+        view::out_json(value);
+    } else {
+        view::out(text);
+    }
+    exit
 }
 
 /// What reading everything found.
@@ -38,16 +70,7 @@ async fn verify(state: &State, json: bool) -> Result<Exit, Diagnostic> {
     };
     let store = if state.journal().exists() && !state.socket().exists() {
         let (journal, report) = store::open(&state.journal()).await?;
-        found.repaired = report
-            .repaired
-            .iter()
-            .map(|r| {
-                format!(
-                    "{}: {} records written anew from {}",
-                    r.what, r.records, r.from
-                )
-            })
-            .collect();
+        found.repaired = repairs(&report);
         Store::Open(std::sync::Arc::new(journal))
     } else {
         Store::open(state).await?
@@ -59,16 +82,25 @@ async fn verify(state: &State, json: bool) -> Result<Exit, Diagnostic> {
             Err(error) => found.damaged.push(format!("{id}: {error}")),
         }
     }
-    if json {
-        view::out_json(&found);
-    } else {
-        view::out(&in_words(&found));
-    }
-    Ok(if found.damaged.is_empty() {
+    let exit = if found.damaged.is_empty() {
         Exit::Done
     } else {
         Exit::Failed
-    })
+    };
+    Ok(show(json, &found, &in_words(&found), exit))
+}
+
+fn repairs(report: &OpenReport) -> Vec<String> {
+    let line = |r: &flow_engine::journal::sled::Repair| {
+        let kept = r.kept.as_ref().map_or_else(String::new, |path| {
+            format!("; the damaged one is kept as {}", path.display())
+        });
+        format!(
+            "{}: {} records written anew from {}{kept}",
+            r.what, r.records, r.from
+        )
+    };
+    report.repaired.iter().map(line).collect()
 }
 
 fn in_words(found: &Found) -> String {
@@ -83,4 +115,182 @@ fn in_words(found: &Found) -> String {
         let _infallible = writeln!(text, "damaged: {damaged}");
     }
     text
+}
+
+/// What repairing did.
+#[derive(Debug, Serialize)]
+struct Repaired {
+    repaired: Vec<String>,
+    lost: Vec<String>,
+}
+
+/// Opening mends segments and sled; what is beyond that is mended here.
+async fn repair(state: &State, json: bool) -> Result<Exit, Diagnostic> {
+    let mut done = Repaired {
+        repaired: Vec::new(),
+        lost: Vec::new(),
+    };
+    let dir = state.journal();
+    if dir.exists() {
+        let rebuilt = blocking(move || rebuild_catalog(&dir)).await?;
+        done.repaired.extend(rebuilt);
+    }
+    let (journal, report) = upkeep::hold(state).await?;
+    done.repaired.extend(repairs(&report));
+    let mut upkeep = upkeep::begin(journal).await?;
+    let mended = blocking(move || upkeep.mend()).await?;
+    done.repaired.extend(mended.done);
+    done.lost = mended.lost;
+    let mut text = String::new();
+    for line in &done.repaired {
+        let _infallible = writeln!(text, "repaired: {line}");
+    }
+    for line in &done.lost {
+        let _infallible = writeln!(text, "cannot be repaired: {line}");
+    }
+    if text.is_empty() {
+        text.push_str("There is nothing to repair.\n");
+    }
+    let exit = if done.lost.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Failed
+    };
+    Ok(show(json, &done, &text, exit))
+}
+
+fn sealed(done: &Tidied) -> String {
+    if done.sealed == 0 {
+        return "There is nothing to seal.\n".into();
+    }
+    format!(
+        "{} runs with {} records sealed in {}; the live store went from {} to {}\n",
+        done.sealed,
+        done.records,
+        size(done.archive_bytes),
+        size(done.before),
+        size(done.after)
+    )
+}
+
+/// What compacting did.
+#[derive(Debug, Serialize)]
+struct Compacted {
+    runs: usize,
+    before: u64,
+    after: u64,
+}
+
+impl From<flow_engine::journal::sled::Compacted> for Compacted {
+    fn from(done: flow_engine::journal::sled::Compacted) -> Self {
+        Compacted {
+            runs: done.runs,
+            before: done.before,
+            after: done.after,
+        }
+    }
+}
+
+async fn compact(state: &State, json: bool) -> Result<Exit, Diagnostic> {
+    let (journal, _) = upkeep::hold(state).await?;
+    let upkeep = upkeep::begin(journal).await?;
+    let done: Compacted = blocking(move || upkeep.compact()).await?.into();
+    let text = format!(
+        "the live store went from {} to {}; {} sealed runs left it\n",
+        size(done.before),
+        size(done.after),
+        done.runs
+    );
+    Ok(show(json, &done, &text, Exit::Done))
+}
+
+async fn unseal(state: &State, named: &str, json: bool) -> Result<Exit, Diagnostic> {
+    let (journal, _) = upkeep::hold(state).await?;
+    let store = Store::Open(std::sync::Arc::new(journal));
+    let run = store.find(named).await?.id;
+    drop(store);
+    let (journal, _) = upkeep::hold(state).await?;
+    let upkeep = upkeep::begin(journal).await?;
+    let id = run.clone();
+    let done: Compacted = blocking(move || upkeep.unseal(&id)).await?.into();
+    let text = format!("run {run} is in the live store\n");
+    Ok(show(json, &done, &text, Exit::Done))
+}
+
+/// What pruning did, or would do.
+#[derive(Debug, Serialize)]
+struct Pruned {
+    pruned: bool,
+    runs: Vec<RunId>,
+    bytes: u64,
+}
+
+async fn prune(state: &State, args: &Prune) -> Result<Exit, Diagnostic> {
+    let (journal, _) = upkeep::hold(state).await?;
+    let archived = journal.archived().await?;
+    let sealed: BTreeSet<RunId> = archived.into_iter().map(|a| a.run).collect();
+    let all = retention::summaries(&journal).await?;
+    let now = SystemClock.now();
+    let runs = retention::prunable(&all, &sealed, now, args.older_than, args.keep);
+    let mut done = Pruned {
+        pruned: args.yes && !runs.is_empty(),
+        runs,
+        bytes: 0,
+    };
+    if done.pruned {
+        let mut upkeep = upkeep::begin(journal).await?;
+        let runs = done.runs.clone();
+        done.bytes = blocking(move || upkeep.prune(&runs)).await?.bytes;
+    }
+    let mut text = match (done.runs.len(), done.pruned) {
+        (0, _) => "There is nothing to prune.\n".to_owned(),
+        (n, true) => format!("{n} runs pruned, {} freed:\n", size(done.bytes)),
+        (n, false) => format!("{n} runs would be pruned; with --yes they are:\n"),
+    };
+    for run in &done.runs {
+        let _infallible = writeln!(text, "  {run}");
+    }
+    Ok(show(args.json, &done, &text, Exit::Done))
+}
+
+fn stats(s: &Stats) -> String {
+    let largest = s.largest_run.as_ref().map_or_else(String::new, |run| {
+        format!(
+            "largest    run {run} with {} records\n",
+            s.largest_run_records
+        )
+    });
+    let aside = match s.kept_aside {
+        0 => String::new(),
+        n => format!("aside      {n} damaged files or folders that were kept\n"),
+    };
+    format!(
+        "live       {} runs, {} records\n\
+         sealed     {} runs, {} records in {} archive files\n\
+         pruned     {} runs\n\
+         segments   {} in {} files\n\
+         sled       {}\n\
+         objects    {}\n\
+         archive    {}\n{largest}{aside}",
+        s.live_runs,
+        s.live_records,
+        s.sealed_runs,
+        s.sealed_records,
+        s.archives,
+        s.pruned_runs,
+        size(s.segment_bytes),
+        s.segments,
+        size(s.sled_bytes),
+        size(s.object_bytes),
+        size(s.archive_bytes),
+    )
+}
+
+/// Bytes for people.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_000 => format!("{bytes} B"),
+        10_000..10_000_000 => format!("{} kB", bytes / 1000),
+        _ => format!("{} MB", bytes / 1_000_000),
+    }
 }

@@ -1,31 +1,30 @@
 //! `flow list`.
 
+use clap::ValueEnum as _;
 use flow_engine::clock::{Clock as _, SystemClock};
-use flow_engine::run::Run;
 
 use crate::args::{Global, List};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::state::State;
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::view::{self, json, text};
 
 /// All runs, newest first.
 pub(crate) async fn run(global: &Global, args: &List) -> Result<Exit, Diagnostic> {
-    let mut runs = Store::open(&State::of(global)?).await?.runs().await?;
+    let store = Store::open(&State::of(global)?).await?;
+    let mut runs = store::list(store.journal()).await?;
     runs.retain(|run| wanted(run, args));
     if args.json {
-        view::out_json(&runs.iter().map(json::Summary::of).collect::<Vec<_>>());
+        view::out_json(&runs);
     } else {
         view::out(&text::list(&runs, SystemClock.now()));
     }
     Ok(Exit::Done)
 }
 
-fn wanted(run: &Run, args: &List) -> bool {
-    let environment = args
-        .env
-        .as_ref()
-        .is_none_or(|env| run.plan.environment == *env);
-    environment && args.is.is_none_or(|state| json::state(run).0 == state)
+fn wanted(run: &json::Summary, args: &List) -> bool {
+    let environment = args.env.as_ref().is_none_or(|env| run.environment == *env);
+    let named = args.is.and_then(|state| state.to_possible_value());
+    environment && named.is_none_or(|state| state.get_name() == run.state)
 }

@@ -3,7 +3,9 @@
 use flow_engine::clock::{Clock as _, SystemClock};
 use flow_engine::driver::NewRun;
 use flow_engine::id::RunId;
+use flow_engine::journal::Journal;
 use flow_engine::plan::Plan;
+use flow_engine::retention;
 use flow_engine::run::Run;
 use flow_workflows::setup::Setup;
 
@@ -39,8 +41,7 @@ pub(crate) async fn run(global: &Global, args: Start) -> Result<Exit, Diagnostic
     let parts = Parts::of(&setup, &journal)?;
     let runs = store::all(&*journal).await?;
     // Another start with the same key may have come and gone since the first look.
-    if let Some(same) = of_request(&runs, args.id.as_deref()) {
-        let same = same.clone();
+    if let Some(same) = of_request(&*journal, args.id.as_deref()).await? {
         drop(parts);
         drop(journal);
         return again(global, &state, same, args).await;
@@ -62,14 +63,21 @@ async fn same_request(state: &State, request: Option<&str>) -> Result<Option<Run
     if request.is_none() {
         return Ok(None);
     }
-    let runs = Store::open(state).await?.runs().await?;
-    Ok(of_request(&runs, request).cloned())
+    of_request(Store::open(state).await?.journal(), request).await
 }
 
-fn of_request<'a>(runs: &'a [Run], request: Option<&str>) -> Option<&'a Run> {
-    let request = request?;
-    runs.iter()
-        .find(|run| run.request.as_deref() == Some(request))
+async fn of_request(
+    journal: &dyn Journal,
+    request: Option<&str>,
+) -> Result<Option<Run>, Diagnostic> {
+    let Some(request) = request else {
+        return Ok(None);
+    };
+    let runs = retention::summaries(journal).await?;
+    match runs.iter().find(|r| r.request.as_deref() == Some(request)) {
+        Some(same) => Ok(Some(Run::load(journal, &same.id).await?)),
+        None => Ok(None),
+    }
 }
 
 /// Starting again with the same key: shows a run that is over or being driven, goes on with any other.

@@ -11,10 +11,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use flow_engine::id::{Digest, RunId};
-use flow_engine::journal::{Append, GENESIS, Head, Journal, JournalError, Stored, chain};
+use flow_engine::journal::{Append, Archived, GENESIS, Head, Journal, JournalError, Stored, chain};
 use flow_engine::signal::{Actor, Order, Signal};
 
-use super::{Posted, Server, WireError, WireOrder, WireRecord, unhex};
+use super::{Posted, Server, WireArchived, WireError, WireOrder, WireRecord, unhex};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::view::json;
@@ -158,6 +158,7 @@ impl Journal for Client {
         let runs: Vec<json::Summary> = self.get("runs").await?;
         Ok(runs
             .into_iter()
+            .filter(|r| r.kept != "pruned")
             .filter_map(|r| r.run.parse().ok())
             .collect())
     }
@@ -172,5 +173,13 @@ impl Journal for Client {
         let text: String = Client::get(self, &format!("objects/{object}")).await?;
         let bytes = unhex(&text).filter(|bytes| Digest::of(bytes) == *object);
         bytes.ok_or(JournalError::NoObject(*object))
+    }
+
+    async fn archived(&self) -> Result<Vec<Archived>, JournalError> {
+        let wire: Vec<WireArchived> = self.get("archived").await?;
+        Ok(wire
+            .into_iter()
+            .filter_map(WireArchived::archived)
+            .collect())
     }
 }

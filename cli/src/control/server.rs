@@ -22,7 +22,7 @@ use flow_engine::lease::holder;
 use flow_engine::run::{LoadError, Run, append_signal};
 use flow_engine::signal::Signal;
 
-use super::{Posted, Server, WireError, WireOrder, WireRecord, hex, posted};
+use super::{Posted, Server, WireArchived, WireError, WireOrder, WireRecord, hex, posted};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::view::json;
@@ -127,6 +127,7 @@ fn routes(served: Served) -> Router {
     Router::new()
         .route("/", get(who))
         .route("/runs", get(list))
+        .route("/archived", get(archived))
         .route("/runs/{id}", get(show))
         .route("/runs/{id}/records", get(records))
         .route("/runs/{id}/signals", post(signal))
@@ -168,11 +169,12 @@ async fn who(State(served): State<Served>) -> Json<Server> {
 }
 
 async fn list(State(served): State<Served>) -> Answer<Vec<json::Summary>> {
-    let mut runs = Vec::new();
-    for id in served.journal.runs().await? {
-        runs.push(json::Summary::of(&Run::load(&*served.journal, &id).await?));
-    }
-    Ok(Json(runs))
+    Ok(Json(crate::store::list(&*served.journal).await?))
+}
+
+async fn archived(State(served): State<Served>) -> Answer<Vec<WireArchived>> {
+    let archived = served.journal.archived().await?;
+    Ok(Json(archived.iter().map(WireArchived::from).collect()))
 }
 
 async fn show(State(served): State<Served>, At(id): At<RunId>) -> Answer<json::Status> {

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use flow_engine::audit::{self, AuditRow};
 use flow_engine::clock::Timestamp;
+use flow_engine::record::Verdict;
+use flow_engine::retention::RunSummary;
 use flow_engine::run::{Delivery, Life, Run, Topic};
 
 use super::next;
@@ -37,6 +39,15 @@ pub(crate) struct Summary {
     pub(crate) steps: usize,
     /// The exit code a command would end with that drove it to where it is.
     pub(crate) exit: u8,
+    /// The subject of the commit, where planning recorded one.
+    #[serde(default)]
+    pub(crate) subject: String,
+    /// `live`, `sealed` or `pruned`.
+    #[serde(default)]
+    pub(crate) kept: String,
+    /// When it was started, for reckoning.
+    #[serde(skip)]
+    pub(crate) created_at: Option<Timestamp>,
 }
 
 impl Summary {
@@ -55,23 +66,50 @@ impl Summary {
             steps_done: super::done(run),
             steps: run.steps.len(),
             exit: Exit::of_run(run) as u8,
+            subject: run.plan.fact("subject").into(),
+            kept: "live".into(),
+            created_at: Some(run.created),
+        }
+    }
+
+    /// The summary of a run that was put away.
+    pub(crate) fn of_sealed(run: &RunSummary) -> Summary {
+        Summary {
+            run: run.id.to_string(),
+            workflow: run.workflow.clone(),
+            environment: run.environment.clone(),
+            state: run.verdict.map_or("under-way", |v| over(v).1).into(),
+            commit: run.commit.clone(),
+            created: run.created.to_string(),
+            updated: run.updated.to_string(),
+            by: format!("{} from {}", run.by.name, run.by.from),
+            reason: run.reason.clone(),
+            steps_done: run.steps_done as usize,
+            steps: run.steps as usize,
+            exit: run.verdict.map_or(Exit::Done, Exit::of_verdict) as u8,
+            subject: run.subject.clone(),
+            kept: if run.pruned { "pruned" } else { "sealed" }.into(),
+            created_at: Some(run.created),
         }
     }
 }
 
 /// The state of a run as `flow list` tells them apart, and its name.
 pub(crate) fn state(run: &Run) -> (RunState, &'static str) {
-    use flow_engine::record::Verdict;
     match &run.life {
         Life::Forward => (RunState::UnderWay, "under-way"),
         Life::Unwinding(_) => (RunState::Unwinding, "unwinding"),
         Life::Parked { .. } => (RunState::Parked, "parked"),
-        Life::Finished { verdict, .. } => match verdict {
-            Verdict::Completed => (RunState::Completed, "completed"),
-            Verdict::RolledBack => (RunState::RolledBack, "rolled-back"),
-            Verdict::Cancelled => (RunState::Cancelled, "cancelled"),
-            Verdict::RolledBackInPart => (RunState::RolledBackInPart, "rolled-back-in-part"),
-        },
+        Life::Finished { verdict, .. } => over(*verdict),
+    }
+}
+
+fn over(verdict: Verdict) -> (RunState, &'static str) {
+    match verdict {
+        Verdict::Completed => (RunState::Completed, "completed"),
+        Verdict::RolledBack => (RunState::RolledBack, "rolled-back"),
+        Verdict::Cancelled => (RunState::Cancelled, "cancelled"),
+        Verdict::RolledBackInPart => (RunState::RolledBackInPart, "rolled-back-in-part"),
     }
 }
 

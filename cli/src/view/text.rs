@@ -238,20 +238,26 @@ fn mails(run: &Run) -> String {
 }
 
 /// `flow list`.
-pub(crate) fn list<'a>(runs: impl IntoIterator<Item = &'a Run>, now: Timestamp) -> String {
+pub(crate) fn list(runs: &[json::Summary], now: Timestamp) -> String {
     let mut text = String::new();
     for run in runs {
         let _infallible = writeln!(
             text,
-            "{:<20} {:<9} {:<6} {:<20} {:>3}/{:<3} {:>10} ago  {}",
-            run.id.as_str(),
-            run.plan.workflow,
-            run.plan.environment,
-            json::state(run).1,
-            super::done(run),
-            run.steps.len(),
-            age(now.since(run.created)),
-            super::commit(&run.plan),
+            "{:<20} {:<9} {:<6} {:<20} {:>3}/{:<3} {:>10} ago  {}{}",
+            run.run,
+            run.workflow,
+            run.environment,
+            run.state,
+            run.steps_done,
+            run.steps,
+            run.created_at
+                .map_or_else(String::new, |at| age(now.since(at))),
+            super::commit_of(&run.commit, &run.subject),
+            if run.kept == "pruned" {
+                "  (pruned)"
+            } else {
+                ""
+            },
         );
     }
     if text.is_empty() {

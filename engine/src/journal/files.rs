@@ -11,7 +11,50 @@ use std::path::{Path, PathBuf};
 
 /// Makes the names in a folder durable.
 pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
+    trace::step("sync", path)?;
     File::open(path)?.sync_all()
+}
+
+/// Gives a file or folder another name, durably.
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    trace::step("rename", to)?;
+    fs::rename(from, to)?;
+    sync_dir(&parent(to))?;
+    if parent(from) == parent(to) {
+        Ok(())
+    } else {
+        sync_dir(&parent(from))
+    }
+}
+
+/// Removes a file, or a folder with all that is in it; one that is not there is removed already.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    trace::step("remove", path)?;
+    let done = if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
+    match done {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+/// Bytes of a file, or of all files in a folder.
+pub(crate) fn bytes_in(path: &Path) -> io::Result<u64> {
+    let meta = match fs::symlink_metadata(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(0),
+        other => other?,
+    };
+    if !meta.is_dir() {
+        return Ok(meta.len());
+    }
+    let mut sum = 0;
+    for item in fs::read_dir(path)? {
+        sum += bytes_in(&item?.path())?;
+    }
+    Ok(sum)
 }
 
 /// Creates a folder and its missing parents, durably. Doing it twice is doing it once.
@@ -53,8 +96,7 @@ pub(crate) fn replace(path: &Path, temporary: &Path, bytes: &[u8]) -> io::Result
     file.write_all(bytes)?;
     file.sync_all()?;
     drop(file);
-    fs::rename(temporary, path)?;
-    sync_dir(&parent(path))
+    rename(temporary, path)
 }
 
 /// Takes the rights of everybody but the owner from a file that somebody else's code created.
@@ -72,4 +114,54 @@ pub(crate) fn aside(path: &Path) -> PathBuf {
         .map(|n| path.with_file_name(format!("{name}.damaged-{n}")))
         .find(|free| !free.exists())
         .expect("four thousand million damaged copies do not fit on a disk")
+}
+
+/// What was done to files, so that tests can stop it at every point and look at the order.
+#[cfg(not(test))]
+pub(crate) mod trace {
+    use std::io;
+    use std::path::Path;
+
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "under test it fails where the test says so"
+    )]
+    pub(crate) fn step(_what: &str, _path: &Path) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod trace {
+    use std::cell::RefCell;
+    use std::io;
+    use std::path::{Path, PathBuf};
+
+    thread_local! {
+        static STEPS: RefCell<(Vec<(String, PathBuf)>, usize)> =
+            const { RefCell::new((Vec::new(), usize::MAX)) };
+    }
+
+    /// Forgets what was done; the next `left` steps succeed and all later ones fail, as in a process that was killed.
+    pub(crate) fn begin(left: usize) {
+        STEPS.with_borrow_mut(|s| *s = (Vec::new(), left));
+    }
+
+    /// What was done since, in order; from here on everything succeeds again.
+    pub(crate) fn end() -> Vec<(String, PathBuf)> {
+        STEPS.with_borrow_mut(|s| std::mem::replace(s, (Vec::new(), usize::MAX)).0)
+    }
+
+    pub(crate) fn step(what: &str, path: &Path) -> io::Result<()> {
+        STEPS.with_borrow_mut(|(done, left)| {
+            if *left == 0 {
+                return Err(io::Error::other("the test ends it here"));
+            }
+            *left = left.saturating_sub(usize::from(*left != usize::MAX));
+            if done.len() < 100_000 {
+                done.push((what.to_owned(), path.to_owned()));
+            }
+            Ok(())
+        })
+    }
 }

@@ -7,6 +7,7 @@
 //! <dir>/sled/        the same records to read; up to date a moment later, synced at checkpoints
 //! <dir>/checkpoint   the last commit that is known to be synced in sled
 //! <dir>/objects/ab/  large things, by digest
+//! <dir>/archive/     finished runs that were put away; see [`Upkeep`]
 //! ```
 //!
 //! Each copy rebuilds the other. Opening compares them; what was lost in one is taken from the other and reported, what
@@ -34,13 +35,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 
+use super::archive::{self, Catalog};
 pub use super::segment::SegmentFile;
 use super::segment::{Fixed, Wal, unusable};
-use super::{Append, BODY_MAX, Head, Journal, JournalError, Stored, files};
+use super::{Append, Archived, BODY_MAX, Head, Journal, JournalError, Stored, files};
 use crate::id::{Digest, RunId};
 
 mod applier;
 mod checkpoint;
+mod compact;
 mod compare;
 mod holder;
 mod index;
@@ -50,14 +53,18 @@ mod open;
 mod read;
 mod repair;
 mod shared;
+mod stats;
 mod store;
 mod takeover;
+mod upkeep;
 mod writer;
 
 pub use holder::Holder;
 use open::Places;
 use shared::{Job, Shared};
+pub use stats::Stats;
 pub use takeover::{TakeOver, TakeOverError};
+pub use upkeep::{Compacted, Mended, Pruned, Sealed, ToSeal, Upkeep, rebuild_catalog};
 use writer::Request;
 
 /// Makes the thing a commit writes to out of a segment's file.
@@ -110,7 +117,7 @@ pub struct OpenReport {
     pub replayed: u64,
     /// Bytes of a last commit that was never acknowledged and was cut off; nothing to worry about.
     pub cut_bytes: u64,
-    /// Runs in the journal.
+    /// Runs in the journal, those in the archive and pruned ones included.
     pub runs: usize,
     /// Records whose chain was verified: all of every run that is not [sealed](SledJournal::seal).
     pub records_verified: u64,
@@ -148,14 +155,36 @@ impl SledJournal {
         options: &OpenOptions,
     ) -> Result<(SledJournal, OpenReport), JournalError> {
         let places = Places::of(dir);
-        for folder in [&places.dir, &places.wal, &places.objects] {
-            files::create_dir(folder).map_err(|e| unusable(folder, &e))?;
-        }
+        files::create_dir(dir).map_err(|e| unusable(dir, &e))?;
         let lock = lock::take(dir)?;
         files::sync_dir(dir).map_err(|e| unusable(dir, &e))?;
+        // Before any folder is made: an exchange that was cut short may have one of them elsewhere.
+        compact::roll_forward(dir).map_err(|e| unusable(dir, &e))?;
+        for folder in [&places.wal, &places.objects] {
+            files::create_dir(folder).map_err(|e| unusable(folder, &e))?;
+        }
         super::segment::discard_leftovers(&places.objects)
             .map_err(|e| unusable(&places.objects, &e))?;
-        let sound = open::open(&places, options)?;
+        let (mut catalog, lost) = Catalog::load(&places.archive)?;
+        let mut sound = open::open(&places, options)?;
+        // A version that knows of no archive may have gone on with a sealed run: then the longer one counts.
+        let grown = |run: &RunId, end: &Head| {
+            let live = sound.heads.get(run);
+            live.is_some_and(|head| head.seq > end.seq)
+        };
+        catalog.runs.retain(|run, filed| !grown(run, &filed.head));
+        if let Some(lost) = lost {
+            catalog
+                .store(&places.archive)
+                .map_err(|e| unusable(&places.archive, &e))?;
+            let repair = open::repaired(lost, "its copy", 0, None);
+            sound.report.repaired.push(repair);
+        }
+        sound.report.runs += catalog
+            .runs
+            .keys()
+            .filter(|run| !sound.heads.contains_key(run))
+            .count();
         let fixed = Fixed {
             dir: places.wal.clone(),
             bytes: options.segment_bytes.max(4096),
@@ -172,6 +201,7 @@ impl SledJournal {
             places,
             fixed,
             sound.store,
+            catalog,
             sound.heads,
             last,
             lock,
@@ -252,8 +282,9 @@ fn start(
     Ok(journal)
 }
 
-impl Drop for SledJournal {
-    fn drop(&mut self) {
+impl SledJournal {
+    /// Ends the threads that write; whatever was accepted is then in both copies.
+    fn quiesce(&mut self) {
         drop(self.requests.take());
         let writer = self.writer.take().map(JoinHandle::join);
         self.shared.stop();
@@ -261,6 +292,12 @@ impl Drop for SledJournal {
         if matches!(writer, Some(Err(_))) || matches!(applier, Some(Err(_))) {
             tracing::error!("a thread of the journal panicked; the next open replays its segments");
         }
+    }
+}
+
+impl Drop for SledJournal {
+    fn drop(&mut self) {
+        self.quiesce();
     }
 }
 
@@ -313,7 +350,17 @@ impl Journal for SledJournal {
 
     async fn get(&self, object: &Digest) -> Result<Vec<u8>, JournalError> {
         let object = *object;
-        self.blocking(move |shared| objects::get(&shared.places.objects, &object))
-            .await
+        self.blocking(
+            move |shared| match objects::get(&shared.places.objects, &object) {
+                Ok(bytes) => Ok(bytes),
+                Err(lost) => archive::find_object(&shared.places.archive, &object).ok_or(lost),
+            },
+        )
+        .await
+    }
+
+    async fn archived(&self) -> Result<Vec<Archived>, JournalError> {
+        self.shared.check()?;
+        Ok(self.shared.archived())
     }
 }

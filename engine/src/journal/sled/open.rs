@@ -28,6 +28,7 @@ pub(super) struct Places {
     pub(super) sled: PathBuf,
     pub(super) wal: PathBuf,
     pub(super) objects: PathBuf,
+    pub(super) archive: PathBuf,
 }
 
 impl Places {
@@ -36,6 +37,7 @@ impl Places {
             sled: dir.join("sled"),
             wal: dir.join("wal"),
             objects: dir.join("objects"),
+            archive: dir.join("archive"),
             dir: dir.to_owned(),
         }
     }
@@ -71,7 +73,8 @@ pub(super) fn open(places: &Places, options: &OpenOptions) -> Result<Sound, Jour
     })
 }
 
-fn look(places: &Places, options: &OpenOptions) -> Result<Looked, JournalError> {
+/// Compares the copies and changes nothing.
+pub(super) fn look(places: &Places, options: &OpenOptions) -> Result<Looked, JournalError> {
     let checkpoint = checkpoint::load(&places.dir).map_err(|e| unusable(&places.dir, &e))?;
     segment::discard_leftovers(&places.wal).map_err(|e| unusable(&places.wal, &e))?;
     let index = Index::build(&places.wal).map_err(|e| unusable(&places.wal, &e))?;

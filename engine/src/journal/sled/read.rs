@@ -4,11 +4,20 @@ use std::path::Path;
 
 use super::shared::Shared;
 use crate::id::RunId;
+use crate::journal::archive;
 use crate::journal::segment::{self, decode_payload, unusable};
 use crate::journal::{GENESIS, Head, JournalError, Stored, chain};
 
 /// From sled; from the segments when sled's copy does not verify, which the next open then mends.
 pub(super) fn read(shared: &Shared, run: &RunId) -> Result<Vec<Stored>, JournalError> {
+    if let Some(filed) = shared.catalog.runs.get(run) {
+        shared.check()?;
+        let found = put_away(&shared.places.archive, run, filed);
+        // Until the live store is compacted it has the run too.
+        if found.is_ok() || !shared.is_live(run) {
+            return found;
+        }
+    }
     let Some(least) = shared.head(run) else {
         shared.check()?;
         return Ok(Vec::new());
@@ -28,6 +37,18 @@ pub(super) fn read(shared: &Shared, run: &RunId) -> Result<Vec<Stored>, JournalE
         tracing::warn!(%run, %why, "the damaged run stays sealed");
     }
     Ok(records)
+}
+
+/// From the archive file, its chain verified.
+pub(super) fn put_away(
+    dir: &Path,
+    run: &RunId,
+    filed: &archive::Filed,
+) -> Result<Vec<Stored>, JournalError> {
+    let Some(place) = &filed.place else {
+        return Err(JournalError::Pruned { run: run.clone() });
+    };
+    archive::read_run(dir, run, &filed.head, place).map(|found| found.records)
 }
 
 fn from_sled(shared: &Shared, run: &RunId) -> Result<Vec<Stored>, String> {

@@ -132,10 +132,7 @@ fn rebuild(
         files::sync_dir(&places.dir).map_err(io)?;
         kept = Some(aside);
     }
-    let store = Store::open(&places.sled, options.cache_bytes).map_err(|e| match e {
-        OpenFailure::Refused(why) => why,
-        OpenFailure::Damaged(why) => sled_failed(&places.sled, &why),
-    })?;
+    let store = create(&places.sled, options)?;
     refill(places, &store, 1)?;
     for (run, head) in &verdict.sealed {
         store
@@ -149,8 +146,16 @@ fn rebuild(
     Ok(store)
 }
 
+/// A new, empty database.
+pub(super) fn create(path: &Path, options: &OpenOptions) -> Result<Store, JournalError> {
+    Store::open(path, options.cache_bytes).map_err(|e| match e {
+        OpenFailure::Refused(why) => why,
+        OpenFailure::Damaged(why) => sled_failed(path, &why),
+    })
+}
+
 /// Applies all commits from a frame number on.
-fn refill(places: &Places, store: &Store, from: u64) -> Result<(), JournalError> {
+pub(super) fn refill(places: &Places, store: &Store, from: u64) -> Result<(), JournalError> {
     let failed = |why: String| sled_failed(&places.sled, &why);
     let mut chunk: Vec<(u64, Vec<Entry>)> = Vec::new();
     let mut result = Ok(());

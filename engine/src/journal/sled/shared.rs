@@ -9,8 +9,9 @@ use super::lock::Lock;
 use super::open::Places;
 use super::store::Store;
 use crate::id::RunId;
+use crate::journal::archive::{Catalog, Filed};
 use crate::journal::segment::{Entry, Fixed};
-use crate::journal::{Head, JournalError};
+use crate::journal::{Archived, Head, JournalError};
 
 /// Work for the applier, in the order it must be done.
 pub(super) enum Job {
@@ -41,6 +42,8 @@ pub(super) struct Shared {
     pub(super) places: Places,
     pub(super) fixed: Fixed,
     pub(super) store: Store,
+    /// Runs that were put away; only a journal that nobody uses changes it.
+    pub(super) catalog: Catalog,
     heads: Mutex<BTreeMap<RunId, Head>>,
     /// Number of the last commit that was synced.
     durable: AtomicU64,
@@ -66,6 +69,7 @@ impl Shared {
         places: Places,
         fixed: Fixed,
         store: Store,
+        catalog: Catalog,
         heads: BTreeMap<RunId, Head>,
         last: u64,
         lock: Lock,
@@ -74,6 +78,7 @@ impl Shared {
             places,
             fixed,
             store,
+            catalog,
             heads: Mutex::new(heads),
             durable: AtomicU64::new(last),
             broken: OnceLock::new(),
@@ -85,6 +90,11 @@ impl Shared {
             applied: Condvar::new(),
             lock,
         }
+    }
+
+    /// The database and the lock, for exchanging the one while holding the other.
+    pub(super) fn into_store(self) -> (Store, Lock) {
+        (self.store, self.lock)
     }
 
     /// From here on every call fails; only the first reason is kept.
@@ -110,11 +120,38 @@ impl Shared {
     }
 
     pub(super) fn head(&self, run: &RunId) -> Option<Head> {
-        hold(&self.heads).get(run).copied()
+        let filed = self.catalog.runs.get(run).map(|filed| filed.head);
+        filed.or_else(|| hold(&self.heads).get(run).copied())
     }
 
+    /// The runs that can be read: the live ones and those in the archive.
     pub(super) fn runs(&self) -> Vec<RunId> {
-        hold(&self.heads).keys().cloned().collect()
+        let filed = self.catalog.runs.iter();
+        let sealed = filed.filter(|(_, filed)| filed.place.is_some());
+        let mut runs: Vec<RunId> = hold(&self.heads).keys().cloned().collect();
+        runs.retain(|run| !self.catalog.runs.contains_key(run));
+        runs.extend(sealed.map(|(run, _)| run.clone()));
+        runs.sort();
+        runs
+    }
+
+    pub(super) fn archived(&self) -> Vec<Archived> {
+        let entry = |(run, filed): (&RunId, &Filed)| Archived {
+            run: run.clone(),
+            head: filed.head,
+            summary: filed.summary.to_vec(),
+            pruned: filed.place.is_none(),
+        };
+        self.catalog.runs.iter().map(entry).collect()
+    }
+
+    pub(super) fn is_live(&self, run: &RunId) -> bool {
+        hold(&self.heads).contains_key(run)
+    }
+
+    /// The runs that are in the live store, put away or not.
+    pub(super) fn live(&self) -> BTreeMap<RunId, Head> {
+        hold(&self.heads).clone()
     }
 
     /// Makes a synced commit known; readers that start after this see it.

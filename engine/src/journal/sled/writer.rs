@@ -80,6 +80,11 @@ struct Draft {
 fn commit(shared: &Arc<Shared>, wal: &mut Wal, group: Vec<Request>) {
     let mut draft = Draft::default();
     for Request { batch, reply } in group {
+        if shared.catalog.runs.contains_key(&batch.run) {
+            let run = batch.run;
+            refuse(std::iter::once(reply), &JournalError::Sealed { run });
+            continue;
+        }
         let head = draft.heads.get(&batch.run).copied();
         match draft.admit(head.or_else(|| shared.head(&batch.run)), batch) {
             Ok(head) => draft.replies.push((reply, head)),

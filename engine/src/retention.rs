@@ -1,0 +1,241 @@
+//! Which finished runs may leave the live store, and what the list says of them afterwards.
+//!
+//! The live store is what opening compares and hashes, so only runs that may still change belong in it: unfinished
+//! ones, those with notices to deliver, and of each environment the completed run that can still be rolled back.
+//! Everything else is sealed: verified, written to an archive file, and readable from there like any other run.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::codec;
+use crate::id::{Digest, RunId};
+use crate::journal::Journal;
+use crate::journal::sled::ToSeal;
+use crate::record::{Payload, Verdict};
+use crate::run::{Delivery, LoadError, Run, Status};
+use crate::signal::{Actor, Order};
+
+/// A run in a few words: all that lists and the rules between runs need.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// Its name.
+    pub id: RunId,
+    /// The workflow.
+    pub workflow: String,
+    /// The environment it changes last.
+    pub environment: String,
+    /// The commit, when planning recorded one.
+    pub commit: String,
+    /// The subject of the commit, when planning recorded one.
+    pub subject: String,
+    /// When it was started.
+    pub created: Timestamp,
+    /// When its last record was written.
+    pub updated: Timestamp,
+    /// Who started it.
+    pub by: Actor,
+    /// Why.
+    pub reason: String,
+    /// The starter's own key for it.
+    pub request: Option<String>,
+    /// How it ended; nothing when it is not over.
+    pub verdict: Option<Verdict>,
+    /// Its state in words, as [`Run::in_a_word`] has it.
+    pub in_a_word: String,
+    /// Steps that are done or were skipped.
+    pub steps_done: u32,
+    /// Steps in all.
+    pub steps: u32,
+    /// Its records are gone; only this is left.
+    #[serde(skip)]
+    pub pruned: bool,
+}
+
+/// The format of a stored summary.
+const FORMAT: u8 = 1;
+
+impl RunSummary {
+    /// The summary of a run as it is now.
+    pub fn of(run: &Run) -> RunSummary {
+        let over = |s: &&crate::run::StepState| matches!(s.status, Status::Done | Status::Skipped);
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        RunSummary {
+            id: run.id.clone(),
+            workflow: run.plan.workflow.clone(),
+            environment: run.plan.environment.clone(),
+            commit: run.plan.fact("commit").into(),
+            subject: run.plan.fact("subject").into(),
+            created: run.created,
+            updated: run.updated,
+            by: run.by.clone(),
+            reason: run.reason.clone(),
+            request: run.request.clone(),
+            verdict: run.verdict(),
+            in_a_word: run.in_a_word().into(),
+            steps_done: count(run.steps.iter().filter(over).count()),
+            steps: count(run.steps.len()),
+            pruned: false,
+        }
+    }
+
+    /// Whether it is over.
+    pub fn is_finished(&self) -> bool {
+        self.verdict.is_some()
+    }
+
+    /// Whether this run stands in the way of rolling back an older one of its environment: it is under way, or what it
+    /// did is still there.
+    pub fn overtakes(&self, older: &RunSummary) -> bool {
+        let kept = |v| matches!(v, Verdict::Completed | Verdict::RolledBackInPart);
+        self.id != older.id
+            && self.environment == older.environment
+            && (self.created, &self.id) > (older.created, &older.id)
+            && self.verdict.is_none_or(kept)
+    }
+
+    fn encode(&self) -> Result<Vec<u8>, codec::CodecError> {
+        postcard::to_extend(self, vec![FORMAT])
+            .map_err(|e| codec::CodecError::Malformed(e.to_string()))
+    }
+
+    fn decode(bytes: &[u8]) -> Option<RunSummary> {
+        let (format, rest) = bytes.split_first()?;
+        let known = *format == FORMAT;
+        known.then(|| postcard::from_bytes(rest).ok()).flatten()
+    }
+}
+
+/// All runs in short, newest first. Only those in the live store are read.
+///
+/// # Errors
+/// As [`Run::load`] for the runs of the live store.
+pub async fn summaries(journal: &dyn Journal) -> Result<Vec<RunSummary>, LoadError> {
+    let mut all = Vec::new();
+    for run in live(journal).await? {
+        all.push(RunSummary::of(&run));
+    }
+    for filed in journal.archived().await? {
+        match RunSummary::decode(&filed.summary) {
+            Some(mut summary) => {
+                summary.pruned = filed.pruned;
+                all.push(summary);
+            }
+            // Written by a newer version: the run itself still says everything.
+            None if !filed.pruned => {
+                all.push(RunSummary::of(&Run::load(journal, &filed.run).await?))
+            }
+            None => {}
+        }
+    }
+    all.sort_by(|a, b| (b.created, &b.id).cmp(&(a.created, &a.id)));
+    Ok(all)
+}
+
+/// The runs of the live store, newest first: every unfinished run is among them.
+///
+/// # Errors
+/// As [`Run::load`].
+pub async fn live(journal: &dyn Journal) -> Result<Vec<Run>, LoadError> {
+    let archived = journal.archived().await?;
+    let sealed: BTreeSet<&RunId> = archived.iter().map(|filed| &filed.run).collect();
+    let mut runs = Vec::new();
+    for id in journal.runs().await? {
+        if !sealed.contains(&id) {
+            runs.push(Run::load(journal, &id).await?);
+        }
+    }
+    runs.sort_by(|a, b| (b.created, &b.id).cmp(&(a.created, &a.id)));
+    Ok(runs)
+}
+
+/// How long notices that were not delivered keep a run in the live store, where `flow resume` can still deliver them.
+/// Without a mail server they never are.
+const NOTICES_WAIT: Duration = Duration::from_hours(24);
+
+/// Which of these runs may be sealed: over for at least `older_than`, notices delivered or given up, and not the one of their
+/// environment that can still be rolled back.
+pub fn sealable(runs: &[Run], now: Timestamp, older_than: Duration) -> Vec<&Run> {
+    let summaries: Vec<RunSummary> = runs.iter().map(RunSummary::of).collect();
+    let may = |(run, summary): &(&Run, &RunSummary)| {
+        let pending = run.notices.iter().any(|n| n.delivery == Delivery::Pending);
+        let told = !pending || now.since(run.updated) >= NOTICES_WAIT;
+        let can_be_undone = run.accepts(&Order::Rollback).is_ok()
+            && !summaries.iter().any(|other| other.overtakes(summary));
+        run.is_finished() && told && !can_be_undone && now.since(run.updated) >= older_than
+    };
+    let all = runs.iter().zip(&summaries);
+    all.filter(may).map(|(run, _)| run).collect()
+}
+
+/// What [`Upkeep::seal`](crate::journal::sled::Upkeep::seal) needs to put these runs away.
+///
+/// # Errors
+/// When a record cannot be read.
+pub async fn prepare(journal: &dyn Journal, runs: &[&Run]) -> Result<Vec<ToSeal>, LoadError> {
+    let mut all = Vec::with_capacity(runs.len());
+    for run in runs {
+        let unreadable = |seq| {
+            move |source| LoadError::Codec {
+                run: run.id.clone(),
+                seq,
+                source,
+            }
+        };
+        let mut objects: Vec<Digest> = Vec::new();
+        let records = journal.read(&run.id).await?;
+        for stored in &records {
+            let mut entry = codec::decode(&stored.body).map_err(unreadable(stored.seq))?;
+            if let Some(Payload::Object(digest)) = entry.record.payload_mut() {
+                objects.push(*digest);
+            }
+        }
+        objects.sort();
+        objects.dedup();
+        let Some(head) = journal.head(&run.id).await? else {
+            continue;
+        };
+        let summary = RunSummary::of(run).encode().map_err(unreadable(head.seq))?;
+        all.push(ToSeal {
+            run: run.id.clone(),
+            head,
+            summary,
+            objects,
+        });
+    }
+    Ok(all)
+}
+
+/// Which sealed runs are older than `older_than`, the newest `keep` of each environment apart.
+pub fn prunable(
+    summaries: &[RunSummary],
+    sealed: &BTreeSet<RunId>,
+    now: Timestamp,
+    older_than: Duration,
+    keep: usize,
+) -> Vec<RunId> {
+    let mut newest_first: Vec<&RunSummary> = summaries.iter().collect();
+    newest_first.sort_by(|a, b| (b.created, &b.id).cmp(&(a.created, &a.id)));
+    let mut seen: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();
+    let mut gone = Vec::new();
+    for summary in newest_first.into_iter().filter(|s| !s.pruned) {
+        let count = seen.entry(&summary.environment).or_default();
+        *count += 1;
+        let old = now.since(summary.updated) >= older_than;
+        if *count > keep
+            && old
+            && sealed.contains(&summary.id)
+            && !may_be_undone(summary, summaries)
+        {
+            gone.push(summary.id.clone());
+        }
+    }
+    gone
+}
+
+/// Whether nothing newer stands on a completed run, so that a rollback of it may be asked for.
+fn may_be_undone(summary: &RunSummary, all: &[RunSummary]) -> bool {
+    summary.verdict == Some(Verdict::Completed) && !all.iter().any(|other| other.overtakes(summary))
+}
