@@ -44,9 +44,13 @@ impl ser::Error for Never {
 type Done = Result<(), Never>;
 
 impl<'a> Describe<'a> {
-    fn word(self, word: &str) -> Done {
+    fn word(self, word: &str) {
         self.0.push_str(word);
-        Ok(())
+    }
+
+    fn numbered(&mut self, index: u32, name: &str) {
+        self.0.push_str(&index.to_string());
+        self.0.push_str(name);
     }
 
     fn inside(self, start: char, end: char) -> Inside<'a> {
@@ -76,15 +80,14 @@ impl Inside<'_> {
         value.serialize(Describe(self.text))
     }
 
-    fn close(self) -> Done {
+    fn close(self) {
         self.text.push(self.end);
-        Ok(())
     }
 }
 
 macro_rules! words {
     ($($method:ident $type:ty => $word:literal;)*) => {
-        $(fn $method(self, _: $type) -> Done { self.word($word) })*
+        $(fn $method(self, _: $type) -> Done { self.word($word); Ok(()) })*
     };
 }
 
@@ -122,7 +125,8 @@ impl<'a> ser::Serializer for Describe<'a> {
     }
 
     fn serialize_none(self) -> Done {
-        self.word("none")
+        self.word("none");
+        Ok(())
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Done {
@@ -131,11 +135,13 @@ impl<'a> ser::Serializer for Describe<'a> {
     }
 
     fn serialize_unit(self) -> Done {
-        self.word("()")
+        self.word("()");
+        Ok(())
     }
 
     fn serialize_unit_variant(self, _: &'static str, index: u32, name: &'static str) -> Done {
-        self.word(&format!("{index}{name}"))
+        self.word(&format!("{index}{name}"));
+        Ok(())
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, v: &T) -> Done {
@@ -143,13 +149,14 @@ impl<'a> ser::Serializer for Describe<'a> {
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
-        self,
+        mut self,
         _: &'static str,
         index: u32,
         name: &'static str,
         value: &T,
     ) -> Done {
-        self.0.push_str(&format!("{index}{name} "));
+        self.numbered(index, name);
+        self.0.push(' ');
         value.serialize(self)
     }
 
@@ -167,13 +174,13 @@ impl<'a> ser::Serializer for Describe<'a> {
     }
 
     fn serialize_tuple_variant(
-        self,
+        mut self,
         _: &'static str,
         index: u32,
         name: &'static str,
         _: usize,
     ) -> Result<Inside<'a>, Never> {
-        self.0.push_str(&format!("{index}{name}"));
+        self.numbered(index, name);
         Ok(self.inside('(', ')'))
     }
 
@@ -186,13 +193,13 @@ impl<'a> ser::Serializer for Describe<'a> {
     }
 
     fn serialize_struct_variant(
-        self,
+        mut self,
         _: &'static str,
         index: u32,
         name: &'static str,
         _: usize,
     ) -> Result<Inside<'a>, Never> {
-        self.0.push_str(&format!("{index}{name}"));
+        self.numbered(index, name);
         Ok(self.inside('{', '}'))
     }
 }
@@ -206,7 +213,8 @@ macro_rules! containers {
                 self.item("", value)
             }
             fn end(self) -> Done {
-                self.close()
+                self.close();
+                Ok(())
             }
         }
     )*};
@@ -228,7 +236,8 @@ macro_rules! structures {
                 self.item(name, value)
             }
             fn end(self) -> Done {
-                self.close()
+                self.close();
+                Ok(())
             }
         }
     )*};
@@ -249,6 +258,7 @@ impl ser::SerializeMap for Inside<'_> {
         self.item("", value)
     }
     fn end(self) -> Done {
-        self.close()
+        self.close();
+        Ok(())
     }
 }

@@ -68,12 +68,8 @@ fn write_the_golden_records() {
             if known.contains_key(name) {
                 continue;
             }
-            text += &format!(
-                "{name}\n{}{}\n{}\n\n",
-                shape(&bytes),
-                layout(&entry),
-                hex(&bytes)
-            );
+            let (shape, layout, bytes) = (shape(&bytes), layout(&entry), hex(&bytes));
+            text.extend([name, "\n", &shape, &layout, "\n", &bytes, "\n\n"]);
         }
         std::fs::create_dir_all(folder(format)).unwrap();
         std::fs::write(path, text).unwrap();

@@ -1,5 +1,6 @@
 //! Runs in every state a run can be in, as a version 1.0.0 with an older step would have left them.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
@@ -153,7 +154,7 @@ impl State {
                 && payload.inline().unwrap().len() > Payload::INLINE_MAX
             {
                 let bytes = payload.inline().unwrap().to_vec();
-                text += &format!("object {}\n", hex(&bytes));
+                writeln!(text, "object {}", hex(&bytes)).unwrap();
                 *payload = Payload::Object(Digest::of(&bytes));
             }
             let entry = Entry { at: THEN, record };
@@ -161,7 +162,7 @@ impl State {
                 1 => postcard::to_extend(&entry, vec![1]).unwrap(),
                 _ => codec::encode(&entry).unwrap(),
             };
-            text += &format!("record {seq} {epoch} {}\n", hex(&body));
+            writeln!(text, "record {seq} {epoch} {}", hex(&body)).unwrap();
         }
         text
     }
