@@ -18,10 +18,12 @@ use flow_engine::step::Resources;
 
 #[path = "../golden_support/mod.rs"]
 mod golden_support;
+mod left;
 mod states;
 
 use golden_support::{anna, hex, unhex};
-use states::{Ledger, Now, State, THEN, folder, states};
+use left::states;
+use states::{Ledger, Now, State, THEN, folder};
 
 fn id() -> RunId {
     "r-golden".parse().unwrap()
