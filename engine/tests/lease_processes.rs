@@ -28,7 +28,7 @@ async fn the_other_process() {
     let place = PathBuf::from(place);
     let (journal, _) = SledJournal::open(&place.join("journal"), &OpenOptions::default()).unwrap();
     let mut ledger = std::fs::File::create(place.join("ledger")).unwrap();
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_mins(1);
     for seq in 0.. {
         let body = format!("record {seq}").into_bytes();
         match journal.append(append(seq, 1, body)).await {
@@ -337,7 +337,7 @@ async fn a_run_that_was_taken_again_refuses_the_driver_before() {
             protocol: "p".into(),
             planned_by: "flow test".into(),
             environment: "prod".into(),
-            facts: Default::default(),
+            facts: std::collections::BTreeMap::default(),
             phases: Vec::new(),
             nodes: Vec::new(),
         };

@@ -34,7 +34,7 @@ pub(crate) async fn take_over(state: &State) -> Result<(), Diagnostic> {
     let dir = state.journal();
     let taken = tokio::task::spawn_blocking(move || SledJournal::take_over(&dir, DYING)).await;
     let taken = taken.map_err(|e| JournalError::Broken(format!("taking over did not end: {e}")))?;
-    match taken.map_err(refused)? {
+    match taken.map_err(|e| refused(&e))? {
         TakeOver::Free => {}
         TakeOver::Ended(holder) => view::note(&format!(
             "taken over from {}: it was fenced off and ended; its jobs on remote hosts go on\n\n",
@@ -73,7 +73,7 @@ fn answers(client: &Client, holder: &Holder) -> Diagnostic {
         .hint("flow resume     then go on from here")
 }
 
-fn refused(error: TakeOverError) -> Diagnostic {
+fn refused(error: &TakeOverError) -> Diagnostic {
     let diagnostic = Diagnostic::new(Exit::Locked, error.to_string());
     match error {
         TakeOverError::Unproven { .. } => diagnostic
