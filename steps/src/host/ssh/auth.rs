@@ -22,6 +22,8 @@ pub(super) enum Outcome {
 pub(super) struct Attempt {
     /// Keys that were refused; not tried again on the next connection.
     refused: Vec<String>,
+    /// The key at which a connection ended before it was judged. Once may be a cut line; twice is the machine's answer.
+    pub(super) suspect: Option<String>,
     /// What happened, for the error.
     pub(super) story: Vec<String>,
 }
@@ -74,11 +76,13 @@ pub(super) fn authenticate(session: &Session, to: &Resolved, attempt: &mut Attem
             Err(e) => (e.message().to_owned(), hung_up(&e)),
         };
         // A key on which it hung up may not have been judged; the next connection begins with it. When it is also the
-        // first of this one, it counts as refused: every connection must rule out at least one key.
-        if hung_up && !first {
+        // first of two connections, it counts as refused: two connections must rule out at least one key.
+        if hung_up && (!first || attempt.suspect.as_ref() != Some(&name)) {
+            attempt.suspect = first.then_some(name);
             return Outcome::HungUp;
         }
         first = false;
+        attempt.suspect = None;
         attempt.story.push(format!("{name}: {why}"));
         attempt.refused.push(name);
         if hung_up {

@@ -18,7 +18,7 @@ use crate::host::local::CHUNK;
 use crate::host::{HostError, Process};
 
 /// Connections tried in turn while the machine hangs up after some refused keys.
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 8;
 /// Jump hosts behind jump hosts; more is a loop in the configuration.
 const DEPTH: u8 = 8;
 
@@ -52,6 +52,9 @@ impl Dialer {
                 Outcome::HungUp => {}
                 Outcome::Refused => break,
             }
+        }
+        if let Some(key) = &attempt.suspect {
+            return Err(self.unreachable(format!("it hung up before it had judged {key}")));
         }
         Err(HostError::Auth {
             host: self.config.name.clone(),
