@@ -138,14 +138,15 @@ impl TableSpec {
         self.row_hash(if key.is_empty() { names } else { key })
     }
 
-    /// The key of a row as text for people: `(17)`. Without a key, the row.
-    pub(crate) fn key_text(&self, key: &[String], names: &[String]) -> String {
-        let row = self.row(if key.is_empty() { names } else { key });
-        format!("left({row}::text, 120)")
-    }
-
     pub(crate) fn names(&self) -> Vec<String> {
         self.columns.iter().map(|c| c.name.clone()).collect()
+    }
+
+    /// Whether a column holds whole numbers.
+    pub(crate) fn is_number(&self, column: &str) -> bool {
+        let number = |t: &str| ["smallint", "integer", "bigint"].contains(&t);
+        let mut these = self.columns.iter().filter(|c| c.name == column);
+        these.any(|c| number(&c.type_))
     }
 
     pub(crate) fn has(&self, column: &str) -> bool {

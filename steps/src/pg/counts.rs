@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::backup::HOURS;
 use super::state::{self, DbState, Look, TableState};
-use super::text::some_of;
+use super::text::{rows, some_of};
 use super::{Database, Pg, PgError, catalog};
 
 /// Compares the number of rows of every recorded table. Fewer rows, or fewer rows that are not marked deleted, fail
@@ -35,17 +35,18 @@ pub struct CountsReport {
 /// How a table's counts are wrong, if they are.
 fn verdict(before: &TableState, after: Option<&TableState>, allow_growth: bool) -> Option<String> {
     let Some(after) = after else {
-        return Some(format!("is gone, it had {} rows", before.rows));
+        return Some(format!("is gone, it had {}", rows(before.rows)));
     };
     let marked = before.live_rows.zip(after.live_rows);
     if after.rows < before.rows {
-        Some(format!("{} rows before, {} now", before.rows, after.rows))
+        Some(format!("{} before, {} now", rows(before.rows), after.rows))
     } else if let Some((was, is)) = marked.filter(|(was, is)| is < was) {
-        Some(format!("{was} rows not marked deleted before, {is} now"))
+        Some(format!("{} not marked deleted before, {is} now", rows(was)))
     } else if after.rows > before.rows && !allow_growth {
         Some(format!(
-            "{} rows before, {} now, and nothing should have been added",
-            before.rows, after.rows
+            "{} before, {} now, and nothing should have been added",
+            rows(before.rows),
+            after.rows
         ))
     } else {
         None

@@ -12,7 +12,7 @@ use super::backup::{Backup, HOURS, bytes_shown};
 use super::drill::{self, Columns, NAMED};
 use super::scratch::{self, Mark};
 use super::state::{self, DbState, Look, TableState};
-use super::text::some_of;
+use super::text::{rows, some_of};
 use super::{Database, Pg, PgError, proof};
 
 /// The rule of a frozen deploy: the keys before are among the keys after, and the old columns of those rows are
@@ -69,22 +69,14 @@ impl TableFinding {
 
     fn in_words(&self, table: &str) -> String {
         if self.gone {
-            return format!("{table}: the table is gone, it had {} rows", self.before);
+            return format!("{table}: the table is gone, it had {}", rows(self.before));
         }
-        let mut parts = vec![format!("{} rows before, {} now", self.before, self.after)];
+        let mut parts = vec![format!("{} before, {} now", rows(self.before), self.after)];
         if self.lost > 0 {
-            parts.push(format!(
-                "{} LOST: {}",
-                self.lost,
-                some_of(&self.lost_keys, NAMED)
-            ));
+            parts.push(named(self.lost, "LOST", &self.lost_keys));
         }
         if self.changed > 0 {
-            parts.push(format!(
-                "{} CHANGED: {}",
-                self.changed,
-                some_of(&self.changed_keys, NAMED)
-            ));
+            parts.push(named(self.changed, "CHANGED", &self.changed_keys));
         }
         if !self.lost_columns.is_empty() {
             parts.push(format!("columns gone: {}", self.lost_columns.join(", ")));
@@ -93,6 +85,14 @@ impl TableFinding {
             parts.push(format!("{} new", self.new));
         }
         format!("{table}: {}", parts.join("; "))
+    }
+}
+
+/// A count, and the keys where rows have one.
+fn named(count: u64, what: &str, keys: &[String]) -> String {
+    match keys {
+        [] => format!("{count} {what}"),
+        keys => format!("{count} {what}: {}", some_of(keys, NAMED)),
     }
 }
 
