@@ -185,6 +185,20 @@ async fn fresh(pg: &Pg, order: &Order<'_>, path: &str, part: &str) -> Result<Bac
     Ok(manifest.backup)
 }
 
+/// Whether a finished backup is still there as it was made: its bytes, and the manifest that was written last.
+pub(crate) async fn check_whole(pg: &Pg, backup: &Backup) -> Result<(), PgError> {
+    super::load::check_file(pg, backup).await?;
+    let text = pg.read_small(&format!("{}.json", backup.path)).await?;
+    let manifest = text.and_then(|text| serde_json::from_str::<Manifest>(&text).ok());
+    if manifest.is_some_and(|m| m.format == 1 && m.backup == *backup) {
+        return Ok(());
+    }
+    Err(PgError::Check(format!(
+        "the backup `{}` lacks the manifest it was finished with",
+        backup.path
+    )))
+}
+
 /// The backup an earlier life finished: its manifest names this run and step, and the file still has its digest. The
 /// manifest is written last, so a file without one is not finished.
 async fn finished(pg: &Pg, path: &str, made_by: &str) -> Result<Option<Backup>, PgError> {

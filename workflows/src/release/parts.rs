@@ -359,13 +359,14 @@ impl Release<'_> {
         }
     }
 
-    pub(super) fn baseline(&self, backup: &Out<Backup>) -> Baseline {
+    pub(super) fn baseline(&self, backup: &Out<Backup>, lease: &Out<Lease>) -> Baseline {
         Baseline {
             db: self.database("prod"),
             dir: self.env("prod").backup_dir.clone(),
             earlier: backup.into(),
             restore_if_started: DEPLOY.into(),
             ask_if_started: Some("prod/writable".into()),
+            lease: Some(lease.into()),
         }
     }
 

@@ -123,6 +123,7 @@ fn plan(db: &Database, dir: &str, sql: &str) -> flow_engine::plan::Plan {
                 earlier: Arg::from(&backup),
                 restore_if_started: "prod/deploy".into(),
                 ask_if_started: Some("prod/thaw".into()),
+                lease: None,
             },
         );
         let sql = sql.to_owned();
@@ -413,7 +414,7 @@ async fn rows_written_after_the_thaw_are_set_aside_only_when_a_person_says_so() 
         "SELECT count(*) FROM public.\"Customer\" WHERE name = 'written after the thaw';";
     assert_eq!(value(&pg, restarted).await, "0");
     assert!(
-        told(&run).contains("rows exist only there"),
+        told(&run).contains("1 row exists only there"),
         "{}",
         told(&run)
     );

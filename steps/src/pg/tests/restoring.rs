@@ -30,7 +30,10 @@ async fn undo(pg: &Pg, backup: &Backup, dir: &str, run: &str) -> Result<String, 
         run,
         progress: &|_| {},
     };
-    restore::restore(pg, &plan).await
+    let hold = restore::hold(pg, run).await?;
+    let done = restore::restore(pg, &plan).await;
+    hold.let_go(pg, run).await?;
+    done
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
