@@ -294,6 +294,14 @@ impl Step for TakeBackup {
         let backup = take(&pg, &order).await.map_err(|e| {
             StepError::from(e).hint("no backup was left behind; the database was only read")
         })?;
+        if backup.state.tables.is_empty() {
+            return Err(StepError::fail(format!(
+                "{} has no tables: its backup saves nothing. The file is kept as {}",
+                self.db.words(),
+                backup.path
+            ))
+            .hint("is it the right database?"));
+        }
         cx.log(in_words(&backup));
         Ok(backup)
     }

@@ -120,6 +120,7 @@ impl Release<'_> {
             before: before.into(),
             db: self.database(env),
             allow_growth: true,
+            allowed: self.config.app.may_change.clone(),
         }
     }
 
@@ -279,6 +280,7 @@ impl Release<'_> {
         RestoreRehearsal {
             db: self.database("stage"),
             dir: self.env("stage").backup_dir.clone(),
+            apart_from: Some(self.database("prod")),
         }
     }
 

@@ -175,3 +175,25 @@ async fn a_servers_error_and_a_lost_natural_key_are_told_without_personal_data()
             .contains("example.org")
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_a_new_soft_delete_column_marks_are_lost_from_view_unless_declared() {
+    for (n, add) in [
+        "ADD deleted_at timestamptz; UPDATE public.\"Order\" SET deleted_at = now() WHERE id <= 3;",
+        "ADD \"isDeleted\" boolean NOT NULL DEFAULT false; UPDATE public.\"Order\" SET \"isDeleted\" = true WHERE id <= 3;",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let change = format!("ALTER TABLE public.\"Order\" {add}");
+        let report = after(&change, &[], &format!("r-view{n}")).await;
+        let words = report.in_words(true).join(" ");
+        assert!(words.contains("5000 rows before, 5000 now; 3 rows LOST FROM VIEW"), "{words}");
+        let declared = ["Order.deleted_at", "Order.isDeleted"];
+        let report = after(&change, &declared, &format!("r-seen{n}")).await;
+        assert!(report.differing.is_empty(), "{report:?}");
+    }
+    let unset = "ALTER TABLE public.\"Order\" ADD deleted_at timestamptz, ADD is_deleted boolean NOT NULL DEFAULT false;";
+    let report = after(unset, &[], "r-unset").await;
+    assert!(report.differing.is_empty(), "{report:?}");
+}
