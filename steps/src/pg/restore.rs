@@ -99,8 +99,11 @@ async fn ready(pg: &Pg, run: &str) -> Result<Option<Mark>, PgError> {
 /// only, and nobody would be told.
 pub(crate) struct Hold {
     /// The read-only setting to put back when the database is not replaced; nothing when writers were held off before.
-    put_back: Option<Option<String>>,
+    put_back: Option<Was>,
 }
+
+/// A database's own read-only setting, if it had one.
+struct Was(Option<String>);
 
 /// Makes the live database read-only and ends its sessions. Not one that was replaced already or does not exist. Run in
 /// a later life it finds the mode on, and then leaves it on in the end: the undo of the freeze comes after it.
@@ -114,7 +117,7 @@ pub(crate) async fn hold(pg: &Pg, run: &str) -> Result<Hold, PgError> {
     let hold = match was {
         Some((_, true)) => nothing,
         off => Hold {
-            put_back: Some(off.map(|(value, _)| value)),
+            put_back: Some(Was(off.map(|(value, _)| value))),
         },
     };
     match freeze::shut(pg).await {
@@ -129,7 +132,7 @@ pub(crate) async fn hold(pg: &Pg, run: &str) -> Result<Hold, PgError> {
 impl Hold {
     /// Opens the database for writing again, if it was open before and is still the live one.
     pub(crate) async fn let_go(self, pg: &Pg, run: &str) -> Result<(), PgError> {
-        let Some(was) = self.put_back else {
+        let Some(Was(was)) = self.put_back else {
             return Ok(());
         };
         if is_replaced(pg, run).await? {

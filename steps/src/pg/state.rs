@@ -289,7 +289,7 @@ async fn fingerprint(
     } else {
         format!("NOT ({})", compared.join(" OR "))
     };
-    let flags: String = marks
+    let flags: Vec<String> = marks
         .iter()
         .enumerate()
         .map(|(n, (_, marked))| format!(", {marked} AS m{n}"))
@@ -299,10 +299,11 @@ async fn fingerprint(
         .collect();
     let sql = format!(
         "SELECT json_build_array((k & 1023)::int, count(*), count(*) FILTER (WHERE l), sum(k)::text, sum(r)::text, json_build_array({}))::text \
-         FROM (SELECT {} AS k, {} AS r, {alive} AS l{flags} FROM ONLY {}) AS t GROUP BY k & 1023 ORDER BY k & 1023;",
+         FROM (SELECT {} AS k, {} AS r, {alive} AS l{} FROM ONLY {}) AS t GROUP BY k & 1023 ORDER BY k & 1023;",
         counts.join(", "),
         spec.key_hash(key, names),
         spec.row_hash(names),
+        flags.concat(),
         spec.qualified()
     );
     let parts: Vec<(u16, u64, u64, String, String, Vec<u64>)> = session.rows(&sql).await?;

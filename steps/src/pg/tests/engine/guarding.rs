@@ -20,7 +20,7 @@ impl Step for Harm {
 
     async fn run(&self, _: &Cx) -> Result<(), StepError> {
         let dir = std::path::Path::new(&self.dir);
-        let backup = files(dir).into_iter().find(|f| f.ends_with(".zst"));
+        let backup = files(dir).into_iter().find(|f| f.contains(".sql"));
         std::fs::write(dir.join(backup.unwrap()), "cut").unwrap();
         Ok(())
     }
