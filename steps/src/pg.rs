@@ -32,9 +32,11 @@ mod restore;
 mod scan;
 mod scratch;
 mod settings;
+mod space;
 mod state;
 mod swap;
 mod text;
+mod words;
 
 pub use applied::{Applied, MigrationsApplied};
 pub use backup::{Backup, Compression, TakeBackup};

@@ -4,7 +4,7 @@ use flow_engine::run::{Run, Status, StepState, Undo};
 use flow_engine::step::Step as _;
 
 use crate::deploy::Deploy;
-use crate::pg::{Freeze, Thaw};
+use crate::pg::{Baseline, Freeze, Thaw};
 use crate::pm2::Processes;
 
 /// What is not as usual in production right now because of this run: a database that refuses writes, services that are
@@ -19,12 +19,18 @@ pub fn standing(run: &Run) -> Vec<String> {
         .nodes
         .iter()
         .any(|n| n.kind == Processes::KIND && n.undo.is_some());
+    let restoring = states(run, Baseline::KIND).any(|s| {
+        s.undo_attempts > 0 && !matches!(s.undo, Undo::Undone | Undo::GivenUp | Undo::Failed)
+    });
     let mut words = Vec::new();
     if frozen && !thawed {
         words.push(
             "PRODUCTION'S DATABASE IS READ-ONLY: it was frozen for the deploy and not opened again"
                 .to_owned(),
         );
+    }
+    if thawed && restoring {
+        words.push("PRODUCTION'S DATABASE MAY BE READ-ONLY: the restore holds writers off and has not ended".to_owned());
     }
     if stopped && !restarted && stops_services && run.production_changed() {
         words.push("PRODUCTION'S SERVICES ARE STOPPED: the rollback stopped them and has not started them again".to_owned());
@@ -86,6 +92,7 @@ mod tests {
                 node("prod/maintenance", Freeze::KIND, true),
                 node("prod/deploy", Deploy::KIND, true),
                 node("prod/writable", Thaw::KIND, false),
+                node("prod/baseline", Baseline::KIND, true),
             ],
         };
         let by = Actor {
@@ -139,6 +146,21 @@ mod tests {
             standing(&run([frozen, did(3).into()].concat())),
             Vec::<String>::new()
         );
+    }
+
+    #[test]
+    fn a_restore_under_way_after_the_thaw_is_said_until_it_is_over() {
+        let unwinding = vec![Record::Unwinding {
+            why: "it failed".into(),
+        }];
+        let begun = [0, 1, 2, 3, 4].map(|step| did(step).to_vec()).concat();
+        let begun = [begun, unwinding].concat();
+        let under_way = [begun.clone(), undid(4)[..1].to_vec()].concat();
+        let words = standing(&run(under_way)).join(" ");
+        assert!(words.contains("the restore holds writers off"), "{words}");
+        let over = [begun, undid(4).to_vec()].concat();
+        let words = standing(&run(over)).join(" ");
+        assert!(!words.contains("writers off"), "{words}");
     }
 
     #[test]

@@ -134,7 +134,7 @@ fn deploy(p: &mut Planner, r: &Release, before: &Before, earlier: &[&str]) -> Af
     p.step("prod/preflight", r.preflight(&before.lease, earlier));
     p.step("prod/notify", r.notify());
     p.step("prod/maintenance", r.freeze());
-    let baseline = p.step("prod/baseline", r.baseline(&before.backup));
+    let baseline = p.step("prod/baseline", r.baseline(&before.backup, &before.lease));
     p.step("prod/deploy", r.deploy_production(&before.lease));
     p.step("prod/migrations", r.migrations_applied("prod"));
     let restarted = p.step("prod/restarted", r.restarted(&before.processes));

@@ -5,7 +5,7 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::text::some_of;
-use super::{Database, Pg, PgError};
+use super::{Database, Pg, PgError, words};
 
 /// Looks into `_prisma_migrations`: every expected migration must be finished, and none there failed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -40,7 +40,7 @@ pub(super) async fn rows(pg: &Pg) -> Result<Vec<Row>, PgError> {
     }
     pg.rows(
         "SELECT json_build_object('name', migration_name, 'finished', finished_at IS NOT NULL, 'rolled_back', rolled_back_at IS NOT NULL, \
-         'logs', left(logs, 400))::text FROM public._prisma_migrations ORDER BY started_at, migration_name;",
+         'logs', left(logs, 4000))::text FROM public._prisma_migrations ORDER BY started_at, migration_name;",
     )
     .await
 }
@@ -50,7 +50,8 @@ pub(super) fn judge(rows: &[Row], expected: &[String]) -> Result<Applied, Vec<St
     let finished: Vec<String> = rows.iter().filter(good).map(|r| r.name.clone()).collect();
     let mut odd = Vec::new();
     for row in rows.iter().filter(|r| !r.finished && !r.rolled_back) {
-        let logs = row.logs.as_deref().unwrap_or("it left no message").trim();
+        let logs = row.logs.as_deref().unwrap_or("it left no message");
+        let logs = words::of_log(logs);
         odd.push(format!("{} began and did not finish: {logs}", row.name));
     }
     for name in expected.iter().filter(|name| !finished.contains(name)) {
@@ -120,6 +121,10 @@ mod tests {
         let odd = judge(&rows, &expected).unwrap_err();
         assert_eq!(odd.len(), 3, "{odd:?}");
         assert!(odd[0].starts_with("2 began"), "{odd:?}");
+        let mut failed = row("5", false, false);
+        failed.logs = Some("ERROR: no\nDETAIL: Key (mail)=(a@example.org)".into());
+        let told = judge(&[failed], &[]).unwrap_err();
+        assert_eq!(told, ["5 began and did not finish: ERROR: no"]);
         assert_eq!(odd[1..], ["3 was rolled back", "4 is not applied"]);
     }
 

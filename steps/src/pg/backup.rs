@@ -185,6 +185,20 @@ async fn fresh(pg: &Pg, order: &Order<'_>, path: &str, part: &str) -> Result<Bac
     Ok(manifest.backup)
 }
 
+/// Whether a finished backup is still there as it was made: its bytes, and the manifest that was written last.
+pub(crate) async fn check_whole(pg: &Pg, backup: &Backup) -> Result<(), PgError> {
+    super::load::check_file(pg, backup).await?;
+    let text = pg.read_small(&format!("{}.json", backup.path)).await?;
+    let manifest = text.and_then(|text| serde_json::from_str::<Manifest>(&text).ok());
+    if manifest.is_some_and(|m| m.format == 1 && m.backup == *backup) {
+        return Ok(());
+    }
+    Err(PgError::Check(format!(
+        "the backup `{}` lacks the manifest it was finished with",
+        backup.path
+    )))
+}
+
 /// The backup an earlier life finished: its manifest names this run and step, and the file still has its digest. The
 /// manifest is written last, so a file without one is not finished.
 async fn finished(pg: &Pg, path: &str, made_by: &str) -> Result<Option<Backup>, PgError> {
@@ -280,6 +294,14 @@ impl Step for TakeBackup {
         let backup = take(&pg, &order).await.map_err(|e| {
             StepError::from(e).hint("no backup was left behind; the database was only read")
         })?;
+        if backup.state.tables.is_empty() {
+            return Err(StepError::fail(format!(
+                "{} has no tables: its backup saves nothing. The file is kept as {}",
+                self.db.words(),
+                backup.path
+            ))
+            .hint("is it the right database?"));
+        }
         cx.log(in_words(&backup));
         Ok(backup)
     }

@@ -3,14 +3,17 @@
 use async_trait::async_trait;
 use flow_engine::planner::Arg;
 use flow_engine::retry::Policy;
+use flow_engine::run::{Status, Undo};
 use flow_engine::signal::Order;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::backup::{self, Backup, HOURS, Order as Dump, bytes_shown};
 use super::state::{self, Look};
-use super::text::some_of;
-use super::{Database, Pg, proof, restore};
+use super::text::{rows, some_of};
+use super::{Database, Freeze, Pg, PgError, freeze, proof, restore};
+use crate::lease::{Lease, lock_state};
+use crate::reach;
 
 /// How many backups are tried until one holds what is there right after it.
 const TRIES: u32 = 3;
@@ -31,28 +34,162 @@ pub struct Baseline {
     /// a rollback that no person ordered asks before it sets that aside.
     #[serde(default)]
     pub ask_if_started: Option<String>,
+    /// The lease of the environment, when there is one: the undo restores nothing while another run holds it.
+    #[serde(default)]
+    pub lease: Option<Arg<Lease>>,
 }
 
 impl Baseline {
-    /// Tables whose rows changed since writers were let in again, when nobody has said what is to become of those rows.
-    async fn unasked(&self, cx: &Cx, pg: &Pg, backup: &Backup) -> Result<Vec<String>, StepError> {
-        let let_in = self
+    /// Whether this run's freeze of the database is in force as far as the run knows.
+    fn frozen_by_this_run(&self, cx: &Cx) -> bool {
+        let db = serde_json::to_value(&self.db).ok();
+        let mut steps = cx.plan().nodes.iter().zip(&cx.run().steps);
+        steps.any(|(node, state)| {
+            node.kind == Freeze::KIND
+                && node.params.get("db") == db.as_ref()
+                && state.status == Status::Done
+                && state.undo != Undo::Undone
+        })
+    }
+
+    /// A freeze ended by hand let writers in between, and no backup holds what they go on writing.
+    async fn still_frozen(&self, cx: &Cx, pg: &Pg) -> Result<(), StepError> {
+        if !self.frozen_by_this_run(cx) || freeze::is_on(pg).await? {
+            return Ok(());
+        }
+        Err(StepError::fail(format!(
+            "writers were let in: {} was frozen for the release and is not read-only any more, which this run did not do. \
+             Production was not changed",
+            self.db.words()
+        ))
+        .hint("find out who ended read-only mode, then begin the release again"))
+    }
+
+    /// The earlier backup, when it is still there as it was proven: whole, unchanged, with its manifest.
+    async fn whole(&self, cx: &Cx, pg: &Pg, earlier: &Backup) -> Result<bool, StepError> {
+        match backup::check_whole(pg, earlier).await {
+            Ok(()) => Ok(true),
+            Err(PgError::Check(why)) => {
+                cx.log(format!("{why}: taking and proving a new one"));
+                Ok(false)
+            }
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Whether writers were let in since the baseline: by the release, or by hand. Noted, because holding them off again
+    /// hides it.
+    async fn let_in(&self, cx: &Cx, pg: &Pg) -> Result<bool, StepError> {
+        let noted: Undoing = cx.noted()?.unwrap_or_default();
+        let started = self
             .ask_if_started
             .as_ref()
             .is_some_and(|key| cx.run().has_started(key));
-        if !let_in || ordered(cx)? || restore::is_under_way(pg, cx.run_id().as_str()).await? {
+        if started || noted.let_in {
+            return Ok(true);
+        }
+        let run = cx.run_id().as_str();
+        let by_hand = self.frozen_by_this_run(cx)
+            && !restore::is_under_way(pg, run).await?
+            && !freeze::is_on(pg).await?;
+        if by_hand {
+            let let_in = true;
+            cx.note(&Undoing { let_in, ..noted }).await?;
+        }
+        Ok(by_hand)
+    }
+
+    /// Tables whose rows changed since writers were let in again, when nobody has said what is to become of those rows.
+    async fn unasked(&self, cx: &Cx, pg: &Pg, backup: &Backup) -> Result<Vec<String>, StepError> {
+        if ordered(cx)? || restore::is_under_way(pg, cx.run_id().as_str()).await? {
             return Ok(Vec::new());
         }
-        let now = state::capture(pg, Look::As(&backup.state)).await?;
+        let now = state::capture(pg, Look::All).await?;
+        let then = state::capture(pg, Look::As(&backup.state)).await?;
         let changed = |(key, before): (&String, &state::TableState)| {
             let own = key.ends_with(MIGRATIONS);
-            let same = now
+            let same = then
                 .tables
                 .get(key)
                 .is_some_and(|after| before.same_rows(after));
             (!own && !same).then(|| key.clone())
         };
-        Ok(backup.state.tables.iter().filter_map(changed).collect())
+        let mut found: Vec<String> = backup.state.tables.iter().filter_map(changed).collect();
+        // Whose rows those of a new table are cannot be told, so they count as customers'.
+        let new = now.tables.iter().filter(|(key, table)| {
+            !backup.state.tables.contains_key(*key) && !key.ends_with(MIGRATIONS) && table.rows > 0
+        });
+        found.extend(new.map(|(key, table)| format!("{key}, new, {}", rows(table.rows))));
+        Ok(found)
+    }
+
+    /// Restoring over another run's release would destroy what it does.
+    async fn still_ours(&self, cx: &Cx) -> Result<(), StepError> {
+        let Some(Ok(lease)) = self.lease.as_ref().map(|l| cx.arg(l)) else {
+            return Ok(());
+        };
+        let host = reach::host(cx, &lease.host)?;
+        let held = lock_state(&*host, &lease.dir).await?.held;
+        match held.filter(|h| h.run != cx.run_id().as_str()) {
+            None => Ok(()),
+            Some(other) => Err(StepError::ask(format!(
+                "the lease of `{}` is held by run {} ({}), not by this run: restoring {} would undo what it does; nothing was restored",
+                lease.host,
+                other.run,
+                other.holder,
+                self.db.words()
+            ))
+            .hint(format!(
+                "let run {} end first, then: flow retry {}",
+                other.run,
+                cx.run_id()
+            ))
+            .hint(format!(
+                "when its release is to stay: flow skip {} {} --reason …",
+                cx.run_id(),
+                cx.key()
+            ))),
+        }
+    }
+
+    /// The restore, with writers held off.
+    async fn take_back(
+        &self,
+        cx: &Cx,
+        pg: &Pg,
+        backup: &Backup,
+        let_in: bool,
+    ) -> Result<String, StepError> {
+        let unasked = if let_in {
+            self.unasked(cx, pg, backup).await?
+        } else {
+            Vec::new()
+        };
+        if !unasked.is_empty() {
+            let orders = Some(cx.run().orders.len());
+            cx.note(&Undoing { orders, let_in }).await?;
+            return Err(StepError::ask(format!(
+                "rows were written after the database accepted writes again ({}); restoring would set them aside, \
+                 and nobody has said so. Services are stopped, nothing was restored",
+                some_of(&unasked, 8)
+            ))
+            .hint("`flow retry` restores all the same: the replaced database is kept, with those rows in it")
+            .hint("`flow skip` with a reason leaves the database as it is and undoes the rest"));
+        }
+        let progress = bytes_shown(cx);
+        let plan = restore::Plan {
+            backup,
+            dir: &self.dir,
+            prefix: "baseline",
+            run: cx.run_id().as_str(),
+            progress: &progress,
+        };
+        restore::restore(pg, &plan).await.map_err(|e| {
+            StepError::from(e).hint(format!(
+                "the backup is {} on `{}`; nothing is ever dropped; `flow retry` continues where it stopped",
+                backup.path, self.db.host
+            ))
+        })
     }
 
     /// A backup of what is there now. One an earlier life finished counts only while it still holds just that.
@@ -94,19 +231,22 @@ impl Baseline {
 /// The table in which the release itself writes down its migrations.
 const MIGRATIONS: &str = "._prisma_migrations";
 
-/// What the undo noted when it asked.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Asked {
-    /// How many orders the run had been given then.
-    orders: usize,
+/// What the undo noted.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Undoing {
+    /// How many orders the run had been given when it asked.
+    orders: Option<usize>,
+    /// Whether it found that writers had been let in by hand.
+    #[serde(default)]
+    let_in: bool,
 }
 
 /// Whether a person ordered this rollback, or has said since the question was asked that it is to go on. An order given
 /// before the question, for another undo that failed, does not answer it.
 fn ordered(cx: &Cx) -> Result<bool, StepError> {
     let orders = &cx.run().orders;
-    let asked: Option<Asked> = cx.noted()?;
-    let since = asked.map_or(orders.len(), |asked| asked.orders);
+    let noted: Undoing = cx.noted()?.unwrap_or_default();
+    let since = noted.orders.unwrap_or(orders.len());
     let rollback = orders.iter().any(|given| given.order == Order::Rollback);
     let answer = orders
         .iter()
@@ -141,18 +281,22 @@ impl Step for Baseline {
     async fn run(&self, cx: &Cx) -> Result<Backup, StepError> {
         let earlier = cx.arg(&self.earlier)?;
         let pg = self.db.open(cx)?;
+        self.still_frozen(cx, &pg).await?;
         let now = state::capture(&pg, Look::All).await?;
-        if restore::same(&earlier.state, &now) {
+        if !restore::same(&earlier.state, &now) {
+            cx.log("rows or schema changed since the last backup: taking and proving a new one");
+        } else if self.whole(cx, &pg, &earlier).await? {
+            self.still_frozen(cx, &pg).await?;
             cx.log(format!(
                 "nothing changed since {}: that backup is the baseline",
                 earlier.path
             ));
             return Ok(earlier);
         }
-        cx.log("rows or schema changed since the last backup: taking and proving a new one");
         let progress = bytes_shown(cx);
         let backup = self.fresh(&pg, cx, &earlier, &progress).await?;
         proof::prove(&pg, &backup, cx.run_id().as_str(), &progress).await?;
+        self.still_frozen(cx, &pg).await?;
         cx.log(backup::in_words(&backup));
         Ok(backup)
     }
@@ -168,34 +312,24 @@ impl Step for Baseline {
             ))
             .hint("restore by hand from the backup named in the journal, or give this undo up with a reason"));
         };
+        self.still_ours(cx).await?;
         let pg = self.db.open(cx)?;
-        let unasked = self.unasked(cx, &pg, &backup).await?;
-        if !unasked.is_empty() {
-            let orders = cx.run().orders.len();
-            cx.note(&Asked { orders }).await?;
-            return Err(StepError::ask(format!(
-                "rows were written after the database accepted writes again ({}); restoring would set them aside, \
-                 and nobody has said so. Services are stopped, nothing was restored",
-                some_of(&unasked, 8)
-            ))
-            .hint("`flow retry` restores all the same: the replaced database is kept, with those rows in it")
-            .hint("`flow skip` with a reason leaves the database as it is and undoes the rest"));
+        let run = cx.run_id().as_str();
+        let let_in = self.let_in(cx, &pg).await?;
+        let hold = restore::hold(&pg, run).await?;
+        let done = self.take_back(cx, &pg, &backup, let_in).await;
+        let opened = hold.let_go(&pg, run).await;
+        match (done, opened) {
+            (Ok(report), Ok(())) => {
+                cx.log(&report);
+                Ok(report)
+            }
+            (Ok(_), Err(e)) => Err(e.into()),
+            (Err(e), Ok(())) => Err(e),
+            (Err(e), Err(opened)) => Err(e.hint(format!(
+                "{} was made read-only for the restore and could not be opened again: {opened}",
+                self.db.words()
+            ))),
         }
-        let progress = bytes_shown(cx);
-        let plan = restore::Plan {
-            backup: &backup,
-            dir: &self.dir,
-            prefix: "baseline",
-            run: cx.run_id().as_str(),
-            progress: &progress,
-        };
-        let report = restore::restore(&pg, &plan).await.map_err(|e| {
-            StepError::from(e).hint(format!(
-                "the backup is {} on `{}`; nothing is ever dropped; `flow retry` continues where it stopped",
-                backup.path, self.db.host
-            ))
-        })?;
-        cx.log(&report);
-        Ok(report)
     }
 }

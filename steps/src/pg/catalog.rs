@@ -138,14 +138,34 @@ impl TableSpec {
         self.row_hash(if key.is_empty() { names } else { key })
     }
 
-    /// The key of a row as text for people: `(17)`. Without a key, the row.
-    pub(crate) fn key_text(&self, key: &[String], names: &[String]) -> String {
-        let row = self.row(if key.is_empty() { names } else { key });
-        format!("left({row}::text, 120)")
-    }
-
     pub(crate) fn names(&self) -> Vec<String> {
         self.columns.iter().map(|c| c.name.clone()).collect()
+    }
+
+    /// Columns that mark a row as deleted by their name, whatever the spelling (`deletedAt`, `deleted_at`, `isDeleted`),
+    /// each with the condition under which it does: a flag that is set, a moment that is given.
+    pub(crate) fn soft_deletes(&self) -> Vec<(String, String)> {
+        let marks = |c: &&ColumnSpec| {
+            let plain = c.name.replace('_', "").to_ascii_lowercase();
+            ["deletedat", "isdeleted", "deleted", "deletedon"].contains(&plain.as_str())
+        };
+        let condition = |c: &ColumnSpec| {
+            let name = ident(&c.name);
+            let marked = match c.type_.as_str() {
+                "boolean" => format!("coalesce({name}, false)"),
+                "smallint" | "integer" | "bigint" => format!("coalesce({name}, 0) <> 0"),
+                _ => format!("{name} IS NOT NULL"),
+            };
+            (c.name.clone(), marked)
+        };
+        self.columns.iter().filter(marks).map(condition).collect()
+    }
+
+    /// Whether a column holds whole numbers.
+    pub(crate) fn is_number(&self, column: &str) -> bool {
+        let number = |t: &str| ["smallint", "integer", "bigint"].contains(&t);
+        let mut these = self.columns.iter().filter(|c| c.name == column);
+        these.any(|c| number(&c.type_))
     }
 
     pub(crate) fn has(&self, column: &str) -> bool {

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::text::hex;
-use super::{Pg, PgError};
+use super::{Pg, PgError, words};
 use crate::host::{Command, Exit, HostError, HostExt as _, Process, Stdin};
 
 /// The longest a dump, a restore or an open session may take. Measured: about 40 s for a GB to restore.
@@ -34,14 +34,21 @@ impl Pg {
             Some(dir) => format!("{dir}/{tool}"),
             None => tool.to_owned(),
         };
-        let mut words = self.db.exec.iter().cloned().chain([program]);
+        self.beside(&program)
+    }
+
+    /// A program that runs where the server does: behind the configured prefix.
+    pub(crate) fn beside(&self, program: &str) -> Command {
+        let mut words = self.db.exec.iter().cloned().chain([program.to_owned()]);
         let first = words.next().unwrap_or_default();
         Command::new(first).args(words)
     }
 
     fn psql(&self) -> Command {
         self.tool("psql")
-            .args(["-X", "-q", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1", "-U"])
+            .args(["-X", "-q", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1"])
+            // No `DETAIL`, in whatever language: it quotes rows.
+            .args(["-v", "VERBOSITY=terse", "-U"])
             .args([self.db.user.as_str(), "-d", &self.db.name])
     }
 
@@ -99,7 +106,11 @@ impl Pg {
     /// Lines of JSON.
     pub(crate) fn parse<T: DeserializeOwned>(&self, lines: &[String]) -> Result<Vec<T>, PgError> {
         let one = |line: &String| {
-            serde_json::from_str(line).map_err(|e| self.answer_error(e.to_string()))
+            // The error itself may quote the line.
+            serde_json::from_str(line).map_err(|e| {
+                let kind = format!("{:?}", e.classify()).to_lowercase();
+                self.answer_error(format!("{kind} error in column {}", e.column()))
+            })
         };
         lines.iter().map(one).collect()
     }
@@ -138,7 +149,7 @@ impl Pg {
 fn failed(exit: &Exit, stderr: &[u8]) -> String {
     let from = stderr.len().saturating_sub(ERROR_MAX);
     let text = String::from_utf8_lossy(&stderr[from..]);
-    let text = text.trim();
+    let text = words::of_server(&text);
     if text.is_empty() {
         format!("the program {} without a word", exit.in_words())
     } else {

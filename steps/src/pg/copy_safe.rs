@@ -327,9 +327,9 @@ impl Step for CopySafe {
 
 /// Which running server it is. A cluster copied file by file keeps its system identifier, so that alone would take a
 /// staging server made from a base backup for production itself.
-async fn instance(pg: &Pg) -> Result<(String, String), PgError> {
+pub(super) async fn instance(pg: &Pg) -> Result<(String, String), PgError> {
     let sql = "SELECT json_build_array((SELECT system_identifier::text FROM pg_control_system()), \
-               pg_postmaster_start_time()::text)";
+               pg_postmaster_start_time()::text)::text;";
     let found = pg.rows::<(String, String)>(sql).await?.into_iter().next();
     found
         .ok_or_else(|| PgError::Check(format!("{} does not say which server it is", pg.db.words())))

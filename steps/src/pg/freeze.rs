@@ -14,6 +14,8 @@ use super::{Database, Pg, PgError};
 ///
 /// It is a barrier against an application that goes on, not against one that asks for a read-write transaction. The
 /// release's own migration does that: `options=-c%20default_transaction_read_only%3Doff` in its `DATABASE_URL`.
+///
+/// Its undo gives the database the setting it had: one that was read-only before the release is so again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Freeze {
     /// The database.
@@ -36,6 +38,12 @@ pub struct Frozen {
     pub canary: String,
 }
 
+/// What the database said about read-only mode before the freeze; noted before it is changed.
+#[derive(Debug, Serialize, Deserialize)]
+struct Before {
+    read_only: Option<String>,
+}
+
 /// A write that leaves nothing behind: it is rolled back, or refused.
 const CANARY: &str = "\\set VERBOSITY verbose\nBEGIN;\nCREATE SCHEMA flow_canary;\nROLLBACK;";
 /// `read_only_sql_transaction`.
@@ -48,7 +56,7 @@ pub(super) async fn freeze(pg: &Pg) -> Result<Frozen, PgError> {
         .maintenance()
         .rows(&format!(
             "SELECT to_json(s.setrole::regrole::text)::text FROM pg_db_role_setting s CROSS JOIN LATERAL unnest(s.setconfig) AS c(one) \
-             WHERE s.setrole <> 0 AND c.one = '{READ_ONLY}=off' \
+             WHERE s.setrole <> 0 AND CASE WHEN c.one LIKE '{READ_ONLY}=%' THEN NOT split_part(c.one, '=', 2)::bool ELSE false END \
              AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = {name}));"
         ))
         .await?;
@@ -58,14 +66,43 @@ pub(super) async fn freeze(pg: &Pg) -> Result<Frozen, PgError> {
             overriding.join(", ")
         )));
     }
-    pg.maintenance()
-        .query(&format!(
-            "ALTER DATABASE {} SET {READ_ONLY} = on;",
-            ident(&pg.db.name)
-        ))
-        .await?;
-    end_open(pg, "go on writing").await?;
+    shut(pg).await?;
     canary(pg, true).await
+}
+
+/// Makes new sessions read-only and ends the open ones. May be run twice.
+pub(super) async fn shut(pg: &Pg) -> Result<(), PgError> {
+    set(pg, Some("on")).await?;
+    end_open(pg, "go on writing").await
+}
+
+async fn set(pg: &Pg, value: Option<&str>) -> Result<(), PgError> {
+    let database = ident(&pg.db.name);
+    let sql = match value {
+        Some(value) => format!(
+            "ALTER DATABASE {database} SET {READ_ONLY} = {};",
+            literal(value)
+        ),
+        None => format!("ALTER DATABASE {database} RESET {READ_ONLY};"),
+    };
+    pg.maintenance().query(&sql).await?;
+    Ok(())
+}
+
+/// What a database itself says about read-only mode: as it was written, and whether that means on.
+pub(super) async fn setting(pg: &Pg) -> Result<Option<(String, bool)>, PgError> {
+    let sql = format!(
+        "SELECT json_build_array(v.one, v.one::bool)::text FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase \
+         CROSS JOIN LATERAL unnest(s.setconfig) AS c(one) CROSS JOIN LATERAL (SELECT split_part(c.one, '=', 2)) AS v(one) \
+         WHERE s.setrole = 0 AND d.datname = {} AND c.one LIKE '{READ_ONLY}=%';",
+        literal(&pg.db.name)
+    );
+    Ok(pg.maintenance().rows(&sql).await?.into_iter().next())
+}
+
+/// Whether new sessions are read-only by the database's own setting.
+pub(super) async fn is_on(pg: &Pg) -> Result<bool, PgError> {
+    Ok(setting(pg).await?.is_some_and(|(_, on)| on))
 }
 
 /// Ends every session that began before now: a database's settings bind only sessions that begin after the change.
@@ -102,13 +139,17 @@ async fn older(pg: &Pg, since: &str) -> Result<Vec<String>, PgError> {
         .await
 }
 
+/// Lets writers in. May be run twice.
 pub(super) async fn thaw(pg: &Pg) -> Result<Frozen, PgError> {
-    pg.maintenance()
-        .query(&format!(
-            "ALTER DATABASE {} RESET {READ_ONLY};",
-            ident(&pg.db.name)
-        ))
-        .await?;
+    put_back(pg, None).await
+}
+
+/// Gives read-only mode the value it had, or none, and proves by a write what that means. May be run twice.
+pub(super) async fn put_back(pg: &Pg, was: Option<&str>) -> Result<Frozen, PgError> {
+    set(pg, was).await?;
+    if is_on(pg).await? {
+        return canary(pg, true).await;
+    }
     // A session opened while it was frozen stays read-only for life: an application's pool would go on failing.
     end_open(pg, "stay read-only").await?;
     canary(pg, false).await
@@ -151,14 +192,28 @@ impl Step for Freeze {
     }
 
     async fn run(&self, cx: &Cx) -> Result<Frozen, StepError> {
-        let frozen = freeze(&self.db.open(cx)?).await?;
+        let pg = self.db.open(cx)?;
+        if cx.noted::<Before>()?.is_none() {
+            let read_only = setting(&pg).await?.map(|(value, _)| value);
+            cx.note(&Before { read_only }).await?;
+        }
+        let frozen = freeze(&pg).await?;
         cx.log(format!("a write was refused: {}", frozen.canary));
         Ok(frozen)
     }
 
     async fn undo(&self, cx: &Cx, _: Option<Frozen>) -> Result<String, StepError> {
-        thaw(&self.db.open(cx)?).await?;
-        Ok(format!("{} accepts writes", self.db.words()))
+        let before: Option<Before> = cx.noted()?;
+        let was = before.and_then(|before| before.read_only);
+        let now = put_back(&self.db.open(cx)?, was.as_deref()).await?;
+        Ok(if now.read_only {
+            format!(
+                "{} is read-only, as it was before the release",
+                self.db.words()
+            )
+        } else {
+            format!("{} accepts writes", self.db.words())
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use super::backup::{Backup, HOURS, bytes_shown};
 use super::drill::{self, Columns, NAMED};
 use super::scratch::{self, Mark};
 use super::state::{self, DbState, Look, TableState};
-use super::text::some_of;
+use super::text::{rows, some_of};
 use super::{Database, Pg, PgError, proof};
 
 /// The rule of a frozen deploy: the keys before are among the keys after, and the old columns of those rows are
@@ -54,45 +54,54 @@ pub struct TableFinding {
     pub lost_columns: Vec<String>,
     /// Whether the whole table is gone.
     pub gone: bool,
+    /// Rows marked by soft-delete columns that are new and not declared, by column.
+    #[serde(default)]
+    pub hidden: BTreeMap<String, u64>,
 }
 
 impl TableFinding {
     /// Whether anything was lost or changed. Without a primary key a changed row counts as a lost one.
     pub fn is_loss(&self) -> bool {
-        self.gone || self.lost > 0 || self.changed > 0 || !self.lost_columns.is_empty()
+        self.is_gone() || self.changed > 0
     }
 
-    /// Whether rows, columns or the table itself are missing.
+    /// Whether rows, columns or the table itself are missing, or rows are lost from view.
     pub fn is_gone(&self) -> bool {
-        self.gone || self.lost > 0 || !self.lost_columns.is_empty()
+        self.gone || self.lost > 0 || !self.lost_columns.is_empty() || !self.hidden.is_empty()
     }
 
     fn in_words(&self, table: &str) -> String {
         if self.gone {
-            return format!("{table}: the table is gone, it had {} rows", self.before);
+            return format!("{table}: the table is gone, it had {}", rows(self.before));
         }
-        let mut parts = vec![format!("{} rows before, {} now", self.before, self.after)];
+        let mut parts = vec![format!("{} before, {} now", rows(self.before), self.after)];
         if self.lost > 0 {
-            parts.push(format!(
-                "{} LOST: {}",
-                self.lost,
-                some_of(&self.lost_keys, NAMED)
-            ));
+            parts.push(named(self.lost, "LOST", &self.lost_keys));
         }
         if self.changed > 0 {
-            parts.push(format!(
-                "{} CHANGED: {}",
-                self.changed,
-                some_of(&self.changed_keys, NAMED)
-            ));
+            parts.push(named(self.changed, "CHANGED", &self.changed_keys));
         }
         if !self.lost_columns.is_empty() {
             parts.push(format!("columns gone: {}", self.lost_columns.join(", ")));
+        }
+        for (column, n) in &self.hidden {
+            parts.push(format!(
+                "{} LOST FROM VIEW: marked deleted by the new column {column}",
+                rows(*n)
+            ));
         }
         if self.new > 0 {
             parts.push(format!("{} new", self.new));
         }
         format!("{table}: {}", parts.join("; "))
+    }
+}
+
+/// A count, and the keys where rows have one.
+fn named(count: u64, what: &str, keys: &[String]) -> String {
+    match keys {
+        [] => format!("{count} {what}"),
+        keys => format!("{count} {what}: {}", some_of(keys, NAMED)),
     }
 }
 
@@ -116,7 +125,7 @@ impl IntegrityReport {
 }
 
 /// Declared columns by table.
-fn declared(allowed: &[String]) -> Result<BTreeMap<String, BTreeSet<String>>, PgError> {
+pub(super) fn declared(allowed: &[String]) -> Result<BTreeMap<String, BTreeSet<String>>, PgError> {
     let mut by_table: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for entry in allowed {
         let parts: Vec<&str> = entry.split('.').collect();
@@ -136,7 +145,7 @@ fn declared(allowed: &[String]) -> Result<BTreeMap<String, BTreeSet<String>>, Pg
 
 /// The state before, without the declared columns: what is left is compared. The hashes of a table that loses columns
 /// this way mean nothing any more.
-fn without(before: &DbState, declared: &BTreeMap<String, BTreeSet<String>>) -> DbState {
+pub(super) fn without(before: &DbState, declared: &BTreeMap<String, BTreeSet<String>>) -> DbState {
     let mut state = before.clone();
     for (key, columns) in declared {
         if let Some(table) = state.tables.get_mut(key) {
@@ -153,7 +162,11 @@ struct Suspects {
     drill: Vec<(String, bool)>,
 }
 
-fn suspects(before: &DbState, wanted: &DbState, now: &DbState) -> Suspects {
+fn suspects(
+    before: &DbState,
+    (wanted, declared): (&DbState, &BTreeMap<String, BTreeSet<String>>),
+    now: &DbState,
+) -> Suspects {
     let mut report = IntegrityReport {
         tables: wanted.tables.len(),
         rows: wanted.rows(),
@@ -174,15 +187,22 @@ fn suspects(before: &DbState, wanted: &DbState, now: &DbState) -> Suspects {
         let has = |name: &String| is.columns.iter().any(|c| c.name == *name);
         let names = want.columns.iter().map(|c| c.name.clone());
         finding.lost_columns = names.filter(|n| !has(n)).collect();
+        let meant = |column: &String| declared.get(key).is_some_and(|d| d.contains(column));
+        if let Some(was) = before.tables.get(key) {
+            finding.hidden = is.newly_hidden(was);
+            finding.hidden.retain(|column, _| !meant(column));
+        }
         let full = before
             .tables
             .get(key)
             .is_some_and(|t| t.columns.len() == is.columns.len());
         let same_sums = full && want.keys_hash == is.keys_hash && want.rows_hash == is.rows_hash;
-        if same_sums && want.rows == is.rows {
+        let same = same_sums && want.rows == is.rows;
+        if !same {
+            drill.push((key.clone(), !full));
+        } else if finding.hidden.is_empty() {
             continue;
         }
-        drill.push((key.clone(), !full));
         report.differing.insert(key.clone(), finding);
     }
     Suspects { report, drill }
@@ -212,7 +232,7 @@ pub(super) async fn compare(
         wanted.tables.retain(|key, _| only.contains(key));
     }
     let now = state::capture(pg, Look::As(&wanted)).await?;
-    let Suspects { mut report, drill } = suspects(before, &wanted, &now);
+    let Suspects { mut report, drill } = suspects(before, (&wanted, &declared), &now);
     if !drill.is_empty() {
         let name = scratch::name_for("compare", run);
         let mark = Mark::new(run, "compare", "loading", "a scratch copy; may be dropped");

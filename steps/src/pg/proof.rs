@@ -12,7 +12,7 @@ use super::backup::{Backup, HOURS, bytes_shown};
 use super::scratch::{self, Mark};
 use super::state::{self, Look};
 use super::text::some_of;
-use super::{Database, Pg, PgError, load};
+use super::{Database, Pg, PgError, load, space};
 
 /// Restores a backup into a scratch database and compares every table with what was counted and hashed in the
 /// snapshot the backup was taken in. The scratch database is dropped at the end, whatever comes out.
@@ -49,6 +49,9 @@ pub(crate) async fn restore_equal(
     progress: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<Pg, PgError> {
     load::check_file(pg, backup).await?;
+    // What an earlier life left takes room as well.
+    scratch::drop_own(pg, name, &mark.run).await?;
+    space::check(pg, backup).await?;
     let target = scratch::create(pg, &pg.db.name, name, mark).await?;
     match fill(&target, backup, progress).await {
         Ok(()) => Ok(target),

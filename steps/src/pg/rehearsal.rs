@@ -10,6 +10,7 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::backup::{self, Compression, HOURS, Order, bytes_shown};
+use super::copy_safe::instance;
 use super::scratch::{self, Mark};
 use super::state::{self, Look};
 use super::{Database, Pg, PgError, proof, settings, swap};
@@ -25,6 +26,9 @@ pub struct RestoreRehearsal {
     pub db: Database,
     /// Where its backup goes; it is kept.
     pub dir: String,
+    /// A database whose server must be another one: production's. Refused before anything is written when it is not.
+    #[serde(default)]
+    pub apart_from: Option<Database>,
 }
 
 /// How long a restore takes.
@@ -51,11 +55,26 @@ async fn rehearse(pg: &Pg, order: &Order<'_>, run: &str) -> Result<Rehearsal, Pg
         scratch::name_for("replaced", run),
     );
     // An earlier life may have swapped already. Its copy was equal to its backup, which this one then finds.
-    let swapped = scratch::find(pg, &old).await?.is_some();
+    let earlier = scratch::find(pg, &old).await?;
     swap::reopen(pg, run, &fresh, &old).await?;
     let backup = backup::take(pg, order).await?;
-    let restoring = Instant::now();
-    if !swapped {
+    if backup.state.rows() == 0 {
+        return Err(PgError::Check(format!(
+            "{} holds no row: restoring it rehearses nothing",
+            pg.db.words()
+        )));
+    }
+    let restore_seconds = if let Some(found) = earlier {
+        let timed = found.mark().and_then(|mark| timed(&mark, &backup));
+        timed.ok_or_else(|| {
+            PgError::Check(format!(
+                "`{old}` was replaced by an earlier life of this rehearsal, but not from the backup `{}`: what was \
+                 restored then is not known. Look at both, then start over",
+                backup.path
+            ))
+        })?
+    } else {
+        let restoring = Instant::now();
         let mark = Mark::new(
             run,
             "rehearsal",
@@ -64,9 +83,12 @@ async fn rehearse(pg: &Pg, order: &Order<'_>, run: &str) -> Result<Rehearsal, Pg
         );
         proof::restore_equal(pg, &backup, &fresh, &mark, order.progress).await?;
         let comment = settings::copy(pg, &pg.db.name, &fresh).await?;
-        let mark = Mark::new(run, "replaced", "replaced", "replaced in a rehearsal");
+        let seconds = restoring.elapsed().as_secs();
+        let note = format!("{seconds} s from {}", backup.sha256);
+        let mark = Mark::new(run, "replaced", "replaced", &note);
         swap::swap(pg, &fresh, &old, &mark, comment.as_deref()).await?;
-    }
+        restoring.elapsed().as_secs()
+    };
     let now = state::capture(pg, Look::As(&backup.state)).await?;
     let lower: Vec<String> = backup
         .state
@@ -84,12 +106,31 @@ async fn rehearse(pg: &Pg, order: &Order<'_>, run: &str) -> Result<Rehearsal, Pg
     scratch::drop_own(pg, &old, run).await?;
     Ok(Rehearsal {
         seconds: begun.elapsed().as_secs(),
-        restore_seconds: restoring.elapsed().as_secs(),
+        restore_seconds,
         raw_bytes: backup.raw_bytes,
         rows: backup.state.rows(),
         passed_at: now.taken_at,
         path: backup.path,
     })
+}
+
+/// How long the restore took that an earlier life finished, when it was of this very backup.
+fn timed(mark: &Mark, backup: &backup::Backup) -> Option<u64> {
+    let (seconds, sha256) = mark.note.split_once(" s from ")?;
+    (sha256 == backup.sha256).then(|| seconds.parse().ok())?
+}
+
+/// Rehearsing on production's own server would end its sessions' neighbours and fill its disk.
+async fn keep_apart(pg: &Pg, other: &Pg) -> Result<(), StepError> {
+    if instance(pg).await? != instance(other).await? {
+        return Ok(());
+    }
+    Err(StepError::refuse(format!(
+        "{} and {} are on the same server: a rehearsal there is one on production; nothing was changed",
+        pg.db.words(),
+        other.db.words()
+    ))
+    .hint("name staging's own server in the configuration"))
 }
 
 #[async_trait]
@@ -114,6 +155,9 @@ impl Step for RestoreRehearsal {
 
     async fn run(&self, cx: &Cx) -> Result<Rehearsal, StepError> {
         let pg = self.db.open(cx)?;
+        if let Some(other) = &self.apart_from {
+            keep_apart(&pg, &other.open(cx)?).await?;
+        }
         let progress = bytes_shown(cx);
         let order = Order {
             dir: &self.dir,

@@ -2,6 +2,7 @@
 //! again. Where it stands is read from the server: which databases exist, and what flow wrote as their comments.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::backup::{self, Backup, Compression, Order};
 use super::drill::{self, Columns};
@@ -9,8 +10,8 @@ use super::proof;
 use super::scratch::{self, Mark};
 use super::state::{self, DbState, Look};
 use super::swap;
-use super::text::{database_name, some_of};
-use super::{Pg, PgError, settings};
+use super::text::{database_name, hex, some_of};
+use super::{Pg, PgError, freeze, settings};
 
 /// What to take back to, and where the failed state is dumped to.
 pub(crate) struct Plan<'a> {
@@ -28,10 +29,22 @@ pub(crate) struct Autopsy {
     pub(crate) dump: String,
     /// Rows that exist only in the kept database, by table.
     pub(crate) only_there: Vec<(String, u64)>,
+    /// Why it is not known what exists only there.
+    #[serde(default)]
+    pub(crate) unknown: Option<String>,
+    /// A digest of what was looked at. Anything else found there later came after the dump.
+    #[serde(default)]
+    pub(crate) seen: String,
 }
 
 impl Autopsy {
     fn in_words(&self) -> String {
+        if let Some(why) = &self.unknown {
+            return format!(
+                "WHAT EXISTS ONLY THERE IS NOT KNOWN, it could not be read ({why}); dump of it: {}",
+                self.dump
+            );
+        }
         let total: u64 = self.only_there.iter().map(|(_, n)| n).sum();
         if total == 0 {
             return format!("no row exists only there; dump of it: {}", self.dump);
@@ -42,7 +55,12 @@ impl Autopsy {
             .map(|(t, n)| format!("{t} {n}"))
             .collect();
         format!(
-            "{total} rows exist only there ({}); dump of it: {}",
+            "{} only there ({}); dump of it: {}",
+            if total == 1 {
+                "1 row exists".to_owned()
+            } else {
+                format!("{total} rows exist")
+            },
             some_of(&names, 8),
             self.dump
         )
@@ -54,17 +72,79 @@ pub(crate) fn failed_name(live: &str, run: &str) -> String {
     database_name(&format!("{live}_failed"), run)
 }
 
-/// Whether an earlier life had the restored copy ready, or had put it in place: then what was to be asked was asked.
+/// Whether an earlier life had put the copy in place or had closed the live database for that: then what was to be
+/// asked was asked, and nobody has written since.
 pub(crate) async fn is_under_way(pg: &Pg, run: &str) -> Result<bool, PgError> {
-    let replaced = scratch::find(pg, &failed_name(&pg.db.name, run)).await?;
-    let fresh = scratch::find(pg, &scratch::name_for("restore", run)).await?;
-    let ready = fresh
-        .and_then(|found| found.mark())
-        .is_some_and(|mark| mark.run == run && mark.stage == "ready");
-    Ok(replaced.is_some() || ready)
+    if is_replaced(pg, run).await? {
+        return Ok(true);
+    }
+    let live = scratch::find(pg, &pg.db.name).await?;
+    let closed = live.is_some_and(|live| !live.connectable);
+    Ok(closed && ready(pg, run).await?.is_some())
 }
 
-/// Takes the database back. Says in words what was done; run again after it was done, it says the same.
+async fn is_replaced(pg: &Pg, run: &str) -> Result<bool, PgError> {
+    let failed = failed_name(&pg.db.name, run);
+    Ok(scratch::find(pg, &failed).await?.is_some())
+}
+
+/// The mark of this run's proven copy, when it waits for the swap.
+async fn ready(pg: &Pg, run: &str) -> Result<Option<Mark>, PgError> {
+    let fresh = scratch::find(pg, &scratch::name_for("restore", run)).await?;
+    let mark = fresh.and_then(|found| found.mark());
+    Ok(mark.filter(|mark| mark.run == run && mark.stage == "ready"))
+}
+
+/// Writers held off a database that is to be replaced: what they wrote after it was looked at would be in the kept one
+/// only, and nobody would be told.
+pub(crate) struct Hold {
+    /// The read-only setting to put back when the database is not replaced; nothing when writers were held off before.
+    put_back: Option<Was>,
+}
+
+/// A database's own read-only setting, if it had one.
+struct Was(Option<String>);
+
+/// Makes the live database read-only and ends its sessions. Not one that was replaced already or does not exist. Run in
+/// a later life it finds the mode on, and then leaves it on in the end: the undo of the freeze comes after it.
+pub(crate) async fn hold(pg: &Pg, run: &str) -> Result<Hold, PgError> {
+    let nothing = Hold { put_back: None };
+    let live = scratch::find(pg, &pg.db.name).await?;
+    if live.is_none() || is_replaced(pg, run).await? {
+        return Ok(nothing);
+    }
+    let was = freeze::setting(pg).await?;
+    let hold = match was {
+        Some((_, true)) => nothing,
+        off => Hold {
+            put_back: Some(Was(off.map(|(value, _)| value))),
+        },
+    };
+    match freeze::shut(pg).await {
+        Ok(()) => Ok(hold),
+        Err(e) => {
+            hold.let_go(pg, run).await?;
+            Err(e)
+        }
+    }
+}
+
+impl Hold {
+    /// Opens the database for writing again, if it was open before and is still the live one.
+    pub(crate) async fn let_go(self, pg: &Pg, run: &str) -> Result<(), PgError> {
+        let Some(Was(was)) = self.put_back else {
+            return Ok(());
+        };
+        if is_replaced(pg, run).await? {
+            return Ok(());
+        }
+        freeze::put_back(pg, was.as_deref()).await?;
+        Ok(())
+    }
+}
+
+/// Takes the database back while the caller [`hold`]s writers off. Says in words what was done; run again after it was
+/// done, it says the same.
 pub(crate) async fn restore(pg: &Pg, plan: &Plan<'_>) -> Result<String, PgError> {
     let live = pg.db.name.clone();
     let failed = failed_name(&live, plan.run);
@@ -77,17 +157,17 @@ pub(crate) async fn restore(pg: &Pg, plan: &Plan<'_>) -> Result<String, PgError>
             "there is neither a database `{live}` nor `{failed}`; nothing was changed"
         )));
     };
-    let ready = scratch::find(pg, &fresh).await?.and_then(|f| f.mark());
-    let ready = ready.filter(|m| m.run == plan.run && m.stage == "ready");
-    if let Some(mark) = ready {
-        return switch(pg, plan, &fresh, &failed, &mark).await;
+    let waiting = ready(pg, plan.run).await?;
+    if let (Some(mark), false) = (&waiting, found.connectable) {
+        // Closed after the last look: nobody wrote since.
+        return switch(pg, plan, &fresh, &failed, mark).await;
     }
     if !found.connectable {
         return Err(PgError::Check(format!(
             "database `{live}` does not accept connections, and no restored copy is ready; nothing was changed"
         )));
     }
-    let now = state::capture(pg, Look::All).await;
+    let now = look(pg).await?;
     if let Ok(now) = &now
         && same(&plan.backup.state, now)
     {
@@ -96,19 +176,74 @@ pub(crate) async fn restore(pg: &Pg, plan: &Plan<'_>) -> Result<String, PgError>
             now.tables.len()
         ));
     }
-    let dump = dump_failed(pg, plan).await?;
-    let mark = Mark::new(plan.run, "restore", "loading", "");
-    let copy = proof::restore_equal(pg, plan.backup, &fresh, &mark, plan.progress).await?;
-    let only_there = match &now {
-        Ok(now) => only_there(&copy, pg, &plan.backup.state, now).await?,
-        Err(_) => Vec::new(),
+    let seen = seen(&now);
+    let mark = match waiting.filter(|mark| autopsy(mark).seen == seen) {
+        Some(mark) => mark,
+        None => prepare(pg, plan, &fresh, &now).await?,
     };
-    let autopsy = Autopsy { dump, only_there };
+    if self::seen(&look(pg).await?) != seen {
+        return Err(PgError::Check(format!(
+            "`{live}` was written to although it is read-only: a session there overrides that. It is as it was, the              restored copy waits as `{fresh}`; end that writer and try again"
+        )));
+    }
+    switch(pg, plan, &fresh, &failed, &mark).await
+}
+
+/// What the failed database holds, or why it cannot be read: damage is no reason to stay with it, since it is kept.
+/// A connection that breaks is an error.
+async fn look(pg: &Pg) -> Result<Result<DbState, String>, PgError> {
+    match state::capture(pg, Look::All).await {
+        Ok(now) => Ok(Ok(now)),
+        Err(e) if e.is_transient() => Err(e),
+        Err(e) => Ok(Err(e.to_string().chars().take(200).collect())),
+    }
+}
+
+/// A digest of everything a look found.
+fn seen(now: &Result<DbState, String>) -> String {
+    let Ok(now) = now else {
+        return "unreadable".into();
+    };
+    let mut hasher = Sha256::new();
+    hasher.update(&now.schema_digest);
+    for (key, table) in &now.tables {
+        hasher.update(format!(
+            "\0{key}\0{}\0{}\0{}",
+            table.rows, table.keys_hash, table.rows_hash
+        ));
+    }
+    hex(&hasher.finalize())
+}
+
+fn autopsy(mark: &Mark) -> Autopsy {
+    serde_json::from_str(&mark.note).unwrap_or_default()
+}
+
+/// Dumps the failed state and makes a proven copy of the backup ready beside it.
+async fn prepare(
+    pg: &Pg,
+    plan: &Plan<'_>,
+    fresh: &str,
+    now: &Result<DbState, String>,
+) -> Result<Mark, PgError> {
+    let seen = seen(now);
+    let dump = dump_failed(pg, plan, &seen).await?;
+    let mark = Mark::new(plan.run, "restore", "loading", "");
+    let copy = proof::restore_equal(pg, plan.backup, fresh, &mark, plan.progress).await?;
+    let mut autopsy = Autopsy {
+        dump,
+        seen,
+        ..Autopsy::default()
+    };
+    match now {
+        Ok(now) => autopsy.only_there = only_there(&copy, pg, &plan.backup.state, now).await?,
+        Err(why) => autopsy.unknown = Some(why.clone()),
+    }
     let note = serde_json::to_string(&autopsy)
         .map_err(|e| PgError::Check(format!("a note cannot be written: {e}")))?;
     let mark = Mark::new(plan.run, "restore", "ready", &note);
-    pg.maintenance().query(&mark.sql(&fresh)?).await?;
-    switch(pg, plan, &fresh, &failed, &mark).await
+    pg.maintenance().query(&mark.sql(fresh)?).await?;
+    Ok(mark)
 }
 
 /// Rows and schema equal: then there is nothing a restore could bring back.
@@ -120,8 +255,10 @@ pub(crate) fn same(before: &DbState, now: &DbState) -> bool {
 
 /// Dumps what is there now. A dump that fails does not stop the restore, because the whole database is kept anyway;
 /// a connection that fails does.
-async fn dump_failed(pg: &Pg, plan: &Plan<'_>) -> Result<String, PgError> {
-    let made_by = format!("{}/failed-state", plan.run);
+async fn dump_failed(pg: &Pg, plan: &Plan<'_>, seen: &str) -> Result<String, PgError> {
+    // What an earlier life dumped counts only while it is what is there now.
+    let seen: String = seen.chars().take(12).collect();
+    let made_by = format!("{}/failed-state/{seen}", plan.run);
     let prefix = format!("{}-failed", plan.prefix);
     let order = Order {
         dir: plan.dir,
@@ -216,7 +353,7 @@ async fn finish(
         )));
     }
     swap::keep(pg, failed).await?;
-    let autopsy: Autopsy = serde_json::from_str(&mark.note).unwrap_or_default();
+    let autopsy = autopsy(&mark);
     Ok(format!(
         "`{}` restored from {}: {} tables, {} rows, equal to the backup; the failed database is kept as `{failed}`; {}",
         pg.db.name,

@@ -45,8 +45,11 @@ pub struct TableState {
     pub name: String,
     /// All rows.
     pub rows: u64,
-    /// Rows whose `deletedAt` is empty, when there is such a column.
+    /// Rows that no soft-delete column among the `columns` marks, when there is one.
     pub live_rows: Option<u64>,
+    /// Rows each soft-delete column marks, whether it is among the `columns` or not: by the column's name.
+    #[serde(default)]
+    pub marked: BTreeMap<String, u64>,
     /// Its columns, by name.
     pub columns: Vec<Column>,
     /// The primary key's columns; empty without one.
@@ -74,6 +77,15 @@ pub struct Column {
 pub struct Bucket(pub u16, pub u64, pub String, pub String);
 
 impl TableState {
+    /// Rows that soft-delete columns mark which did not exist `before`: an application that looks at them does not show
+    /// these rows any more, although every one of them is there.
+    pub(crate) fn newly_hidden(&self, before: &Self) -> BTreeMap<String, u64> {
+        let new = |name: &String| before.columns.iter().all(|c| c.name != *name);
+        let hides = |(name, n): &(&String, &u64)| **n > 0 && new(name);
+        let hidden = self.marked.iter().filter(hides);
+        hidden.map(|(name, n)| (name.clone(), *n)).collect()
+    }
+
     /// Whether both hold the same rows in the same columns.
     pub fn same_rows(&self, other: &Self) -> bool {
         self.columns == other.columns
@@ -266,20 +278,38 @@ async fn fingerprint(
     names: &[String],
     key: &[String],
 ) -> Result<TableState, PgError> {
-    let has_mark = spec.has("deletedAt");
-    let alive = if has_mark {
-        "\"deletedAt\" IS NULL"
+    let marks = spec.soft_deletes();
+    let compared: Vec<&str> = marks
+        .iter()
+        .filter(|(name, _)| names.contains(name))
+        .map(|(_, marked)| marked.as_str())
+        .collect();
+    let alive = if compared.is_empty() {
+        "true".to_owned()
     } else {
-        "true"
+        format!("NOT ({})", compared.join(" OR "))
     };
+    let flags: Vec<String> = marks
+        .iter()
+        .enumerate()
+        .map(|(n, (_, marked))| format!(", {marked} AS m{n}"))
+        .collect();
+    let counts: Vec<String> = (0..marks.len())
+        .map(|n| format!("count(*) FILTER (WHERE m{n})"))
+        .collect();
     let sql = format!(
-        "SELECT json_build_array((k & 1023)::int, count(*), count(*) FILTER (WHERE l), sum(k)::text, sum(r)::text)::text \
-         FROM (SELECT {} AS k, {} AS r, {alive} AS l FROM ONLY {}) AS t GROUP BY k & 1023 ORDER BY k & 1023;",
+        "SELECT json_build_array((k & 1023)::int, count(*), count(*) FILTER (WHERE l), sum(k)::text, sum(r)::text, json_build_array({}))::text \
+         FROM (SELECT {} AS k, {} AS r, {alive} AS l{} FROM ONLY {}) AS t GROUP BY k & 1023 ORDER BY k & 1023;",
+        counts.join(", "),
         spec.key_hash(key, names),
         spec.row_hash(names),
+        flags.concat(),
         spec.qualified()
     );
-    let parts: Vec<(u16, u64, u64, String, String)> = session.rows(&sql).await?;
+    let parts: Vec<(u16, u64, u64, String, String, Vec<u64>)> = session.rows(&sql).await?;
+    let marked = |n: usize| parts.iter().filter_map(|p| p.5.get(n)).sum();
+    let by_name = marks.iter().enumerate();
+    let by_name = by_name.map(|(n, (name, _))| (name.clone(), marked(n)));
     let number = |text: &String| {
         text.parse::<i128>()
             .map_err(|_| pg.answer_error("a sum that is no number"))
@@ -293,7 +323,8 @@ async fn fingerprint(
         schema: spec.schema.clone(),
         name: spec.name.clone(),
         rows: parts.iter().map(|p| p.1).sum(),
-        live_rows: has_mark.then(|| parts.iter().map(|p| p.2).sum()),
+        live_rows: (!compared.is_empty()).then(|| parts.iter().map(|p| p.2).sum()),
+        marked: by_name.collect(),
         columns: spec
             .columns()
             .into_iter()
@@ -304,7 +335,7 @@ async fn fingerprint(
         rows_hash: rows_sum.to_string(),
         buckets: parts
             .into_iter()
-            .map(|(n, rows, _, k, r)| Bucket(n, rows, k, r))
+            .map(|(n, rows, _, k, r, _)| Bucket(n, rows, k, r))
             .collect(),
     })
 }

@@ -13,7 +13,8 @@ const TRIES: u32 = 4;
 /// `object_in_use`: somebody is connected. The words depend on the server's language, the code does not.
 const IN_USE: &str = "55006";
 
-/// Ends every session of a database but autovacuum, and says who is still there. Logical replication is a session of
+/// Ends every session of a database but autovacuum, and says who still holds its name: sessions, and transactions that
+/// were prepared and never ended. Logical replication is a session of
 /// its database too and blocks a rename; physical replication belongs to none and is left alone.
 pub(crate) async fn end_sessions(pg: &Pg, name: &str) -> Result<Vec<String>, PgError> {
     let who = format!(
@@ -28,7 +29,9 @@ pub(crate) async fn end_sessions(pg: &Pg, name: &str) -> Result<Vec<String>, PgE
     pg.maintenance().query(&end).await?;
     pg.maintenance()
         .rows(&format!(
-            "SELECT to_json(concat_ws(' ', backend_type, pid, application_name))::text FROM pg_stat_activity WHERE {who};"
+            "SELECT to_json(concat_ws(' ', backend_type, pid, application_name))::text FROM pg_stat_activity WHERE {who} \
+             UNION ALL SELECT to_json(concat_ws(' ', 'prepared transaction', gid))::text FROM pg_prepared_xacts WHERE database = {};",
+            literal(name)
         ))
         .await
 }

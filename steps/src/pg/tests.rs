@@ -5,6 +5,7 @@ mod comparing;
 mod copying;
 mod engine;
 mod freezing;
+mod holding;
 mod proving;
 mod restoring;
 

@@ -88,6 +88,11 @@ pub(crate) fn check_prefix(prefix: &str) -> Result<(), PgError> {
     }
 }
 
+/// `1 row`, `2 rows`.
+pub(crate) fn rows(n: u64) -> String {
+    format!("{n} row{}", if n == 1 { "" } else { "s" })
+}
+
 /// At most `max` names, and how many more there are.
 pub(crate) fn some_of(names: &[String], max: usize) -> String {
     let shown: Vec<&str> = names.iter().take(max).map(String::as_str).collect();

@@ -120,6 +120,7 @@ impl Release<'_> {
             before: before.into(),
             db: self.database(env),
             allow_growth: true,
+            allowed: self.config.app.may_change.clone(),
         }
     }
 
@@ -279,6 +280,7 @@ impl Release<'_> {
         RestoreRehearsal {
             db: self.database("stage"),
             dir: self.env("stage").backup_dir.clone(),
+            apart_from: Some(self.database("prod")),
         }
     }
 
@@ -359,13 +361,14 @@ impl Release<'_> {
         }
     }
 
-    pub(super) fn baseline(&self, backup: &Out<Backup>) -> Baseline {
+    pub(super) fn baseline(&self, backup: &Out<Backup>, lease: &Out<Lease>) -> Baseline {
         Baseline {
             db: self.database("prod"),
             dir: self.env("prod").backup_dir.clone(),
             earlier: backup.into(),
             restore_if_started: DEPLOY.into(),
             ask_if_started: Some("prod/writable".into()),
+            lease: Some(lease.into()),
         }
     }
 

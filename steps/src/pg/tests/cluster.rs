@@ -84,7 +84,7 @@ fn start() -> Cluster {
         .arg(&data);
     done(initdb);
     let options = format!(
-        "-c listen_addresses= -c unix_socket_directories={} -c fsync=off -c max_connections=60 -c shared_buffers=64MB -c max_prepared_transactions=2",
+        "-c listen_addresses= -c unix_socket_directories={} -c fsync=off -c max_connections=60 -c shared_buffers=64MB -c max_prepared_transactions=2 -c wal_level=logical",
         dir.display()
     );
     let mut ctl = as_user(format!("{bin}/pg_ctl"));

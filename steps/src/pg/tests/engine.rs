@@ -1,5 +1,10 @@
 //! The steps as a run drives them.
 
+mod asking;
+mod guarding;
+mod rehearsing;
+mod releasing;
+
 use std::sync::Arc;
 
 use flow_engine::clock::SystemClock;
@@ -16,7 +21,6 @@ use flow_engine::step::{Cx, Resources, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::super::*;
-use super::cluster::{database, databases, value};
 use super::*;
 use crate::host::{Hosts, Local};
 
@@ -123,6 +127,7 @@ fn plan(db: &Database, dir: &str, sql: &str) -> flow_engine::plan::Plan {
                 earlier: Arg::from(&backup),
                 restore_if_started: "prod/deploy".into(),
                 ask_if_started: Some("prod/thaw".into()),
+                lease: None,
             },
         );
         let sql = sql.to_owned();
@@ -165,6 +170,7 @@ fn registry() -> Registry {
         .with::<RestoreRehearsal>()
         .with::<Deploy>()
         .with::<Restart>()
+        .with::<guarding::Harm>()
 }
 
 fn engine(journal: &Arc<MemoryJournal>) -> Engine {
@@ -208,218 +214,6 @@ fn told(run: &Run) -> String {
     format!("{:#?}", run.steps)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_release_that_loses_rows_is_rolled_back_to_the_frozen_baseline() {
-    let dir = tempfile::tempdir().unwrap();
-    let pg = database(SHOP).await;
-    let sql = "DELETE FROM public.\"Order\" WHERE id = 77; ALTER TABLE public.\"Customer\" ADD COLUMN x int;";
-    let (run, stop) = drive("r-lose", plan(&pg.db, dir.path().to_str().unwrap(), sql)).await;
-    assert_eq!(stop, Stop::Finished(Verdict::RolledBack), "{}", told(&run));
-    let text = told(&run);
-    assert!(
-        text.contains("public.Order: 5000 rows before, 4999 now; 1 LOST: (77)"),
-        "{text}"
-    );
-    assert!(
-        text.contains("no row lost; changed since the restart: public.Order: 5000 rows before, 5000 now; 1 CHANGED"),
-        "{text}"
-    );
-    assert_eq!(
-        value(&pg, "SELECT count(*) FROM public.\"Order\";").await,
-        "5000"
-    );
-    assert_eq!(
-        value(&pg, "SELECT name FROM public.\"Customer\" WHERE id = 1;").await,
-        "renamed by the application"
-    );
-    assert_eq!(
-        databases(&pg, "r_lose").await.len(),
-        1,
-        "only the failed one is kept"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_good_release_passes_and_leaves_no_scratch_database() {
-    let dir = tempfile::tempdir().unwrap();
-    let pg = database(SHOP).await;
-    let sql = "ALTER TABLE public.\"Customer\" ADD COLUMN x int; UPDATE public.\"Customer\" SET name = upper(name); \
-               INSERT INTO public.\"AuditLog\" VALUES ('deployed');";
-    let (run, stop) = drive("r-good", plan(&pg.db, dir.path().to_str().unwrap(), sql)).await;
-    assert_eq!(stop, Stop::Finished(Verdict::Completed), "{}", told(&run));
-    let (backup, baseline): (Backup, Backup) =
-        (out(&run, "prod/backup"), out(&run, "prod/baseline"));
-    assert_eq!(
-        backup, baseline,
-        "nothing was written after the backup, so it is the baseline"
-    );
-    pg.query("INSERT INTO public.\"AuditLog\" VALUES ('thawed');")
-        .await
-        .unwrap();
-    assert!(databases(&pg, "r_good").await.is_empty());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_failure_before_the_deploy_restores_nothing_and_thaws() {
-    let dir = tempfile::tempdir().unwrap();
-    let pg = database(SHOP).await;
-    let mut plan = plan(&pg.db, dir.path().to_str().unwrap(), "");
-    let at = plan
-        .nodes
-        .iter()
-        .position(|n| n.key == "prod/deploy")
-        .unwrap();
-    let mut check = plan.nodes[at + 1].clone();
-    check.key = "prod/check".into();
-    check.params["expected"] = serde_json::json!(["20260101_missing"]);
-    plan.nodes.insert(at, check);
-    let (run, stop) = drive("r-early", plan).await;
-    assert_eq!(stop, Stop::Finished(Verdict::RolledBack), "{}", told(&run));
-    let text = told(&run);
-    assert!(text.contains("20260101_missing is not applied"), "{text}");
-    assert!(
-        text.contains("production was not changed, nothing restored"),
-        "{text}"
-    );
-    assert!(databases(&pg, "r_early").await.is_empty());
-    pg.query("INSERT INTO public.\"AuditLog\" VALUES ('thawed');")
-        .await
-        .unwrap();
-}
-
 fn out<T: serde::de::DeserializeOwned>(run: &Run, key: &str) -> T {
     serde_json::from_str(run.output(key).unwrap()).unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rehearsal_swaps_and_drops_the_replaced_one_and_lost_counts_are_named() {
-    let dir = tempfile::tempdir().unwrap();
-    let pg = database(SHOP).await;
-    let mut p = Planner::new("rehearsal", "1", "stage", "test");
-    p.phase("stage", "Stage", OnFailure::Park, |p| {
-        let record = RecordState {
-            db: pg.db.clone(),
-            tables: Vec::new(),
-            only_if_started: None,
-            baseline: None,
-        };
-        let before = p.step("stage/before", record);
-        let dir = dir.path().to_str().unwrap().to_owned();
-        p.step(
-            "stage/rehearsal",
-            RestoreRehearsal {
-                db: pg.db.clone(),
-                dir,
-            },
-        );
-        let counts = |db: &Database| CountsMatch {
-            before: Arg::from(&before),
-            db: db.clone(),
-            allow_growth: false,
-        };
-        p.step("stage/counts", counts(&pg.db));
-        let sql = "DELETE FROM public.\"Order\" WHERE id = 4711;".to_owned();
-        p.step(
-            "stage/deploy",
-            Deploy {
-                db: pg.db.clone(),
-                sql,
-            },
-        );
-        p.step("stage/counts-after", counts(&pg.db));
-    });
-    let oid = format!(
-        "SELECT oid FROM pg_database WHERE datname = '{}';",
-        pg.db.name
-    );
-    let before = value(&pg, &oid).await;
-    let (run, stop) = drive("r-rehearse", p.finish().unwrap()).await;
-    assert!(matches!(stop, Stop::Parked(_)), "{}", told(&run));
-    let text = told(&run);
-    assert!(
-        text.contains("public.Order: 5000 rows before, 4999 now") && text.contains("4711"),
-        "{text}"
-    );
-    let done: Rehearsal = out(&run, "stage/rehearsal");
-    assert_eq!(done.rows, 9000);
-    assert_ne!(
-        value(&pg, &oid).await,
-        before,
-        "the live database is the restored one"
-    );
-    assert!(databases(&pg, "r_rehearse").await.is_empty());
-}
-
-/// A plan whose last steps are: writers let in, a customer writes, the application fails.
-fn fails_after_thaw(db: &Database, dir: &str) -> flow_engine::plan::Plan {
-    let add = "ALTER TABLE public.\"Customer\" ADD COLUMN x int;";
-    let mut plan = plan(db, dir, add);
-    let (_, deploy) = plan.node("prod/deploy").unwrap();
-    let mut node = deploy.clone();
-    for (key, sql) in [
-        (
-            "prod/customer",
-            "INSERT INTO public.\"Customer\" (name) VALUES ('written after the thaw');",
-        ),
-        ("prod/watch", "SELECT 1 / 0;"),
-    ] {
-        node.key = key.into();
-        node.params["sql"] = sql.into();
-        plan.nodes.push(node.clone());
-    }
-    plan
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rows_written_after_the_thaw_are_set_aside_only_when_a_person_says_so() {
-    let dir = tempfile::tempdir().unwrap();
-    let pg = database(SHOP).await;
-    let journal = Arc::default();
-    let plan = fails_after_thaw(&pg.db, dir.path().to_str().unwrap());
-    let (run, stop) = drive_on(&journal, "r-newer", plan).await;
-    assert!(
-        matches!(stop, Stop::Parked(ParkReason::UndoFailed { .. })),
-        "{stop:?} {}",
-        told(&run)
-    );
-    assert!(told(&run).contains("nobody has said so"), "{}", told(&run));
-    let count = "SELECT count(*) FROM public.\"Customer\";";
-    assert_eq!(
-        value(&pg, count).await,
-        "1001",
-        "nothing was restored unasked"
-    );
-
-    let by = Actor {
-        name: "devops".into(),
-        from: "test".into(),
-    };
-    let mut parked = Run::clone(&run);
-    let at = parked.updated;
-    append_order(
-        &*journal,
-        &mut parked,
-        Order::Retry,
-        by,
-        "we will add the row again",
-        at,
-    )
-    .await
-    .unwrap();
-    let (driver, _handle) = engine(&journal).resume(&run.id).await.unwrap();
-    let (run, stop) = driver.drive().await.unwrap();
-    assert_eq!(stop, Stop::Finished(Verdict::RolledBack), "{}", told(&run));
-    let restarted =
-        "SELECT count(*) FROM public.\"Customer\" WHERE name = 'written after the thaw';";
-    assert_eq!(value(&pg, restarted).await, "0");
-    assert!(
-        told(&run).contains("rows exist only there"),
-        "{}",
-        told(&run)
-    );
-    assert_eq!(
-        databases(&pg, "r_newer").await.len(),
-        1,
-        "the replaced one is kept"
-    );
 }

@@ -280,3 +280,37 @@ async fn odd_names_types_partitions_and_inheritance_survive_the_proof() {
         ]
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_that_would_not_fit_or_whose_room_is_unknown_does_not_begin() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().to_str().unwrap();
+    let pg = database(SHOP).await;
+    let backup = take(&pg, folder, "r-room/b").await.unwrap();
+    let bin = dir.path().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let df = |text: &str| {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = bin.join("df");
+        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    let mut other = pg.clone();
+    let path = format!("PATH={}:/usr/bin:/bin", bin.display());
+    other.db.exec.push(path);
+    let line = |free: u64| {
+        format!(
+            "echo 'Filesystem 1024-blocks Used Available Capacity Mounted on'; echo \"/dev/my disk 9 1 {free} 12% $4\""
+        )
+    };
+    df(&line(70_000));
+    let error = prove(&other, &backup, "r-room", &|_| {}).await.unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("/d` on `here` has 71680000 free"), "{error}");
+    df("exit 1");
+    let error = prove(&other, &backup, "r-room", &|_| {}).await.unwrap_err();
+    assert!(error.to_string().contains("cannot be found out"), "{error}");
+    assert!(databases(&pg, "r_room").await.is_empty());
+    df(&line(7_000_000));
+    prove(&other, &backup, "r-room", &|_| {}).await.unwrap();
+}

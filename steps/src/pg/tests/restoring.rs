@@ -22,7 +22,12 @@ CREATE TABLE public."Invoice" (id int PRIMARY KEY, customer int REFERENCES publi
 INSERT INTO public."Invoice" VALUES (1, 1);
 "#;
 
-async fn undo(pg: &Pg, backup: &Backup, dir: &str, run: &str) -> Result<String, PgError> {
+pub(super) async fn undo(
+    pg: &Pg,
+    backup: &Backup,
+    dir: &str,
+    run: &str,
+) -> Result<String, PgError> {
     let plan = Plan {
         backup,
         dir,
@@ -30,7 +35,10 @@ async fn undo(pg: &Pg, backup: &Backup, dir: &str, run: &str) -> Result<String, 
         run,
         progress: &|_| {},
     };
-    restore::restore(pg, &plan).await
+    let hold = restore::hold(pg, run).await?;
+    let done = restore::restore(pg, &plan).await;
+    hold.let_go(pg, run).await?;
+    done
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -274,4 +282,7 @@ async fn a_damaged_backup_changes_nothing() {
     let after = state::capture(&pg, Look::All).await.unwrap();
     assert!(before.differences(&after, true).is_empty());
     assert!(databases(&pg, "r_dmg").await.is_empty());
+    pg.query("INSERT INTO public.\"AuditLog\" VALUES ('writers are let in again');")
+        .await
+        .unwrap();
 }
