@@ -231,13 +231,23 @@ impl Release<'_> {
         }
     }
 
+    /// What a rollback restarts on production.
     pub(super) fn processes(&self) -> Processes {
         Processes {
-            host: "prod".into(),
-            pm2: self.env("prod").pm2.clone(),
-            restart_if_started: DEPLOY.into(),
-            settle_seconds: self.config.watch.settle_seconds,
+            restart_if_started: Some(DEPLOY.into()),
             health: Some(self.check("prod")),
+            ..self.processes_seen("prod")
+        }
+    }
+
+    /// What runs before a deploy, to compare with afterwards; no rollback touches it.
+    pub(super) fn processes_seen(&self, env: &str) -> Processes {
+        Processes {
+            host: env.into(),
+            pm2: self.env(env).pm2.clone(),
+            restart_if_started: None,
+            settle_seconds: self.config.watch.settle_seconds,
+            health: None,
         }
     }
 
@@ -369,10 +379,10 @@ impl Release<'_> {
         }
     }
 
-    pub(super) fn restarted(&self, before: &Out<ProcessList>) -> Restarted {
+    pub(super) fn restarted(&self, env: &str, before: &Out<ProcessList>) -> Restarted {
         Restarted {
-            host: "prod".into(),
-            pm2: self.env("prod").pm2.clone(),
+            host: env.into(),
+            pm2: self.env(env).pm2.clone(),
             before: before.into(),
             settle_seconds: self.config.watch.settle_seconds,
         }
