@@ -19,7 +19,7 @@ use flow_workflows::registry::registry;
 use flow_workflows::setup::{Setup, SetupError};
 
 use crate::args::Wait;
-use crate::control::server::{self, Served, Verifier};
+use crate::control::server::{self, Bound, Served, Verifier};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::logs::Keeper;
@@ -94,15 +94,17 @@ impl Drive {
     /// Starts a run and drives it until it stops.
     pub(crate) async fn start(self, new: NewRun) -> Result<Exit, Diagnostic> {
         let keeper = Arc::new(Keeper::new(self.state.clone()));
+        let socket = server::bind(&self.state.socket()).await?;
         let (driver, handle) = self.engine(&keeper).start(new).await?;
-        self.on(driver, handle, &keeper).await
+        self.on(socket, driver, handle, &keeper).await
     }
 
     /// Goes on with a run until it stops.
     pub(crate) async fn resume(self, run: &RunId) -> Result<Exit, Diagnostic> {
         let keeper = Arc::new(Keeper::new(self.state.clone()));
+        let socket = server::bind(&self.state.socket()).await?;
         let (driver, handle) = self.engine(&keeper).resume(run).await?;
-        self.on(driver, handle, &keeper).await
+        self.on(socket, driver, handle, &keeper).await
     }
 
     fn engine(&self, keeper: &Arc<Keeper>) -> Engine {
@@ -119,7 +121,13 @@ impl Drive {
         }
     }
 
-    async fn on(self, driver: Driver, handle: Handle, keeper: &Keeper) -> Result<Exit, Diagnostic> {
+    async fn on(
+        self,
+        socket: Bound,
+        driver: Driver,
+        handle: Handle,
+        keeper: &Keeper,
+    ) -> Result<Exit, Diagnostic> {
         let run = Arc::clone(driver.run());
         let served = Served {
             journal: Arc::clone(&self.journal),
@@ -127,7 +135,7 @@ impl Drive {
             handle: handle.clone(),
             verifier: Arc::clone(&self.parts.verifier),
         };
-        let socket = server::open(&self.state.socket(), served).await?;
+        let socket = socket.serve(served);
         keeper.begin(&run);
         self.show.begin(&run);
         let signals = attend_signals(handle);

@@ -18,6 +18,10 @@ use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::state::State;
 
+mod past;
+
+pub(crate) use past::{Damaged, LOOK, Past};
+
 /// Access to the journal: through the process that has it open, or by opening it.
 pub(crate) enum Store {
     /// Another process has it open and answers.
@@ -116,23 +120,35 @@ impl Store {
         }
     }
 
-    /// All runs, newest first.
-    pub(crate) async fn runs(&self) -> Result<Vec<Run>, Diagnostic> {
-        all(self.journal()).await
+    /// All runs.
+    pub(crate) async fn past(&self) -> Result<Past, Diagnostic> {
+        Past::of(self.journal()).await
     }
 
-    /// The run that a person named: an id, the beginning of one, or `latest`.
+    /// The run that a person named to give it an order or an answer: an id, the beginning of one, or `latest`, which is
+    /// refused while a damaged run may be it.
     pub(crate) async fn find(&self, named: &str) -> Result<Run, Diagnostic> {
+        if named == "latest" {
+            let past = self.past().await?;
+            past.refuse_latest()?;
+            return past.newest();
+        }
         let id = self.resolve(named).await?;
         Ok(Run::load(self.journal(), &id).await?)
     }
 
+    /// The run that a person wants to look at: as [`Store::find`], but a damaged run is only remarked on.
+    pub(crate) async fn look_up(&self, named: &str) -> Result<Run, Diagnostic> {
+        if named == "latest" {
+            let past = self.past().await?;
+            past.remark();
+            return past.newest();
+        }
+        self.find(named).await
+    }
+
     async fn resolve(&self, named: &str) -> Result<RunId, Diagnostic> {
         let ids = self.journal().runs().await?;
-        if named == "latest" {
-            let newest = self.runs().await?.into_iter().next();
-            return newest.map(|run| run.id).ok_or_else(no_runs);
-        }
         if let Some(exact) = ids.iter().find(|id| id.as_str() == named) {
             return Ok(exact.clone());
         }
@@ -152,16 +168,6 @@ impl Store {
             }
         }
     }
-}
-
-/// All runs of a journal, newest first.
-pub(crate) async fn all(journal: &dyn Journal) -> Result<Vec<Run>, Diagnostic> {
-    let mut runs = Vec::new();
-    for id in journal.runs().await? {
-        runs.push(Run::load(journal, &id).await?);
-    }
-    runs.sort_by(|a, b| (b.created, &b.id).cmp(&(a.created, &a.id)));
-    Ok(runs)
 }
 
 /// Opens the journal; what was repaired is in the report.

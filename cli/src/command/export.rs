@@ -13,15 +13,17 @@ use crate::state::State;
 use crate::store::Store;
 use crate::view::{self, export};
 
-/// Writes everything on record about one run, or about all of them, oldest first.
+/// Writes everything on record about one run, or about all of them, oldest first. Without those that are damaged all
+/// are not all: they are named, and the exit code says so.
 pub(crate) async fn run(global: &Global, args: Export) -> Result<Exit, Diagnostic> {
     let store = Store::open(&State::of(global)?).await?;
-    let runs = if let Some(named) = &args.run {
-        vec![store.find(named).await?]
+    let (runs, whole) = if let Some(named) = &args.run {
+        (vec![store.look_up(named).await?], true)
     } else {
-        let mut all = store.runs().await?;
-        all.reverse();
-        all
+        let mut past = store.past().await?;
+        past.remark();
+        past.runs.reverse();
+        (past.runs, past.damaged.is_empty())
     };
     let mut parts = Vec::new();
     for run in &runs {
@@ -47,7 +49,7 @@ pub(crate) async fn run(global: &Global, args: Export) -> Result<Exit, Diagnosti
             ));
         }
     }
-    Ok(Exit::Done)
+    Ok(if whole { Exit::Done } else { Exit::Failed })
 }
 
 /// Never over a file that exists: an export is evidence.

@@ -14,7 +14,7 @@ use crate::drive::{Drive, Parts};
 use crate::exit::Exit;
 use crate::project;
 use crate::state::State;
-use crate::store::{self, Store};
+use crate::store::{Past, Store};
 use crate::view::{self, text};
 
 /// Nothing is written before configuration, commit and plan are found good, no other run is in the way, and the person
@@ -30,22 +30,25 @@ pub(crate) async fn run(global: &Global, args: Start) -> Result<Exit, Diagnostic
     setup.mailer()?;
     {
         let store = Store::open(&state).await?;
-        project::refuse_second(&store.runs().await?, &plan.environment)?;
+        let past = store.past().await?;
+        project::refuse_second(&past.runs, &plan.environment)?;
+        past.refuse_unknown(&plan.environment)?;
     }
     if !args.yes && view::is_interactive() {
         confirm(&setup, &plan)?;
     }
     let journal = Store::own(&state).await?;
     let parts = Parts::of(&setup, &journal)?;
-    let runs = store::all(&*journal).await?;
+    let past = Past::of(&*journal).await?;
     // Another start with the same key may have come and gone since the first look.
-    if let Some(same) = of_request(&runs, args.id.as_deref()) {
+    if let Some(same) = of_request(&past.runs, args.id.as_deref()) {
         let same = same.clone();
         drop(parts);
         drop(journal);
         return again(global, &state, same, args).await;
     }
-    project::refuse_second(&runs, &plan.environment)?;
+    project::refuse_second(&past.runs, &plan.environment)?;
+    past.refuse_unknown(&plan.environment)?;
     let new = NewRun {
         id: RunId::generate(SystemClock.now()),
         plan,
@@ -62,8 +65,8 @@ async fn same_request(state: &State, request: Option<&str>) -> Result<Option<Run
     if request.is_none() {
         return Ok(None);
     }
-    let runs = Store::open(state).await?.runs().await?;
-    Ok(of_request(&runs, request).cloned())
+    let past = Store::open(state).await?.past().await?;
+    Ok(of_request(&past.runs, request).cloned())
 }
 
 fn of_request<'a>(runs: &'a [Run], request: Option<&str>) -> Option<&'a Run> {

@@ -9,6 +9,7 @@ use flow_engine::run::{Delivery, Life, Run, Topic};
 use super::next;
 use crate::args::RunState;
 use crate::exit::Exit;
+use crate::store::Damaged;
 
 /// One run in `flow list --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +20,8 @@ pub(crate) struct Summary {
     pub(crate) workflow: String,
     /// The environment it changes last.
     pub(crate) environment: String,
-    /// `under-way`, `parked`, `unwinding`, `completed`, `rolled-back`, `cancelled`, `rolled-back-in-part`.
+    /// `under-way`, `parked`, `unwinding`, `completed`, `rolled-back`, `cancelled`, `rolled-back-in-part`; `damaged`
+    /// when its records cannot be read, and then most of the other fields are empty.
     pub(crate) state: String,
     /// The commit.
     pub(crate) commit: String,
@@ -37,9 +39,31 @@ pub(crate) struct Summary {
     pub(crate) steps: usize,
     /// The exit code a command would end with that drove it to where it is.
     pub(crate) exit: u8,
+    /// What is wrong with a damaged run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) damage: Option<String>,
 }
 
 impl Summary {
+    /// What is known of a damaged run.
+    pub(crate) fn of_damaged(damaged: &Damaged) -> Summary {
+        Summary {
+            run: damaged.id.to_string(),
+            workflow: String::new(),
+            environment: damaged.environment.clone().unwrap_or_default(),
+            state: "damaged".into(),
+            commit: String::new(),
+            created: String::new(),
+            updated: String::new(),
+            by: String::new(),
+            reason: String::new(),
+            steps_done: 0,
+            steps: 0,
+            exit: Exit::Usage as u8,
+            damage: Some(damaged.why.clone()),
+        }
+    }
+
     /// The summary of a run.
     pub(crate) fn of(run: &Run) -> Summary {
         Summary {
@@ -55,6 +79,7 @@ impl Summary {
             steps_done: super::done(run),
             steps: run.steps.len(),
             exit: Exit::of_run(run) as u8,
+            damage: None,
         }
     }
 }

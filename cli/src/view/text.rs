@@ -7,6 +7,7 @@ use flow_engine::plan::Phase;
 use flow_engine::run::{Delivery, Life, Run, Status, StepState, Undo};
 
 use super::{age, clean, json, mark, next};
+use crate::store::{LOOK, Past};
 
 /// `flow status`.
 pub(crate) fn status(run: &Run, now: Timestamp) -> String {
@@ -238,9 +239,19 @@ fn mails(run: &Run) -> String {
 }
 
 /// `flow list`.
-pub(crate) fn list<'a>(runs: impl IntoIterator<Item = &'a Run>, now: Timestamp) -> String {
+pub(crate) fn list(past: &Past, now: Timestamp) -> String {
     let mut text = String::new();
-    for run in runs {
+    for damaged in &past.damaged {
+        let environment = damaged.environment.as_deref().unwrap_or("?");
+        let _infallible = writeln!(
+            text,
+            "{:<20} {:<9} {environment:<6} {:<20} {LOOK}",
+            damaged.id.as_str(),
+            "?",
+            "damaged",
+        );
+    }
+    for run in &past.runs {
         let _infallible = writeln!(
             text,
             "{:<20} {:<9} {:<6} {:<20} {:>3}/{:<3} {:>10} ago  {}",
