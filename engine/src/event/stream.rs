@@ -90,11 +90,13 @@ mod tests {
     proptest! {
         #[test]
         fn pieces_show_what_the_whole_would(
-            text in "[ab\u{e4} ]{0,40}",
-            secrets in prop::collection::vec("[ab\u{e4}]{4,7}", 0..3),
+            between in prop::collection::vec(("[ab\u{e4} ]{0,6}", 0usize..3), 1..6),
+            secrets in prop::collection::vec("[ab\u{e4}]{4,7}", 3),
             cuts in prop::collection::vec(0usize..60, 0..5),
         ) {
-            let masked = Masked::new(secrets);
+            let words = between.iter().map(|(word, next)| format!("{word}{}", secrets[*next]));
+            let text: String = words.collect();
+            let masked = Masked::new(secrets.clone());
             let mut cuts: Vec<usize> = cuts.into_iter().map(|c| c.min(text.len())).collect();
             cuts.extend([0, text.len()]);
             cuts.sort_unstable();
