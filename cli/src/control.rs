@@ -4,15 +4,16 @@
 //!
 //! ```text
 //! GET  /                    who serves, and which run it drives
-//! GET  /runs                all runs, as `flow list --json`
+//! GET  /runs                the names of all runs
 //! GET  /archived            the sealed and pruned runs in short
-//! GET  /runs/ID             one run, as `flow status --json`
 //! GET  /runs/ID/records     its records as they lie in the journal
 //! GET  /objects/DIGEST      a stored object, hexadecimal
 //! POST /runs/ID/signals     an answer: a Signal
 //! POST /runs/ID/orders      an order: {"order": …, "by": …, "reason": …}
-//! POST /stop                stop driving; nothing is lost
 //! ```
+//!
+//! Answers and orders may be for any run: those for the one it drives go to its driver, others are appended to the
+//! journal, which this process holds. Nothing but driving needs a process of its own for a second run.
 //!
 //! A reading command fetches records and folds them itself, exactly as it would from the journal: hash chain and all.
 

@@ -19,7 +19,7 @@ use flow_workflows::registry::registry;
 use flow_workflows::setup::{Setup, SetupError};
 
 use crate::args::Wait;
-use crate::control::server::{self, Served, Verifier};
+use crate::control::server::{self, Bound, Served, Verifier};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::logs::Keeper;
@@ -94,15 +94,17 @@ impl Drive {
     /// Starts a run and drives it until it stops.
     pub(crate) async fn start(self, new: NewRun) -> Result<Exit, Diagnostic> {
         let keeper = Arc::new(Keeper::new(self.state.clone()));
+        let socket = server::bind(&self.state.socket()).await?;
         let (driver, handle) = self.engine(&keeper).start(new).await?;
-        self.on(driver, handle, &keeper).await
+        self.on(socket, driver, handle, &keeper).await
     }
 
     /// Goes on with a run until it stops.
     pub(crate) async fn resume(self, run: &RunId) -> Result<Exit, Diagnostic> {
         let keeper = Arc::new(Keeper::new(self.state.clone()));
+        let socket = server::bind(&self.state.socket()).await?;
         let (driver, handle) = self.engine(&keeper).resume(run).await?;
-        self.on(driver, handle, &keeper).await
+        self.on(socket, driver, handle, &keeper).await
     }
 
     fn engine(&self, keeper: &Arc<Keeper>) -> Engine {
@@ -119,9 +121,15 @@ impl Drive {
         }
     }
 
-    async fn on(self, driver: Driver, handle: Handle, keeper: &Keeper) -> Result<Exit, Diagnostic> {
+    async fn on(
+        self,
+        socket: Bound,
+        driver: Driver,
+        handle: Handle,
+        keeper: &Keeper,
+    ) -> Result<Exit, Diagnostic> {
         let state = self.state.clone();
-        let (exit, tidy) = self.attend(driver, handle, keeper).await?;
+        let (exit, tidy) = self.attend(socket, driver, handle, keeper).await?;
         // The journal is closed by now: sealing opens it for itself.
         if tidy {
             crate::upkeep::tidy(&state).await;
@@ -132,6 +140,7 @@ impl Drive {
     /// How it ended, and whether finished runs have gathered.
     async fn attend(
         self,
+        socket: Bound,
         driver: Driver,
         handle: Handle,
         keeper: &Keeper,
@@ -143,7 +152,7 @@ impl Drive {
             handle: handle.clone(),
             verifier: Arc::clone(&self.parts.verifier),
         };
-        let socket = server::open(&self.state.socket(), served).await?;
+        let socket = socket.serve(served);
         keeper.begin(&run);
         self.show.begin(&run);
         let signals = attend_signals(handle);

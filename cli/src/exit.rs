@@ -28,7 +28,7 @@ pub(crate) enum Exit {
     Bug = 70,
     /// What became of a step is not known; a person must look.
     Unknown = 75,
-    /// Asked to stop by Ctrl-C, a signal or `POST /stop`. Nothing is lost; `flow resume` goes on.
+    /// Asked to stop by Ctrl-C or a signal. Nothing is lost; `flow resume` goes on.
     Interrupted = 130,
 }
 

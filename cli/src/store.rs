@@ -1,6 +1,5 @@
 //! The runs there are, wherever the journal is open.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +9,6 @@ use flow_engine::id::RunId;
 use flow_engine::journal::memory::MemoryJournal;
 use flow_engine::journal::sled::{OpenOptions, OpenReport, SledJournal};
 use flow_engine::journal::{Journal, JournalError};
-use flow_engine::retention::{self, RunSummary};
 use flow_engine::run::{Run, append_order, append_signal};
 use flow_engine::signal::{Actor, Order, Signal};
 
@@ -19,9 +17,12 @@ use crate::control::{Posted, posted};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::state::State;
-use crate::view::json;
 
 pub(crate) mod take_over;
+
+mod past;
+
+pub(crate) use past::{Damaged, LOOK, Past};
 
 /// Access to the journal: through the process that has it open, or by opening it.
 pub(crate) enum Store {
@@ -123,27 +124,34 @@ impl Store {
         }
     }
 
-    /// The runs that may still change, newest first: every unfinished one is among them.
-    pub(crate) async fn runs(&self) -> Result<Vec<Run>, Diagnostic> {
-        all(self.journal()).await
+    /// All runs.
+    pub(crate) async fn past(&self) -> Result<Past, Diagnostic> {
+        Past::of(self.journal()).await
     }
 
-    /// All runs in short, sealed and pruned ones too, newest first.
-    pub(crate) async fn summaries(&self) -> Result<Vec<RunSummary>, Diagnostic> {
-        Ok(retention::summaries(self.journal()).await?)
-    }
-
-    /// The run that a person named: an id, the beginning of one, or `latest`.
+    /// The run that a person named to give it an order or an answer: an id, the beginning of one, or `latest`, which is
+    /// refused while a damaged run may be it.
     pub(crate) async fn find(&self, named: &str) -> Result<Run, Diagnostic> {
+        if named == "latest" {
+            let past = self.past().await?;
+            past.refuse_latest()?;
+            return past.newest(self.journal()).await;
+        }
         let id = self.resolve(named).await?;
         Ok(Run::load(self.journal(), &id).await?)
     }
 
-    async fn resolve(&self, named: &str) -> Result<RunId, Diagnostic> {
+    /// The run that a person wants to look at: as [`Store::find`], but a damaged run is only remarked on.
+    pub(crate) async fn look_up(&self, named: &str) -> Result<Run, Diagnostic> {
         if named == "latest" {
-            let newest = self.summaries().await?.into_iter().next();
-            return newest.map(|run| run.id).ok_or_else(no_runs);
+            let past = self.past().await?;
+            past.remark();
+            return past.newest(self.journal()).await;
         }
+        self.find(named).await
+    }
+
+    async fn resolve(&self, named: &str) -> Result<RunId, Diagnostic> {
         let mut ids = self.journal().runs().await?;
         let archived = self.journal().archived().await?;
         ids.extend(archived.into_iter().filter(|a| a.pruned).map(|a| a.run));
@@ -166,26 +174,6 @@ impl Store {
             }
         }
     }
-}
-
-/// The runs of a journal's live store, newest first.
-pub(crate) async fn all(journal: &dyn Journal) -> Result<Vec<Run>, Diagnostic> {
-    Ok(retention::live(journal).await?)
-}
-
-/// All runs as `flow list` shows them, newest first.
-pub(crate) async fn list(journal: &dyn Journal) -> Result<Vec<json::Summary>, Diagnostic> {
-    let mut live: BTreeMap<RunId, Run> = all(journal)
-        .await?
-        .into_iter()
-        .map(|run| (run.id.clone(), run))
-        .collect();
-    let lines = retention::summaries(journal).await?;
-    let line = |summary: RunSummary| match live.remove(&summary.id) {
-        Some(run) => json::Summary::of(&run),
-        None => json::Summary::of_sealed(&summary),
-    };
-    Ok(lines.into_iter().map(line).collect())
 }
 
 /// Opens the journal; what was repaired is in the report.

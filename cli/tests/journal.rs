@@ -11,6 +11,7 @@ use flow_engine::clock::{Clock, SystemClock, Timestamp};
 use flow_engine::driver::{Engine, NewRun};
 use flow_engine::event::Observers;
 use flow_engine::journal::sled::{OpenOptions, SledJournal};
+use flow_engine::journal::{Append, Journal as _};
 use flow_engine::plan::OnFailure;
 use flow_engine::planner::Planner;
 use flow_engine::registry::Registry;
@@ -279,6 +280,88 @@ fn configure(dir: &Path) {
     }
 }
 
+/// A repository with one migration in it.
+fn commit(dir: &Path) {
+    let git = |args: &[&str]| {
+        let me = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
+        let mut git = Command::new("git");
+        let done = git.args(me).args(args).current_dir(dir).output();
+        assert!(done.expect("git starts").status.success(), "git {args:?}");
+    };
+    std::fs::create_dir_all(dir.join("m/1_init")).expect("creates");
+    std::fs::write(dir.join("m/1_init/migration.sql"), "SELECT 1;").expect("writes");
+    git(&["init", "-q", "."]);
+    git(&["add", "m"]);
+    git(&["commit", "-q", "-m", "x"]);
+}
+
+/// Appends a record that no `flow` can read to a run.
+fn damage(dir: &Path, id: &str) {
+    let runtime = tokio::runtime::Runtime::new().expect("starts");
+    let journal = SledJournal::open(&dir.join(".flow/journal"), &OpenOptions::default());
+    let (journal, _) = journal.expect("opens");
+    runtime.block_on(async {
+        let id = id.parse().expect("an id");
+        let head = journal.head(&id).await.expect("reads").expect("a run");
+        let append = Append {
+            run: id,
+            first_seq: head.seq + 1,
+            epoch: head.epoch,
+            bodies: vec![b"no record".to_vec()],
+        };
+        journal.append(append).await.expect("appends");
+    });
+}
+
+#[test]
+fn a_damaged_run_is_listed_as_such_and_stands_in_the_way_of_no_other() {
+    let dir = tempfile::tempdir().expect("a folder");
+    leave(dir.path(), "r-bad", true);
+    leave(dir.path(), "r-good", true);
+    damage(dir.path(), "r-bad");
+
+    let list = flow(dir.path(), &["list"]);
+    assert_eq!(list.status.code(), Some(0), "{}", err(&list));
+    let lines = out(&list);
+    let line = |id: &str| lines.lines().find(|l| l.starts_with(id)).expect("listed");
+    assert!(line("r-bad").contains("damaged"), "{lines}");
+    assert!(line("r-bad").contains("flow journal verify"), "{lines}");
+    assert!(line("r-good").contains("completed"), "{lines}");
+    let json = flow(dir.path(), &["list", "--json"]).stdout;
+    let json: serde_json::Value = serde_json::from_slice(&json).expect("JSON");
+    assert_eq!(json[0]["state"], "damaged");
+    assert_eq!(json[0]["environment"], "prod");
+
+    for args in [&["status", "r-good"][..], &["status"], &["logs", "r-good"]] {
+        let said = flow(dir.path(), args);
+        assert_eq!(said.status.code(), Some(0), "{args:?}: {}", err(&said));
+    }
+    let order = ["rollback", "r-good", "--reason", "x", "--yes", "--no-drive"];
+    let said = flow(dir.path(), &order);
+    assert_eq!(said.status.code(), Some(0), "{}", err(&said));
+    let guess = flow(dir.path(), &["cancel", "latest", "--reason", "x"]);
+    assert_eq!(guess.status.code(), Some(2), "{}", err(&guess));
+    assert!(err(&guess).contains("r-bad is damaged and may be the latest"));
+}
+
+#[test]
+fn a_damaged_run_that_may_have_changed_production_refuses_a_new_one_and_is_named() {
+    let dir = tempfile::tempdir().expect("a folder");
+    leave(dir.path(), "r-bad", true);
+    damage(dir.path(), "r-bad");
+    configure(dir.path());
+    commit(dir.path());
+    let start = flow(dir.path(), &["start", "--yes"]);
+    assert_eq!(start.status.code(), Some(2), "{}", err(&start));
+    for words in [
+        "run r-bad is damaged",
+        "Nothing was started",
+        "flow journal verify",
+    ] {
+        assert!(err(&start).contains(words), "no `{words}`: {}", err(&start));
+    }
+}
+
 #[test]
 fn starting_again_with_the_same_key_shows_the_run_and_starts_nothing() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -296,27 +379,7 @@ fn a_second_run_for_an_environment_is_refused_with_7_and_names_the_first() {
     let dir = tempfile::tempdir().expect("a folder");
     leave(dir.path(), "r-one", false);
     configure(dir.path());
-    let git = |args: &[&str]| {
-        let done = Command::new("git")
-            .args(args)
-            .current_dir(dir.path())
-            .output();
-        assert!(done.expect("git starts").status.success(), "git {args:?}");
-    };
-    std::fs::create_dir_all(dir.path().join("m/1_init")).expect("creates");
-    std::fs::write(dir.path().join("m/1_init/migration.sql"), "SELECT 1;").expect("writes");
-    git(&["init", "-q", "."]);
-    git(&["add", "m"]);
-    git(&[
-        "-c",
-        "user.name=t",
-        "-c",
-        "user.email=t@example.org",
-        "commit",
-        "-q",
-        "-m",
-        "x",
-    ]);
+    commit(dir.path());
     let second = flow(dir.path(), &["start"]);
     assert_eq!(second.status.code(), Some(7), "{}", err(&second));
     assert!(

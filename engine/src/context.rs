@@ -237,12 +237,7 @@ impl Cx {
 
     /// Shows and keeps raw output.
     pub fn output_bytes(&self, bytes: &[u8]) {
-        let text = String::from_utf8_lossy(bytes).into_owned();
-        self.observers.tell(&Event::Output {
-            run: self.run.id.clone(),
-            step: self.step,
-            text,
-        });
+        self.observers.output(&self.run.id, self.step, bytes);
     }
 
     /// Shows how far the step is.

@@ -59,6 +59,8 @@ pub enum OnFailure {
 pub enum Effect {
     /// It only looks.
     Reads,
+    /// It tells people something; no machine is other than before. Taking it back is telling them so.
+    Tells,
     /// It changes something.
     Changes,
 }

@@ -192,10 +192,9 @@ impl Planner {
             version: S::VERSION,
             params,
             summary: step.summary(),
-            effect: if undo.is_some() {
-                Effect::Changes
-            } else {
-                step.effect()
+            effect: match step.effect() {
+                Effect::Reads if undo.is_some() => Effect::Changes,
+                effect => effect,
             },
             undo,
             group: self.group.clone(),

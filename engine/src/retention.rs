@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::codec;
 use crate::id::{Digest, RunId};
-use crate::journal::Journal;
 use crate::journal::sled::ToSeal;
+use crate::journal::{Archived, Journal};
 use crate::record::{Payload, Verdict};
 use crate::run::{Delivery, LoadError, Run, Status};
 use crate::signal::{Actor, Order};
@@ -101,6 +101,13 @@ impl RunSummary {
             .map_err(|e| codec::CodecError::Malformed(e.to_string()))
     }
 
+    /// What was kept of a run when it was put away; nothing when a newer version wrote it.
+    pub fn of_archived(filed: &Archived) -> Option<RunSummary> {
+        let mut summary = RunSummary::decode(&filed.summary)?;
+        summary.pruned = filed.pruned;
+        Some(summary)
+    }
+
     fn decode(bytes: &[u8]) -> Option<RunSummary> {
         let (format, rest) = bytes.split_first()?;
         let known = *format == FORMAT;
@@ -118,11 +125,8 @@ pub async fn summaries(journal: &dyn Journal) -> Result<Vec<RunSummary>, LoadErr
         all.push(RunSummary::of(&run));
     }
     for filed in journal.archived().await? {
-        match RunSummary::decode(&filed.summary) {
-            Some(mut summary) => {
-                summary.pruned = filed.pruned;
-                all.push(summary);
-            }
+        match RunSummary::of_archived(&filed) {
+            Some(summary) => all.push(summary),
             // Written by a newer version: the run itself still says everything.
             None if !filed.pruned => {
                 all.push(RunSummary::of(&Run::load(journal, &filed.run).await?))

@@ -262,7 +262,7 @@ impl Run {
         nodes.clone().next().is_some() && nodes.all(passed)
     }
 
-    /// Whether a step that changes production was started.
+    /// Whether a step that changes production was started. Telling people that it will be changed does not change it.
     pub fn production_changed(&self) -> bool {
         self.plan
             .nodes

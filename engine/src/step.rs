@@ -30,7 +30,7 @@ pub trait Step: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The line `flow plan` prints. Names the host, the database, the file; no secrets.
     fn summary(&self) -> String;
 
-    /// Whether it leaves a trace. A step with an undo always does.
+    /// Whether it leaves a trace. One that says it only reads and yet has an undo changes something.
     fn effect(&self) -> Effect {
         Effect::Reads
     }

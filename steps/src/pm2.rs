@@ -38,8 +38,9 @@ pub struct Processes {
     pub host: String,
     /// The pm2 program and its leading arguments, such as `sudo -u app pm2`.
     pub pm2: Vec<String>,
-    /// The key of the deploying step: while it never started, the undo leaves the processes alone.
-    pub restart_if_started: String,
+    /// The key of the deploying step: while it never started, the undo leaves the processes alone. Nothing where a
+    /// rollback restarts nothing, as on staging: the next deploy there replaces what runs.
+    pub restart_if_started: Option<String>,
     /// How long all restart counters must stand still after a restart, in seconds.
     pub settle_seconds: u64,
     /// What must be healthy after a restart, if anything.
@@ -60,7 +61,8 @@ impl Step for Processes {
     }
 
     fn undo_in_words(&self) -> Option<String> {
-        Some("restart what was running; wait until online and healthy".into())
+        let undone = self.restart_if_started.is_some();
+        undone.then(|| "restart what was running; wait until online and healthy".into())
     }
 
     fn policy(&self) -> Policy {
@@ -87,7 +89,8 @@ impl Step for Processes {
     }
 
     async fn undo(&self, cx: &Cx, done: Option<ProcessList>) -> Result<String, StepError> {
-        if !cx.run().has_started(&self.restart_if_started) {
+        let deploy = self.restart_if_started.as_deref();
+        if !deploy.is_some_and(|deploy| cx.run().has_started(deploy)) {
             return Ok("the deploy never started: processes left alone".into());
         }
         let host = reach::host(cx, &self.host)?;

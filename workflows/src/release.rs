@@ -93,8 +93,10 @@ fn test(p: &mut Planner, r: &Release) {
 fn stage(p: &mut Planner, r: &Release) {
     p.step("stage/copy-prod", r.copy_production());
     let before = p.step("stage/counts-before", r.state("stage"));
+    let processes = p.step("stage/processes", r.processes_seen("stage"));
     p.step("stage/deploy", r.deploy("stage"));
     p.step("stage/migrations-applied", r.migrations_applied("stage"));
+    p.step("stage/restarted", r.restarted("stage", &processes));
     p.step("stage/counts", r.counts_match("stage", &before));
     p.step("stage/health", r.health("stage"));
     p.step(
@@ -137,7 +139,7 @@ fn deploy(p: &mut Planner, r: &Release, before: &Before, earlier: &[&str]) -> Af
     let baseline = p.step("prod/baseline", r.baseline(&before.backup, &before.lease));
     p.step("prod/deploy", r.deploy_production(&before.lease));
     p.step("prod/migrations", r.migrations_applied("prod"));
-    let restarted = p.step("prod/restarted", r.restarted(&before.processes));
+    let restarted = p.step("prod/restarted", r.restarted("prod", &before.processes));
     After {
         baseline,
         restarted,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-use flow_engine::plan::{OnFailure, Plan};
+use flow_engine::plan::{Effect, OnFailure, Plan};
 use flow_workflows::config::ConfigError;
 use flow_workflows::registry::registry;
 use flow_workflows::setup::{Setup, SetupError};
@@ -152,6 +152,32 @@ fn undoing_a_release_in_reverse_is_the_protocols_rollback_procedure() {
         place("prod/maintenance") < place("prod/baseline"),
         "the decisive backup is taken while nobody writes"
     );
+}
+
+#[test]
+fn the_freeze_is_the_first_step_that_counts_as_a_change_of_production() {
+    for workflow in ["release", "promote"] {
+        let plan = planned(workflow);
+        let changes = plan.nodes.iter().filter(|node| {
+            let rolls_back = plan.phase_of(node).on_failure == OnFailure::Rollback;
+            rolls_back && node.effect == Effect::Changes
+        });
+        let changes: Vec<&str> = changes.map(|node| node.key.as_str()).collect();
+        let expected = ["maintenance", "baseline", "deploy", "integrity", "writable"];
+        assert_eq!(changes, expected.map(|step| format!("prod/{step}")));
+    }
+}
+
+#[test]
+fn staging_too_proves_that_its_processes_were_restarted_by_the_deploy() {
+    let plan = planned("release");
+    let node = |key: &str| plan.node(key).unwrap_or_else(|| panic!("no {key}"));
+    let (restarted, proof) = node("stage/restarted");
+    assert_eq!(proof.kind, node("prod/restarted").1.kind);
+    assert_eq!(proof.params["host"], "stage");
+    let (before, _) = node("stage/processes");
+    let (deploy, _) = node("stage/deploy");
+    assert!(before < deploy && deploy < restarted);
 }
 
 #[test]

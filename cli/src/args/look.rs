@@ -47,6 +47,8 @@ pub(crate) enum RunState {
     Cancelled,
     /// Over, undone but for what was given up
     RolledBackInPart,
+    /// Its records cannot be read
+    Damaged,
 }
 
 #[derive(Debug, Args)]

@@ -9,7 +9,7 @@ use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::project;
 use crate::state::State;
-use crate::store::Store;
+use crate::store::{LOOK, Past, Store};
 use crate::view;
 
 /// Looks at everything a run will need and says what to do about what is not right.
@@ -52,14 +52,10 @@ async fn journal(state: &State) -> Finding {
     }
     let opened = match Store::open(state).await {
         Ok(Store::Remote(client)) => Ok(format!("in use by {}, who answers", client.server.holder)),
-        Ok(Store::Open(journal)) => {
-            let runs = journal
-                .runs()
-                .await
-                .map(|runs| runs.len())
-                .unwrap_or_default();
-            Ok(format!("whole; {runs} runs"))
-        }
+        Ok(Store::Open(journal)) => match Past::of(&*journal).await {
+            Ok(past) => whole(&past),
+            Err(diagnostic) => Err(diagnostic),
+        },
         Err(diagnostic) => Err(diagnostic),
     };
     match opened {
@@ -71,4 +67,13 @@ async fn journal(state: &State) -> Finding {
         }
     }
     finding
+}
+
+fn whole(past: &Past) -> Result<String, Diagnostic> {
+    let Some(damaged) = past.damaged.first() else {
+        return Ok(format!("whole; {} runs", past.runs.len()));
+    };
+    let count = past.damaged.len();
+    let message = format!("{count} damaged, such as {}: {}", damaged.id, damaged.why);
+    Err(Diagnostic::usage(message).hint(LOOK))
 }

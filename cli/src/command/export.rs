@@ -13,18 +13,21 @@ use crate::state::State;
 use crate::store::Store;
 use crate::view::{self, export};
 
-/// Writes everything on record about one run, or about all of them, oldest first.
+/// Writes everything on record about one run, or about all of them, oldest first. Without those that are damaged all
+/// are not all: they are named, and the exit code says so.
 pub(crate) async fn run(global: &Global, args: Export) -> Result<Exit, Diagnostic> {
     let store = Store::open(&State::of(global)?).await?;
-    let runs = if let Some(named) = &args.run {
-        vec![store.find(named).await?]
+    let (runs, whole) = if let Some(named) = &args.run {
+        (vec![store.look_up(named).await?], true)
     } else {
-        let mut all = Vec::new();
-        for id in store.journal().runs().await? {
-            all.push(Run::load(store.journal(), &id).await?);
+        let past = store.past().await?;
+        past.remark();
+        let mut all = past.runs;
+        for sealed in past.sealed.iter().filter(|run| !run.pruned) {
+            all.push(Run::load(store.journal(), &sealed.id).await?);
         }
         all.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
-        all
+        (all, past.damaged.is_empty())
     };
     let mut parts = Vec::new();
     for run in &runs {
@@ -50,7 +53,7 @@ pub(crate) async fn run(global: &Global, args: Export) -> Result<Exit, Diagnosti
             ));
         }
     }
-    Ok(Exit::Done)
+    Ok(if whole { Exit::Done } else { Exit::Failed })
 }
 
 /// Never over a file that exists: an export is evidence.

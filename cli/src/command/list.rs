@@ -7,13 +7,15 @@ use crate::args::{Global, List};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::state::State;
-use crate::store::{self, Store};
+use crate::store::Store;
 use crate::view::{self, json, text};
 
-/// All runs, newest first.
+/// All runs, newest first. Those that are damaged come first, whatever environment was asked for, for theirs may not
+/// be known; where another state was asked for, they are remarked on.
 pub(crate) async fn run(global: &Global, args: &List) -> Result<Exit, Diagnostic> {
-    let store = Store::open(&State::of(global)?).await?;
-    let mut runs = store::list(store.journal()).await?;
+    let past = Store::open(&State::of(global)?).await?.past().await?;
+    past.remark();
+    let mut runs = json::list(&past);
     runs.retain(|run| wanted(run, args));
     if args.json {
         view::out_json(&runs);
@@ -24,7 +26,11 @@ pub(crate) async fn run(global: &Global, args: &List) -> Result<Exit, Diagnostic
 }
 
 fn wanted(run: &json::Summary, args: &List) -> bool {
-    let environment = args.env.as_ref().is_none_or(|env| run.environment == *env);
+    let damaged = run.damage.is_some();
+    let environment = args
+        .env
+        .as_ref()
+        .is_none_or(|env| damaged || run.environment == *env);
     let named = args.is.and_then(|state| state.to_possible_value());
     environment && named.is_none_or(|state| state.get_name() == run.state)
 }

@@ -22,7 +22,7 @@ const CHUNK: u64 = 1 << 20;
 /// Shows what steps put out, in the order of the plan. Reads files only, so it works while another process drives.
 pub(crate) async fn run(global: &Global, args: Logs) -> Result<Exit, Diagnostic> {
     let state = State::of(global)?;
-    let run = Store::open(&state).await?.find(&args.run).await?;
+    let run = Store::open(&state).await?.look_up(&args.run).await?;
     if let Some(step) = &args.step
         && run.plan.node(step).is_none()
     {

@@ -103,6 +103,12 @@ pub(super) async fn give(
         (run.id, store.driven().map(str::to_owned))
     };
     match driven {
+        Some(other) if other != id.as_str() => {
+            view::note(&format!(
+                "It is carried out once run {other} is not being driven any more:\n  flow resume {id}\n"
+            ));
+            Ok(Exit::Done)
+        }
         Some(_) => {
             view::note(&format!(
                 "The process that drives it obeys now:\n  flow status {id} --watch\n"

@@ -96,7 +96,9 @@ async fn choose(store: &Store, named: Option<&str>) -> Result<Run, Diagnostic> {
     if let Some(named) = named {
         return store.find(named).await;
     }
-    let mut open: Vec<Run> = store.runs().await?;
+    let past = store.past().await?;
+    past.remark();
+    let mut open = past.runs;
     open.retain(|run| !run.is_finished());
     match open.len() {
         1 => Ok(open.remove(0)),

@@ -20,7 +20,9 @@ pub(crate) async fn run(global: &Global, args: Rollback) -> Result<Exit, Diagnos
         run.accepts(&Order::Rollback)?;
         // Only a finished run can be overtaken; a damaged record of another run must not stop an emergency.
         if run.is_finished() {
-            project::refuse_overtaken(&store.summaries().await?, &run)?;
+            let past = store.past().await?;
+            past.remark();
+            project::refuse_overtaken(&past.summaries(), &run)?;
         }
         run
     };

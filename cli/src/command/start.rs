@@ -5,7 +5,6 @@ use flow_engine::driver::NewRun;
 use flow_engine::id::RunId;
 use flow_engine::journal::Journal;
 use flow_engine::plan::Plan;
-use flow_engine::retention;
 use flow_engine::run::Run;
 use flow_workflows::setup::Setup;
 
@@ -16,7 +15,7 @@ use crate::drive::{Drive, Parts};
 use crate::exit::Exit;
 use crate::project;
 use crate::state::State;
-use crate::store::{self, Store};
+use crate::store::{Past, Store};
 use crate::view::{self, text};
 
 /// Nothing is written before configuration, commit and plan are found good, no other run is in the way, and the person
@@ -32,21 +31,24 @@ pub(crate) async fn run(global: &Global, args: Start) -> Result<Exit, Diagnostic
     setup.mailer()?;
     {
         let store = Store::open(&state).await?;
-        project::refuse_second(&store.runs().await?, &plan.environment)?;
+        let past = store.past().await?;
+        project::refuse_second(&past.runs, &plan.environment)?;
+        past.refuse_unknown(&plan.environment)?;
     }
     if !args.yes && view::is_interactive() {
         confirm(&setup, &plan)?;
     }
     let journal = Store::own(&state).await?;
     let parts = Parts::of(&setup, &journal)?;
-    let runs = store::all(&*journal).await?;
+    let past = Past::of(&*journal).await?;
     // Another start with the same key may have come and gone since the first look.
-    if let Some(same) = of_request(&*journal, args.id.as_deref()).await? {
+    if let Some(same) = of_request(&*journal, &past, args.id.as_deref()).await? {
         drop(parts);
         drop(journal);
         return again(global, &state, same, args).await;
     }
-    project::refuse_second(&runs, &plan.environment)?;
+    project::refuse_second(&past.runs, &plan.environment)?;
+    past.refuse_unknown(&plan.environment)?;
     let new = NewRun {
         id: RunId::generate(SystemClock.now()),
         plan,
@@ -63,18 +65,24 @@ async fn same_request(state: &State, request: Option<&str>) -> Result<Option<Run
     if request.is_none() {
         return Ok(None);
     }
-    of_request(Store::open(state).await?.journal(), request).await
+    let store = Store::open(state).await?;
+    let past = store.past().await?;
+    of_request(store.journal(), &past, request).await
 }
 
 async fn of_request(
     journal: &dyn Journal,
+    past: &Past,
     request: Option<&str>,
 ) -> Result<Option<Run>, Diagnostic> {
     let Some(request) = request else {
         return Ok(None);
     };
-    let runs = retention::summaries(journal).await?;
-    match runs.iter().find(|r| r.request.as_deref() == Some(request)) {
+    match past
+        .summaries()
+        .iter()
+        .find(|r| r.request.as_deref() == Some(request))
+    {
         Some(same) => Ok(Some(Run::load(journal, &same.id).await?)),
         None => Ok(None),
     }

@@ -17,7 +17,6 @@ use flow_engine::signal::{Actor, Order, Signal};
 use super::{Posted, Server, WireArchived, WireError, WireOrder, WireRecord, unhex};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
-use crate::view::json;
 
 /// Speaks to the process that holds the journal.
 #[derive(Debug, Clone)]
@@ -65,14 +64,6 @@ impl Client {
         self.post(&format!("runs/{run}/orders"), &wire).await
     }
 
-    #[cfg(test)]
-    pub(crate) async fn post_for_test<T: DeserializeOwned>(
-        &self,
-        path: &str,
-    ) -> Result<T, Diagnostic> {
-        self.post(path, &()).await
-    }
-
     async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -86,9 +77,16 @@ impl Client {
         let request = self.http.get(format!("http://flow/{path}"));
         understand(request.send().await)
             .await
-            .map_err(|diagnostic| JournalError::Unusable {
-                path: "control.sock".into(),
-                why: diagnostic.message,
+            .map_err(|diagnostic| match diagnostic.exit {
+                // What the journal itself answered to the process that holds it.
+                Exit::Usage => JournalError::Corrupt {
+                    place: format!("/{path}"),
+                    why: diagnostic.message,
+                },
+                _ => JournalError::Unusable {
+                    path: "control.sock".into(),
+                    why: diagnostic.message,
+                },
             })
     }
 }
@@ -155,12 +153,7 @@ impl Journal for Client {
     }
 
     async fn runs(&self) -> Result<Vec<RunId>, JournalError> {
-        let runs: Vec<json::Summary> = self.get("runs").await?;
-        Ok(runs
-            .into_iter()
-            .filter(|r| r.kept != "pruned")
-            .filter_map(|r| r.run.parse().ok())
-            .collect())
+        self.get("runs").await
     }
 
     async fn put(&self, _: &[u8]) -> Result<Digest, JournalError> {

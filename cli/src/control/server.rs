@@ -19,13 +19,12 @@ use flow_engine::driver::{Gone, Handle};
 use flow_engine::id::{Digest, RunId};
 use flow_engine::journal::Journal;
 use flow_engine::lease::holder;
-use flow_engine::run::{LoadError, Run, append_signal};
+use flow_engine::run::{LoadError, Run, append_order, append_signal};
 use flow_engine::signal::Signal;
 
 use super::{Posted, Server, WireArchived, WireError, WireOrder, WireRecord, hex, posted};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
-use crate::view::json;
 
 /// Looks at an answer before it is stored, so that a signer hears at once that theirs does not count.
 #[async_trait]
@@ -57,24 +56,37 @@ pub(crate) struct Open {
 /// The longest path of a unix socket: `sun_path` holds 108 bytes, one of them a zero.
 const PATH_MAX: usize = 107;
 
-/// Serves on the socket until closed. Only the process that holds the journal may call this: it removes a socket that
-/// nobody answers.
-pub(crate) async fn open(path: &Path, served: Served) -> Result<Open, Diagnostic> {
-    let listener = bind(path).await?;
-    let stop = CancellationToken::new();
-    let stopped = stop.clone().cancelled_owned();
-    let app = routes(served);
-    let task = tokio::spawn(async move {
-        let serve = axum::serve(listener, app).with_graceful_shutdown(stopped);
-        if let Err(error) = serve.await {
-            tracing::error!(%error, "the control socket ended");
+/// A socket that is there before anything is begun, so that a run is never begun without one. Whoever connects is
+/// answered once it serves. Removed again when it never does.
+pub(crate) struct Bound {
+    path: PathBuf,
+    listener: Option<UnixListener>,
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        if self.listener.is_some() {
+            let _gone_already = std::fs::remove_file(&self.path);
         }
-    });
-    Ok(Open {
-        path: path.to_owned(),
-        stop,
-        task,
-    })
+    }
+}
+
+impl Bound {
+    /// Serves on the socket until closed.
+    pub(crate) fn serve(mut self, served: Served) -> Open {
+        let stop = CancellationToken::new();
+        let stopped = stop.clone().cancelled_owned();
+        let listener = self.listener.take();
+        let task = tokio::spawn(async move {
+            let Some(listener) = listener else { return };
+            let serve = axum::serve(listener, routes(served)).with_graceful_shutdown(stopped);
+            if let Err(error) = serve.await {
+                tracing::error!(%error, "the control socket ended");
+            }
+        });
+        let path = std::mem::take(&mut self.path);
+        Open { path, stop, task }
+    }
 }
 
 impl Open {
@@ -102,7 +114,11 @@ pub(crate) fn check(path: &Path) -> Result<(), Diagnostic> {
     .hint("choose a state folder with a shorter path: flow --state DIR …"))
 }
 
-async fn bind(path: &Path) -> Result<UnixListener, Diagnostic> {
+/// Makes the socket. Only the process that holds the journal may call this: it removes a socket that nobody answers.
+///
+/// # Errors
+/// When it cannot be made. Nothing was changed.
+pub(crate) async fn bind(path: &Path) -> Result<Bound, Diagnostic> {
     check(path)?;
     let shown = path.display();
     let failed = |e: &std::io::Error| {
@@ -120,7 +136,10 @@ async fn bind(path: &Path) -> Result<UnixListener, Diagnostic> {
     let listener = UnixListener::bind(path).map_err(|e| failed(&e))?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
         .map_err(|e| failed(&e))?;
-    Ok(listener)
+    Ok(Bound {
+        path: path.to_owned(),
+        listener: Some(listener),
+    })
 }
 
 fn routes(served: Served) -> Router {
@@ -128,12 +147,10 @@ fn routes(served: Served) -> Router {
         .route("/", get(who))
         .route("/runs", get(list))
         .route("/archived", get(archived))
-        .route("/runs/{id}", get(show))
         .route("/runs/{id}/records", get(records))
         .route("/runs/{id}/signals", post(signal))
         .route("/runs/{id}/orders", post(order))
         .route("/objects/{digest}", get(object))
-        .route("/stop", post(stop))
         .with_state(served)
 }
 
@@ -168,18 +185,13 @@ async fn who(State(served): State<Served>) -> Json<Server> {
     })
 }
 
-async fn list(State(served): State<Served>) -> Answer<Vec<json::Summary>> {
-    Ok(Json(crate::store::list(&*served.journal).await?))
+async fn list(State(served): State<Served>) -> Answer<Vec<RunId>> {
+    Ok(Json(served.journal.runs().await?))
 }
 
 async fn archived(State(served): State<Served>) -> Answer<Vec<WireArchived>> {
     let archived = served.journal.archived().await?;
     Ok(Json(archived.iter().map(WireArchived::from).collect()))
-}
-
-async fn show(State(served): State<Served>, At(id): At<RunId>) -> Answer<json::Status> {
-    let run = served.load(&id).await?;
-    Ok(Json(json::Status::of(&run, SystemClock.now())))
 }
 
 async fn records(State(served): State<Served>, At(id): At<RunId>) -> Answer<Vec<WireRecord>> {
@@ -218,8 +230,17 @@ async fn order(
     Json(wire): Json<WireOrder>,
 ) -> Answer<Posted> {
     if id != served.driving {
-        let message = format!("{} drives run {}, not {id}", holder(), served.driving);
-        return Err(Refused(Diagnostic::new(Exit::Locked, message)));
+        let mut run = served.load(&id).await?;
+        let at = SystemClock.now();
+        let stored = append_order(
+            &*served.journal,
+            &mut run,
+            wire.order,
+            wire.by,
+            &wire.reason,
+            at,
+        );
+        return Ok(Json(posted(stored.await)?));
     }
     let answer = served
         .handle
@@ -232,11 +253,6 @@ async fn order(
             )
         })?;
     Ok(Json(posted(answer.map_err(LoadError::Refused))?))
-}
-
-async fn stop(State(served): State<Served>) -> Json<&'static str> {
-    served.handle.stop();
-    Json("stopping")
 }
 
 impl Served {

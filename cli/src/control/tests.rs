@@ -1,8 +1,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use flow_engine::journal::Journal;
 use flow_engine::journal::memory::MemoryJournal;
+use flow_engine::journal::{Append, Journal};
 use flow_engine::run::{Run, Status};
 use flow_engine::signal::{Order, Signal};
 
@@ -122,25 +122,68 @@ async fn a_rollback_from_a_second_terminal_undoes_what_started() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_to_a_run_that_this_process_does_not_drive_is_refused() {
+async fn an_order_to_a_run_that_this_process_does_not_drive_is_stored_and_left_to_be_carried_out() {
     let (_dir, state) = state();
     let journal = Arc::new(MemoryJournal::default());
     let (mut parked, _) = testing::driven(&journal, vec![], true).await;
     let driver = drive(&state, journal.clone());
-    let (store, run) = second_terminal(&state).await;
+    let (store, mut run) = second_terminal(&state).await;
     let other = Arc::make_mut(&mut parked);
     let posted = store.order(other, Order::Cancel, actor(), "no").await;
-    assert_eq!(posted.map_err(|d| d.exit), Err(Exit::Locked));
-    assert_eq!(store.runs().await.map(|runs| runs.len()), Ok(2));
-    let id = &run.id;
-    let there = journal.read(id).await.expect("reads");
-    assert_eq!(store.journal().read(id).await.expect("reads"), there);
-    let Store::Remote(client) = &store else {
-        panic!("it is remote")
+    assert_eq!(posted, Ok(Posted::Stored));
+    let stored = Run::load(&*journal, &other.id).await.expect("loads");
+    assert_eq!(stored.orders[0].order, Order::Cancel);
+    assert!(stored.unwinding().is_some(), "{:?}", stored.life);
+    let senseless = store.order(other, Order::Retry, actor(), "no").await;
+    assert_eq!(senseless.map_err(|d| d.exit), Err(Exit::Refused));
+    let past = store.past().await.expect("reads");
+    assert_eq!((past.runs.len(), past.damaged.len()), (2, 0));
+    let id = run.id.clone();
+    let there = journal.read(&id).await.expect("reads");
+    assert_eq!(store.journal().read(&id).await.expect("reads"), there);
+    let _posted = store.signal(&mut run, answer("prod/ask")).await;
+    assert_eq!(ended(driver).await, Exit::Done);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_run_is_told_from_the_others_by_a_second_terminal_too() {
+    let (_dir, state) = state();
+    let journal = Arc::new(MemoryJournal::default());
+    let unreadable = Append {
+        run: "r-bad".parse().expect("an id"),
+        first_seq: 0,
+        epoch: 0,
+        bodies: vec![b"no record".to_vec()],
     };
-    let stopped: Result<String, _> = client.post_for_test("stop").await;
-    assert_eq!(stopped.as_deref(), Ok("stopping"));
-    assert_eq!(ended(driver).await, Exit::Interrupted);
+    journal.append(unreadable).await.expect("appends");
+    let driver = drive(&state, journal.clone());
+    let (store, mut run) = second_terminal(&state).await;
+    let past = store.past().await.expect("one damaged run hides no other");
+    assert_eq!(past.runs.len(), 1);
+    assert_eq!(past.damaged[0].id.as_str(), "r-bad");
+    let _posted = store.signal(&mut run, answer("prod/ask")).await;
+    assert_eq!(ended(driver).await, Exit::Done);
+}
+
+#[tokio::test]
+async fn without_a_control_socket_no_run_is_begun() {
+    let (_dir, state) = state();
+    std::fs::create_dir(state.socket()).expect("something in the way");
+    let journal = Arc::new(MemoryJournal::default());
+    let drive = Drive::new(
+        &state,
+        journal.clone(),
+        testing::parts(),
+        Wait::default(),
+        true,
+    );
+    let refused = drive.start(testing::new_run("r-one", false)).await;
+    let refused = refused.expect_err("there is no socket");
+    assert!(
+        refused.render().contains("Nothing was changed"),
+        "{refused:?}"
+    );
+    assert_eq!(journal.runs().await.expect("reads"), vec![]);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use flow_engine::run::{Delivery, Life, Run, Topic};
 use super::next;
 use crate::args::RunState;
 use crate::exit::Exit;
+use crate::store::{Damaged, Past};
 
 /// One run in `flow list --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +22,8 @@ pub(crate) struct Summary {
     pub(crate) workflow: String,
     /// The environment it changes last.
     pub(crate) environment: String,
-    /// `under-way`, `parked`, `unwinding`, `completed`, `rolled-back`, `cancelled`, `rolled-back-in-part`.
+    /// `under-way`, `parked`, `unwinding`, `completed`, `rolled-back`, `cancelled`, `rolled-back-in-part`; `damaged`
+    /// when its records cannot be read, and then most of the other fields are empty.
     pub(crate) state: String,
     /// The commit.
     pub(crate) commit: String,
@@ -48,9 +50,43 @@ pub(crate) struct Summary {
     /// When it was started, for reckoning.
     #[serde(skip)]
     pub(crate) created_at: Option<Timestamp>,
+    /// What is wrong with a damaged run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) damage: Option<String>,
+}
+
+/// All runs, newest first; those that are damaged before the others, for nobody knows how old they are.
+pub(crate) fn list(past: &Past) -> Vec<Summary> {
+    let mut lines: Vec<_> = past.runs.iter().map(Summary::of).collect();
+    lines.extend(past.sealed.iter().map(Summary::of_sealed));
+    lines.sort_by(|a, b| (b.created_at, &b.run).cmp(&(a.created_at, &a.run)));
+    let damaged = past.damaged.iter().map(Summary::of_damaged);
+    damaged.chain(lines).collect()
 }
 
 impl Summary {
+    /// What is known of a damaged run.
+    pub(crate) fn of_damaged(damaged: &Damaged) -> Summary {
+        Summary {
+            run: damaged.id.to_string(),
+            workflow: String::new(),
+            environment: damaged.environment.clone().unwrap_or_default(),
+            state: "damaged".into(),
+            commit: String::new(),
+            created: String::new(),
+            updated: String::new(),
+            by: String::new(),
+            reason: String::new(),
+            steps_done: 0,
+            steps: 0,
+            exit: Exit::Usage as u8,
+            subject: String::new(),
+            kept: "live".into(),
+            created_at: None,
+            damage: Some(damaged.why.clone()),
+        }
+    }
+
     /// The summary of a run.
     pub(crate) fn of(run: &Run) -> Summary {
         Summary {
@@ -69,6 +105,7 @@ impl Summary {
             subject: run.plan.fact("subject").into(),
             kept: "live".into(),
             created_at: Some(run.created),
+            damage: None,
         }
     }
 
@@ -90,6 +127,7 @@ impl Summary {
             subject: run.subject.clone(),
             kept: if run.pruned { "pruned" } else { "sealed" }.into(),
             created_at: Some(run.created),
+            damage: None,
         }
     }
 }

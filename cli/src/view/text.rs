@@ -7,6 +7,7 @@ use flow_engine::plan::Phase;
 use flow_engine::run::{Delivery, Life, Run, Status, StepState, Undo};
 
 use super::{age, clean, json, mark, next};
+use crate::store::LOOK;
 
 /// `flow status`.
 pub(crate) fn status(run: &Run, now: Timestamp) -> String {
@@ -241,6 +242,19 @@ fn mails(run: &Run) -> String {
 pub(crate) fn list(runs: &[json::Summary], now: Timestamp) -> String {
     let mut text = String::new();
     for run in runs {
+        if run.damage.is_some() {
+            let environment = if run.environment.is_empty() {
+                "?"
+            } else {
+                &run.environment
+            };
+            let _infallible = writeln!(
+                text,
+                "{:<20} {:<9} {environment:<6} {:<20} {LOOK}",
+                run.run, "?", run.state,
+            );
+            continue;
+        }
         let _infallible = writeln!(
             text,
             "{:<20} {:<9} {:<6} {:<20} {:>3}/{:<3} {:>10} ago  {}{}",

@@ -70,6 +70,7 @@ pub(super) async fn work(loaded: Box<dyn AnyStep>, cx: Cx, way: Way) -> Ended {
     let caught = AssertUnwindSafe(tokio::time::timeout(limit, attempt))
         .catch_unwind()
         .await;
+    cx.observers.end_of_output(&cx.run.id, step);
     let result = match caught {
         Ok(Ok(Ok(output))) => Ok(output),
         Ok(Ok(Err(error))) => Err(End::Error(error)),

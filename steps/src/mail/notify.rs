@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use flow_engine::clock::Timestamp;
+use flow_engine::plan::Effect;
 use flow_engine::run::{Run, Topic};
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,11 @@ impl Step for Notify {
             "mails the team: {} changes {}, downtime {}",
             self.environment, self.window, self.downtime
         )
+    }
+
+    /// Production is as it was: a run that is cancelled right after this did not change it.
+    fn effect(&self) -> Effect {
+        Effect::Tells
     }
 
     fn undo_in_words(&self) -> Option<String> {

@@ -83,7 +83,7 @@ fn processes(pm2: &Pm2) -> Processes {
     Processes {
         host: "here".into(),
         pm2: pm2.prefix.clone(),
-        restart_if_started: "prod/deploy".into(),
+        restart_if_started: Some("prod/deploy".into()),
         settle_seconds: 2,
         health: None,
     }

@@ -1,32 +1,22 @@
 //! The steps of the release with their parameters filled in from `flow.toml`.
 
 use flow_engine::planner::Out;
-use flow_steps::code::CodeSnapshot;
-use flow_steps::deploy::{Deploy, StopSpec};
 use flow_steps::gate::{BackupFresh, BackupRule, Free, Preflight, Promotion, PromotionRule};
-use flow_steps::health::{Body, Check, Health};
 use flow_steps::identity::Identity;
 use flow_steps::lease::{HostLease, Lease, ReleaseLease};
 use flow_steps::mail::Notify;
-use flow_steps::people::{Checklist, SignOff, items};
-use flow_steps::pg::{
-    Backup, Baseline, Compression, CopySafe, CountsMatch, Database, DbState, Freeze, Integrity,
-    MigrationsApplied, Policy, RecordState, RestoreProof, RestoreRehearsal, TakeBackup, Thaw,
-};
-use flow_steps::pm2::{Online, ProcessList, Processes, Restarted};
+use flow_steps::people::items;
+use flow_steps::people::{Checklist, SignOff};
+use flow_steps::pg::Policy;
 use flow_steps::schema::MigrationSafety;
-use flow_steps::watch::Watch;
 
 use crate::config::{Config, Environment};
 
+mod application;
+mod database;
+
 /// The deploying step: what has not passed it has not changed production.
 const DEPLOY: &str = "prod/deploy";
-/// Tells the migration to write although the database is read-only while it is frozen.
-const MIGRATE_OPTIONS: &str = "FLOW_MIGRATE_PGOPTIONS";
-/// What PostgreSQL says to a write while the database is frozen (SQLSTATE 25006).
-const READ_ONLY: &str = "in a read-only transaction";
-/// How long a healthy answer must last.
-const STABLE_SECONDS: u64 = 2;
 
 /// Everything a release needs to know before its first step.
 pub struct Release<'a> {
@@ -51,27 +41,15 @@ impl Release<'_> {
         }
     }
 
-    fn database(&self, name: &str) -> Database {
-        let database = &self.env(name).database;
-        Database {
-            host: name.into(),
-            exec: database.exec.clone(),
-            user: database.user.clone(),
-            name: database.name.clone(),
-            maintenance: database.maintenance.clone(),
-            bin: None,
-        }
-    }
-
-    pub(super) fn roles(&self) -> &[String] {
+    pub(in crate::release) fn roles(&self) -> &[String] {
         &self.config.signoff.roles
     }
 
-    pub(super) fn smoke_minutes(&self) -> u64 {
+    pub(in crate::release) fn smoke_minutes(&self) -> u64 {
         self.config.signoff.smoke_minutes
     }
 
-    pub(super) fn machines(&self) -> Identity {
+    pub(in crate::release) fn machines(&self) -> Identity {
         let hosts = self
             .config
             .environments()
@@ -82,7 +60,7 @@ impl Release<'_> {
         }
     }
 
-    pub(super) fn migration_safety(&self) -> MigrationSafety {
+    pub(in crate::release) fn migration_safety(&self) -> MigrationSafety {
         let database = &self.env("prod").database;
         let mut psql = database.exec.clone();
         psql.extend(["psql", "-U", &database.user, "-d", &database.name].map(String::from));
@@ -98,102 +76,7 @@ impl Release<'_> {
         }
     }
 
-    pub(super) fn state(&self, env: &str) -> RecordState {
-        RecordState {
-            db: self.database(env),
-            tables: self.config.app.tables.clone(),
-            only_if_started: None,
-            baseline: None,
-        }
-    }
-
-    pub(super) fn state_to_restore(&self) -> RecordState {
-        RecordState {
-            only_if_started: Some(DEPLOY.into()),
-            baseline: Some("prod/baseline".into()),
-            ..self.state("prod")
-        }
-    }
-
-    pub(super) fn counts_match(&self, env: &str, before: &Out<DbState>) -> CountsMatch {
-        CountsMatch {
-            before: before.into(),
-            db: self.database(env),
-            allow_growth: true,
-            allowed: self.config.app.may_change.clone(),
-        }
-    }
-
-    pub(super) fn deploy(&self, env: &str) -> Deploy {
-        let at = self.env(env);
-        Deploy {
-            host: env.into(),
-            jobs_dir: at.flow_dir.clone(),
-            cwd: at.app_dir.clone(),
-            script: at
-                .deploy
-                .iter()
-                .map(|word| word.replace("{commit}", &self.commit))
-                .collect(),
-            env: at.deploy_env.clone(),
-            commit: self.commit.clone(),
-            errors: self.config.watch.patterns.clone(),
-            allow: self.config.watch.allow.clone(),
-            lease: None,
-            gate: None,
-            stop_on_undo: None,
-            verify: at.deploy_verify.clone(),
-            timeout_minutes: at.deploy_minutes,
-        }
-    }
-
-    pub(super) fn deploy_production(&self, lease: &Out<Lease>) -> Deploy {
-        let mut deploy = self.deploy("prod");
-        deploy.env.insert(
-            MIGRATE_OPTIONS.into(),
-            "-c default_transaction_read_only=off".into(),
-        );
-        deploy.lease = Some(lease.into());
-        deploy.gate = Some(self.promotion_rule());
-        deploy.stop_on_undo = Some(StopSpec {
-            pm2: self.env("prod").pm2.clone(),
-        });
-        deploy
-    }
-
-    pub(super) fn migrations_applied(&self, env: &str) -> MigrationsApplied {
-        MigrationsApplied {
-            db: self.database(env),
-            expected: self.migrations.clone(),
-        }
-    }
-
-    fn check(&self, env: &str) -> Check {
-        let at = self.env(env);
-        let ca = at
-            .health_ca
-            .as_ref()
-            .map(|path| self.config.path(path).display().to_string());
-        let value = serde_json::Value::String(at.healthy.value.clone());
-        Check {
-            body: Body::Json {
-                pointer: at.healthy.pointer.clone(),
-                value,
-            },
-            ca_file: ca,
-            ..Check::ok(&at.health)
-        }
-    }
-
-    pub(super) fn health(&self, env: &str) -> Health {
-        Health {
-            check: self.check(env),
-            within_seconds: self.config.watch.healthy_within_seconds,
-            stable_for_seconds: STABLE_SECONDS,
-        }
-    }
-
-    pub(super) fn checklist(
+    pub(in crate::release) fn checklist(
         &self,
         title: &str,
         texts: &[(&'static str, &'static str)],
@@ -209,48 +92,17 @@ impl Release<'_> {
         }
     }
 
-    pub(super) fn copy_production(&self) -> CopySafe {
-        CopySafe {
-            from: self.database("prod"),
-            to: self.database("stage"),
-            dir: self.env("stage").backup_dir.clone(),
-            policy: self.policy.clone(),
-        }
-    }
-
-    pub(super) fn lease(&self) -> HostLease {
+    pub(in crate::release) fn lease(&self) -> HostLease {
         HostLease {
             host: "prod".into(),
             dir: self.env("prod").flow_dir.clone(),
         }
     }
 
-    pub(super) fn release_lease(&self) -> ReleaseLease {
+    pub(in crate::release) fn release_lease(&self) -> ReleaseLease {
         ReleaseLease {
             host: "prod".into(),
             dir: self.env("prod").flow_dir.clone(),
-        }
-    }
-
-    pub(super) fn processes(&self) -> Processes {
-        Processes {
-            host: "prod".into(),
-            pm2: self.env("prod").pm2.clone(),
-            restart_if_started: DEPLOY.into(),
-            settle_seconds: self.config.watch.settle_seconds,
-            health: Some(self.check("prod")),
-        }
-    }
-
-    pub(super) fn code(&self) -> CodeSnapshot {
-        let prod = self.env("prod");
-        CodeSnapshot {
-            host: "prod".into(),
-            dir: prod.app_dir.clone(),
-            backups: prod.backup_dir.clone(),
-            untracked: prod.untracked.clone(),
-            revert_if_started: DEPLOY.into(),
-            install: prod.install.clone(),
         }
     }
 
@@ -258,33 +110,7 @@ impl Release<'_> {
         self.config.gates.free_mib.saturating_mul(1 << 20)
     }
 
-    pub(super) fn backup(&self) -> TakeBackup {
-        TakeBackup {
-            db: self.database("prod"),
-            dir: self.env("prod").backup_dir.clone(),
-            prefix: "pre-deploy".into(),
-            critical: self.config.app.tables.clone(),
-            compression: Compression::Zstd,
-            min_free_bytes: self.free_bytes(),
-        }
-    }
-
-    pub(super) fn restore_proof(&self, backup: &Out<Backup>) -> RestoreProof {
-        RestoreProof {
-            db: self.database("prod"),
-            backup: backup.into(),
-        }
-    }
-
-    pub(super) fn rehearsal(&self) -> RestoreRehearsal {
-        RestoreRehearsal {
-            db: self.database("stage"),
-            dir: self.env("stage").backup_dir.clone(),
-            apart_from: Some(self.database("prod")),
-        }
-    }
-
-    pub(super) fn sign_off(&self, role: &str) -> SignOff {
+    pub(in crate::release) fn sign_off(&self, role: &str) -> SignOff {
         SignOff {
             role: role.into(),
             valid_hours: self.config.signoff.valid_hours,
@@ -299,7 +125,7 @@ impl Release<'_> {
         }
     }
 
-    pub(super) fn promotion(&self) -> Promotion {
+    pub(in crate::release) fn promotion(&self) -> Promotion {
         Promotion {
             rule: self.promotion_rule(),
         }
@@ -316,14 +142,14 @@ impl Release<'_> {
         }
     }
 
-    pub(super) fn backup_fresh(&self) -> BackupFresh {
+    pub(in crate::release) fn backup_fresh(&self) -> BackupFresh {
         BackupFresh {
             rule: self.backup_rule(),
             bootstrap: false,
         }
     }
 
-    pub(super) fn preflight(&self, lease: &Out<Lease>, earlier: &[&str]) -> Preflight {
+    pub(in crate::release) fn preflight(&self, lease: &Out<Lease>, earlier: &[&str]) -> Preflight {
         let folder = &self.env("prod").backup_dir;
         Preflight {
             host: "prod".into(),
@@ -339,82 +165,13 @@ impl Release<'_> {
         }
     }
 
-    pub(super) fn notify(&self) -> Notify {
+    pub(in crate::release) fn notify(&self) -> Notify {
         Notify {
             environment: "prod".into(),
             window: self.config.window.when.clone(),
             downtime: self.config.window.downtime.clone(),
             contact: self.config.window.contact.clone(),
             changes: self.migrations.iter().rev().take(5).cloned().collect(),
-        }
-    }
-
-    pub(super) fn freeze(&self) -> Freeze {
-        Freeze {
-            db: self.database("prod"),
-        }
-    }
-
-    pub(super) fn thaw(&self) -> Thaw {
-        Thaw {
-            db: self.database("prod"),
-        }
-    }
-
-    pub(super) fn baseline(&self, backup: &Out<Backup>, lease: &Out<Lease>) -> Baseline {
-        Baseline {
-            db: self.database("prod"),
-            dir: self.env("prod").backup_dir.clone(),
-            earlier: backup.into(),
-            restore_if_started: DEPLOY.into(),
-            ask_if_started: Some("prod/writable".into()),
-            lease: Some(lease.into()),
-        }
-    }
-
-    pub(super) fn restarted(&self, before: &Out<ProcessList>) -> Restarted {
-        Restarted {
-            host: "prod".into(),
-            pm2: self.env("prod").pm2.clone(),
-            before: before.into(),
-            settle_seconds: self.config.watch.settle_seconds,
-        }
-    }
-
-    pub(super) fn online(&self, before: &Out<ProcessList>) -> Online {
-        Online {
-            host: "prod".into(),
-            pm2: self.env("prod").pm2.clone(),
-            expected: before.into(),
-            settle_seconds: self.config.watch.settle_seconds,
-        }
-    }
-
-    /// From the restart on: while the database is frozen the application may complain that it cannot write, and only
-    /// that is forgiven.
-    pub(super) fn watch(&self, restarted: &Out<ProcessList>) -> Watch {
-        let watch = &self.config.watch;
-        let mut allow = watch.allow.clone();
-        allow.push(READ_ONLY.into());
-        Watch {
-            host: "prod".into(),
-            pm2: self.env("prod").pm2.clone(),
-            apps: watch.apps.clone(),
-            seconds: watch.seconds,
-            errors: watch.patterns.clone(),
-            allow,
-            health: Some(self.check("prod")),
-            max_restarts: 0,
-            since: Some(restarted.into()),
-        }
-    }
-
-    pub(super) fn integrity(&self, baseline: &Out<Backup>) -> Integrity {
-        let allowed = self.config.app.may_change.clone();
-        Integrity {
-            db: self.database("prod"),
-            before: baseline.into(),
-            allowed,
         }
     }
 }

@@ -1,0 +1,188 @@
+//! Every run of a journal, those that cannot be read included.
+
+use std::collections::BTreeSet;
+
+use flow_engine::codec;
+use flow_engine::id::RunId;
+use flow_engine::journal::{Journal, JournalError};
+use flow_engine::plan::Plan;
+use flow_engine::record::{Payload, Record};
+use flow_engine::retention::RunSummary;
+use flow_engine::run::{LoadError, Run};
+
+use crate::diagnostic::Diagnostic;
+use crate::view;
+
+/// What to type about a damaged run.
+pub(crate) const LOOK: &str = "flow journal verify";
+
+/// All runs. One that is damaged hides no other.
+#[derive(Debug)]
+pub(crate) struct Past {
+    /// Those of the live store that can be read, newest first: every unfinished run is among them.
+    pub(crate) runs: Vec<Run>,
+    /// Those that were sealed or pruned, in short.
+    pub(crate) sealed: Vec<RunSummary>,
+    /// The others, by name.
+    pub(crate) damaged: Vec<Damaged>,
+}
+
+/// A run that is in the journal and cannot be read to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Damaged {
+    /// Which.
+    pub(crate) id: RunId,
+    /// What is wrong with it.
+    pub(crate) why: String,
+    /// Where it released to, when at least its first record can be read.
+    pub(crate) environment: Option<String>,
+}
+
+impl Past {
+    /// Reads all runs.
+    ///
+    /// # Errors
+    /// When the journal itself fails or does not answer; not for a run that is damaged.
+    pub(crate) async fn of(journal: &dyn Journal) -> Result<Past, Diagnostic> {
+        let archived = journal.archived().await?;
+        let away: BTreeSet<&RunId> = archived.iter().map(|filed| &filed.run).collect();
+        let mut past = Past {
+            runs: Vec::new(),
+            sealed: Vec::new(),
+            damaged: Vec::new(),
+        };
+        for id in journal.runs().await? {
+            if !away.contains(&id)
+                && let Some(run) = past.load(journal, &id).await?
+            {
+                past.runs.push(run);
+            }
+        }
+        for filed in &archived {
+            match RunSummary::of_archived(filed) {
+                Some(summary) => past.sealed.push(summary),
+                // Written by a newer version: the run itself still says everything.
+                None if !filed.pruned => {
+                    if let Some(run) = past.load(journal, &filed.run).await? {
+                        past.sealed.push(RunSummary::of(&run));
+                    }
+                }
+                None => {}
+            }
+        }
+        let newest_first = |a: &Run, b: &Run| (b.created, &b.id).cmp(&(a.created, &a.id));
+        past.runs.sort_by(newest_first);
+        Ok(past)
+    }
+
+    async fn load(&mut self, journal: &dyn Journal, id: &RunId) -> Result<Option<Run>, Diagnostic> {
+        match Run::load(journal, id).await {
+            Ok(run) => Ok(Some(run)),
+            Err(error) if is_damage(&error) => {
+                self.damaged.push(Damaged {
+                    why: error.to_string(),
+                    environment: environment(journal, id).await,
+                    id: id.clone(),
+                });
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// All that can be read, in short, newest first.
+    pub(crate) fn summaries(&self) -> Vec<RunSummary> {
+        let mut all: Vec<_> = self.runs.iter().map(RunSummary::of).collect();
+        all.extend(self.sealed.iter().cloned());
+        all.sort_by(|a, b| (b.created, &b.id).cmp(&(a.created, &a.id)));
+        all
+    }
+
+    /// The newest run that can be read.
+    pub(super) async fn newest(self, journal: &dyn Journal) -> Result<Run, Diagnostic> {
+        let newest = self.summaries().into_iter().next();
+        let id = newest.ok_or_else(super::no_runs)?.id;
+        let live = self.runs.into_iter().find(|run| run.id == id);
+        match live {
+            Some(run) => Ok(run),
+            None => Ok(Run::load(journal, &id).await?),
+        }
+    }
+
+    /// Says which runs are damaged, beside what was asked for.
+    pub(crate) fn remark(&self) {
+        for damaged in &self.damaged {
+            view::note(&format!(
+                "run {} is damaged: {}\n  {LOOK}\n",
+                damaged.id, damaged.why
+            ));
+        }
+    }
+
+    /// Refuses to take one run for the latest while another one cannot be dated.
+    pub(super) fn refuse_latest(&self) -> Result<(), Diagnostic> {
+        let Some(damaged) = self.damaged.first() else {
+            return Ok(());
+        };
+        let message = format!(
+            "run {} is damaged and may be the latest; name the run that is meant",
+            damaged.id
+        );
+        let mut diagnostic = Diagnostic::usage(message);
+        diagnostic.causes.push(damaged.why.clone());
+        Err(diagnostic
+            .hint("flow list     show the runs there are")
+            .hint(LOOK))
+    }
+
+    /// Refuses a new run of an environment that a damaged run may have left in any state.
+    pub(crate) fn refuse_unknown(&self, environment: &str) -> Result<(), Diagnostic> {
+        let may_be_here = |run: &&Damaged| {
+            let known = run.environment.as_deref();
+            known.is_none_or(|known| known == environment)
+        };
+        let Some(damaged) = self.damaged.iter().find(may_be_here) else {
+            return Ok(());
+        };
+        let message = format!(
+            "run {} is damaged, and whether it left {environment} changed cannot be known",
+            damaged.id
+        );
+        let mut diagnostic = Diagnostic::usage(message);
+        diagnostic.causes.push(damaged.why.clone());
+        Err(diagnostic
+            .world("Nothing was started.")
+            .hint(format!("{LOOK}     look at every record of every run"))
+            .hint(format!(
+                "flow lock {environment} --show     whether it still holds the host"
+            ))
+            .hint("a newer flow may have written it: try that version; or put a copy of the journal back")
+            .hint(format!(
+                "lost for good: look at {environment} yourself, then begin a new journal with --state DIR"
+            )))
+    }
+}
+
+fn is_damage(error: &LoadError) -> bool {
+    matches!(
+        error,
+        LoadError::Codec { .. }
+            | LoadError::Illegal(_)
+            | LoadError::Journal(JournalError::Corrupt { .. } | JournalError::NoObject(_))
+    )
+}
+
+/// What the first record says, whatever follows it.
+async fn environment(journal: &dyn Journal, id: &RunId) -> Option<String> {
+    let stored = journal.read(id).await.ok()?;
+    let entry = codec::decode(&stored.first()?.body).ok()?;
+    let Record::Created { plan, .. } = entry.record else {
+        return None;
+    };
+    let json = match plan {
+        Payload::Inline(json) => json,
+        Payload::Object(digest) => journal.get(&digest).await.ok()?,
+    };
+    let plan: Plan = serde_json::from_slice(&json).ok()?;
+    Some(plan.environment)
+}

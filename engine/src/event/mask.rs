@@ -1,0 +1,251 @@
+//! Known secrets, kept out of everything that is shown or stored.
+
+use serde::Serialize;
+
+use crate::record::{Failure, Payload, Record};
+
+/// Words that must never be shown: known secret values, masked in all output.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Masked(#[serde(skip)] Vec<String>);
+
+const MASK: &str = "••••";
+/// From this length on, in bytes, a secret is masked in what steps compute with too. Shorter ones are too often a part
+/// of other words.
+const LONG: usize = 8;
+/// The shortest beginning of a secret, in bytes, that counts as one where a text was cut off. As short as the shortest
+/// secret that is masked.
+const CUT: usize = 4;
+
+impl Masked {
+    /// Masks these values. Very short ones are left out: masking every `a` would destroy the log.
+    pub fn new(values: impl IntoIterator<Item = String>) -> Self {
+        let mut values: Vec<_> = values.into_iter().filter(|v| v.len() >= CUT).collect();
+        values.sort_by_key(|v| std::cmp::Reverse(v.len()));
+        Masked(values)
+    }
+
+    /// The text with every known secret replaced.
+    pub fn apply(&self, text: &str) -> String {
+        if self.0.is_empty() {
+            return text.to_owned();
+        }
+        let (masked, _) = self.scan(text.as_bytes(), true);
+        String::from_utf8_lossy(&masked).into_owned()
+    }
+
+    /// What of these bytes can be shown, and from where on they must be kept until more is known: the end may be the
+    /// beginning of a secret. Less than the longest secret is ever kept, and nothing at the `end` of all output.
+    pub(super) fn scan(&self, bytes: &[u8], end: bool) -> (Vec<u8>, usize) {
+        let mut shown = Vec::with_capacity(bytes.len());
+        let mut at = 0;
+        while at < bytes.len() {
+            let rest = &bytes[at..];
+            if !end && self.begins(rest) {
+                break;
+            }
+            // Longest first: a secret inside a longer one is masked with it.
+            if let Some(secret) = self.0.iter().find(|s| rest.starts_with(s.as_bytes())) {
+                shown.extend_from_slice(MASK.as_bytes());
+                at += secret.len();
+            } else {
+                shown.push(bytes[at]);
+                at += 1;
+            }
+        }
+        (shown, at)
+    }
+
+    /// Whether this may become a secret when more comes.
+    fn begins(&self, rest: &[u8]) -> bool {
+        let longer = self.0.iter().take_while(|s| s.len() > rest.len());
+        longer
+            .into_iter()
+            .any(|secret| secret.as_bytes().starts_with(rest))
+    }
+
+    /// Masks what a step says in a record, before it is stored: words that came from a host may repeat a secret, and
+    /// the journal, its exports and the mails made from it are kept for years.
+    pub(crate) fn conceal(&self, record: &mut Record) {
+        if self.0.is_empty() {
+            return;
+        }
+        match record {
+            Record::Failed { failure, .. } | Record::UndoFailed { failure, .. } => {
+                self.failure(failure);
+            }
+            Record::Undone { report: text, .. }
+            | Record::Skipped { why: text, .. }
+            | Record::Undeliverable { why: text, .. } => *text = self.cut_off(text),
+            Record::Waiting { wait, .. } => wait.what = self.cut_off(&wait.what),
+            Record::Done {
+                output: Payload::Inline(json),
+                ..
+            }
+            | Record::Noted {
+                note: Payload::Inline(json),
+                ..
+            } => self.computed_with(json),
+            Record::Queued {
+                body: Payload::Inline(json),
+                ..
+            } => self.json(json),
+            _ => {}
+        }
+    }
+
+    fn failure(&self, failure: &mut Failure) {
+        failure.message = self.cut_off(&failure.message);
+        for line in failure.causes.iter_mut().chain(&mut failure.hints) {
+            *line = self.cut_off(line);
+        }
+    }
+
+    /// As [`Masked::apply`], for a text that may have been cut to fit: it may end within a secret.
+    fn cut_off(&self, text: &str) -> String {
+        let masked = self.apply(text);
+        let (body, mark) = match masked.strip_suffix('…') {
+            Some(body) => (body, "…"),
+            None => (masked.as_str(), ""),
+        };
+        let longest = self.0.first().map_or(0, String::len);
+        let from = body.len().saturating_sub(longest);
+        let mut tails = (from..body.len()).filter(|at| body.is_char_boundary(*at));
+        let part = tails.find(|at| body.len() - at >= CUT && self.begins(&body.as_bytes()[*at..]));
+        match part {
+            Some(at) => format!("{}{MASK}{mark}", &body[..at]),
+            None => masked,
+        }
+    }
+
+    /// Later steps, and later lives of the same one, compute with it: a short secret that is part of a host's name
+    /// must not change it.
+    fn computed_with(&self, bytes: &mut Vec<u8>) {
+        let long = self.0.iter().filter(|v| v.len() >= LONG).cloned();
+        Masked(long.collect()).json(bytes);
+    }
+
+    fn json(&self, bytes: &mut Vec<u8>) {
+        let Ok(mut json) = serde_json::from_slice(bytes) else {
+            return;
+        };
+        if self.strings(&mut json)
+            && let Ok(masked) = serde_json::to_vec(&json)
+        {
+            *bytes = masked;
+        }
+    }
+
+    /// Whether one of the strings in it was changed.
+    fn strings(&self, json: &mut serde_json::Value) -> bool {
+        use serde_json::Value;
+        let any = |changed: bool, value: &mut Value| self.strings(value) | changed;
+        match json {
+            Value::String(text) => {
+                let masked = self.apply(text);
+                let changed = masked != *text;
+                *text = masked;
+                changed
+            }
+            Value::Array(values) => values.iter_mut().fold(false, any),
+            Value::Object(fields) => {
+                let changed = fields.values_mut().fold(false, any);
+                let told = fields.keys().any(|key| self.apply(key) != *key);
+                if told {
+                    let old = std::mem::take(fields);
+                    fields.extend(old.into_iter().map(|(key, v)| (self.apply(&key), v)));
+                }
+                changed | told
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::FailureKind;
+
+    fn masked() -> Masked {
+        Masked::new(["hunter2-long".into(), "prod".into()])
+    }
+
+    fn payload(record: &mut Record) -> String {
+        let payload = record.payload_mut().expect("a payload");
+        String::from_utf8_lossy(payload.inline().expect("inline")).into_owned()
+    }
+
+    #[test]
+    fn what_a_step_says_is_masked_before_it_is_stored() {
+        let mut failed = Record::Failed {
+            step: 0,
+            kind: FailureKind::Failed,
+            failure: Failure {
+                message: "login with hunter2-long".into(),
+                causes: vec!["535 hunter2-long".into()],
+                hints: vec!["try hunter2-long".into()],
+            },
+            retry_at: None,
+        };
+        masked().conceal(&mut failed);
+        assert!(!format!("{failed:?}").contains("hunter2"), "{failed:?}");
+        let mut refused = Record::Undeliverable {
+            notice: 1,
+            why: "535 hunter2-long".into(),
+        };
+        masked().conceal(&mut refused);
+        assert!(!format!("{refused:?}").contains("hunter2"), "{refused:?}");
+    }
+
+    #[test]
+    fn what_steps_compute_with_keeps_its_short_words_and_loses_its_secrets() {
+        let json = br#"{"host":"prod","said":["x hunter2-long"],"hunter2-long":1}"#;
+        let (step, bytes) = (0, || Payload::Inline(json.to_vec()));
+        for mut record in [
+            Record::Done {
+                step,
+                output: bytes(),
+            },
+            Record::Noted {
+                step,
+                note: bytes(),
+            },
+        ] {
+            masked().conceal(&mut record);
+            let text = payload(&mut record);
+            assert!(!text.contains("hunter2"), "{text}");
+            assert!(text.contains(r#""host":"prod""#), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mail_that_is_queued_holds_no_secret_however_short() {
+        let mut queued = Record::Queued {
+            topic: "deploying".into(),
+            body: Payload::Inline(br#"{"changes":["hunter2-long on prod"]}"#.to_vec()),
+        };
+        masked().conceal(&mut queued);
+        assert_eq!(payload(&mut queued), r#"{"changes":["•••• on ••••"]}"#);
+    }
+
+    #[test]
+    fn a_secret_inside_a_longer_secret_is_masked_whole() {
+        let masked = Masked::new(["hunter2".into(), "hunter2-long".into(), "abc".into()]);
+        assert_eq!(
+            masked.apply("x hunter2-long abc hunter2"),
+            "x •••• abc ••••"
+        );
+    }
+
+    #[test]
+    fn a_text_that_was_cut_within_a_secret_does_not_end_with_half_of_it() {
+        for (said, kept) in [
+            ("login hunter2-lo…", "login ••••…"),
+            ("login hunt", "login ••••"),
+            ("login hun", "login hun"),
+            ("a hunter", "a ••••"),
+        ] {
+            assert_eq!(masked().cut_off(said), kept);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! One machine: where the application and its database are.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// One environment: one host with an application and a database.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Environment {
+    /// The host's alias in the ssh configuration.
+    pub ssh: String,
+    /// The machine id it must have (`/etc/machine-id`); without it the first one seen in a run is held to.
+    #[serde(default)]
+    pub machine_id: Option<String>,
+    /// The application's git checkout on the host.
+    pub app_dir: String,
+    /// Where backups go on the host.
+    pub backup_dir: String,
+    /// Where `flow` keeps its jobs and locks on the host.
+    pub flow_dir: String,
+    /// The deploy script: a program and its arguments, run in `app_dir`. `{commit}` is replaced.
+    pub deploy: Vec<String>,
+    /// What prints the commit that is deployed, run in `app_dir`; without it the checkout's HEAD is asked.
+    #[serde(default)]
+    pub deploy_verify: Option<Vec<String>>,
+    /// The longest the deploy may take, in minutes.
+    #[serde(default = "deploy_minutes")]
+    pub deploy_minutes: u64,
+    /// Variables for the deploy script.
+    #[serde(default)]
+    pub deploy_env: BTreeMap<String, String>,
+    /// Untracked files that may lie in the checkout.
+    #[serde(default)]
+    pub untracked: Vec<String>,
+    /// What reinstalls the dependencies after the code was reverted, such as `["npm", "ci"]`.
+    #[serde(default)]
+    pub install: Option<Vec<String>>,
+    /// The program that asks pm2.
+    #[serde(default = "pm2")]
+    pub pm2: Vec<String>,
+    /// Where the application says that it is healthy.
+    pub health: String,
+    /// A certificate authority file for `health`, when it is not a public one.
+    #[serde(default)]
+    pub health_ca: Option<PathBuf>,
+    /// What its answer must say, besides status 200.
+    #[serde(default)]
+    pub healthy: Healthy,
+    /// The database.
+    pub database: Database,
+}
+
+impl Environment {
+    /// The first thing about it that is well-formed but cannot be meant.
+    pub(super) fn problem(&self, name: &str) -> Option<String> {
+        let paths = [
+            ("app_dir", &self.app_dir),
+            ("backup_dir", &self.backup_dir),
+            ("flow_dir", &self.flow_dir),
+        ];
+        for (key, path) in paths {
+            if !path.starts_with('/')
+                || path.split('/').any(|part| part == "..")
+                || path.chars().any(char::is_control)
+            {
+                return Some(format!(
+                    "`env.{name}.{key}` must be an absolute path without `..`, not `{path}`"
+                ));
+            }
+        }
+        if self.deploy.is_empty() {
+            return Some(format!("`env.{name}.deploy` names no program"));
+        }
+        if self.ssh.is_empty() || self.ssh.starts_with('-') {
+            return Some(format!(
+                "`env.{name}.ssh` must name a host, not `{}`",
+                self.ssh
+            ));
+        }
+        if !self.health.starts_with("http://") && !self.health.starts_with("https://") {
+            return Some(format!(
+                "`env.{name}.health` must be a URL, not `{}`",
+                self.health
+            ));
+        }
+        None
+    }
+}
+
+/// What a healthy application's JSON says.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Healthy {
+    /// Where to look: a JSON pointer (RFC 6901).
+    pub pointer: String,
+    /// What must stand there.
+    pub value: String,
+}
+
+impl Default for Healthy {
+    /// `{"status": "ok"}`. A status of 200 alone proves little: many proxies answer so for a dead application.
+    fn default() -> Self {
+        Healthy {
+            pointer: "/status".into(),
+            value: "ok".into(),
+        }
+    }
+}
+
+fn deploy_minutes() -> u64 {
+    30
+}
+
+fn pm2() -> Vec<String> {
+    vec!["pm2".into()]
+}
+
+/// How a database is reached from its host.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// What stands before `psql` and `pg_dump`, such as `["docker", "exec", "-i", "supabase_db_DAP"]`.
+    #[serde(default)]
+    pub exec: Vec<String>,
+    /// The database user; must be able to create and rename databases.
+    pub user: String,
+    /// The database.
+    pub name: String,
+    /// A database to connect to while `name` must have no sessions.
+    #[serde(default = "template1")]
+    pub maintenance: String,
+}
+
+fn template1() -> String {
+    "template1".into()
+}

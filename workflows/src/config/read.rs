@@ -1,0 +1,76 @@
+//! Reading TOML files, with line and column of what is wrong.
+
+use std::path::Path;
+
+/// Why a configuration file cannot be used. Nothing was changed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ConfigError {
+    /// No file.
+    #[error("there is no {name} in {from} or any folder above it")]
+    Missing {
+        /// The file's name.
+        name: String,
+        /// Where the search began.
+        from: String,
+    },
+    /// Not readable.
+    #[error("{path} cannot be read: {why}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// The operating system's words.
+        why: String,
+    },
+    /// Not understood.
+    #[error("{path}{place}: {why}")]
+    Invalid {
+        /// The file.
+        path: String,
+        /// `:line:column`, when known.
+        place: String,
+        /// What is wrong, naming the key.
+        why: String,
+    },
+}
+
+/// The largest configuration file, in bytes.
+const SIZE_MAX: u64 = 1 << 20;
+
+/// Reads a TOML file into `T`, naming line and column of what is wrong.
+///
+/// # Errors
+/// [`ConfigError`].
+pub fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
+    let shown = path.display().to_string();
+    let unreadable = |why: String| ConfigError::Unreadable {
+        path: shown.clone(),
+        why,
+    };
+    let size = std::fs::metadata(path)
+        .map_err(|e| unreadable(e.to_string()))?
+        .len();
+    if size > SIZE_MAX {
+        return Err(unreadable(format!(
+            "it has {size} bytes, more than {SIZE_MAX}"
+        )));
+    }
+    let text = std::fs::read_to_string(path).map_err(|e| unreadable(e.to_string()))?;
+    toml::from_str(&text).map_err(|e| {
+        let place = e
+            .span()
+            .map(|span| place(&text, span.start))
+            .unwrap_or_default();
+        ConfigError::Invalid {
+            path: shown.clone(),
+            place,
+            why: e.message().replace('\n', " "),
+        }
+    })
+}
+
+fn place(text: &str, offset: usize) -> String {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    format!(":{line}:{column}")
+}

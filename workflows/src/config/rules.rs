@@ -1,0 +1,89 @@
+//! What a release is held to: ages, limits, the watch, signatures.
+
+use serde::Deserialize;
+
+/// Ages and limits. The protocol's numbers are the defaults.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Gates {
+    /// A backup older than this does not count (protocol, rule 2).
+    pub backup_max_age_hours: u64,
+    /// A restore rehearsal older than this does not count.
+    pub restore_max_age_days: u64,
+    /// A test and staging verification older than this does not count.
+    pub promotion_max_age_hours: u64,
+    /// Free space that production must have besides the backup, in MiB.
+    pub free_mib: u64,
+    /// Whether test, staging and production must be three machines. An alias that leads to production by mistake
+    /// would deploy there first.
+    pub distinct_machines: bool,
+}
+
+impl Default for Gates {
+    fn default() -> Self {
+        Gates {
+            backup_max_age_hours: 24,
+            restore_max_age_days: 7,
+            promotion_max_age_hours: 72,
+            free_mib: 512,
+            distinct_machines: true,
+        }
+    }
+}
+
+/// The watch after the deploy.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Watch {
+    /// How long, in seconds. The protocol says fifteen minutes.
+    pub seconds: u64,
+    /// Regular expressions for lines that must not appear; empty means the built-in ones.
+    pub patterns: Vec<String>,
+    /// Regular expressions for lines that are fine all the same.
+    pub allow: Vec<String>,
+    /// The applications to watch; empty means all.
+    pub apps: Vec<String>,
+    /// How long pm2's restart counter must be still after the deploy, in seconds.
+    pub settle_seconds: u64,
+    /// How long the application may take to become healthy, in seconds.
+    pub healthy_within_seconds: u64,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Watch {
+            seconds: 15 * 60,
+            patterns: Vec::new(),
+            allow: Vec::new(),
+            apps: Vec::new(),
+            settle_seconds: 5,
+            healthy_within_seconds: 60,
+        }
+    }
+}
+
+/// Sign-offs and other answers.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SignOff {
+    /// The roles that must sign, in the order of the protocol.
+    pub roles: Vec<String>,
+    /// The role that may waive a warning of the migration check.
+    pub waived_by: String,
+    /// How long a signature counts, in hours.
+    pub valid_hours: u64,
+    /// How long the smoke test on production may take, in minutes.
+    pub smoke_minutes: u64,
+}
+
+impl Default for SignOff {
+    fn default() -> Self {
+        let roles = ["developer", "qa", "devops", "tech-lead"];
+        SignOff {
+            roles: roles.iter().map(|r| (*r).to_owned()).collect(),
+            waived_by: "tech-lead".into(),
+            valid_hours: 24,
+            smoke_minutes: 60,
+        }
+    }
+}

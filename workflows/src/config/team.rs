@@ -1,0 +1,52 @@
+//! How the team is told, and what.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// Mail to the team.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mail {
+    /// The mail server.
+    pub host: String,
+    /// Its port.
+    #[serde(default = "submission")]
+    pub port: u16,
+    /// `starttls`, `implicit`, or `none` (loopback only).
+    #[serde(default = "starttls")]
+    pub tls: String,
+    /// The login.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// Where the password is: `env:NAME` or `file:path`.
+    #[serde(default)]
+    pub password: Option<String>,
+    /// The sender.
+    pub from: String,
+    /// The team.
+    pub to: Vec<String>,
+    /// A certificate authority file, when the server's is not a public one.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
+}
+
+fn submission() -> u16 {
+    587
+}
+
+fn starttls() -> String {
+    "starttls".into()
+}
+
+/// What the team is told about the deployment window.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Window {
+    /// When, in words.
+    pub when: String,
+    /// How long the application is read-only, in words.
+    pub downtime: String,
+    /// Who decides about a rollback.
+    pub contact: String,
+}

@@ -1,0 +1,151 @@
+//! The application: its deploy, its processes, its health, the watch over it.
+
+use flow_engine::planner::Out;
+use flow_steps::code::CodeSnapshot;
+use flow_steps::deploy::{Deploy, StopSpec};
+use flow_steps::health::{Body, Check, Health};
+use flow_steps::lease::Lease;
+use flow_steps::pm2::{Online, ProcessList, Processes, Restarted};
+use flow_steps::watch::Watch;
+
+use super::{DEPLOY, Release};
+
+/// Tells the migration to write although the database is read-only while it is frozen.
+const MIGRATE_OPTIONS: &str = "FLOW_MIGRATE_PGOPTIONS";
+/// What PostgreSQL says to a write while the database is frozen (SQLSTATE 25006).
+const READ_ONLY: &str = "in a read-only transaction";
+/// How long a healthy answer must last.
+const STABLE_SECONDS: u64 = 2;
+
+impl Release<'_> {
+    pub(in crate::release) fn deploy(&self, env: &str) -> Deploy {
+        let at = self.env(env);
+        Deploy {
+            host: env.into(),
+            jobs_dir: at.flow_dir.clone(),
+            cwd: at.app_dir.clone(),
+            script: at
+                .deploy
+                .iter()
+                .map(|word| word.replace("{commit}", &self.commit))
+                .collect(),
+            env: at.deploy_env.clone(),
+            commit: self.commit.clone(),
+            errors: self.config.watch.patterns.clone(),
+            allow: self.config.watch.allow.clone(),
+            lease: None,
+            gate: None,
+            stop_on_undo: None,
+            verify: at.deploy_verify.clone(),
+            timeout_minutes: at.deploy_minutes,
+        }
+    }
+
+    pub(in crate::release) fn deploy_production(&self, lease: &Out<Lease>) -> Deploy {
+        let mut deploy = self.deploy("prod");
+        deploy.env.insert(
+            MIGRATE_OPTIONS.into(),
+            "-c default_transaction_read_only=off".into(),
+        );
+        deploy.lease = Some(lease.into());
+        deploy.gate = Some(self.promotion_rule());
+        deploy.stop_on_undo = Some(StopSpec {
+            pm2: self.env("prod").pm2.clone(),
+        });
+        deploy
+    }
+
+    pub(in crate::release) fn code(&self) -> CodeSnapshot {
+        let prod = self.env("prod");
+        CodeSnapshot {
+            host: "prod".into(),
+            dir: prod.app_dir.clone(),
+            backups: prod.backup_dir.clone(),
+            untracked: prod.untracked.clone(),
+            revert_if_started: DEPLOY.into(),
+            install: prod.install.clone(),
+        }
+    }
+
+    /// What a rollback restarts on production.
+    pub(in crate::release) fn processes(&self) -> Processes {
+        Processes {
+            restart_if_started: Some(DEPLOY.into()),
+            health: Some(self.check("prod")),
+            ..self.processes_seen("prod")
+        }
+    }
+
+    /// What runs before a deploy, to compare with afterwards; no rollback touches it.
+    pub(in crate::release) fn processes_seen(&self, env: &str) -> Processes {
+        Processes {
+            host: env.into(),
+            pm2: self.env(env).pm2.clone(),
+            restart_if_started: None,
+            settle_seconds: self.config.watch.settle_seconds,
+            health: None,
+        }
+    }
+
+    pub(in crate::release) fn restarted(&self, env: &str, before: &Out<ProcessList>) -> Restarted {
+        Restarted {
+            host: env.into(),
+            pm2: self.env(env).pm2.clone(),
+            before: before.into(),
+            settle_seconds: self.config.watch.settle_seconds,
+        }
+    }
+
+    pub(in crate::release) fn online(&self, before: &Out<ProcessList>) -> Online {
+        Online {
+            host: "prod".into(),
+            pm2: self.env("prod").pm2.clone(),
+            expected: before.into(),
+            settle_seconds: self.config.watch.settle_seconds,
+        }
+    }
+
+    /// From the restart on: while the database is frozen the application may complain that it cannot write, and only
+    /// that is forgiven.
+    pub(in crate::release) fn watch(&self, restarted: &Out<ProcessList>) -> Watch {
+        let watch = &self.config.watch;
+        let mut allow = watch.allow.clone();
+        allow.push(READ_ONLY.into());
+        Watch {
+            host: "prod".into(),
+            pm2: self.env("prod").pm2.clone(),
+            apps: watch.apps.clone(),
+            seconds: watch.seconds,
+            errors: watch.patterns.clone(),
+            allow,
+            health: Some(self.check("prod")),
+            max_restarts: 0,
+            since: Some(restarted.into()),
+        }
+    }
+
+    fn check(&self, env: &str) -> Check {
+        let at = self.env(env);
+        let ca = at
+            .health_ca
+            .as_ref()
+            .map(|path| self.config.path(path).display().to_string());
+        let value = serde_json::Value::String(at.healthy.value.clone());
+        Check {
+            body: Body::Json {
+                pointer: at.healthy.pointer.clone(),
+                value,
+            },
+            ca_file: ca,
+            ..Check::ok(&at.health)
+        }
+    }
+
+    pub(in crate::release) fn health(&self, env: &str) -> Health {
+        Health {
+            check: self.check(env),
+            within_seconds: self.config.watch.healthy_within_seconds,
+            stable_for_seconds: STABLE_SECONDS,
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The database: what it holds, its backups, and their way back.
+
+use flow_engine::planner::Out;
+use flow_steps::lease::Lease;
+use flow_steps::pg::{
+    Backup, Baseline, Compression, CopySafe, CountsMatch, Database, DbState, Freeze, Integrity,
+    MigrationsApplied, RecordState, RestoreProof, RestoreRehearsal, TakeBackup, Thaw,
+};
+
+use super::{DEPLOY, Release};
+
+impl Release<'_> {
+    fn database(&self, name: &str) -> Database {
+        let database = &self.env(name).database;
+        Database {
+            host: name.into(),
+            exec: database.exec.clone(),
+            user: database.user.clone(),
+            name: database.name.clone(),
+            maintenance: database.maintenance.clone(),
+            bin: None,
+        }
+    }
+
+    pub(in crate::release) fn state(&self, env: &str) -> RecordState {
+        RecordState {
+            db: self.database(env),
+            tables: self.config.app.tables.clone(),
+            only_if_started: None,
+            baseline: None,
+        }
+    }
+
+    pub(in crate::release) fn state_to_restore(&self) -> RecordState {
+        RecordState {
+            only_if_started: Some(DEPLOY.into()),
+            baseline: Some("prod/baseline".into()),
+            ..self.state("prod")
+        }
+    }
+
+    pub(in crate::release) fn counts_match(&self, env: &str, before: &Out<DbState>) -> CountsMatch {
+        CountsMatch {
+            before: before.into(),
+            db: self.database(env),
+            allow_growth: true,
+            allowed: self.config.app.may_change.clone(),
+        }
+    }
+
+    pub(in crate::release) fn migrations_applied(&self, env: &str) -> MigrationsApplied {
+        MigrationsApplied {
+            db: self.database(env),
+            expected: self.migrations.clone(),
+        }
+    }
+
+    pub(in crate::release) fn copy_production(&self) -> CopySafe {
+        CopySafe {
+            from: self.database("prod"),
+            to: self.database("stage"),
+            dir: self.env("stage").backup_dir.clone(),
+            policy: self.policy.clone(),
+        }
+    }
+
+    pub(in crate::release) fn backup(&self) -> TakeBackup {
+        TakeBackup {
+            db: self.database("prod"),
+            dir: self.env("prod").backup_dir.clone(),
+            prefix: "pre-deploy".into(),
+            critical: self.config.app.tables.clone(),
+            compression: Compression::Zstd,
+            min_free_bytes: self.free_bytes(),
+        }
+    }
+
+    pub(in crate::release) fn restore_proof(&self, backup: &Out<Backup>) -> RestoreProof {
+        RestoreProof {
+            db: self.database("prod"),
+            backup: backup.into(),
+        }
+    }
+
+    pub(in crate::release) fn rehearsal(&self) -> RestoreRehearsal {
+        RestoreRehearsal {
+            db: self.database("stage"),
+            dir: self.env("stage").backup_dir.clone(),
+            apart_from: Some(self.database("prod")),
+        }
+    }
+
+    pub(in crate::release) fn freeze(&self) -> Freeze {
+        Freeze {
+            db: self.database("prod"),
+        }
+    }
+
+    pub(in crate::release) fn thaw(&self) -> Thaw {
+        Thaw {
+            db: self.database("prod"),
+        }
+    }
+
+    pub(in crate::release) fn baseline(
+        &self,
+        backup: &Out<Backup>,
+        lease: &Out<Lease>,
+    ) -> Baseline {
+        Baseline {
+            db: self.database("prod"),
+            dir: self.env("prod").backup_dir.clone(),
+            earlier: backup.into(),
+            restore_if_started: DEPLOY.into(),
+            ask_if_started: Some("prod/writable".into()),
+            lease: Some(lease.into()),
+        }
+    }
+
+    pub(in crate::release) fn integrity(&self, baseline: &Out<Backup>) -> Integrity {
+        let allowed = self.config.app.may_change.clone();
+        Integrity {
+            db: self.database("prod"),
+            before: baseline.into(),
+            allowed,
+        }
+    }
+}
