@@ -61,7 +61,7 @@ pub use upkeep::{Compacted, Mended, Pruned, Sealed, ToSeal, Upkeep, rebuild_cata
 
 use open::Places;
 use shared::{Job, Shared};
-use writer::Request;
+use writer::{Committer, Request};
 
 /// Makes the thing a commit writes to out of a segment's file.
 pub type SegmentHook = Arc<dyn Fn(File) -> Box<dyn SegmentFile> + Send + Sync>;
@@ -135,6 +135,7 @@ pub struct Repair {
 /// See the module. Dropping it finishes what was accepted, syncs sled and lets go of the lock; it blocks for that.
 pub struct SledJournal {
     shared: Arc<Shared>,
+    committer: Arc<Committer>,
     requests: Option<mpsc::Sender<Request>>,
     writer: Option<JoinHandle<()>>,
     applier: Option<JoinHandle<()>>,
@@ -249,15 +250,17 @@ fn start(
         .name("journal-apply".into())
         .spawn(move || applier::run(&for_applier, every))
         .map_err(failed)?;
+    let committer = Arc::new(Committer::new(wal));
     let mut journal = SledJournal {
         shared,
+        committer: Arc::clone(&committer),
         requests: Some(requests),
         writer: None,
         applier: Some(applier),
     };
     let writer = Builder::new()
         .name("journal-write".into())
-        .spawn(move || writer::run(&for_writer, wal, receiver))
+        .spawn(move || committer.run(&for_writer, receiver))
         .map_err(failed)?;
     journal.writer = Some(writer);
     Ok(journal)
@@ -299,9 +302,14 @@ impl Journal for SledJournal {
         }
         let gone = || JournalError::Broken("the journal's writer has ended".into());
         let requests = self.requests.as_ref().ok_or_else(gone)?;
+        let batch = match self.committer.alone(&self.shared, batch) {
+            Ok(done) => return done,
+            Err(batch) => batch,
+        };
         let (reply, answer) = oneshot::channel();
-        let sent = requests.send(Request { batch, reply }).await;
-        sent.map_err(|_| gone())?;
+        let room = requests.reserve().await.map_err(|_| gone())?;
+        self.committer.queues();
+        room.send(Request { batch, reply });
         answer.await.map_err(|_| gone())?
     }
 
