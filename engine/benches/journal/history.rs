@@ -113,6 +113,9 @@ fn timed(flow: &Path, state: &Path, verb: &str) -> f64 {
 fn copy_all(from: &Path, to: &Path) {
     let done = Command::new("cp").arg("-a").arg(from).arg(to).status();
     assert!(done.expect("cp starts").success());
+    // Or the first sync of what is timed would write the copy to the disk.
+    let done = Command::new("sync").arg("-f").arg(to).status();
+    assert!(done.expect("sync starts").success());
 }
 
 /// Through the real journal, in large batches; sealed as the driver would, only more at once.

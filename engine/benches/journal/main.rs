@@ -29,6 +29,9 @@ fn main() {
     if let Some(at) = words.iter().position(|word| word == "--resume-w3") {
         return history::child(Path::new(&words[at + 1]));
     }
+    if let Some(at) = words.iter().position(|word| word == "--memory-w2") {
+        return throughput::child(Path::new(&words[at + 1]));
+    }
     words.retain(|word| !word.starts_with("--"));
     let wanted = |name: &str| words.is_empty() || words.iter().any(|word| word == name);
     let base = std::env::var_os("BENCH_DIR").map_or_else(target, Into::into);

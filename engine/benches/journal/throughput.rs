@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -42,7 +43,9 @@ impl Disk {
     /// A file whose blocks are there already.
     fn new(path: &Path) -> Disk {
         let mut file = File::create(path).expect("a file");
-        file.write_all(&vec![0; 16 << 20]).expect("a write");
+        for _ in 0..16 {
+            file.write_all(&[0; 1 << 18]).expect("a write");
+        }
         file.sync_all().expect("a sync");
         Disk {
             file,
@@ -142,8 +145,24 @@ pub(crate) fn together(dir: &Path) -> String {
         median(pairs.iter().map(|p| p.0)),
         median(pairs.iter().map(|p| p.1)),
         median(pairs.iter().map(|p| p.0 / p.1)),
-        peak_memory(),
+        memory(&dir.join("memory")),
     )
+}
+
+/// The most memory that a process needs which does nothing else.
+fn memory(dir: &Path) -> f64 {
+    let exe = std::env::current_exe().expect("it has a path");
+    let done = Command::new(exe).arg("--memory-w2").arg(dir).output();
+    let said = done.expect("it starts").stdout;
+    let said = String::from_utf8_lossy(&said);
+    said.trim().parse().expect("a number")
+}
+
+/// The process whose memory is measured.
+#[expect(clippy::print_stdout, reason = "the parent reads it")]
+pub(crate) fn child(dir: &Path) {
+    drive_all(dir);
+    println!("{}", peak_memory());
 }
 
 fn drive_all(dir: &Path) -> Duration {
