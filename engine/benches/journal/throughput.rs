@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use flow_engine::driver::Stop;
-use flow_engine::plan::OnFailure;
+use flow_engine::plan::{OnFailure, Plan};
 use flow_engine::record::Verdict;
 use flow_engine::step::{Cx, Resources, Step, StepError};
 use serde::{Deserialize, Serialize};
@@ -82,42 +82,30 @@ impl Step for Measured {
     }
 }
 
-/// W1: blocks of steps and blocks of plain syncs in turn, within one run.
+/// W1: blocks of steps and blocks of plain syncs in turn, within runs of 1,000 steps.
 pub(crate) fn alone(dir: &Path) -> String {
-    let blocks = rounds(40);
-    let mut planner = common::planner();
-    planner.phase("all", "all", OnFailure::Park, |p| {
-        for block in 0..=blocks {
-            p.step(&format!("all/disk-{block}"), Measured);
-            for n in 0..BLOCK * u64::from(block < blocks) {
-                p.step(&format!("all/{block}-{n}"), Nothing);
-            }
-        }
-    });
-    let disk = Disk::new(&dir.join("raw"));
     let runtime = common::runtime();
     let journal = common::open(&dir.join("alone"));
-    let resources = Resources::default().with(disk);
-    let engine = common::engine(&journal, resources.clone());
-    runtime.block_on(async {
-        let driver = common::begin(engine, 0, planner.finish().expect("a plan")).await;
-        let (_, stop) = tokio::spawn(driver.drive())
-            .await
-            .expect("no panic")
-            .expect("it drives");
-        assert_eq!(stop, Stop::Finished(Verdict::Completed));
-    });
-    let disk = resources.get::<Disk>().expect("it is there");
-    let spans = disk.spans.lock().expect("no panic");
-    // Between the end of one measurement and the start of the next lie the commits of its own result and of a hundred.
-    let pairs: Vec<(f64, f64)> = spans
-        .windows(2)
-        .map(|w| {
+    let mut pairs: Vec<(f64, f64)> = Vec::new();
+    for n in 0..rounds(7) {
+        let disk = Disk::new(&dir.join("raw"));
+        let resources = Resources::default().with(disk);
+        let engine = common::engine(&journal, resources.clone());
+        runtime.block_on(async {
+            let driver = common::begin(engine, n as u64, measured_plan()).await;
+            let driven = tokio::spawn(driver.drive()).await.expect("no panic");
+            let (_, stop) = driven.expect("it drives");
+            assert_eq!(stop, Stop::Finished(Verdict::Completed));
+        });
+        let disk = resources.get::<Disk>().expect("it is there");
+        let spans = disk.spans.lock().expect("no panic");
+        // Between two measurements lie the commits of a hundred steps and of the first one's own result.
+        pairs.extend(spans.windows(2).map(|w| {
             let raw = (w[0].1 - w[0].0 + (w[1].1 - w[1].0)) / 2;
             let ours = w[1].0 - w[0].1;
             (per_second(BLOCK + 1, ours), per_second(BLOCK, raw))
-        })
-        .collect();
+        }));
+    }
     format!(
         "W1 steps/s={:.0} raw/s={:.0} ratio={:.2} rss_mb={:.0}",
         median(pairs.iter().map(|p| p.0)),
@@ -125,6 +113,21 @@ pub(crate) fn alone(dir: &Path) -> String {
         median(pairs.iter().map(|p| p.0 / p.1)),
         peak_memory(),
     )
+}
+
+/// A measurement, a hundred steps, a measurement, and so on: 1,000 steps.
+fn measured_plan() -> Plan {
+    let mut planner = common::planner();
+    planner.phase("all", "all", OnFailure::Park, |p| {
+        for block in 0..10 {
+            p.step(&format!("all/disk-{block}"), Measured);
+            for n in 0..BLOCK {
+                p.step(&format!("all/{block}-{n}"), Nothing);
+            }
+        }
+        p.step("all/disk-10", Measured);
+    });
+    planner.finish().expect("a plan")
 }
 
 /// W2: many runs at once, beside tasks that hand plain bytes to a thread.

@@ -85,7 +85,7 @@ impl Default for OpenOptions {
     fn default() -> Self {
         OpenOptions {
             segment_bytes: 4 << 20,
-            cache_bytes: 32 << 20,
+            cache_bytes: 8 << 20,
             checkpoint_every: Duration::from_secs(10),
             queue: 1024,
             segment_hook: None,
@@ -153,8 +153,11 @@ impl SledJournal {
     ) -> Result<(SledJournal, OpenReport), JournalError> {
         let places = Places::of(dir);
         files::create_dir(dir).map_err(|e| unusable(dir, &e))?;
+        let new = !dir.join("LOCK").exists();
         let lock = lock::take(&dir.join("LOCK"))?;
-        files::sync_dir(dir).map_err(|e| unusable(dir, &e))?;
+        if new {
+            files::sync_dir(dir).map_err(|e| unusable(dir, &e))?;
+        }
         // Before any folder is made: an exchange that was cut short may have one of them elsewhere.
         compact::roll_forward(dir).map_err(|e| unusable(dir, &e))?;
         for folder in [&places.wal, &places.objects] {

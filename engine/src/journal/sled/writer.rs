@@ -44,7 +44,7 @@ struct End {
     wal: Wal,
     /// Batches in the last commit.
     before: usize,
-    /// How long it took.
+    /// How long commits take lately.
     took: Duration,
     asked_for_spare: bool,
 }
@@ -120,7 +120,7 @@ impl End {
         }
         let start = Instant::now();
         commit(shared, &mut self.wal, group);
-        self.took = start.elapsed();
+        self.took = (self.took * 3 + start.elapsed()) / 4;
         if self.wal.wants_spare() != self.asked_for_spare {
             self.asked_for_spare = self.wal.wants_spare();
             if self.asked_for_spare {
