@@ -176,12 +176,12 @@ pub(crate) async fn list(journal: &dyn Journal) -> Result<Vec<json::Summary>, Di
         .into_iter()
         .map(|run| (run.id.clone(), run))
         .collect();
-    let lines = retention::summaries(journal).await?;
+    let all = retention::summaries(journal).await?;
     let line = |summary: RunSummary| match live.remove(&summary.id) {
         Some(run) => json::Summary::of(&run),
         None => json::Summary::of_sealed(&summary),
     };
-    Ok(lines.into_iter().map(line).collect())
+    Ok(all.into_iter().map(line).collect())
 }
 
 /// Opens the journal; what was repaired is in the report.

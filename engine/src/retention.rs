@@ -125,7 +125,7 @@ pub async fn summaries(journal: &dyn Journal) -> Result<Vec<RunSummary>, LoadErr
             }
             // Written by a newer version: the run itself still says everything.
             None if !filed.pruned => {
-                all.push(RunSummary::of(&Run::load(journal, &filed.run).await?))
+                all.push(RunSummary::of(&Run::load(journal, &filed.run).await?));
             }
             None => {}
         }

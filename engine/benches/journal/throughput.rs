@@ -43,8 +43,9 @@ impl Disk {
     /// A file whose blocks are there already.
     fn new(path: &Path) -> Disk {
         let mut file = File::create(path).expect("a file");
+        let zeros = vec![0; 1 << 18];
         for _ in 0..16 {
-            file.write_all(&[0; 1 << 18]).expect("a write");
+            file.write_all(&zeros).expect("a write");
         }
         file.sync_all().expect("a sync");
         Disk {
@@ -93,8 +94,8 @@ pub(crate) fn alone(dir: &Path) -> String {
         let engine = common::engine(&journal, resources.clone());
         runtime.block_on(async {
             let driver = common::begin(engine, n as u64, measured_plan()).await;
-            let driven = tokio::spawn(driver.drive()).await.expect("no panic");
-            let (_, stop) = driven.expect("it drives");
+            let ended = tokio::spawn(driver.drive()).await.expect("no panic");
+            let (_, stop) = ended.expect("it drives");
             assert_eq!(stop, Stop::Finished(Verdict::Completed));
         });
         let disk = resources.get::<Disk>().expect("it is there");

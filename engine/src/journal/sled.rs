@@ -85,7 +85,7 @@ impl Default for OpenOptions {
     fn default() -> Self {
         OpenOptions {
             segment_bytes: 4 << 20,
-            cache_bytes: 8 << 20,
+            cache_bytes: 32 << 20,
             checkpoint_every: Duration::from_secs(10),
             queue: 1024,
             segment_hook: None,
@@ -165,7 +165,7 @@ impl SledJournal {
         }
         super::segment::discard_leftovers(&places.objects)
             .map_err(|e| unusable(&places.objects, &e))?;
-        let (mut catalog, lost) = Catalog::load(&places.archive)?;
+        let (mut catalog, damaged) = Catalog::load(&places.archive)?;
         let mut sound = open::open(&places, options)?;
         // A version that knows of no archive may have gone on with a sealed run: then the longer one counts.
         let grown = |run: &RunId, end: &Head| {
@@ -173,11 +173,11 @@ impl SledJournal {
             live.is_some_and(|head| head.seq > end.seq)
         };
         catalog.runs.retain(|run, filed| !grown(run, &filed.head));
-        if let Some(lost) = lost {
+        if let Some(name) = damaged {
             catalog
                 .store(&places.archive)
                 .map_err(|e| unusable(&places.archive, &e))?;
-            let repair = open::repaired(lost, "its copy", 0, None);
+            let repair = open::repaired(name, "its copy", 0, None);
             sound.report.repaired.push(repair);
         }
         sound.report.runs += catalog
