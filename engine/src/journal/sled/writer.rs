@@ -55,7 +55,8 @@ impl Committer {
             end: Mutex::new(End {
                 wal,
                 before: 1,
-                took: Duration::ZERO,
+                // Not known to be quick before it was seen.
+                took: QUICK,
                 asked_for_spare: false,
             }),
             queued: AtomicUsize::new(0),
