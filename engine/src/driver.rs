@@ -250,10 +250,13 @@ impl Driver {
             Status::Waiting => s.wait.as_ref().is_some_and(|w| w.who.is_empty()),
             _ => false,
         };
+        // First what costs nothing: the rest looks at every step, after every record.
+        if self.engine.wait_for_people || !self.in_flight.is_empty() {
+            return false;
+        }
         let forward = self.run.life == Life::Forward;
         let asked = self.run.waiting().next().is_some();
-        let idle = self.in_flight.is_empty() && !self.run.steps.iter().any(by_itself);
-        !self.engine.wait_for_people && forward && asked && idle
+        forward && asked && !self.run.steps.iter().any(by_itself)
     }
 
     /// Takes a record into the run and puts it up for the next commit.

@@ -129,7 +129,7 @@ pub async fn summaries(journal: &dyn Journal) -> Result<Vec<RunSummary>, LoadErr
             Some(summary) => all.push(summary),
             // Written by a newer version: the run itself still says everything.
             None if !filed.pruned => {
-                all.push(RunSummary::of(&Run::load(journal, &filed.run).await?))
+                all.push(RunSummary::of(&Run::load(journal, &filed.run).await?));
             }
             None => {}
         }
@@ -242,4 +242,65 @@ pub fn prunable(
 /// Whether nothing newer stands on a completed run, so that a rollback of it may be asked for.
 fn may_be_undone(summary: &RunSummary, all: &[RunSummary]) -> bool {
     summary.verdict == Some(Verdict::Completed) && !all.iter().any(|other| other.overtakes(summary))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    fn summary(n: i64, environment: &str, verdict: Verdict) -> RunSummary {
+        let id = format!("r-{n:03}").parse().expect("a name");
+        RunSummary {
+            id,
+            workflow: "release".into(),
+            environment: environment.into(),
+            commit: "abc".into(),
+            subject: "a change".into(),
+            created: Timestamp(n * 1000),
+            updated: Timestamp(n * 1000 + 500),
+            by: Actor {
+                name: "anna".into(),
+                from: "box".into(),
+            },
+            reason: "a test".into(),
+            request: Some("key".into()),
+            verdict: Some(verdict),
+            in_a_word: "is over".into(),
+            steps_done: 3,
+            steps: 4,
+            pruned: false,
+        }
+    }
+
+    fn pruned(all: &[RunSummary], now: Timestamp, keep: usize) -> Vec<String> {
+        let sealed = all.iter().map(|s| s.id.clone()).collect();
+        let gone = prunable(all, &sealed, now, DAY, keep);
+        gone.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_run_that_can_be_rolled_back_is_never_pruned_however_old_it_is() {
+        let all = [
+            summary(1, "prod", Verdict::Completed),
+            summary(2, "prod", Verdict::Completed),
+            summary(3, "prod", Verdict::RolledBack),
+            summary(4, "stage", Verdict::Completed),
+            summary(5, "stage", Verdict::Cancelled),
+        ];
+        let later = Timestamp(1_000_000_000);
+        assert_eq!(pruned(&all, later, 0), ["r-005", "r-003", "r-001"]);
+        assert_eq!(pruned(&all, later, 2), ["r-001"]);
+        assert_eq!(pruned(&all, Timestamp(10_000), 0), [] as [String; 0]);
+    }
+
+    #[test]
+    fn a_summary_survives_and_one_of_another_format_is_not_guessed() {
+        let one = summary(1, "prod", Verdict::Completed);
+        let bytes = one.encode().expect("encodes");
+        assert_eq!(RunSummary::decode(&bytes), Some(one));
+        assert_eq!(RunSummary::decode(&[9, 9]), None);
+        assert_eq!(bytes[..7], [1, 5, b'r', b'-', b'0', b'0', b'1']);
+    }
 }

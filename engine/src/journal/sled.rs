@@ -65,7 +65,7 @@ use shared::{Job, Shared};
 pub use stats::Stats;
 pub use takeover::{TakeOver, TakeOverError};
 pub use upkeep::{Compacted, Mended, Pruned, Sealed, ToSeal, Upkeep, rebuild_catalog};
-use writer::Request;
+use writer::{Committer, Request};
 
 /// Makes the thing a commit writes to out of a segment's file.
 pub type SegmentHook = Arc<dyn Fn(File) -> Box<dyn SegmentFile> + Send + Sync>;
@@ -139,6 +139,7 @@ pub struct Repair {
 /// See the module. Dropping it finishes what was accepted, syncs sled and lets go of the lock; it blocks for that.
 pub struct SledJournal {
     shared: Arc<Shared>,
+    committer: Arc<Committer>,
     requests: Option<mpsc::Sender<Request>>,
     writer: Option<JoinHandle<()>>,
     applier: Option<JoinHandle<()>>,
@@ -156,8 +157,11 @@ impl SledJournal {
     ) -> Result<(SledJournal, OpenReport), JournalError> {
         let places = Places::of(dir);
         files::create_dir(dir).map_err(|e| unusable(dir, &e))?;
+        let new = !dir.join("LOCK").exists();
         let lock = lock::take(dir)?;
-        files::sync_dir(dir).map_err(|e| unusable(dir, &e))?;
+        if new {
+            files::sync_dir(dir).map_err(|e| unusable(dir, &e))?;
+        }
         // Before any folder is made: an exchange that was cut short may have one of them elsewhere.
         compact::roll_forward(dir).map_err(|e| unusable(dir, &e))?;
         for folder in [&places.wal, &places.objects] {
@@ -165,7 +169,7 @@ impl SledJournal {
         }
         super::segment::discard_leftovers(&places.objects)
             .map_err(|e| unusable(&places.objects, &e))?;
-        let (mut catalog, lost) = Catalog::load(&places.archive)?;
+        let (mut catalog, damaged) = Catalog::load(&places.archive)?;
         let mut sound = open::open(&places, options)?;
         // A version that knows of no archive may have gone on with a sealed run: then the longer one counts.
         let grown = |run: &RunId, end: &Head| {
@@ -173,11 +177,11 @@ impl SledJournal {
             live.is_some_and(|head| head.seq > end.seq)
         };
         catalog.runs.retain(|run, filed| !grown(run, &filed.head));
-        if let Some(lost) = lost {
+        if let Some(name) = damaged {
             catalog
                 .store(&places.archive)
                 .map_err(|e| unusable(&places.archive, &e))?;
-            let repair = open::repaired(lost, "its copy", 0, None);
+            let repair = open::repaired(name, "its copy", 0, None);
             sound.report.repaired.push(repair);
         }
         sound.report.runs += catalog
@@ -268,15 +272,17 @@ fn start(
         .name("journal-apply".into())
         .spawn(move || applier::run(&for_applier, every))
         .map_err(failed)?;
+    let committer = Arc::new(Committer::new(wal));
     let mut journal = SledJournal {
         shared,
+        committer: Arc::clone(&committer),
         requests: Some(requests),
         writer: None,
         applier: Some(applier),
     };
     let writer = Builder::new()
         .name("journal-write".into())
-        .spawn(move || writer::run(&for_writer, wal, receiver))
+        .spawn(move || committer.run(&for_writer, receiver))
         .map_err(failed)?;
     journal.writer = Some(writer);
     Ok(journal)
@@ -318,9 +324,14 @@ impl Journal for SledJournal {
         }
         let gone = || JournalError::Broken("the journal's writer has ended".into());
         let requests = self.requests.as_ref().ok_or_else(gone)?;
+        let batch = match self.committer.alone(&self.shared, batch) {
+            Ok(done) => return done,
+            Err(batch) => batch,
+        };
         let (reply, answer) = oneshot::channel();
-        let sent = requests.send(Request { batch, reply }).await;
-        sent.map_err(|_| gone())?;
+        let room = requests.reserve().await.map_err(|_| gone())?;
+        self.committer.queues();
+        room.send(Request { batch, reply });
         answer.await.map_err(|_| gone())?
     }
 

@@ -56,15 +56,23 @@ fn check_in(shared: &Shared, applied: u64) -> Result<(), String> {
     checkpoint::store(&shared.places.dir, applied).map_err(|e| format!("checkpoint: {e}"))
 }
 
+/// Records in one sled batch: it holds all of a batch in memory several times over.
+const BATCH: usize = 512;
+
 /// The number of the last commit among the jobs.
 fn apply(shared: &Shared, jobs: &[Job]) -> Result<Option<u64>, String> {
-    let mut commits: Vec<(u64, &[Entry])> = Vec::with_capacity(jobs.len());
-    let mut last = None;
+    let mut commits: Vec<(u64, &[Entry])> = Vec::new();
+    let (mut last, mut records) = (None, 0);
     for job in jobs {
         match job {
             Job::Commit { lsn, entries } => {
                 commits.push((*lsn, entries));
                 last = Some(*lsn);
+                records += entries.len();
+                if records >= BATCH {
+                    records = 0;
+                    shared.store.apply(commits.drain(..))?;
+                }
             }
             Job::Seal(run, head) => {
                 shared.store.apply(commits.drain(..))?;

@@ -128,6 +128,7 @@ impl Store {
         files::create_dir(path).map_err(io)?;
         discard_torn_snapshots(path).map_err(io)?;
         held_by_another(&path.join("db"))?;
+        let new = !path.join("db").exists();
         let mut refused = None;
         let opened = guard("open", || {
             let db = sled::Config::new()
@@ -155,8 +156,10 @@ impl Store {
             files::make_private(&path.join(name), 0o600).map_err(io)?;
         }
         let file = File::open(path.join("db")).map_err(io)?;
-        file.sync_all().map_err(io)?;
-        files::sync_dir(path).map_err(io)?;
+        if new {
+            file.sync_all().map_err(io)?;
+            files::sync_dir(path).map_err(io)?;
+        }
         Ok(Store {
             db,
             records,

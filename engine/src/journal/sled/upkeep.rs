@@ -16,6 +16,10 @@ use crate::journal::archive::{self, ArchivedRun, Catalog, Filed, Writer};
 use crate::journal::segment::{Entry, unusable};
 use crate::journal::{Head, JournalError, Stored, files};
 
+mod mend;
+
+pub use mend::{Mended, rebuild_catalog};
+
 /// A finished run to put away.
 #[derive(Debug, Clone)]
 pub struct ToSeal {
@@ -58,15 +62,6 @@ pub struct Compacted {
     pub before: u64,
     /// And after.
     pub after: u64,
-}
-
-/// What mending did beyond what opening does.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Mended {
-    /// In words, one line each.
-    pub done: Vec<String>,
-    /// What is damaged and cannot be mended from anything here.
-    pub lost: Vec<String>,
 }
 
 /// A journal held for upkeep; dropping it lets go of the lock.
@@ -326,43 +321,6 @@ impl Upkeep {
         let sealed = self.shared.catalog.runs.keys();
         sealed.filter(|run| live.contains_key(run)).count()
     }
-
-    /// Mends the archive: writes the catalog twice again, brings objects back from the copies in archive files, and
-    /// names what is damaged for good. Nothing is removed.
-    pub fn mend(&mut self) -> Result<Mended, JournalError> {
-        let mut mended = Mended::default();
-        let places = self.places().clone();
-        let failed = |e: io::Error| unusable(&places.archive, &e);
-        let files = archive::list(&places.archive).map_err(failed)?;
-        if !files.is_empty() && !self.shared.catalog.is_stored_twice(&places.archive) {
-            self.shared.catalog.store(&places.archive).map_err(failed)?;
-            mended
-                .done
-                .push("the second copy of the catalog was written anew".into());
-        }
-        for (_, path) in files {
-            match archive::objects_in(&path) {
-                Ok(held) => {
-                    let objects = restore(&places, &held).map_err(failed)?;
-                    mended.done.extend(objects);
-                }
-                Err(error) => mended.lost.push(error.to_string()),
-            }
-        }
-        Ok(mended)
-    }
-}
-
-/// Objects that are missing or damaged, written again from an archive's copies.
-fn restore(places: &Places, held: &[(Digest, Vec<u8>)]) -> io::Result<Vec<String>> {
-    let mut done = Vec::new();
-    for (digest, bytes) in held {
-        if objects::get(&places.objects, digest).is_err() && Digest::of(bytes) == *digest {
-            objects::put(&places.objects, bytes)?;
-            done.push(format!("object {digest} was written anew from the archive"));
-        }
-    }
-    Ok(done)
 }
 
 fn entries(run: &RunId, records: Vec<Stored>) -> Vec<Entry> {
@@ -381,39 +339,6 @@ fn live_bytes(places: &Places) -> Result<u64, JournalError> {
         .iter()
         .map(|part| files::bytes_in(part).map_err(|e| unusable(part, &e)))
         .sum()
-}
-
-/// Rebuilds the catalog from the archive files when both of its copies are lost; the damaged ones are kept aside. In
-/// words what was done; nothing when the catalog is sound. The lines of pruned runs cannot be brought back. The journal
-/// must be closed.
-///
-/// # Errors
-/// [`JournalError::Locked`] when it is not; [`JournalError::Corrupt`] when an archive file is damaged.
-pub fn rebuild_catalog(dir: &std::path::Path) -> Result<Option<String>, JournalError> {
-    let places = Places::of(dir);
-    let _lock = super::lock::take(dir)?;
-    if Catalog::load(&places.archive).is_ok() {
-        return Ok(None);
-    }
-    let failed = |e: io::Error| unusable(&places.archive, &e);
-    let mut catalog = Catalog::default();
-    for (number, path) in archive::list(&places.archive).map_err(failed)? {
-        let contents = archive::verify_file(&path)?;
-        catalog.last = number;
-        catalog.digest = contents.digest;
-        catalog.runs.extend(contents.runs);
-    }
-    for name in ["catalog", "catalog.copy"] {
-        let path = places.archive.join(name);
-        if path.exists() {
-            files::rename(&path, &files::aside(&path)).map_err(failed)?;
-        }
-    }
-    catalog.store(&places.archive).map_err(failed)?;
-    let runs = catalog.runs.len();
-    Ok(Some(format!(
-        "the catalog was rebuilt from the archive files: {runs} runs; lines of pruned runs are lost"
-    )))
 }
 
 #[cfg(test)]

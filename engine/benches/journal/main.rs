@@ -1,0 +1,96 @@
+//! Durable steps per second beside what the disk can do, how fast a large state folder opens, and how time grows.
+//!
+//! ```text
+//! W1     one run of steps that do nothing, each result and the next start durable before that one begins. After every
+//!        hundred steps one step writes and syncs as many bytes as often itself, on the same disk: so both are measured
+//!        in turn, within milliseconds of each other, and the median of the ratios is taken
+//! W2     100 runs of 100 steps at once, beside 100 tasks that hand records of the same size to a thread that writes
+//!        and syncs what has gathered
+//! W3     a state folder with 10,000 finished runs of 20 steps and one interrupted run of 1,000: from the start of a
+//!        process to the effect of its next step, the chain of the interrupted run verified
+//! scale  one run of 1,000, 10,000 and 100,000 records: taking it up again, and exporting it
+//! ```
+//!
+//! `cargo bench -p flow-engine` runs all; words behind `--` choose. `BENCH_ROUNDS` sets the rounds, `BENCH_DIR` where
+//! the files go; the folder of W3 is kept in `target/`. When `target/release/flow` is there, `flow status` and
+//! `flow export` are timed as well.
+#![expect(clippy::print_stdout, reason = "a benchmark's output is its purpose")]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+mod common;
+mod history;
+mod scale;
+mod throughput;
+
+fn main() {
+    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(at) = words.iter().position(|word| word == "--resume-w3") {
+        return history::child(Path::new(&words[at + 1]));
+    }
+    if let Some(at) = words.iter().position(|word| word == "--memory-w2") {
+        return throughput::child(Path::new(&words[at + 1]));
+    }
+    words.retain(|word| !word.starts_with("--"));
+    let wanted = |name: &str| words.is_empty() || words.iter().any(|word| word == name);
+    let base = std::env::var_os("BENCH_DIR").map_or_else(target, Into::into);
+    let dir = base.join(format!("flow-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("a folder");
+    if wanted("W1") {
+        println!("{}", throughput::alone(&dir));
+    }
+    if wanted("W2") {
+        println!("{}", throughput::together(&dir));
+    }
+    if wanted("W3") {
+        println!("{}", history::run(&base));
+    }
+    if wanted("scale") {
+        for records in [1_000, 10_000, 100_000] {
+            println!("{}", scale::run(&dir, records));
+        }
+    }
+    std::fs::remove_dir_all(&dir).expect("it can be removed");
+}
+
+/// The folder that holds what cargo built.
+fn target() -> PathBuf {
+    let exe = std::env::current_exe().expect("it has a path");
+    let target = exe.ancestors().nth(3).expect("target/release/deps/bench");
+    target.to_owned()
+}
+
+/// The binary beside the benchmarks, when it was built.
+fn flow() -> Option<PathBuf> {
+    let flow = target().join("release/flow");
+    flow.exists().then_some(flow)
+}
+
+fn rounds(default: usize) -> usize {
+    let set = std::env::var("BENCH_ROUNDS").ok();
+    set.and_then(|n| n.parse().ok()).unwrap_or(default)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "small counts")]
+fn per_second(count: u64, took: Duration) -> f64 {
+    count as f64 / took.as_secs_f64()
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn milliseconds(took: Duration) -> f64 {
+    took.as_secs_f64() * 1000.0
+}
+
+/// The most memory this process ever used, in MB of 10^6 bytes.
+fn peak_memory() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|l| l.trim().trim_end_matches(" kB").parse().ok());
+    kib.unwrap_or(f64::NAN) * 1024.0 / 1e6
+}
