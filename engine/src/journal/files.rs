@@ -14,6 +14,15 @@ pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
+/// Makes a folder's own name durable. The folder above may be somebody else's and not for us to read: then whoever
+/// made the folder has to have done it.
+pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
+    match sync_dir(&parent(path)) {
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        done => done,
+    }
+}
+
 /// Creates a folder and its missing parents, durably. Doing it twice is doing it once.
 pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
     if path.is_dir() {

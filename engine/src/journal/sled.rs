@@ -147,7 +147,12 @@ impl SledJournal {
             files::create_dir(folder).map_err(|e| unusable(folder, &e))?;
         }
         let lock = lock::take(&dir.join("LOCK"))?;
-        files::sync_dir(dir).map_err(|e| unusable(dir, &e))?;
+        // A process killed between making a name and syncing its folder left it to us: what is written from here on
+        // must not hang on a name that a power cut can take away.
+        files::sync_parent(dir).map_err(|e| unusable(dir, &e))?;
+        for folder in [&places.dir, &places.wal, &places.objects] {
+            files::sync_dir(folder).map_err(|e| unusable(folder, &e))?;
+        }
         super::segment::discard_leftovers(&places.objects)
             .map_err(|e| unusable(&places.objects, &e))?;
         let sound = open::open(&places, options)?;

@@ -66,6 +66,23 @@ pub(super) fn discard_torn_snapshots(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Removes a configuration without a database: a kill while sled creates both leaves half of the first, and sled then
+/// says that its data is corrupted. A folder without a database holds no record.
+fn discard_unfinished(path: &Path) -> io::Result<()> {
+    let empty = match fs::metadata(path.join("db")) {
+        Ok(db) => db.len() == 0,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => true,
+        Err(e) => return Err(e),
+    };
+    if !empty {
+        return Ok(());
+    }
+    match fs::remove_file(path.join("conf")) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
+
 /// Why the database did not open.
 pub(super) enum OpenFailure {
     /// What is in it makes no sense: it can be rebuilt.
@@ -127,6 +144,7 @@ impl Store {
         let io = |e: io::Error| OpenFailure::Refused(unusable(path, &e));
         files::create_dir(path).map_err(io)?;
         discard_torn_snapshots(path).map_err(io)?;
+        discard_unfinished(path).map_err(io)?;
         held_by_another(&path.join("db"))?;
         let mut refused = None;
         let opened = guard("open", || {
