@@ -6,6 +6,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -30,10 +31,41 @@ const FORMAT: u8 = 1;
 
 /// The opened database.
 pub(super) struct Store {
-    db: Db,
-    records: Tree,
-    sealed: Tree,
+    db: Closing<Db>,
+    records: Closing<Tree>,
+    sealed: Closing<Tree>,
     file: File,
+}
+
+/// A part of sled whose end may be the end of the database: it syncs then, and panics when that fails. The journal's
+/// owner is on its way out and has been told why; the panic would only hide that.
+struct Closing<T>(Option<T>);
+
+impl<T> Closing<T> {
+    fn new(part: T) -> Closing<T> {
+        Closing(Some(part))
+    }
+}
+
+impl<T> Deref for Closing<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("it is taken out only when dropped")
+    }
+}
+
+impl<T> Drop for Closing<T> {
+    fn drop(&mut self) {
+        let part = self.0.take();
+        let closed = guard("close", || {
+            drop(part);
+            Ok(())
+        });
+        if let Err(why) = closed {
+            tracing::error!(%why, "the next open replays the segments");
+        }
+    }
 }
 
 /// Runs something that may panic inside sled.
@@ -113,7 +145,7 @@ fn not_the_files_fault(e: &io::Error) -> bool {
 }
 
 /// How long to wait for sled's lock: its threads may hold a database that this process has just closed a moment longer.
-const CLOSING: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// sled's own lock is looked at first, or a database that is merely in use would be taken for a damaged one.
 fn held_by_another(db: &Path) -> Result<(), OpenFailure> {
@@ -123,7 +155,7 @@ fn held_by_another(db: &Path) -> Result<(), OpenFailure> {
         Err(e) => return refused(&e),
         Ok(file) => file,
     };
-    let until = Instant::now() + CLOSING;
+    let until = Instant::now() + PATIENCE;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(()),
@@ -176,9 +208,9 @@ impl Store {
         file.sync_all().map_err(io)?;
         files::sync_dir(path).map_err(io)?;
         Ok(Store {
-            db,
-            records,
-            sealed,
+            db: Closing::new(db),
+            records: Closing::new(records),
+            sealed: Closing::new(sealed),
             file,
         })
     }
@@ -224,7 +256,7 @@ impl Store {
     pub(super) fn sealed(&self) -> Result<Vec<(RunId, Head)>, String> {
         guard("list seals", || {
             let mut runs = Vec::new();
-            for item in &self.sealed {
+            for item in self.sealed.iter() {
                 let (key, value) = item?;
                 runs.extend(decode_seal(&key, &value));
             }
