@@ -10,20 +10,6 @@ use std::path::Path;
 use flow_engine::journal::{Journal, JournalError};
 use journal_support::*;
 
-fn place_of(error: &JournalError) -> &str {
-    match error {
-        JournalError::Corrupt { place, .. } => place,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// A second look must find nothing: what was mended is mended.
-async fn sound_again(dir: &Path) {
-    let (journal, report) = open(dir);
-    assert_eq!(report.repaired, [], "mended for good");
-    all_complete(&journal).await;
-}
-
 #[tokio::test]
 async fn a_clean_journal_opens_without_a_repair() {
     let dir = tempfile::tempdir().unwrap();

@@ -140,18 +140,6 @@ pub(crate) struct Promise {
 }
 
 impl Promise {
-    pub(crate) fn records(&self) -> u64 {
-        self.acked.values().sum()
-    }
-
-    pub(crate) fn extend(&mut self, later: Promise) {
-        for (run, n) in later.acked {
-            let there = self.acked.entry(run).or_default();
-            *there = n.max(*there);
-        }
-        self.objects.extend(later.objects);
-    }
-
     /// Takes in one line of a child.
     pub(crate) fn hear(&mut self, line: &str) {
         match line.split(' ').collect::<Vec<_>>()[..] {

@@ -193,8 +193,9 @@ impl Store {
                 }
                 other => other?,
             };
-            let records = db.open_tree("records")?;
-            let sealed = db.open_tree("sealed")?;
+            let db = Closing::new(db);
+            let records = Closing::new(db.open_tree("records")?);
+            let sealed = Closing::new(db.open_tree("sealed")?);
             Ok((db, records, sealed))
         });
         if let Some(why) = refused {
@@ -208,9 +209,9 @@ impl Store {
         file.sync_all().map_err(io)?;
         files::sync_dir(path).map_err(io)?;
         Ok(Store {
-            db: Closing::new(db),
-            records: Closing::new(records),
-            sealed: Closing::new(sealed),
+            db,
+            records,
+            sealed,
             file,
         })
     }
