@@ -82,6 +82,22 @@ async fn a_snapshot_that_a_kill_left_half_written_does_not_keep_the_journal_shut
 }
 
 #[tokio::test]
+async fn a_kill_while_sled_writes_its_configuration_is_no_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("sled/blobs")).unwrap();
+    fs::write(
+        dir.path().join("sled/conf"),
+        b"a configuration without its checksum",
+    )
+    .unwrap();
+    let (journal, report) = open(dir.path());
+    assert_eq!(report.repaired, []);
+    append(&journal, "a", 0..3).await;
+    drop(journal);
+    complete(&open(dir.path()).0, "a", 3).await;
+}
+
+#[tokio::test]
 async fn a_deleted_sled_folder_is_rebuilt_and_reported() {
     let dir = tempfile::tempdir().unwrap();
     filled(dir.path()).await;

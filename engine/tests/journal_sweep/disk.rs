@@ -326,9 +326,8 @@ impl Disk {
 impl Inode {
     fn after(&self, cut: Cut, dice: &mut Dice) -> Vec<u8> {
         let mut bytes = self.synced.clone();
-        let (last, before) = match self.pending.split_last() {
-            None => return bytes,
-            Some(split) => split,
+        let Some((last, before)) = self.pending.split_last() else {
+            return bytes;
         };
         match cut {
             Cut::Nothing | Cut::NamesOnly => {}
@@ -336,7 +335,9 @@ impl Inode {
                 self.pending.iter().for_each(|c| c.apply(&mut bytes));
             }
             Cut::Torn(_) => {
-                before.iter().for_each(|c| c.apply(&mut bytes));
+                for change in before {
+                    change.apply(&mut bytes);
+                }
                 last.apply_torn(&mut bytes, dice);
             }
             Cut::Random(_) => {
