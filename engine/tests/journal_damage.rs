@@ -10,20 +10,6 @@ use std::path::Path;
 use flow_engine::journal::{Journal, JournalError};
 use journal_support::*;
 
-fn place_of(error: &JournalError) -> &str {
-    match error {
-        JournalError::Corrupt { place, .. } => place,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// A second look must find nothing: what was mended is mended.
-async fn sound_again(dir: &Path) {
-    let (journal, report) = open(dir);
-    assert_eq!(report.repaired, [], "mended for good");
-    all_complete(&journal).await;
-}
-
 #[tokio::test]
 async fn a_clean_journal_opens_without_a_repair() {
     let dir = tempfile::tempdir().unwrap();
@@ -93,6 +79,22 @@ async fn a_snapshot_that_a_kill_left_half_written_does_not_keep_the_journal_shut
     assert_eq!(report.repaired, []);
     assert!(!torn.exists());
     all_complete(&journal).await;
+}
+
+#[tokio::test]
+async fn a_kill_while_sled_writes_its_configuration_is_no_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("sled/blobs")).unwrap();
+    fs::write(
+        dir.path().join("sled/conf"),
+        b"a configuration without its checksum",
+    )
+    .unwrap();
+    let (journal, report) = open(dir.path());
+    assert_eq!(report.repaired, []);
+    append(&journal, "a", 0..3).await;
+    drop(journal);
+    complete(&open(dir.path()).0, "a", 3).await;
 }
 
 #[tokio::test]

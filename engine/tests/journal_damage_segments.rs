@@ -4,24 +4,8 @@
 mod journal_support;
 
 use std::fs;
-use std::path::Path;
 
-use flow_engine::journal::JournalError;
 use journal_support::*;
-
-fn place_of(error: &JournalError) -> &str {
-    match error {
-        JournalError::Corrupt { place, .. } => place,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// A second look must find nothing: what was mended is mended.
-async fn sound_again(dir: &Path) {
-    let (journal, report) = open(dir);
-    assert_eq!(report.repaired, [], "mended for good");
-    all_complete(&journal).await;
-}
 
 #[tokio::test]
 async fn every_kind_of_damage_to_a_record_in_a_segment_is_repaired_from_sled() {

@@ -41,6 +41,15 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Makes a folder's own name durable. The folder above may be somebody else's and not for us to read: then whoever
+/// made the folder has to have done it.
+pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
+    match sync_dir(&parent(path)) {
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        done => done,
+    }
+}
+
 /// Bytes of a file, or of all files in a folder.
 pub(crate) fn bytes_in(path: &Path) -> io::Result<u64> {
     let meta = match fs::symlink_metadata(path) {

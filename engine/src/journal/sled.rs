@@ -157,15 +157,17 @@ impl SledJournal {
     ) -> Result<(SledJournal, OpenReport), JournalError> {
         let places = Places::of(dir);
         files::create_dir(dir).map_err(|e| unusable(dir, &e))?;
-        let new = !dir.join("LOCK").exists();
         let lock = lock::take(dir)?;
-        if new {
-            files::sync_dir(dir).map_err(|e| unusable(dir, &e))?;
-        }
         // Before any folder is made: an exchange that was cut short may have one of them elsewhere.
         compact::roll_forward(dir).map_err(|e| unusable(dir, &e))?;
         for folder in [&places.wal, &places.objects] {
             files::create_dir(folder).map_err(|e| unusable(folder, &e))?;
+        }
+        // A process killed between making a name and syncing its folder left it to us: what is written from here on
+        // must not hang on a name that a power cut can take away.
+        files::sync_parent(dir).map_err(|e| unusable(dir, &e))?;
+        for folder in [&places.dir, &places.wal, &places.objects] {
+            files::sync_dir(folder).map_err(|e| unusable(folder, &e))?;
         }
         super::segment::discard_leftovers(&places.objects)
             .map_err(|e| unusable(&places.objects, &e))?;

@@ -30,6 +30,20 @@ pub(crate) fn refused(dir: &Path) -> JournalError {
     }
 }
 
+pub(crate) fn place_of(error: &JournalError) -> &str {
+    match error {
+        JournalError::Corrupt { place, .. } => place,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A second look must find nothing: what was mended is mended.
+pub(crate) async fn sound_again(dir: &Path) {
+    let (journal, report) = open(dir);
+    assert_eq!(report.repaired, [], "mended for good");
+    all_complete(&journal).await;
+}
+
 pub(crate) fn run(name: &str) -> RunId {
     name.parse().unwrap()
 }

@@ -1,6 +1,7 @@
 //! What the segments hold, run by run.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -78,6 +79,15 @@ impl Index {
             };
             at += body.len();
             self.runs.entry(run).or_default().push(slot);
+        }
+    }
+
+    /// Makes durable what was read. A process killed between the write of a frame and its sync leaves one that is there
+    /// for everybody until the power goes; only the last segment can have it.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        match self.segments.last() {
+            Some(last) => File::open(&last.path)?.sync_data(),
+            None => Ok(()),
         }
     }
 

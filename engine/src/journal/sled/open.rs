@@ -78,6 +78,7 @@ pub(super) fn look(places: &Places, options: &OpenOptions) -> Result<Looked, Jou
     let checkpoint = checkpoint::load(&places.dir).map_err(|e| unusable(&places.dir, &e))?;
     segment::discard_leftovers(&places.wal).map_err(|e| unusable(&places.wal, &e))?;
     let index = Index::build(&places.wal).map_err(|e| unusable(&places.wal, &e))?;
+    index.sync().map_err(|e| unusable(&places.wal, &e))?;
     let (store, no_store) = open_store(places, options, checkpoint, &index)?;
     let sealed = match &store {
         Some(store) => store.sealed().unwrap_or_default(),

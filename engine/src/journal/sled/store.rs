@@ -6,6 +6,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -30,10 +31,41 @@ const FORMAT: u8 = 1;
 
 /// The opened database.
 pub(super) struct Store {
-    db: Db,
-    records: Tree,
-    sealed: Tree,
+    db: Closing<Db>,
+    records: Closing<Tree>,
+    sealed: Closing<Tree>,
     file: File,
+}
+
+/// A part of sled whose end may be the end of the database: it syncs then, and panics when that fails. The journal's
+/// owner is on its way out and has been told why; the panic would only hide that.
+struct Closing<T>(Option<T>);
+
+impl<T> Closing<T> {
+    fn new(part: T) -> Closing<T> {
+        Closing(Some(part))
+    }
+}
+
+impl<T> Deref for Closing<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("it is taken out only when dropped")
+    }
+}
+
+impl<T> Drop for Closing<T> {
+    fn drop(&mut self) {
+        let part = self.0.take();
+        let closed = guard("close", || {
+            drop(part);
+            Ok(())
+        });
+        if let Err(why) = closed {
+            tracing::error!(%why, "the next open replays the segments");
+        }
+    }
 }
 
 /// Runs something that may panic inside sled.
@@ -66,6 +98,23 @@ pub(super) fn discard_torn_snapshots(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Removes a configuration without a database: a kill while sled creates both leaves half of the first, and sled then
+/// says that its data is corrupted. A folder without a database holds no record.
+fn discard_unfinished(path: &Path) -> io::Result<()> {
+    let empty = match fs::metadata(path.join("db")) {
+        Ok(db) => db.len() == 0,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => true,
+        Err(e) => return Err(e),
+    };
+    if !empty {
+        return Ok(());
+    }
+    match fs::remove_file(path.join("conf")) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
+
 /// Why the database did not open.
 pub(super) enum OpenFailure {
     /// What is in it makes no sense: it can be rebuilt.
@@ -96,7 +145,7 @@ fn not_the_files_fault(e: &io::Error) -> bool {
 }
 
 /// How long to wait for sled's lock: its threads may hold a database that this process has just closed a moment longer.
-const CLOSING: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// sled's own lock is looked at first, or a database that is merely in use would be taken for a damaged one.
 fn held_by_another(db: &Path) -> Result<(), OpenFailure> {
@@ -106,7 +155,7 @@ fn held_by_another(db: &Path) -> Result<(), OpenFailure> {
         Err(e) => return refused(&e),
         Ok(file) => file,
     };
-    let until = Instant::now() + CLOSING;
+    let until = Instant::now() + PATIENCE;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(()),
@@ -127,6 +176,7 @@ impl Store {
         let io = |e: io::Error| OpenFailure::Refused(unusable(path, &e));
         files::create_dir(path).map_err(io)?;
         discard_torn_snapshots(path).map_err(io)?;
+        discard_unfinished(path).map_err(io)?;
         held_by_another(&path.join("db"))?;
         let new = !path.join("db").exists();
         let mut refused = None;
@@ -144,8 +194,9 @@ impl Store {
                 }
                 other => other?,
             };
-            let records = db.open_tree("records")?;
-            let sealed = db.open_tree("sealed")?;
+            let db = Closing::new(db);
+            let records = Closing::new(db.open_tree("records")?);
+            let sealed = Closing::new(db.open_tree("sealed")?);
             Ok((db, records, sealed))
         });
         if let Some(why) = refused {
@@ -209,7 +260,7 @@ impl Store {
     pub(super) fn sealed(&self) -> Result<Vec<(RunId, Head)>, String> {
         guard("list seals", || {
             let mut runs = Vec::new();
-            for item in &self.sealed {
+            for item in self.sealed.iter() {
                 let (key, value) = item?;
                 runs.extend(decode_seal(&key, &value));
             }
