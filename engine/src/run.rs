@@ -21,7 +21,7 @@ pub use orders::Refusal;
 pub(crate) use orders::fits;
 
 /// Everything known of a run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Run {
     /// Its name.
     pub id: RunId,
@@ -107,7 +107,7 @@ pub struct Unwind {
 }
 
 /// Everything known of one step.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StepState {
     /// Forward.
     pub status: Status,

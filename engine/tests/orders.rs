@@ -9,7 +9,7 @@ use flow_engine::driver::{Engine, Handle, Stop};
 use flow_engine::outbox::{DeliveryError, Notifier};
 use flow_engine::plan::OnFailure;
 use flow_engine::record::{FailureKind, ParkReason, Verdict};
-use flow_engine::run::{Notice, Refusal, Run};
+use flow_engine::run::{LoadError, Notice, Refusal, Run};
 use flow_engine::signal::{Order, Signal};
 
 #[path = "support/odd.rs"]
@@ -242,4 +242,24 @@ async fn a_change_that_took_too_long_is_unknown_and_not_begun_a_second_time() {
         .clone()
         .map(|(kind, _)| kind);
     assert_eq!((kind, bench.runs()), (Some(FailureKind::Unknown), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_without_a_reason_is_refused_whoever_carries_it() {
+    let stop = while_working(async |handle: Handle| {
+        let answer = handle.order(Order::Rollback, me(), " ").await;
+        assert_eq!(answer, Ok(Err(Refusal::NoReason)));
+    });
+    assert_eq!(stop.await, Stop::WaitingForPeople);
+    let bench = Bench::default();
+    let plan = plan(OnFailure::Park, |p| {
+        p.step("a/fails", Odd(Way::Fails));
+    });
+    bench.start(plan).await;
+    let refused = bench.order_because(Order::Retry, "").await;
+    assert!(matches!(
+        refused,
+        Err(LoadError::Refused(Refusal::NoReason))
+    ));
+    assert!(bench.run().await.orders.is_empty());
 }

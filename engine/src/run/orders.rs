@@ -29,6 +29,9 @@ pub enum Refusal {
     /// More than a record can hold.
     #[error("the text has {0} bytes too many; shorten the reason")]
     TooLong(usize),
+    /// An order without a reason. The reason goes on record.
+    #[error("an order needs a reason; it goes on record")]
+    NoReason,
     /// The undo of this step has not failed.
     #[error("the undo of step `{0}` did not fail; there is nothing to give up")]
     NotStuck(String),
@@ -252,9 +255,12 @@ impl Run {
     }
 }
 
-/// Whether a record that people caused fits the journal. Refused before it is taken in: a record that cannot be stored
+/// Whether a record that people caused fits the journal, and an order says why. Refused before it is taken in: a record that cannot be stored
 /// would end the driver.
 pub(crate) fn fits(record: &Record) -> Result<(), Refusal> {
+    if matches!(record, Record::Ordered { reason, .. } if reason.trim().is_empty()) {
+        return Err(Refusal::NoReason);
+    }
     let entry = Entry {
         at: Timestamp(i64::MAX),
         record: record.clone(),

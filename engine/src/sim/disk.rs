@@ -37,6 +37,10 @@ impl Journal for SimJournal {
             self.broken.store(true, Ordering::SeqCst);
             return Err(broken());
         }
+        // A sync takes its time; what was started too early would act now.
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
         let batch = self.life.world.take_written().ok_or_else(broken)?;
         let head = self.life.world.sync(batch).await?;
         self.life.tick(Point::Synced).await;

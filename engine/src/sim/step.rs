@@ -92,6 +92,13 @@ impl Behaviour {
     ];
 }
 
+impl Behaviour {
+    /// Whether it can misbehave before its effect, too.
+    pub fn can_be_early(self) -> bool {
+        matches!(self, Behaviour::Fails | Behaviour::Hangs | Behaviour::Asks)
+    }
+}
+
 /// What a simulated step puts out.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Output {

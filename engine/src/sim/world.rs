@@ -130,6 +130,9 @@ pub enum What {
     },
 }
 
+/// After so many kill points every life ends at once: a run that goes round in circles has no end, which is a verdict.
+const LONGEST: u64 = 20_000;
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct World {
@@ -246,6 +249,10 @@ impl Life {
         let now = self.world.ticks.fetch_add(1, Ordering::SeqCst) + 1;
         lock(&self.world.trace).push(point);
         self.world.passed.notify_waiters();
+        if now > LONGEST {
+            self.over.cancel();
+            std::future::pending::<()>().await;
+        }
         let death = lock(&self.world.death).filter(|death| death.at == now);
         if let Some(death) = death {
             *lock(&self.world.keeps) = death.keeps;

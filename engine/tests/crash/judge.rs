@@ -5,17 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flow_engine::audit;
 use flow_engine::plan::Plan;
-use flow_engine::record::{Entry, Verdict};
+use flow_engine::record::{Entry, FailureKind, Record, Verdict};
 use flow_engine::run::{Delivery, Life, Run, Status, Undo};
 use flow_engine::sim::{Fact, What, World};
 
 use crate::model::{Model, Stage};
-
-macro_rules! ensure {
-    ($holds:expr, $($words:tt)+) => {
-        if !$holds { return Err(format!($($words)+)); }
-    };
-}
 
 /// Says what is wrong with a run that is over, if anything.
 pub(crate) fn judge(
@@ -36,6 +30,11 @@ pub(crate) fn judge(
                 .map_err(|e| format!("{e} ({fact:?})"))?;
         }
         ensure!(*written_in >= epoch, "record {seq} of an overtaken driver");
+        let taken = matches!(entry.record, Record::Acquired { .. });
+        ensure!(
+            !taken || *written_in > epoch,
+            "record {seq}: taken over without a new epoch"
+        );
         epoch = *written_in;
         trail
             .expects(entry)
@@ -65,8 +64,8 @@ pub(crate) fn judge(
 struct Trail {
     acted: BTreeSet<(String, u16, u64, bool)>,
     mailed: BTreeSet<(u64, u64)>,
-    noted: BTreeMap<String, bool>,
-    last: BTreeMap<(u32, bool), (u16, &'static str)>,
+    /// What each step, and each undo, answered last; nothing while it has not.
+    last: BTreeMap<(usize, bool), &'static str>,
 }
 
 impl Trail {
@@ -85,7 +84,7 @@ impl Trail {
                 noted,
             } => {
                 let i = model.place(step);
-                self.last.insert((i as u32, false), (*attempt, "nothing"));
+                self.last.insert((i, false), "nothing");
                 let seen = &model.steps[i];
                 ensure!(
                     seen.run.open && seen.run.begun == *attempt,
@@ -113,6 +112,20 @@ impl Trail {
                 );
                 self.once(step, *attempt, fact.life, false)?;
             }
+            What::Undid { .. } | What::UndoEntered { .. } => self.follow_undo(model, fact)?,
+            What::Answered { step, answer, .. } => {
+                self.last.insert((model.place(step), false), answer);
+            }
+            What::UndoAnswered { step, answer, .. } => {
+                self.last.insert((model.place(step), true), answer);
+            }
+            _ => self.follow_words(model, fact)?,
+        }
+        Ok(())
+    }
+
+    fn follow_undo(&mut self, model: &Model<'_>, fact: &Fact) -> Result<(), String> {
+        match &fact.what {
             What::Undid { step, attempt } => {
                 let i = model.place(step);
                 let seen = &model.steps[i];
@@ -127,40 +140,26 @@ impl Trail {
                 );
                 self.once(step, *attempt, fact.life, true)?;
             }
-            What::UndoEntered {
-                step,
-                done,
-                attempt,
-            } => {
+            What::UndoEntered { step, done, .. } => {
                 let i = model.place(step);
-                self.last.insert((i as u32, true), (*attempt, "nothing"));
+                self.last.insert((i, true), "nothing");
                 ensure!(
                     *done == model.steps[i].run.done,
                     "the undo was given a wrong output"
                 );
             }
-            What::Answered {
-                step,
-                attempt,
-                answer,
-            } => {
-                let i = model.place(step) as u32;
-                self.last.insert((i, false), (*attempt, answer));
-            }
-            What::UndoAnswered {
-                step,
-                attempt,
-                answer,
-            } => {
-                let i = model.place(step) as u32;
-                self.last.insert((i, true), (*attempt, answer));
-            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn follow_words(&mut self, model: &Model<'_>, fact: &Fact) -> Result<(), String> {
+        match &fact.what {
             What::Noted { step } => {
                 ensure!(
                     model.steps[model.place(step)].noted,
                     "a note was acknowledged too early"
                 );
-                self.noted.insert(step.clone(), true);
             }
             What::Queued { step } => {
                 ensure!(
@@ -182,14 +181,17 @@ impl Trail {
                     "mailed twice in one life"
                 );
             }
+            _ => {}
         }
         Ok(())
     }
 
     /// A result in the records is the one the step gave.
     fn expects(&self, entry: &Entry) -> Result<(), String> {
-        use flow_engine::record::{FailureKind, Record};
-        let last = |step: &u32, undo| self.last.get(&(*step, undo)).map_or("nothing", |(_, a)| a);
+        let last = |step: &u32, undo| {
+            let known = self.last.get(&(*step as usize, undo));
+            known.copied().unwrap_or("nothing")
+        };
         let fits = |answer: &str, kind: FailureKind, retried: bool| match answer {
             "retry" => kind == FailureKind::Failed,
             "fail" => kind == FailureKind::Failed && !retried,
@@ -200,10 +202,10 @@ impl Trail {
         };
         match &entry.record {
             Record::Done { step, .. } => {
-                ensure!(last(step, false) == "ok", "a success it never had")
+                ensure!(last(step, false) == "ok", "a success it never had");
             }
             Record::Undone { step, .. } => {
-                ensure!(last(step, true) == "ok", "an undo that never was")
+                ensure!(last(step, true) == "ok", "an undo that never was");
             }
             Record::Failed {
                 step,
@@ -352,9 +354,6 @@ fn folds_alike(entries: &[(u64, Entry)], run: &Run) -> Result<(), String> {
         .iter()
         .all(|n| matches!(n.delivery, Delivery::Sent(_)));
     ensure!(delivered, "a notice is not delivered by the run's account");
-    ensure!(
-        format!("{again:?}") == format!("{run:?}"),
-        "the same records made another run"
-    );
+    ensure!(again == *run, "the same records made another run");
     Ok(())
 }

@@ -10,17 +10,24 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use flow_engine::plan::Plan;
-use flow_engine::signal::Order;
-use flow_engine::sim::{Behaviour, Binary, Meddling, Point, SimStep};
+use flow_engine::sim::{Binary, Point};
 
+macro_rules! ensure {
+    ($holds:expr, $($words:tt)+) => {
+        if !$holds { return Err(format!($($words)+)); }
+    };
+}
+
+mod cases;
 mod judge;
 mod model;
 mod plans;
 mod play;
+mod tries;
 
+use cases::{MEDDLING, RECOVERY, Setting, TWICE, any, ends, named, settings};
 use plans::{Dice, Family, generated};
-use play::{Case, Habit, Kill, Operator, Played, play};
+use play::{Case, Played, play};
 
 /// What was tried, over all threads.
 #[derive(Default)]
@@ -31,13 +38,6 @@ struct Tally {
     points: Mutex<BTreeMap<Point, u64>>,
     violations: Mutex<Vec<String>>,
     only: Option<String>,
-}
-
-/// One plan and one operator, and how they are called.
-struct Setting {
-    name: String,
-    plan: Plan,
-    operator: Operator,
 }
 
 fn paused<F: Future>(body: F) -> F::Output {
@@ -73,17 +73,15 @@ impl Tally {
         }
     }
 
-    /// The kill points of a case that nobody disturbs.
+    fn count(&self, point: Point) {
+        *lock(&self.points).entry(point).or_default() += 1;
+    }
+
+    /// A case that nobody disturbs.
     fn quiet(&self, setting: &Setting) -> Option<Played> {
         let case = setting.case();
         match paused(play(&case)) {
-            Ok(played) => {
-                let mut points = lock(&self.points);
-                for point in &played.trace {
-                    *points.entry(*point).or_default() += 1;
-                }
-                Some(played)
-            }
+            Ok(played) => Some(played),
             Err(why) => {
                 lock(&self.violations).push(format!("{}: {why}", setting.name));
                 None
@@ -96,126 +94,20 @@ impl Tally {
     }
 }
 
-impl Setting {
-    fn case(&self) -> Case<'_> {
-        Case {
-            plan: &self.plan,
-            operator: self.operator,
-            kills: Vec::new(),
-            meddle: None,
-            greylist: 0,
-        }
-    }
-}
-
-/// How a process can end at a kill point: between write and sync, what was written may survive or not, and the disk
-/// may fail instead.
-fn ends(point: Point, after: u64) -> Vec<Kill> {
-    let kill = |keeps, breaks| Kill {
-        after,
-        keeps,
-        breaks,
-    };
-    if point == Point::Written {
-        vec![
-            kill(false, false),
-            kill(true, false),
-            kill(false, true),
-            kill(true, true),
-        ]
-    } else {
-        vec![kill(false, false)]
-    }
-}
-
-fn named(kill: Kill) -> String {
-    let end = if kill.breaks { "disk fails" } else { "killed" };
-    let tail = if kill.keeps { ", tail kept" } else { "" };
-    format!("{end} after {}{tail}", kill.after)
-}
-
-const HABITS: [Habit; 5] = [
-    Habit::GoesOn,
-    Habit::Retries,
-    Habit::Waives,
-    Habit::RollsBack,
-    Habit::Cancels,
-];
-
-fn operators() -> Vec<Operator> {
-    let plain = Operator {
-        habit: Habit::GoesOn,
-        shies: false,
-        regrets: false,
-        then: Binary::Same,
-    };
-    let mut all: Vec<Operator> = HABITS.map(|habit| Operator { habit, ..plain }).into();
-    let shy = [Habit::RollsBack, Habit::Cancels];
-    all.extend(shy.map(|habit| Operator {
-        habit,
-        shies: true,
-        ..plain
-    }));
-    all.push(Operator {
-        regrets: true,
-        ..plain
-    });
-    let lacking = [Habit::GoesOn, Habit::Waives, Habit::RollsBack];
-    all.extend(lacking.map(|habit| Operator {
-        habit,
-        then: Binary::Lacking,
-        ..plain
-    }));
-    all.push(Operator {
-        habit: Habit::RollsBack,
-        shies: true,
-        then: Binary::Lacking,
-        ..plain
-    });
-    all.push(Operator {
-        habit: Habit::Waives,
-        shies: true,
-        then: Binary::Lacking,
-        ..plain
-    });
-    all.push(Operator {
-        then: Binary::Upgraded,
-        ..plain
-    });
-    all.push(Operator {
-        then: Binary::Incompatible,
-        ..plain
-    });
-    all
-}
-
-fn settings(families: &[Family]) -> Vec<Setting> {
-    let mut all = Vec::new();
-    for family in families.iter().copied() {
-        for odd in family.keys() {
-            for behaviour in Behaviour::ALL {
-                let plain = SimStep::new(behaviour);
-                let plan = family.plan(odd, plain);
-                for operator in operators() {
-                    let name = format!("{family:?}, `{odd}` {behaviour:?}, {operator:?}");
-                    all.push(Setting {
-                        name,
-                        plan: plan.clone(),
-                        operator,
-                    });
-                }
-            }
+/// Those among the settings of one plan that lead somewhere of their own, with what happens when nobody dies.
+fn distinct<'a>(tally: &Tally, settings: &'a [Setting]) -> Vec<(&'a Setting, Played)> {
+    let mut all: Vec<(&Setting, Played)> = Vec::new();
+    for setting in settings {
+        let Some(quiet) = tally.quiet(setting) else {
+            continue;
+        };
+        let operator = setting.operator;
+        let waits_for_death = operator.shies || operator.then != Binary::Same;
+        if waits_for_death || all.iter().all(|(_, known)| known.ledger != quiet.ledger) {
+            all.push((setting, quiet));
         }
     }
     all
-}
-
-/// Whether this operator does anything that the plain one does not, when nobody dies.
-fn matters(setting: &Setting, quiet: &Played) -> bool {
-    let operator = setting.operator;
-    let plain = operator.habit == Habit::GoesOn || quiet.needed;
-    (plain || operator.shies) && (!operator.regrets || quiet.completed)
-        || operator.then != Binary::Same
 }
 
 /// Spreads the work over the processors; each piece is deterministic by itself.
@@ -239,53 +131,58 @@ fn spread<T: Sync>(work: &[T], tally: &Tally, each: impl Fn(&T) + Sync) {
 }
 
 fn a_death_at_every_point_loses_doubles_and_invents_nothing(tally: &Tally) {
-    let work = settings(&Family::ALL);
-    spread(&work, tally, |setting| {
-        let Some(quiet) = tally.quiet(setting).filter(|quiet| matters(setting, quiet)) else {
-            return;
-        };
-        for (after, point) in (1..).zip(&quiet.trace) {
-            for kill in ends(*point, after) {
-                let name = format!("{}, {}", setting.name, named(kill));
-                tally.play(
-                    &name,
-                    &Case {
-                        kills: vec![kill],
-                        ..setting.case()
-                    },
-                );
+    let work: Vec<_> = Family::ALL.into_iter().flat_map(settings).collect();
+    spread(&work, tally, |settings| {
+        for (setting, quiet) in distinct(tally, settings) {
+            for (after, point) in (1..).zip(&quiet.trace) {
+                tally.count(*point);
+                for kill in ends(*point, after) {
+                    let name = format!("{}, {}", setting.name, named(kill));
+                    let kills = vec![kill];
+                    tally.play(
+                        &name,
+                        &Case {
+                            kills,
+                            ..setting.case()
+                        },
+                    );
+                }
             }
         }
     });
 }
 
 fn a_second_death_during_recovery_changes_nothing(tally: &Tally) {
-    let work = settings(&[Family::Small]);
-    spread(&work, tally, |setting| {
-        let Some(quiet) = tally.quiet(setting).filter(|quiet| matters(setting, quiet)) else {
-            return;
-        };
-        for (after, point) in (1..).zip(&quiet.trace) {
-            for first in ends(*point, after) {
-                let once = Case {
-                    kills: vec![first],
+    let mut work = settings(Family::Small);
+    for settings in &mut work {
+        let twice = |s: &Setting| s.operator.then == Binary::Same && !s.operator.regrets;
+        settings
+            .retain(|s| twice(s) && TWICE.iter().any(|b| s.name.contains(&format!("` {b:?},"))));
+    }
+    spread(&work, tally, |settings| {
+        for (setting, quiet) in distinct(tally, settings) {
+            for (after, point) in (1..).zip(&quiet.trace) {
+                let first = ends(*point, after)[0];
+                let kills = vec![first];
+                let Ok(recovered) = paused(play(&Case {
+                    kills,
                     ..setting.case()
-                };
-                let Ok(recovered) = paused(play(&once)) else {
+                })) else {
                     continue;
                 };
                 let later = recovered
                     .trace
                     .iter()
                     .skip(usize::try_from(after).expect("small"));
-                for (after, point) in (1..).zip(later).take(12) {
-                    let second = ends(*point, after)
-                        [usize::from(*point == Point::Written && after % 2 == 0)];
+                for (after, point) in (1..).zip(later).take(RECOVERY) {
+                    let ends = ends(*point, after);
+                    let second = ends[usize::try_from(first.after).expect("small") % ends.len()];
                     let name = format!("{}, {}, {}", setting.name, named(first), named(second));
+                    let kills = vec![first, second];
                     tally.play(
                         &name,
                         &Case {
-                            kills: vec![first, second],
+                            kills,
                             ..setting.case()
                         },
                     );
@@ -296,25 +193,19 @@ fn a_second_death_during_recovery_changes_nothing(tally: &Tally) {
 }
 
 fn an_order_or_a_stop_may_come_at_any_point(tally: &Tally) {
-    let plain = |s: &Setting| s.operator.habit == Habit::GoesOn && s.operator.then == Binary::Same;
-    let mut work = settings(&[Family::Release]);
-    work.retain(|s| plain(s) && !s.operator.regrets && !s.operator.shies);
-    spread(&work, tally, |setting| {
-        let Some(quiet) = tally.quiet(setting) else {
+    spread(&settings(Family::Conditional), tally, |settings| {
+        let Some(quiet) = tally.quiet(&settings[0]) else {
             return;
         };
         for at in 1..=quiet.trace.len() as u64 {
-            for what in [
-                Meddling::Order(Order::Rollback),
-                Meddling::Order(Order::Cancel),
-                Meddling::Stop,
-            ] {
-                let name = format!("{}, {what:?} at {at}", setting.name);
+            for what in MEDDLING {
+                let name = format!("{}, {what:?} at {at}", settings[0].name);
+                let meddle = Some((at, what));
                 tally.play(
                     &name,
                     &Case {
-                        meddle: Some((at, what)),
-                        ..setting.case()
+                        meddle,
+                        ..settings[0].case()
                     },
                 );
             }
@@ -322,54 +213,11 @@ fn an_order_or_a_stop_may_come_at_any_point(tally: &Tally) {
     });
 }
 
-/// Any plan, any operator, up to three deaths, and somebody who meddles.
-fn any(seed: u64, plan: &Plan, kills_within: u64) -> Case<'_> {
-    let dice = &mut Dice(seed ^ 0x5eed);
-    let kills = (0..dice.below(4))
-        .map(|_| {
-            let breaks = dice.once_in(8);
-            Kill {
-                after: 1 + dice.below(kills_within),
-                keeps: dice.once_in(2),
-                breaks,
-            }
-        })
-        .collect();
-    let orders = [
-        Meddling::Order(Order::Rollback),
-        Meddling::Order(Order::Cancel),
-        Meddling::Stop,
-    ];
-    let which = usize::try_from(dice.below(3)).expect("small");
-    let meddle = dice
-        .once_in(3)
-        .then(|| (1 + dice.below(kills_within), orders[which].clone()));
-    let operator = Operator {
-        habit: Habit::Fickle(seed),
-        shies: dice.once_in(5),
-        regrets: dice.once_in(3),
-        then: dice.pick(&[
-            Binary::Same,
-            Binary::Same,
-            Binary::Lacking,
-            Binary::Upgraded,
-            Binary::Incompatible,
-        ]),
-    };
-    Case {
-        plan,
-        operator,
-        kills,
-        meddle,
-        greylist: u32::try_from(dice.below(3)).expect("small"),
-    }
-}
-
 fn any_plan_survives_anything(tally: &Tally) {
     let seeds = std::env::var("FLOW_SIM_SEEDS")
         .ok()
         .and_then(|n| n.parse().ok())
-        .unwrap_or(6000);
+        .unwrap_or(3000);
     let work: Vec<u64> = (1..=seeds).collect();
     spread(&work, tally, |seed| {
         let plan = generated(&mut Dice(*seed));
@@ -438,7 +286,7 @@ fn main() -> std::process::ExitCode {
         only: std::env::var("FLOW_SIM").ok(),
         ..Tally::default()
     };
-    let (mut passed, mut failed) = (0, 0);
+    let (mut passed, mut failed, mut found) = (0, 0, 0);
     let mut out = std::io::stderr();
     for (name, section) in SECTIONS.into_iter().filter(|(name, _)| wanted(name)) {
         let (before, since) = (tally.cases.load(Ordering::Relaxed), Instant::now());
@@ -452,6 +300,7 @@ fn main() -> std::process::ExitCode {
         };
         passed += u32::from(violations.is_empty());
         failed += u32::from(!violations.is_empty());
+        found += violations.len();
         let _ = writeln!(
             out,
             "test {name} ... {verdict} ({cases} cases, {:.1} s)",
@@ -464,7 +313,7 @@ fn main() -> std::process::ExitCode {
     let points: u64 = lock(&tally.points).values().sum();
     let _ = writeln!(
         out,
-        "crash simulation: {points} kill points, {} cases, {} deaths, {} of them during recovery, {failed} sections with violations",
+        "crash simulation: {points} kill points, {} cases; {} deaths, {} of them in a life that recovered from one; {found} violations",
         tally.cases.load(Ordering::Relaxed),
         tally.deaths.load(Ordering::Relaxed),
         tally.second.load(Ordering::Relaxed),

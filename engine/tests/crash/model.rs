@@ -7,25 +7,14 @@ use flow_engine::record::{Entry, FailureKind, ParkReason, Payload, Record, Verdi
 use flow_engine::signal::Order;
 use flow_engine::sim::REASON;
 
-/// What the records say of one step, forward and backward.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Tries {
-    /// Attempts begun.
-    pub(crate) begun: u16,
-    /// Attempts begun since a person last had it tried again.
-    since_order: u16,
-    /// Begun, without a result.
-    pub(crate) open: bool,
-    /// Over, for good and well.
-    pub(crate) done: bool,
-    /// Over, for good and badly; how.
-    pub(crate) failed: Option<FailureKind>,
-    /// Not to be begun again before.
-    not_before: Option<i64>,
-}
+use crate::tries::Tries;
 
 /// The state of one step.
 #[derive(Debug, Default, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts of one step, not one state"
+)]
 pub(crate) struct Seen {
     pub(crate) run: Tries,
     pub(crate) undo: Tries,
@@ -54,62 +43,6 @@ pub(crate) struct Model<'a> {
     pub(crate) notices: BTreeMap<u64, String>,
     pub(crate) sent: BTreeSet<u64>,
     asked: BTreeMap<u32, String>,
-}
-
-macro_rules! ensure {
-    ($holds:expr, $($words:tt)+) => {
-        if !$holds { return Err(format!($($words)+)); }
-    };
-}
-
-impl Tries {
-    fn begin(&mut self, attempt: u16, at: i64, allowed: u16) -> Result<(), String> {
-        ensure!(!self.open && !self.done, "begun while it is {self:?}");
-        ensure!(
-            attempt == self.begun + 1,
-            "attempt {attempt} after {}",
-            self.begun
-        );
-        ensure!(
-            self.failed.is_none(),
-            "begun again unasked after {:?}",
-            self.failed
-        );
-        ensure!(
-            self.not_before.is_none_or(|t| at >= t),
-            "tried again too early"
-        );
-        ensure!(self.since_order < allowed, "tried more often than allowed");
-        self.begun = attempt;
-        self.since_order += 1;
-        self.open = true;
-        Ok(())
-    }
-
-    fn succeed(&mut self) -> Result<(), String> {
-        ensure!(self.open, "a result of what is not begun: {self:?}");
-        self.open = false;
-        self.done = true;
-        Ok(())
-    }
-
-    fn fail(&mut self, kind: FailureKind, retry_at: Option<i64>) -> Result<(), String> {
-        ensure!(self.open, "a failure of what is not begun: {self:?}");
-        ensure!(
-            retry_at.is_none() || kind == FailureKind::Failed,
-            "a retry without a person after {kind:?}"
-        );
-        self.open = false;
-        self.not_before = retry_at;
-        self.failed = retry_at.is_none().then_some(kind);
-        Ok(())
-    }
-
-    fn again(&mut self) {
-        if self.failed.take().is_some() {
-            self.since_order = 0;
-        }
-    }
 }
 
 impl<'a> Model<'a> {
@@ -170,22 +103,66 @@ impl<'a> Model<'a> {
 
     /// Takes in the next record, or says which rule it breaks.
     pub(crate) fn take(&mut self, seq: u64, entry: &Entry) -> Result<(), String> {
-        let at = entry.at.0;
-        let going = self.parked.is_none() && !matches!(self.stage, Stage::Over(_));
         match &entry.record {
             Record::Created { .. } => {
                 ensure!(seq == 0, "created twice");
                 self.notices.insert(seq, "Started".into());
             }
             Record::Acquired { .. } | Record::Signalled(_) => {}
+            Record::Ordered { order, reason, .. } => {
+                ensure!(reason == REASON, "the reason of an order is lost");
+                self.ordered(seq, order)?;
+            }
+            Record::Unwinding { why } => self.unwinds_unasked(seq, why)?,
+            Record::Parked { why } => {
+                ensure!(
+                    self.going(true) || self.going(false),
+                    "parked in {:?}",
+                    self.stage
+                );
+                self.may_park(why)?;
+                self.parked = Some(why.clone());
+                self.notices.insert(seq, "Parked".into());
+            }
+            Record::Finished { verdict } => {
+                ensure!(
+                    self.going(true) || self.going(false),
+                    "finished in {:?}",
+                    self.stage
+                );
+                self.may_finish(*verdict)?;
+                self.stage = Stage::Over(*verdict);
+                self.notices.insert(seq, format!("Finished({verdict:?})"));
+            }
+            Record::Queued { body, topic } => self.queued(seq, topic, body),
+            Record::Sent { notice } => {
+                ensure!(self.notices.contains_key(notice), "sent what nobody wrote");
+                ensure!(self.sent.insert(*notice), "sent twice");
+            }
+            Record::Undeliverable { .. } => return Err("given up on a mail".into()),
+            Record::UndoStarted { .. } | Record::Undone { .. } | Record::UndoFailed { .. } => {
+                self.backward(entry)?;
+            }
+            _ => self.forward(seq, entry)?,
+        }
+        Ok(())
+    }
+
+    fn going(&self, forward: bool) -> bool {
+        let there = match self.stage {
+            Stage::Forward => forward,
+            Stage::Backward { .. } => !forward,
+            Stage::Over(_) => false,
+        };
+        there && self.parked.is_none()
+    }
+
+    fn forward(&mut self, seq: u64, entry: &Entry) -> Result<(), String> {
+        match &entry.record {
             Record::Noted { step, .. } => self.steps[*step as usize].noted = true,
             Record::Started { step, attempt } => {
                 let i = *step as usize;
-                ensure!(
-                    going && self.stage == Stage::Forward,
-                    "started in {:?}",
-                    self.stage
-                );
+                ensure!(self.going(true), "started in {:?}", self.stage);
                 ensure!(!self.steps[i].skipped, "started though skipped");
                 ensure!(self.all_before_are_over(i), "started before its turn");
                 ensure!(
@@ -193,7 +170,7 @@ impl<'a> Model<'a> {
                     "started though its condition said no"
                 );
                 let allowed = self.plan.nodes[i].policy.attempts;
-                self.steps[i].run.begin(*attempt, at, allowed)?;
+                self.steps[i].run.begin(*attempt, entry.at.0, allowed)?;
             }
             Record::Waiting { step, wait, .. } => {
                 ensure!(
@@ -226,57 +203,29 @@ impl<'a> Model<'a> {
             }
             Record::Skipped { step, why } => {
                 let i = *step as usize;
-                ensure!(
-                    going && self.stage == Stage::Forward,
-                    "skipped in {:?}",
-                    self.stage
-                );
+                ensure!(self.going(true), "skipped in {:?}", self.stage);
                 ensure!(self.condition(i) == Some("false"), "skipped without a no");
                 ensure!(!why.is_empty(), "skipped without a reason");
                 ensure!(self.steps[i].run.begun == 0, "skipped after it began");
                 self.steps[i].skipped = true;
             }
-            Record::Ordered { order, reason, .. } => {
-                ensure!(reason == REASON, "the reason of an order is lost");
-                self.ordered(seq, order)?;
-            }
-            Record::Unwinding { why } => {
-                ensure!(
-                    going && self.stage == Stage::Forward,
-                    "unwinding in {:?}",
-                    self.stage
-                );
-                ensure!(!why.is_empty(), "unwinding without a reason");
-                ensure!(
-                    self.production_changed(),
-                    "undone unasked before production changed"
-                );
-                let failed = |i: usize| {
-                    let node = &self.plan.nodes[i];
-                    let known =
-                        matches!(self.steps[i].run.failed, Some(k) if k != FailureKind::Unknown);
-                    known && self.plan.phase_of(node).on_failure == OnFailure::Rollback
-                };
-                ensure!(
-                    (0..self.steps.len()).any(failed),
-                    "undone unasked without a failure"
-                );
-                self.unwind(seq, false);
-            }
+            other => return Err(format!("not of a step: {other:?}")),
+        }
+        Ok(())
+    }
+
+    fn backward(&mut self, entry: &Entry) -> Result<(), String> {
+        match &entry.record {
             Record::UndoStarted { step, attempt } => {
                 let i = *step as usize;
-                ensure!(
-                    going && matches!(self.stage, Stage::Backward { .. }),
-                    "undo in {:?}",
-                    self.stage
-                );
+                ensure!(self.going(false), "undo in {:?}", self.stage);
                 ensure!(self.owes_undo(i), "an undo nobody needs");
                 ensure!(
                     self.all_after_are_undone(i),
                     "undone before what came after it"
                 );
                 let allowed = self.plan.nodes[i].policy.attempts;
-                self.steps[i].undo.begin(*attempt, at, allowed)?;
+                self.steps[i].undo.begin(*attempt, entry.at.0, allowed)?;
             }
             Record::Undone { step, .. } => self.steps[*step as usize].undo.succeed()?,
             Record::UndoFailed {
@@ -288,25 +237,28 @@ impl<'a> Model<'a> {
                 let tries = &mut self.steps[*step as usize].undo;
                 tries.fail(*kind, retry_at.map(|t| t.0))?;
             }
-            Record::Parked { why } => {
-                ensure!(going, "parked in {:?}", self.stage);
-                self.may_park(why)?;
-                self.parked = Some(why.clone());
-                self.notices.insert(seq, "Parked".into());
-            }
-            Record::Finished { verdict } => {
-                ensure!(going, "finished in {:?}", self.stage);
-                self.may_finish(*verdict)?;
-                self.stage = Stage::Over(*verdict);
-                self.notices.insert(seq, format!("Finished({verdict:?})"));
-            }
-            Record::Queued { body, topic } => self.queued(seq, topic, body),
-            Record::Sent { notice } => {
-                ensure!(self.notices.contains_key(notice), "sent what nobody wrote");
-                ensure!(self.sent.insert(*notice), "sent twice");
-            }
-            Record::Undeliverable { .. } => return Err("given up on a mail".into()),
+            other => return Err(format!("not of an undo: {other:?}")),
         }
+        Ok(())
+    }
+
+    fn unwinds_unasked(&mut self, seq: u64, why: &str) -> Result<(), String> {
+        ensure!(self.going(true), "unwinding in {:?}", self.stage);
+        ensure!(!why.is_empty(), "unwinding without a reason");
+        ensure!(
+            self.production_changed(),
+            "undone unasked before production changed"
+        );
+        let failed = |i: usize| {
+            let node = &self.plan.nodes[i];
+            let known = matches!(self.steps[i].run.failed, Some(k) if k != FailureKind::Unknown);
+            known && self.plan.phase_of(node).on_failure == OnFailure::Rollback
+        };
+        ensure!(
+            (0..self.steps.len()).any(failed),
+            "undone unasked without a failure"
+        );
+        self.unwind(seq, false);
         Ok(())
     }
 
@@ -340,15 +292,15 @@ impl<'a> Model<'a> {
                 return Ok(());
             }
             Order::Retry => {
-                let step = match self.parked {
-                    Some(
-                        ParkReason::StepFailed { step }
-                        | ParkReason::Refused { step }
-                        | ParkReason::Unknown { step }
-                        | ParkReason::UndoFailed { step }
-                        | ParkReason::Unreadable { step, .. },
-                    ) => step,
-                    None => return Err("a retry of what is not parked".into()),
+                let Some(
+                    ParkReason::StepFailed { step }
+                    | ParkReason::Refused { step }
+                    | ParkReason::Unknown { step }
+                    | ParkReason::UndoFailed { step }
+                    | ParkReason::Unreadable { step, .. },
+                ) = self.parked
+                else {
+                    return Err("a retry of what is not parked".into());
                 };
                 let seen = &mut self.steps[step as usize];
                 let tries = if forward {

@@ -43,12 +43,17 @@ pub(crate) enum Family {
 impl Family {
     pub(crate) const ALL: [Family; 3] = [Family::Small, Family::Release, Family::Conditional];
 
-    /// The keys of the steps that may be the odd one.
-    pub(crate) fn keys(self) -> &'static [&'static str] {
+    /// The steps that may behave like this, and whether before their effect.
+    pub(crate) fn odd_ones(self, behaviour: Behaviour) -> Vec<(&'static str, bool)> {
+        let everywhere = matches!(behaviour, Behaviour::Fails | Behaviour::Asks);
         match self {
-            Family::Small => &["b/one", "b/two"],
-            Family::Release => &["a/one", "a/two", "b/left", "b/right", "b/last", "c/end"],
-            Family::Conditional => &["a/rare", "b/change"],
+            Family::Small if behaviour.can_be_early() => vec![("b/two", false), ("b/two", true)],
+            Family::Small => vec![("b/two", false)],
+            Family::Conditional => vec![("b/change", false)],
+            Family::Release if everywhere => {
+                vec![("a/one", false), ("b/left", false), ("c/end", false)]
+            }
+            Family::Release => vec![("b/left", false)],
         }
     }
 

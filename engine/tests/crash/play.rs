@@ -4,7 +4,7 @@ use flow_engine::driver::Stop;
 use flow_engine::journal::JournalError;
 use flow_engine::plan::Plan;
 use flow_engine::record::{Entry, ParkReason, Record, Verdict};
-use flow_engine::run::{LoadError, Run, append_order, append_signal};
+use flow_engine::run::{Delivery, LoadError, Run, append_order, append_signal};
 use flow_engine::signal::{Order, Signal};
 use flow_engine::sim::{
     Binary, Death, Fact, Meddling, Point, REASON, Simulation, What, World, somebody,
@@ -65,10 +65,6 @@ pub(crate) struct Played {
     pub(crate) trace: Vec<Point>,
     pub(crate) ledger: Vec<Fact>,
     pub(crate) entries: Vec<(u64, Entry)>,
-    /// Whether the operator was needed.
-    pub(crate) needed: bool,
-    /// Whether the run ever went as far as its plan.
-    pub(crate) completed: bool,
     /// How many of the kills came to pass.
     pub(crate) deaths: u64,
 }
@@ -81,8 +77,6 @@ struct Stage<'a> {
     kills: std::vec::IntoIter<Kill>,
     dice: Dice,
     binary: Binary,
-    needed: bool,
-    completed: bool,
     deaths: u64,
 }
 
@@ -98,12 +92,10 @@ pub(crate) async fn play(case: &Case<'_>) -> Result<Played, String> {
             _ => 0,
         }),
         binary: Binary::Same,
-        needed: false,
-        completed: false,
         deaths: 0,
     };
     stage.arm();
-    stage.to_the_end().await?;
+    stage.live_on().await?;
     let sim = &stage.sim;
     let trace = sim.world.trace();
     let entries = stage.entries().await?;
@@ -114,8 +106,6 @@ pub(crate) async fn play(case: &Case<'_>) -> Result<Played, String> {
         trace,
         ledger: sim.world.ledger(),
         entries,
-        needed: stage.needed,
-        completed: stage.completed,
         deaths: stage.deaths,
     })
 }
@@ -152,7 +142,7 @@ impl Stage<'_> {
             .collect())
     }
 
-    async fn to_the_end(&mut self) -> Result<(), String> {
+    async fn live_on(&mut self) -> Result<(), String> {
         let operator = self.case.operator;
         let mut meddle = self.case.meddle.clone();
         let mut regretted = false;
@@ -168,13 +158,11 @@ impl Stage<'_> {
             };
             match stop {
                 Stop::Finished(Verdict::Completed) if operator.regrets && !regretted => {
-                    self.completed = true;
                     regretted = self.order(Order::Rollback).await?;
                 }
-                Stop::Finished(verdict) => {
-                    self.completed |= verdict == Verdict::Completed;
-                    return Ok(());
-                }
+                // Asked to stop while the last mails went out: the next look after the run sends them.
+                Stop::Finished(_) if self.was_stopped() && self.owes_mail().await? => {}
+                Stop::Finished(_) => return Ok(()),
                 Stop::Parked(why) => self.answer(&why).await?,
                 Stop::WaitingForPeople => self.say_yes().await?,
                 Stop::Interrupted if self.case.meddle.is_some() => {}
@@ -182,6 +170,15 @@ impl Stage<'_> {
             }
         }
         Err(format!("no end after {LIVES} lives"))
+    }
+
+    fn was_stopped(&self) -> bool {
+        matches!(self.case.meddle, Some((_, Meddling::Stop)))
+    }
+
+    async fn owes_mail(&self) -> Result<bool, String> {
+        let run = self.run().await?.ok_or("nothing is left of the run")?;
+        Ok(run.notices.iter().any(|n| n.delivery == Delivery::Pending))
     }
 
     async fn died(&mut self) -> Result<(), String> {
@@ -213,28 +210,22 @@ impl Stage<'_> {
                 append_order(journal, &mut run, order, somebody(), REASON, at).await
             })
             .await;
-        self.survived(given).await
+        self.survived(given)
     }
 
-    async fn survived(&mut self, given: Result<Option<()>, LoadError>) -> Result<bool, String> {
+    fn survived(&mut self, given: Result<Option<()>, LoadError>) -> Result<bool, String> {
         match given {
             Ok(Some(())) => Ok(true),
-            Ok(None) => {
+            Err(e) if !is_broken(&e) => Err(format!("an order or answer was not taken: {e}")),
+            Ok(None) | Err(_) => {
                 self.arm();
                 self.deaths += 1;
                 Ok(false)
             }
-            Err(e) if is_broken(&e) => {
-                self.arm();
-                self.deaths += 1;
-                Ok(false)
-            }
-            Err(e) => Err(format!("an order or answer was not taken: {e}")),
         }
     }
 
     async fn answer(&mut self, why: &ParkReason) -> Result<(), String> {
-        self.needed = true;
         let run = self.run().await?.ok_or("nothing is left of the run")?;
         let key = |step: u32| run.plan.nodes[step as usize].key.clone();
         let accepted = |order: &Order| run.accepts(order).is_ok();
@@ -259,9 +250,8 @@ impl Stage<'_> {
             Habit::GoesOn => on.clone(),
             Habit::Retries => Order::Retry,
             Habit::Waives => skip.clone(),
-            Habit::RollsBack => Order::Rollback,
             Habit::Cancels if accepted(&Order::Cancel) => Order::Cancel,
-            Habit::Cancels => Order::Rollback,
+            Habit::RollsBack | Habit::Cancels => Order::Rollback,
             Habit::Fickle(_) => {
                 let all = [
                     on.clone(),
@@ -306,7 +296,7 @@ impl Stage<'_> {
                 .sim
                 .command(async |journal, mut run| append_signal(journal, &mut run, signal).await)
                 .await;
-            if !self.survived(given).await? {
+            if !self.survived(given)? {
                 break;
             }
         }

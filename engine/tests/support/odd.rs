@@ -11,7 +11,7 @@ use flow_engine::journal::memory::MemoryJournal;
 use flow_engine::plan::{Effect, Plan};
 use flow_engine::record::Wait;
 use flow_engine::registry::Registry;
-use flow_engine::run::{Run, append_order};
+use flow_engine::run::{LoadError, Run, append_order};
 use flow_engine::signal::Order;
 use flow_engine::step::{Cx, Resources, Step, StepError};
 use serde::{Deserialize, Serialize};
@@ -157,11 +157,15 @@ impl Bench {
     }
 
     pub(crate) async fn order(&self, order: Order) {
-        let mut run = self.run().await;
-        let at = run.updated;
-        append_order(&*self.journal, &mut run, order, me(), "because", at)
+        self.order_because(order, "because")
             .await
             .expect("accepted");
+    }
+
+    pub(crate) async fn order_because(&self, order: Order, why: &str) -> Result<(), LoadError> {
+        let mut run = self.run().await;
+        let at = run.updated;
+        append_order(&*self.journal, &mut run, order, me(), why, at).await
     }
 
     pub(crate) fn runs(&self) -> u32 {
