@@ -5,7 +5,8 @@
 //! and calls `fdatasync` runs before, between and after. One more round, under `strace`, counts syncs and no time.
 //!
 //! Start it with `run.sh`, which installs the peers. `BENCH_ROUNDS` sets the number of rounds, `BENCH_DIR` where the
-//! files go, `BENCH_SCALE` divides the steps for a quick look. Results and what they mean: `docs/performance-peers.md`.
+//! files go, `BENCH_ONLY` the peers (`Restate;DBOS on PostgreSQL`), `BENCH_SCALE` divides the steps for a quick look.
+//! Results and what they mean: `docs/performance-peers.md`.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -114,6 +115,13 @@ fn count_syncs(contender: &dyn Contender, ground: &Ground, works: &Works) -> Res
     let trace = std::fs::read_to_string(trace)?;
     let [(w1, opened), (w2, _)] =
         [spans[0], spans[1]].map(|(from, to)| syncs::count(&trace, from, to));
+    if w1.full < works.w1.1 {
+        let seen = w1.full;
+        return Err(format!(
+            "only {seen} full syncs in W1: not every step was durable before the next"
+        )
+        .into());
+    }
     Ok(report::Syncs {
         w1: report::per_step(&w1, works.w1),
         w2: report::per_step(&w2, works.w2),
@@ -164,7 +172,11 @@ fn compare() -> Result<()> {
     .map(|(name, provider)| restate::Restate { name, provider });
     introduce(&ground, &restates)?;
     let [replicated, local] = restates;
-    let contenders: [&dyn Contender; 4] = [&ours::Ours, &replicated, &local, &dbos::Dbos];
+    let mut contenders: Vec<&dyn Contender> = vec![&ours::Ours, &replicated, &local, &dbos::Dbos];
+    if let Ok(only) = std::env::var("BENCH_ONLY") {
+        let wanted: Vec<&str> = only.split(';').collect();
+        contenders.retain(|c| c.name() == ours::Ours.name() || wanted.contains(&c.name()));
+    }
     let mut entries: Vec<Entry> = contenders.iter().map(|c| Entry::new(c.name())).collect();
     for round in 0..rounds {
         for turn in 0..contenders.len() {
@@ -180,8 +192,8 @@ fn compare() -> Result<()> {
             entries[who].samples.push(sample);
         }
     }
-    for (entry, contender) in entries.iter_mut().zip(contenders) {
-        let syncs = count_syncs(contender, &ground, &works)
+    for (entry, contender) in entries.iter_mut().zip(&contenders) {
+        let syncs = count_syncs(*contender, &ground, &works)
             .map_err(|e| format!("{}, counted round: {e}", contender.name()))?;
         eprintln!("counted: {}: {syncs:?}", contender.name());
         entry.syncs = Some(syncs);

@@ -29,7 +29,7 @@ impl Raw {
         let append = commits(&mut file)?;
         file.set_len(0)?;
         file.rewind()?;
-        file.write_all(&[0; COMMIT * COMMITS as usize])?;
+        file.write_all(&vec![0; COMMIT * COMMITS as usize])?;
         file.sync_all()?;
         file.rewind()?;
         let zeros = commits(&mut file)?;

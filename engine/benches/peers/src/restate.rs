@@ -46,7 +46,7 @@ pub(crate) struct Restate {
     pub(crate) provider: &'static str,
 }
 
-struct Server {
+struct Cluster {
     runtime: Runtime,
     client: reqwest::Client,
     ingress: SocketAddr,
@@ -136,7 +136,7 @@ impl Contender for Restate {
             .no_proxy()
             .timeout(Duration::from_mins(10))
             .build()?;
-        let mut running = Server {
+        let mut running = Cluster {
             runtime,
             client,
             ingress,
@@ -148,7 +148,7 @@ impl Contender for Restate {
     }
 }
 
-impl Server {
+impl Cluster {
     /// Waits for the server, and tells it of the service.
     fn get_ready(&mut self, admin: SocketAddr, service: SocketAddr) -> Result<()> {
         let deployment = serde_json::json!({ "uri": format!("http://{service}") }).to_string();
@@ -162,9 +162,9 @@ impl Server {
                 .post(format!("http://{admin}/deployments"))
                 .header("content-type", "application/json")
                 .body(deployment.clone());
-            let answer = self.runtime.block_on(async {
-                Ok::<_, reqwest::Error>(request.send().await?.error_for_status()?)
-            });
+            let answer = self
+                .runtime
+                .block_on(async { request.send().await?.error_for_status() });
             match answer {
                 Ok(_) => return Ok(()),
                 Err(e) if start.elapsed() > Duration::from_mins(1) => return Err(e.into()),
@@ -190,7 +190,7 @@ impl Server {
     }
 }
 
-impl Running for Server {
+impl Running for Cluster {
     fn drive(&mut self, runs: u64, steps: u64, limit: Duration) -> Result<Duration> {
         let start = Instant::now();
         self.runtime.block_on(async {
