@@ -64,6 +64,27 @@ async fn a_step_that_cannot_be_read_parks_its_whole_group_before_any_of_it_start
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_done_step_whose_undo_cannot_be_read_is_not_skipped_away() {
+    let bench = Bench::default();
+    let plan = plan(OnFailure::Rollback, |p| {
+        p.step("a/rare", Rare);
+        p.step("a/ask", Odd(Way::AsksPeople));
+    });
+    stop_of(support::drive(bench.engine(true), plan).await.1).await;
+    let stop = bench.resume(false).await;
+    assert!(
+        matches!(stop, Stop::Parked(ParkReason::Unreadable { step: 0, .. })),
+        "{stop:?}"
+    );
+    let skip = Order::Skip {
+        step: "a/rare".into(),
+    };
+    let run = bench.run().await;
+    assert_eq!(run.accepts(&skip), Err(Refusal::CannotUndo("a/rare".into())));
+    assert_eq!(run.accepts(&Order::Rollback), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_undo_that_cannot_be_read_can_be_given_up() {
     let bench = Bench::default();
     let plan = plan(OnFailure::Rollback, |p| {

@@ -23,6 +23,11 @@ pub enum Refusal {
     /// The step must not be skipped.
     #[error("step `{0}` is required by the protocol and cannot be skipped")]
     Required(String),
+    /// Skipped or not, what has begun may have to be undone, and this version of flow cannot.
+    #[error(
+        "step `{0}` has begun, and this version of flow cannot undo it; resume with the version that planned the run, or roll back"
+    )]
+    CannotUndo(String),
     /// A step that would do it again even when told that it was done.
     #[error("step `{0}` cannot be settled as done: it would run again; use retry, or roll back")]
     CannotSettle(String),
@@ -115,6 +120,9 @@ impl Run {
             } else {
                 Err(Refusal::NotStuck(step.into()))
             };
+        }
+        if unreadable && self.undo_order().contains(&index) {
+            return Err(Refusal::CannotUndo(step.into()));
         }
         let stuck = unreadable || state.status == Status::Failed;
         if node.skippable && stuck {

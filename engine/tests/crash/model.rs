@@ -314,6 +314,7 @@ impl<'a> Model<'a> {
                 ensure!(self.parked.is_some(), "a waiver of what is not parked");
                 let seen = &mut self.steps[self.plan.node(step).expect("a step").0 as usize];
                 if forward {
+                    ensure!(!seen.run.done, "skipped what is done");
                     seen.skipped = true;
                 } else {
                     seen.given_up = true;
