@@ -35,7 +35,7 @@ pub(super) struct Table {
     pub(super) renamed: Option<Site>,
     /// Keys, and foreign keys, that the file took away.
     pub(super) lost_keys: Vec<(Key, Site)>,
-    pub(super) lost_checks: Vec<Rule>,
+    pub(super) lost_checks: Vec<(Rule, Site)>,
     pub(super) lost_columns: Vec<(String, Facts, Site)>,
 }
 
@@ -73,6 +73,7 @@ pub(super) struct Column {
     pub(super) added: Option<Site>,
     pub(super) renamed: Option<Site>,
     pub(super) tightened: Option<Site>,
+    pub(super) loosened: Option<Site>,
     pub(super) retyped: Option<Site>,
     pub(super) undefaulted: Option<Site>,
     /// Added as NOT NULL without a default: fails on the first row.
@@ -124,6 +125,7 @@ impl Column {
             added: Some(site.clone()),
             renamed: None,
             tightened: None,
+            loosened: None,
             retyped: None,
             undefaulted: None,
             bare: def.not_null && !def.default,
@@ -145,6 +147,7 @@ impl Column {
             not_null: false,
             default: false,
             constraints: Vec::new(),
+            rewrites: None,
         };
         let mut column = Self::new(&def, site);
         column.was = existed.then(|| now.clone());
@@ -167,6 +170,7 @@ impl Column {
         self.added = None;
         self.renamed = None;
         self.tightened = None;
+        self.loosened = None;
         self.retyped = None;
         self.undefaulted = None;
         self.bare = false;

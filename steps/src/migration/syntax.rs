@@ -1,10 +1,12 @@
 //! The only place that knows the SQL parser (`squawk-syntax`, whose tree changes almost weekly): text in, [`Parsed`] out.
 
 mod body;
+mod labels;
 mod rows;
 mod table;
 mod tree;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -13,6 +15,7 @@ use squawk_syntax::{SourceFile, SyntaxKind as K, SyntaxNode, ast::AstNode};
 
 use self::tree::{has, kid, kids, name_of, sole_text};
 use super::guard::{self, Refusal};
+use super::load::Migration;
 use super::op::{Item, Name, Op, Parsed, Problem, Site, Trouble};
 
 /// Stack of the parsing thread; the guard keeps the worst nesting under 16 MiB in an unoptimised build.
@@ -22,8 +25,57 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Syntax errors reported per file; the first is the one that matters.
 const MAX_ERRORS: usize = 10;
 
-/// Reads one file. Never panics and always ends; what could not be read is in `problems`.
-pub(super) fn parse(sql: &str) -> Parsed {
+/// Larger files are read by a thread of their own, so that one can be given up.
+const LARGE: usize = 128 << 10;
+
+/// Reads every file, in order. Never panics and always ends; what could not be read is in `problems`.
+pub(super) fn parse_all(migrations: &[Migration]) -> Vec<Parsed> {
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(migration) = migrations.get(at) else {
+                return done;
+            };
+            done.push((at, parse(migration)));
+        }
+    };
+    let mut all = vec![None; migrations.len()];
+    thread::scope(|scope| {
+        let spawned: Vec<_> = (0..workers.min(migrations.len()))
+            .map(|_| {
+                thread::Builder::new()
+                    .name("migration-parser".to_owned())
+                    .stack_size(STACK)
+                    .spawn_scoped(scope, work)
+            })
+            .collect();
+        for worker in spawned.into_iter().flatten() {
+            for (at, parsed) in worker.join().unwrap_or_default() {
+                all[at] = Some(parsed);
+            }
+        }
+    });
+    let missing = || {
+        failed(
+            "",
+            0,
+            Trouble::Unreadable,
+            "no thread could be started to read it",
+        )
+    };
+    all.into_iter()
+        .map(|each| each.unwrap_or_else(missing))
+        .collect()
+}
+
+fn parse(migration: &Migration) -> Parsed {
+    let sql = migration.sql.as_str();
+    if let Some(why) = &migration.unreadable {
+        return failed(sql, 0, Trouble::Unreadable, why);
+    }
     match guard::check(sql) {
         Ok(()) => {}
         Err(Refusal::Unterminated(at)) => {
@@ -41,6 +93,16 @@ pub(super) fn parse(sql: &str) -> Parsed {
             );
         }
     }
+    if sql.len() <= LARGE {
+        let parsed = std::panic::catch_unwind(|| read(sql));
+        return parsed.unwrap_or_else(|_| failed(sql, 0, Trouble::Unreadable, FAILED));
+    }
+    patiently(sql)
+}
+
+const FAILED: &str = "the SQL parser failed on it";
+
+fn patiently(sql: &str) -> Parsed {
     let (sender, receiver) = mpsc::channel();
     let text = sql.to_owned();
     let spawned = thread::Builder::new()
@@ -69,9 +131,7 @@ pub(super) fn parse(sql: &str) -> Parsed {
             Trouble::Unreadable,
             "reading it took longer than 20 s",
         ),
-        Err(mpsc::RecvTimeoutError::Disconnected) => {
-            failed(sql, 0, Trouble::Unreadable, "the SQL parser failed on it")
-        }
+        Err(mpsc::RecvTimeoutError::Disconnected) => failed(sql, 0, Trouble::Unreadable, FAILED),
     }
 }
 
@@ -88,7 +148,7 @@ fn failed(sql: &str, at: usize, trouble: Trouble, message: &str) -> Parsed {
             trouble,
             message: message.to_owned(),
         }],
-        statements: 0,
+        ..Parsed::default()
     }
 }
 
@@ -111,11 +171,30 @@ fn read(text: &str) -> Parsed {
         });
     }
     let root = parse.tree().syntax().clone();
+    let mut added = labels::Added::default();
     for statement in root.children() {
         if statement.kind() != K::EMPTY_STMT {
             reader.parsed.statements += 1;
+            reader.parsed.spans.push(range(&statement));
+            let before = reader.parsed.items.len();
             reader.statement(&statement);
+            if let Some(op) = added.after(&statement, &reader.parsed.items[before..]) {
+                reader.push(&statement, op);
+            }
         }
+    }
+    if text.contains(super::suppress::MARK) {
+        let comments = root.descendants_with_tokens().filter_map(|each| {
+            let token = each
+                .into_token()
+                .filter(|token| token.kind() == K::COMMENT)?;
+            let at = usize::from(token.text_range().start());
+            token
+                .text()
+                .contains(super::suppress::MARK)
+                .then(|| (at, token.text().to_owned()))
+        });
+        reader.parsed.directives = comments.collect();
     }
     reader.parsed
 }
@@ -151,6 +230,19 @@ const HARMLESS: &[K] = &[
 ];
 
 impl Reader<'_> {
+    fn problem(&mut self, node: &SyntaxNode, trouble: Trouble, message: &str) {
+        let (start, end) = (self.place)(node);
+        self.parsed.problems.push(Problem {
+            site: Site {
+                start,
+                end,
+                inside: self.inside.clone(),
+            },
+            trouble,
+            message: message.to_owned(),
+        });
+    }
+
     fn push(&mut self, node: &SyntaxNode, op: Op) {
         let (start, end) = (self.place)(node);
         let site = Site {
@@ -202,10 +294,10 @@ impl Reader<'_> {
     fn by_words(&mut self, node: &SyntaxNode) {
         let first = words(node, 1);
         match first.as_str() {
-            "BEGIN" | "START" | "COMMIT" | "END" | "ROLLBACK" | "ABORT" | "SAVEPOINT"
-            | "RELEASE" => {
-                self.push(node, Op::Transaction);
+            "BEGIN" | "START" | "ROLLBACK" | "ABORT" | "SAVEPOINT" | "RELEASE" => {
+                self.push(node, Op::Transaction { commits: false });
             }
+            "COMMIT" | "END" => self.push(node, Op::Transaction { commits: true }),
             "DROP" => self.drop_object(node),
             "EXECUTE" | "PREPARE" => self.push(node, Op::Dynamic(first)),
             "VACUUM" | "CLUSTER" | "REINDEX" => {
@@ -265,6 +357,9 @@ impl Reader<'_> {
 
     fn set(&mut self, node: &SyntaxNode) {
         let text = sole_text(node).to_ascii_lowercase();
+        if text.split(' ').any(|word| word == "lock_timeout") {
+            self.push(node, Op::LockTimeout);
+        }
         let risky = ["search_path", "session_replication_role", "role", "schema"];
         if text.split(' ').any(|word| risky.contains(&word)) {
             self.push(
@@ -289,6 +384,9 @@ impl Reader<'_> {
             K::DROP_MATERIALIZED_VIEW => "VIEW".to_owned(),
             _ => words(node, 2).trim_start_matches("DROP ").to_owned(),
         };
+        if has(node, K::CASCADE_KW) {
+            self.push(node, Op::Cascade(format!("DROP {kind}")));
+        }
         let mut names = Vec::new();
         for child in node
             .children()

@@ -4,6 +4,7 @@ use super::{Draft, Fold, same_rule};
 use crate::migration::op::{
     ColumnChange, ColumnDef, Constraint, Name, NewIndex, NewTable, Rule, Site, TableChange,
 };
+use crate::migration::query;
 use crate::migration::rule::RuleId;
 use crate::migration::state::{Column, Filled, Table, TableKey};
 
@@ -27,24 +28,54 @@ impl Fold<'_> {
         self.schema.tables.insert(new.name.clone(), table);
     }
 
-    pub(super) fn drop_table(&mut self, name: &Name, if_exists: bool, site: &Site) {
+    pub(super) fn drop_table(&mut self, name: &Name, if_exists: bool, cascade: bool, site: &Site) {
         let object = name.to_string();
+        let along = if cascade {
+            self.cut_off(name)
+        } else {
+            String::new()
+        };
         match self.schema.tables.remove(name) {
             Some(table) if table.was.is_none() => {}
             None if if_exists => {
                 let message = format!(
                     "no earlier migration makes {name}: nothing happens where it does not exist, and its rows are lost where it does"
                 );
-                self.drafts
-                    .push(Draft::warning(RuleId::DropTable, site, object, message));
+                self.drafts.push(
+                    Draft::warning(RuleId::DropTable, site, object, message)
+                        .query(query::rows(name)),
+                );
             }
             _ => {
                 let message = format!(
-                    "the rows of {name} are lost, and the running version still queries it"
+                    "the rows of {name} are lost, and the running version still queries it{along}"
                 );
-                self.drafts
-                    .push(Draft::error(RuleId::DropTable, site, object, message));
+                self.drafts.push(
+                    Draft::error(RuleId::DropTable, site, object, message).query(query::rows(name)),
+                );
             }
+        }
+    }
+
+    /// CASCADE takes the foreign keys that point at the table; says from where.
+    fn cut_off(&mut self, target: &Name) -> String {
+        let mut from = Vec::new();
+        for (name, table) in &mut self.schema.tables {
+            let before = table.checks.len();
+            table
+                .checks
+                .retain(|check| !matches!(&check.rule, Rule::Foreign(_, to, _) if to == target));
+            if table.checks.len() < before && name != target {
+                from.push(name.to_string());
+            }
+        }
+        if from.is_empty() {
+            "; CASCADE takes what depends on it along".to_owned()
+        } else {
+            format!(
+                "; CASCADE also takes the foreign keys of {}",
+                from.join(", ")
+            )
         }
     }
 
@@ -79,6 +110,7 @@ impl Fold<'_> {
                     .for_each(|each| each.clone_from(to));
             }
             TableChange::Validate(constraint) => self.validate(name, constraint, site),
+            TableChange::Rewrite(why) => self.rewrite(name, why, site),
         }
     }
 
@@ -97,6 +129,11 @@ impl Fold<'_> {
         if if_not_exists && table.columns.contains_key(&def.name) {
             return;
         }
+        let whole = table.was.is_some() && !table.emptied;
+        if let Some(why) = def.rewrites.filter(|_| whole) {
+            self.rewrite(name, why, site);
+        }
+        let table = self.schema.table(name);
         let mut column = Column::new(def, site);
         // A table the file made or emptied has no rows to fail on.
         column.bare &= !table.emptied;
@@ -120,6 +157,7 @@ impl Fold<'_> {
             ColumnChange::SetNotNull => each.tighten(site),
             ColumnChange::DropNotNull => {
                 each.now.not_null = false;
+                each.loosened = Some(site.clone());
                 // Proof and backfill end where NULL may be written again.
                 each.filled = Filled::No;
             }
@@ -140,33 +178,23 @@ impl Fold<'_> {
         let table = self.schema.table(name);
         let known = table.columns.contains_key(column);
         table.column(column, site);
-        let Some(old) = table.columns.remove(column) else {
+        if known || !if_exists {
+            remove_column(table, column, site);
             return;
-        };
-        for key in table
-            .keys
-            .iter()
-            .filter(|key| key.existed && key.key.has(column))
-        {
-            table.lost_keys.push((key.key.clone(), site.clone()));
         }
-        table.keys.retain(|key| !key.key.has(column));
-        let Some(was) = old.was else { return };
-        if !known && if_exists {
+        if table
+            .columns
+            .remove(column)
+            .is_some_and(|old| old.was.is_some())
+        {
             let message = format!(
                 "no earlier migration makes {}: nothing happens where it does not exist, and its values are lost where it does",
                 name.column(column)
             );
-            self.drafts.push(Draft::warning(
-                RuleId::DropColumn,
-                site,
-                name.column(column),
-                message,
-            ));
-        } else {
-            table
-                .lost_columns
-                .push((was.name.clone(), was, site.clone()));
+            self.drafts.push(
+                Draft::warning(RuleId::DropColumn, site, name.column(column), message)
+                    .query(query::values(name, column)),
+            );
         }
     }
 
@@ -195,7 +223,7 @@ impl Fold<'_> {
                 Rule::Exclude => ("an exclusion constraint", true),
                 _ => ("", false),
             };
-            let known = table.lost_checks.iter().chain(
+            let known = table.lost_checks.iter().map(|(rule, _)| rule).chain(
                 table
                     .checks
                     .iter()
@@ -210,12 +238,15 @@ impl Fold<'_> {
                 let message = format!(
                     "{what} is put on {name}: the migration fails if an existing row violates it"
                 );
-                self.drafts.push(Draft::warning(
-                    RuleId::AddConstraint,
-                    site,
-                    name.to_string(),
-                    message,
-                ));
+                let own = constraint.name.clone().unwrap_or_else(|| "…".to_owned());
+                self.drafts.push(
+                    Draft::warning(RuleId::AddConstraint, site, name.to_string(), message)
+                        .query(query::violations(name, constraint))
+                        .sql(format!(
+                            "ALTER TABLE {name} ADD CONSTRAINT {c} … NOT VALID;\n-- in the next migration:\nALTER TABLE {name} VALIDATE CONSTRAINT {c};",
+                            c = crate::migration::op::quoted(&own)
+                        )),
+                );
             }
         }
         self.schema
@@ -237,7 +268,7 @@ impl Fold<'_> {
         {
             let check = table.checks.remove(at);
             if check.existed && check.valid {
-                table.lost_checks.push(check.rule);
+                table.lost_checks.push((check.rule, site.clone()));
             }
         } else if table.was.is_some() {
             let state = if if_exists { ", if it exists" } else { "" };
@@ -342,6 +373,31 @@ impl Fold<'_> {
                 .filter(|key| key.name == from.name)
                 .for_each(|key| to.clone_into(&mut key.name));
         }
+    }
+}
+
+/// Takes a column and the keys and checks on it.
+pub(super) fn remove_column(table: &mut Table, column: &str, site: &Site) {
+    let Some(old) = table.columns.remove(column) else {
+        return;
+    };
+    for key in table
+        .keys
+        .iter()
+        .filter(|key| key.existed && key.key.has(column))
+    {
+        table.lost_keys.push((key.key.clone(), site.clone()));
+    }
+    table.keys.retain(|key| !key.key.has(column));
+    table.checks.retain(|check| match &check.rule {
+        Rule::Foreign(columns, ..) => !columns.iter().any(|each| each == column),
+        Rule::Check(columns, _) => columns.len() != 1 || columns[0] != column,
+        _ => true,
+    });
+    if let Some(was) = old.was {
+        table
+            .lost_columns
+            .push((was.name.clone(), was, site.clone()));
     }
 }
 

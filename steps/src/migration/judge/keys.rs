@@ -3,6 +3,7 @@
 use super::Judged;
 use crate::migration::fold::Draft;
 use crate::migration::op::{Key, Name};
+use crate::migration::query;
 use crate::migration::rule::RuleId;
 use crate::migration::state::{Filled, Table};
 
@@ -18,12 +19,24 @@ impl Judged {
             );
             self.keys
                 .push((self.drafts.len(), name.clone(), key.key.clone()));
-            self.drafts.push(Draft::warning(
-                RuleId::UniqueOnExisting,
-                &key.site,
-                object,
-                message,
-            ));
+            let old = table
+                .columns
+                .values()
+                .filter_map(|column| column.was.as_ref());
+            let known: Vec<&str> = old.map(|facts| facts.name.as_str()).collect();
+            let columns = key.key.columns.iter().flatten();
+            // A column the migration adds is not there to be asked.
+            let query = if columns
+                .into_iter()
+                .all(|column| known.contains(&column.as_str()))
+            {
+                query::duplicates(name, &key.key, None)
+            } else {
+                String::new()
+            };
+            self.drafts.push(
+                Draft::warning(RuleId::UniqueOnExisting, &key.site, object, message).query(query),
+            );
         }
         for (key, site) in &table.lost_keys {
             // A dropped column says enough by itself.

@@ -8,8 +8,52 @@ use super::tree::{
 };
 use crate::migration::op::{
     ColumnChange, ColumnDef, Constraint, Key, Name, NewIndex, NewTable, Op, Rule, TableChange,
-    TypeChange,
+    Trouble, TypeChange,
 };
+
+/// Forms of ALTER TABLE that take no second action (manual, ALTER TABLE).
+const STANDS_ALONE: &[K] = &[
+    K::RENAME_COLUMN,
+    K::RENAME_CONSTRAINT,
+    K::TABLE_RENAME_TO,
+    K::SET_SCHEMA,
+];
+
+/// Functions in a default that give every row the same value: the table is not rewritten for them.
+const STABLE: &[&str] = &[
+    "now",
+    "transaction_timestamp",
+    "statement_timestamp",
+    "timezone",
+    "to_jsonb",
+    "to_json",
+    "jsonb_build_object",
+    "jsonb_build_array",
+    "json_build_object",
+    "array_fill",
+    "current_setting",
+    "lower",
+    "upper",
+    "concat",
+    "coalesce",
+    "make_interval",
+    "date_trunc",
+    "to_timestamp",
+];
+
+/// Whether a default calls something that may give every row another value.
+fn is_volatile(default: &SyntaxNode) -> bool {
+    default
+        .descendants()
+        .filter(|each| each.kind() == K::CALL_EXPR)
+        .any(|call| {
+            let callee = call
+                .children()
+                .find(|each| matches!(each.kind(), K::NAME_REF | K::FIELD_EXPR));
+            let name = callee.and_then(|each| reads(&each).pop());
+            name.is_some_and(|name| !STABLE.contains(&name.as_str()))
+        })
+}
 
 impl Reader<'_> {
     pub(super) fn create_table(&mut self, node: &SyntaxNode) {
@@ -45,7 +89,15 @@ impl Reader<'_> {
         let if_exists = kid(node, K::IF_EXISTS).is_some();
         for each in kids(node, K::TABLE_NAME_REF) {
             if let Some(name) = name_of(&each) {
-                self.push(&each, Op::DropTable { name, if_exists });
+                let cascade = has(node, K::CASCADE_KW);
+                self.push(
+                    &each,
+                    Op::DropTable {
+                        name,
+                        if_exists,
+                        cascade,
+                    },
+                );
             }
         }
     }
@@ -55,9 +107,22 @@ impl Reader<'_> {
             return self.push(node, Op::Unknown("ALTER TABLE ALL".to_owned()));
         };
         let lenient = kid(node, K::IF_EXISTS).is_some();
+        let actions = node
+            .children()
+            .filter(|each| !matches!(each.kind(), K::TABLE_RELATION_NAME | K::IF_EXISTS));
+        let alone = actions.count() == 1;
         for action in node.children() {
             if matches!(action.kind(), K::TABLE_RELATION_NAME | K::IF_EXISTS) {
                 continue;
+            }
+            if !alone && STANDS_ALONE.contains(&action.kind()) {
+                let message = "this must be the only action of its ALTER TABLE";
+                self.problem(&action, Trouble::Syntax, message);
+            }
+            if matches!(action.kind(), K::DROP_COLUMN | K::DROP_CONSTRAINT)
+                && has(&action, K::CASCADE_KW)
+            {
+                self.push(&action, Op::Cascade(super::words(&action, 3)));
             }
             if let Some(op) = table_change(&table, &action, lenient) {
                 self.push(&action, op);
@@ -91,6 +156,7 @@ impl Reader<'_> {
             name: kid(node, K::INDEX).and_then(|each| name_of(&each)),
             table,
             unique: has(node, K::UNIQUE_KW),
+            concurrently: has(node, K::CONCURRENTLY_KW),
             key,
             if_not_exists: kid(node, K::IF_NOT_EXISTS).is_some(),
         };
@@ -100,6 +166,9 @@ impl Reader<'_> {
     pub(super) fn drop_index(&mut self, node: &SyntaxNode) {
         if has(node, K::CONCURRENTLY_KW) {
             self.push(node, Op::Concurrently);
+        }
+        if has(node, K::CASCADE_KW) {
+            self.push(node, Op::Cascade("DROP INDEX".to_owned()));
         }
         let if_exists = kid(node, K::IF_EXISTS).is_some();
         for each in kids(node, K::INDEX_REF) {
@@ -182,7 +251,15 @@ impl Reader<'_> {
         let if_exists = kid(node, K::IF_EXISTS).is_some();
         for each in kids(node, K::TYPE_NAME_REF) {
             if let Some(name) = name_of(&each) {
-                self.push(&each, Op::DropType { name, if_exists });
+                let cascade = has(node, K::CASCADE_KW);
+                self.push(
+                    &each,
+                    Op::DropType {
+                        name,
+                        if_exists,
+                        cascade,
+                    },
+                );
             }
         }
     }
@@ -230,11 +307,12 @@ fn table_change(table: &Name, action: &SyntaxNode, lenient: bool) -> Option<Op> 
         | K::CLUSTER_ON
         | K::SET_WITHOUT_CLUSTER
         | K::SET_WITHOUT_OIDS
-        | K::SET_TABLESPACE
         | K::SET_OPTIONS
         | K::RESET_OPTIONS
-        | K::REPLICA_IDENTITY
-        | K::SET_LOGGED => return None,
+        | K::REPLICA_IDENTITY => return None,
+        K::SET_LOGGED | K::SET_UNLOGGED | K::SET_TABLESPACE | K::SET_ACCESS_METHOD => {
+            Some(TableChange::Rewrite("the storage of the table changes"))
+        }
         kind if format!("{kind:?}").contains("RLS") || format!("{kind:?}").contains("TRIGGER") => {
             return Some(Op::Behaviour(format!("{} ON {table}", sole_text(action))));
         }
@@ -285,6 +363,7 @@ fn column(node: &SyntaxNode) -> Option<ColumnDef> {
         not_null: serial,
         default: serial,
         constraints: Vec::new(),
+        rewrites: serial.then_some("a sequence fills it"),
     };
     for each in node.children() {
         match each.kind() {
@@ -292,12 +371,21 @@ fn column(node: &SyntaxNode) -> Option<ColumnDef> {
             K::DEFAULT_CONSTRAINT => {
                 let text = sole_text(&each).to_ascii_lowercase();
                 column.default |= text != "default null" && !text.starts_with("default null ::");
+                if is_volatile(&each) {
+                    column.rewrites = Some("its default is computed for every row");
+                }
             }
             K::GENERATED_CONSTRAINT => {
                 column.default = true;
                 column.not_null |= each
                     .descendants()
                     .any(|inner| inner.kind() == K::GENERATED_IDENTITY);
+                let own = sole_text(&each).to_ascii_lowercase();
+                if column.not_null {
+                    column.rewrites = Some("a sequence fills it");
+                } else if !own.ends_with("virtual") {
+                    column.rewrites = Some("it is computed and stored for every row");
+                }
             }
             _ => column
                 .constraints
@@ -357,6 +445,13 @@ fn constraint(node: &SyntaxNode) -> Option<Constraint> {
             .map(|each| ident(&each)),
         rule,
         not_valid: kid(node, K::NOT_VALID).is_some(),
+        condition: (node.kind() == K::CHECK_CONSTRAINT)
+            .then(|| {
+                node.children()
+                    .find(|each| each.kind() != K::CONSTRAINT_NAME_CLAUSE)
+                    .map(|each| each.text().to_string())
+            })
+            .flatten(),
     })
 }
 
