@@ -35,7 +35,7 @@ pub use self::load::{LoadError, MAX_FILE, Migration, from_pairs, read_folder};
 pub use self::report::{
     Finding, Level, Linted, NullableColumn, RemovedLabels, Report, Suppressed, UniqueKey, Verdict,
 };
-pub use self::rule::{EXAMPLE_CONTEXT, Explanation, RuleId, UnknownRule, explain};
+pub use self::rule::{EXAMPLE_CONTEXT, Explanation, RuleId, UnknownRule, explain, rules_page};
 pub use self::settings::{Ignore, Settings, Weight};
 
 /// Characters of a statement shown in a finding.
@@ -305,6 +305,7 @@ fn finding(migration: &Migration, draft: &Draft, lines: &Lines<'_>) -> Finding {
         migration: migration.name.clone(),
         line,
         column,
+        length: lines.length(*start, *end),
         statement: lines.excerpt(*start, *end),
         object: draft.object.clone(),
         message,
@@ -342,6 +343,13 @@ impl<'a> Lines<'a> {
         let line = self.starts.partition_point(|start| *start <= at).max(1);
         let before = self.text.get(self.starts[line - 1]..at).unwrap_or_default();
         (line, before.chars().count() + 1)
+    }
+
+    /// Characters of the range on its first line.
+    fn length(&self, start: usize, end: usize) -> usize {
+        let text = self.text.get(start..end).unwrap_or_default();
+        let first = text.lines().next().unwrap_or_default();
+        first.trim_end().chars().count().max(1)
     }
 
     /// The byte at which a line begins; the end of the text behind the last one.

@@ -14,7 +14,7 @@
 
 use std::collections::BTreeSet;
 
-use flow_steps::migration::{Level, check, from_pairs};
+use flow_steps::migration::{Finding, Level, check, from_pairs};
 
 /// The schema every case starts from.
 const CONTEXT: &str = include_str!("migration/context.sql");
@@ -66,16 +66,19 @@ fn cases(topic: &str, text: &str) -> Vec<Case> {
     all
 }
 
-fn found(case: &Case) -> Vec<String> {
+fn judged(case: &Case) -> Vec<Finding> {
     let texts = std::iter::once(CONTEXT).chain(case.files.iter().map(String::as_str));
     let pairs = texts
         .enumerate()
         .map(|(at, sql)| (format!("{at:03}_m"), sql.to_owned()));
     let all = from_pairs(pairs).expect("names differ");
     let pending = BTreeSet::from([all.last().expect("a file").name.clone()]);
+    check(&all, &pending).findings
+}
+
+fn found(case: &Case) -> Vec<String> {
     let notes = case.expected.iter().any(|each| each.starts_with("note"));
-    let mut found: Vec<String> = check(&all, &pending)
-        .findings
+    let mut found: Vec<String> = judged(case)
         .iter()
         .filter(|finding| notes || finding.level != Level::Note)
         .map(|finding| {
@@ -88,6 +91,44 @@ fn found(case: &Case) -> Vec<String> {
     found.sort();
     found.dedup();
     found
+}
+
+#[test]
+fn the_page_of_rules_says_what_the_rules_say() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/rules.md");
+    let page = flow_steps::migration::rules_page();
+    if std::env::var_os("UPDATE_RULES").is_some() {
+        std::fs::write(path, &page).expect("docs can be written");
+    }
+    let kept = std::fs::read_to_string(path).expect("docs/rules.md");
+    assert!(
+        kept == page,
+        "docs/rules.md is old: UPDATE_RULES=1 cargo test -p flow-steps --test migration"
+    );
+}
+
+#[test]
+fn every_rule_fires_in_the_table_at_a_level_it_is_said_to_have() {
+    use flow_steps::migration::RuleId;
+    let mut seen: BTreeSet<(RuleId, Level)> = BTreeSet::new();
+    for (topic, text) in FILES {
+        for case in cases(topic, text) {
+            seen.extend(judged(&case).iter().map(|each| (each.rule, each.level)));
+        }
+    }
+    for (rule, level) in &seen {
+        assert!(
+            rule.levels().contains(level),
+            "{rule} is also {}",
+            level.as_str()
+        );
+    }
+    let unseen = RuleId::ALL
+        .iter()
+        .filter(|rule| !seen.iter().any(|(each, _)| each == *rule));
+    let unseen: Vec<&str> = unseen.map(|rule| rule.as_str()).collect();
+    // A body that cannot be read, a comparison, and comments, which only `lint` follows, have tests of their own.
+    assert_eq!(unseen, ["edited-migration", "cannot-check", "suppression"]);
 }
 
 #[test]

@@ -126,6 +126,9 @@ pub(super) struct Constraint {
     pub(super) condition: Option<String>,
 }
 
+/// Why a serial or identity column rewrites its table; it also keeps its values apart.
+pub(super) const SEQUENCE: &str = "a sequence fills it";
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ColumnDef {
     pub(super) name: String,

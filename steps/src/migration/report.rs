@@ -16,6 +16,17 @@ pub enum Level {
     Error,
 }
 
+impl Level {
+    /// `note`, `warning` or `error`: also what SARIF and GitHub call it, GitHub's `notice` apart.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
 /// One thing a pending migration does that may break what runs, or lose data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
@@ -32,6 +43,9 @@ pub struct Finding {
     pub line: usize,
     /// Column in that line, in characters, from 1.
     pub column: usize,
+    /// Characters of that line it is about, at least 1.
+    #[serde(default)]
+    pub length: usize,
     /// The SQL in question, on one line, shortened.
     pub statement: String,
     /// `"table"."column"`, `"type"`, or empty when no object is named.

@@ -1,10 +1,13 @@
 //! The rules: their ids, and for each what it is about, why it matters, and an example on either side of the line.
 
+mod page;
 mod table;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::page::rules_page;
 
 macro_rules! rules {
     ($($(#[$doc:meta])* $variant:ident = $id:literal,)*) => {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::op::{ColumnDef, Constraint, Key, Name, Rule, Site, SqlType};
+use super::op::{ColumnDef, Constraint, Key, Name, Rule, SEQUENCE, Site, SqlType};
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Schema {
@@ -78,6 +78,8 @@ pub(super) struct Column {
     pub(super) undefaulted: Option<Site>,
     /// Added as NOT NULL without a default: fails on the first row.
     pub(super) bare: bool,
+    /// Added with a sequence: no two rows agree.
+    pub(super) distinct: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -129,6 +131,7 @@ impl Column {
             retyped: None,
             undefaulted: None,
             bare: def.not_null && !def.default,
+            distinct: def.rewrites == Some(SEQUENCE),
         }
     }
 
@@ -174,6 +177,7 @@ impl Column {
         self.retyped = None;
         self.undefaulted = None;
         self.bare = false;
+        self.distinct = false;
     }
 }
 

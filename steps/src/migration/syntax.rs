@@ -384,7 +384,7 @@ impl Reader<'_> {
             K::DROP_MATERIALIZED_VIEW => "VIEW".to_owned(),
             _ => words(node, 2).trim_start_matches("DROP ").to_owned(),
         };
-        if has(node, K::CASCADE_KW) {
+        if tree::cascades(node) {
             self.push(node, Op::Cascade(format!("DROP {kind}")));
         }
         let mut names = Vec::new();

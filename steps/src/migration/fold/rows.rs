@@ -62,11 +62,21 @@ impl Fold<'_> {
         let table = self.schema.table(name);
         let existed = table.was.is_some();
         let mut old = Vec::new();
-        for each in assignments {
+        // What is read may itself have been copied from elsewhere.
+        let copied: Vec<Vec<String>> = assignments
+            .iter()
+            .map(|each| {
+                let read = each.reads.iter();
+                let further = read.clone().filter_map(|name| table.columns.get(name));
+                let further = further.flat_map(|column| column.sources.iter());
+                read.chain(further).cloned().collect()
+            })
+            .collect();
+        for (each, reads) in assignments.iter().zip(copied) {
             let column = table.column(&each.column, site);
             if !each.null {
                 column.filled = column.filled.max(Filled::Likely);
-                column.sources.extend(each.reads.iter().cloned());
+                column.sources.extend(reads);
             }
             if column.was.is_some() {
                 old.push(each.column.clone());

@@ -10,7 +10,7 @@ use crate::migration::state::{Filled, Table};
 impl Judged {
     pub(super) fn keys(&mut self, name: &Name, table: &Table) {
         for key in table.keys.iter().filter(|key| !key.existed) {
-            if table.emptied || all_null(table, &key.key) || implied(table, &key.key) {
+            if table.emptied || kept_apart(table, &key.key) || implied(table, &key.key) {
                 continue;
             }
             let object = format!("{name}({})", key.key.terms.join(", "));
@@ -66,8 +66,17 @@ fn same(a: &Key, b: &Key) -> bool {
     sorted(a) == sorted(b) && a.predicate == b.predicate
 }
 
-/// Every row has NULL in a new column of the key, and NULLs are not equal.
-fn all_null(table: &Table, key: &Key) -> bool {
+/// A new column of the key keeps the rows apart: a sequence fills it, or it is NULL everywhere and NULLs are not equal.
+fn kept_apart(table: &Table, key: &Key) -> bool {
+    let distinct = |name: &String| {
+        table
+            .columns
+            .get(name)
+            .is_some_and(|column| column.distinct)
+    };
+    if key.columns.iter().flatten().any(distinct) {
+        return true;
+    }
     !key.primary
         && !key.nulls_not_distinct
         && key.columns.iter().flatten().any(|name| {
@@ -78,6 +87,13 @@ fn all_null(table: &Table, key: &Key) -> bool {
                     && column.filled == Filled::No
             })
         })
+}
+
+fn never_null(table: &Table, key: &Key) -> bool {
+    key.columns.iter().all(|name| {
+        let column = name.as_ref().and_then(|name| table.columns.get(name));
+        column.is_some_and(|column| column.was.as_ref().is_some_and(|was| was.not_null))
+    })
 }
 
 /// An older key over all rows and no further columns already keeps them apart.
@@ -93,6 +109,6 @@ fn implied(table: &Table, key: &Key) -> bool {
             each.predicate.is_none()
                 && each.columns.iter().all(|column| column.as_ref().is_some_and(|column| key.has(column)))
                 // A primary key also forbids NULL, which a unique key does not.
-                && (!key.primary || each.primary)
+                && (!key.primary || each.primary || never_null(table, key))
         })
 }

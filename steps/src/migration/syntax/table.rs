@@ -4,11 +4,12 @@ use squawk_syntax::{SyntaxKind as K, SyntaxNode};
 
 use super::Reader;
 use super::tree::{
-    column_of, columns_in, has, ident, kid, kids, name_of, reads, sole_text, string, type_of,
+    cascades, column_of, columns_in, has, ident, kid, kids, name_of, reads, sole_text, string,
+    type_of,
 };
 use crate::migration::op::{
-    ColumnChange, ColumnDef, Constraint, Key, Name, NewIndex, NewTable, Op, Rule, TableChange,
-    Trouble, TypeChange,
+    ColumnChange, ColumnDef, Constraint, Key, Name, NewIndex, NewTable, Op, Rule, SEQUENCE,
+    TableChange, Trouble, TypeChange,
 };
 
 /// Forms of ALTER TABLE that take no second action (manual, ALTER TABLE).
@@ -89,7 +90,7 @@ impl Reader<'_> {
         let if_exists = kid(node, K::IF_EXISTS).is_some();
         for each in kids(node, K::TABLE_NAME_REF) {
             if let Some(name) = name_of(&each) {
-                let cascade = has(node, K::CASCADE_KW);
+                let cascade = cascades(node);
                 self.push(
                     &each,
                     Op::DropTable {
@@ -119,9 +120,7 @@ impl Reader<'_> {
                 let message = "this must be the only action of its ALTER TABLE";
                 self.problem(&action, Trouble::Syntax, message);
             }
-            if matches!(action.kind(), K::DROP_COLUMN | K::DROP_CONSTRAINT)
-                && has(&action, K::CASCADE_KW)
-            {
+            if matches!(action.kind(), K::DROP_COLUMN | K::DROP_CONSTRAINT) && cascades(&action) {
                 self.push(&action, Op::Cascade(super::words(&action, 3)));
             }
             if let Some(op) = table_change(&table, &action, lenient) {
@@ -167,7 +166,7 @@ impl Reader<'_> {
         if has(node, K::CONCURRENTLY_KW) {
             self.push(node, Op::Concurrently);
         }
-        if has(node, K::CASCADE_KW) {
+        if cascades(node) {
             self.push(node, Op::Cascade("DROP INDEX".to_owned()));
         }
         let if_exists = kid(node, K::IF_EXISTS).is_some();
@@ -251,7 +250,7 @@ impl Reader<'_> {
         let if_exists = kid(node, K::IF_EXISTS).is_some();
         for each in kids(node, K::TYPE_NAME_REF) {
             if let Some(name) = name_of(&each) {
-                let cascade = has(node, K::CASCADE_KW);
+                let cascade = cascades(node);
                 self.push(
                     &each,
                     Op::DropType {
@@ -363,7 +362,7 @@ fn column(node: &SyntaxNode) -> Option<ColumnDef> {
         not_null: serial,
         default: serial,
         constraints: Vec::new(),
-        rewrites: serial.then_some("a sequence fills it"),
+        rewrites: serial.then_some(SEQUENCE),
     };
     for each in node.children() {
         match each.kind() {
@@ -382,7 +381,7 @@ fn column(node: &SyntaxNode) -> Option<ColumnDef> {
                     .any(|inner| inner.kind() == K::GENERATED_IDENTITY);
                 let own = sole_text(&each).to_ascii_lowercase();
                 if column.not_null {
-                    column.rewrites = Some("a sequence fills it");
+                    column.rewrites = Some(SEQUENCE);
                 } else if !own.ends_with("virtual") {
                     column.rewrites = Some("it is computed and stored for every row");
                 }

@@ -80,6 +80,7 @@ ALTER TABLE "Book" RENAME COLUMN "place" TO "shelf";
 DROP TYPE "Shelf";
 ALTER TYPE "Place" RENAME TO "Shelf";
 => error enum-value-removed "Shelf"
+=> warning change-type "Book"."shelf"
 === through a second column, nothing lost
 CREATE TYPE "Place" AS ENUM ('left', 'right', 'top');
 ALTER TABLE "Book" ADD COLUMN "place" "Place";

@@ -81,7 +81,7 @@ ALTER TABLE "Book" ADD CONSTRAINT "r" CHECK ("rating" IS NOT NULL);
 ALTER TABLE "Book" DROP CONSTRAINT "r";
 ---
 ALTER TABLE "Book" ALTER COLUMN "rating" SET NOT NULL;
-=> error set-not-null "Book"."rating"
+=> warning set-not-null "Book"."rating"
 === loosened and tightened again
 ALTER TABLE "Book" ALTER "title" DROP NOT NULL, ALTER "title" SET NOT NULL;
 => nothing

@@ -29,6 +29,7 @@ SELECT 'open;
 === a template that another program fills in
 ALTER TABLE /* SCHEMA */."Book" ADD COLUMN "a" TEXT;
 => error syntax-error
+=> warning unknown-statement
 === lower case and odd spaces
 alter	table
 "Book"drop/**/column"isbn"

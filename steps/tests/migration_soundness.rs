@@ -1,0 +1,117 @@
+//! Whether the migration check misses harm: random migrations on a real PostgreSQL with rows in it. Harm is a row or value
+//! lost or changed, a migration that the rows make fail, or a query of the version before it that no longer works.
+//!
+//! `FLOW_SOUNDNESS=5000` tries more than the few of `make test`, `FLOW_SOUNDNESS_SEED` others.
+
+#[path = "migration/soundness/random.rs"]
+mod random;
+#[path = "migration/server.rs"]
+#[expect(dead_code, reason = "the corpus measurement uses the rest")]
+mod server;
+
+use std::collections::BTreeSet;
+
+use flow_steps::migration::{Finding, Level, check, from_pairs};
+
+use random::Random;
+use server::Server;
+
+const CONTEXT: &str = include_str!("migration/context.sql");
+const HARNESS: &str = include_str!("migration/soundness/harness.sql");
+
+/// What became of one history.
+enum Outcome {
+    /// Not a migration at all: it names what is not there, or makes what is.
+    Nonsense,
+    Harmless,
+    Harm(Vec<String>),
+}
+
+fn number(variable: &str, otherwise: u64) -> u64 {
+    let given = std::env::var(variable).ok();
+    given.map_or(otherwise, |text| text.parse().expect("a number"))
+}
+
+fn try_out(server: &Server, earlier: &str, judged: &str) -> Outcome {
+    let said = server.run(
+        "lab",
+        &["BEGIN", earlier, "SELECT was.remember()", judged, "SELECT was.harm()", "ROLLBACK"],
+    );
+    if !said.stdout.contains("remembered") {
+        return Outcome::Nonsense;
+    }
+    let mut lines = said.stdout.lines().skip_while(|line| *line != "survived").skip(1);
+    if !said.stdout.lines().any(|line| line == "survived") {
+        let error = said.stderr.lines().find_map(|line| line.split_once("ERROR:  "));
+        let error = error.map_or("", |(_, error)| error);
+        // Class 42: undefined, duplicate, or not allowed whatever the rows are.
+        return if error.starts_with("42") {
+            Outcome::Nonsense
+        } else {
+            Outcome::Harm(vec![format!("the migration fails: {error}")])
+        };
+    }
+    match lines.next() {
+        None => Outcome::Harmless,
+        Some(first) => Outcome::Harm(std::iter::once(first).chain(lines).map(str::to_owned).collect()),
+    }
+}
+
+fn flagged(earlier: &str, judged: &str) -> Vec<Finding> {
+    let texts = [CONTEXT, earlier, judged];
+    let pairs = texts.iter().enumerate().map(|(at, sql)| (format!("{at}"), (*sql).to_owned()));
+    let all = from_pairs(pairs).expect("names differ");
+    let mut findings = check(&all, &BTreeSet::from(["2".to_owned()])).findings;
+    findings.retain(|finding| finding.level > Level::Note);
+    findings
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "the numbers are the result of the experiment")]
+fn whatever_does_harm_is_flagged() {
+    let Some(server) = Server::start() else {
+        panic!("this test needs PostgreSQL's programs");
+    };
+    server.create("lab");
+    let made = server.run("lab", &["CREATE SCHEMA audit", CONTEXT, HARNESS]);
+    assert!(made.good, "{}", made.stderr);
+    let (count, seed) = (number("FLOW_SOUNDNESS", 200), number("FLOW_SOUNDNESS_SEED", 1));
+    let (mut tried, mut harmful, mut harmless, mut alarms) = (0_u32, 0_u32, 0_u32, 0_u32);
+    let mut misses = Vec::new();
+    for history in 0..count {
+        let mut random = Random::new(seed.wrapping_mul(1_000_003) + history);
+        let (before, now) = (random.below(3), 1 + random.below(3));
+        let earlier = random::migration(&mut random, before, false);
+        let judged = random::migration(&mut random, now, true);
+        let outcome = try_out(&server, &earlier, &judged);
+        if matches!(outcome, Outcome::Nonsense) {
+            continue;
+        }
+        tried += 1;
+        let findings = flagged(&earlier, &judged);
+        match outcome {
+            Outcome::Harm(what) => {
+                harmful += 1;
+                if findings.is_empty() {
+                    misses.push(format!("-- earlier\n{earlier}-- judged\n{judged}-- harm: {what:#?}"));
+                }
+            }
+            _ => {
+                harmless += 1;
+                if !findings.is_empty() {
+                    alarms += 1;
+                    if std::env::var_os("SHOW").is_some() {
+                        println!("-- false alarm\n{earlier}--\n{judged}{:?}", findings.iter().map(|each| each.rule.as_str()).collect::<Vec<_>>());
+                    }
+                }
+            }
+        }
+    }
+    let rate = f64::from(alarms) * 100.0 / f64::from(harmless.max(1));
+    println!(
+        "histories={tried} harmful={harmful} misses={} harmless={harmless} false_alarms={alarms} ({rate:.0}%)",
+        misses.len()
+    );
+    assert!(harmful > 0 && harmless > 0, "the experiment shows nothing");
+    assert!(misses.is_empty(), "{} missed:\n{}", misses.len(), misses.join("\n\n"));
+}
