@@ -16,7 +16,6 @@
 
 mod score;
 #[path = "../../tests/migration/server.rs"]
-#[expect(unreachable_pub, reason = "shared with the tests")]
 mod server;
 mod squawk;
 mod truth;

@@ -45,13 +45,14 @@ impl Class {
 
 /// Everything compared, as JSON. Columns: name, NOT NULL, filled by itself, type, type's id.
 pub(crate) const QUERY: &str = r"
-with t as (select c.oid, n.nspname || '.' || c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
-  where c.relkind in ('r', 'p') and n.nspname !~ '^(pg_|information_schema)')
+with t as (select c.oid, n.nspname || '.' || c.relname as name, c.relkind as kind from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where c.relkind in ('r', 'p', 'm') and n.nspname !~ '^(pg_|information_schema)')
 select json_build_object(
-  'tables', (select coalesce(json_object_agg(oid, name), '{}') from t),
+  'tables', (select coalesce(json_object_agg(oid, name), '{}') from t where kind <> 'm'),
+  'views', (select coalesce(json_agg(oid::text), '[]') from t where kind = 'm'),
   'columns', (select coalesce(json_object_agg(a.attrelid || '.' || a.attnum, json_build_array(a.attname, a.attnotnull,
       a.atthasdef or a.attidentity <> '' or a.attgenerated <> '', format_type(a.atttypid, a.atttypmod), a.atttypid::text)), '{}')
-    from pg_attribute a join t on t.oid = a.attrelid where a.attnum > 0 and not a.attisdropped),
+    from pg_attribute a join t on t.oid = a.attrelid where t.kind <> 'm' and a.attnum > 0 and not a.attisdropped),
   'enums', (select coalesce(json_object_agg(e.enumtypid, e.labels), '{}') from
     (select enumtypid, json_agg(enumlabel order by enumsortorder) as labels from pg_enum group by 1) e),
   'names', (select coalesce(json_object_agg(y.oid, n.nspname || '.' || y.typname), '{}')
@@ -64,6 +65,8 @@ type Column = (String, bool, bool, String, String);
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Snapshot {
     tables: BTreeMap<String, String>,
+    /// Materialized views: their rows come from rows that exist.
+    views: BTreeSet<String>,
     columns: BTreeMap<String, Column>,
     enums: BTreeMap<String, Vec<String>>,
     names: BTreeMap<String, String>,
@@ -154,6 +157,16 @@ impl Effects {
             };
             class.insert(Class::TypeChanged);
         }
+        let unique = before.keys.iter().any(|(of, columns, ..)| {
+            of == table(id)
+                && columns
+                    .split(' ')
+                    .any(|number| id.ends_with(&format!(".{number}")))
+        });
+        // Its indexes are built anew, and case no longer tells values apart.
+        if unique && now.3.ends_with("citext") && old.3 != now.3 {
+            self.sure.insert(Class::Unique);
+        }
         self.labels(before, after, old, now);
     }
 
@@ -170,14 +183,22 @@ impl Effects {
             .columns
             .iter()
             .any(|(other, old)| table(other) == table(id) && old.0 == new.0 && old.1 && !old.2);
-        // The running version names it already.
-        if new.1 && !new.2 && !named {
-            self.sure.insert(Class::RequiredColumn);
+        if new.1 && !new.2 {
+            // Where the running version names it already, only rows tell: they may be filled before it is required.
+            let class = if named {
+                &mut self.open
+            } else {
+                &mut self.sure
+            };
+            class.insert(Class::RequiredColumn);
         }
     }
 
     fn keys(&mut self, before: &Snapshot, after: &Snapshot) {
         for key @ (table, columns, ..) in &after.keys {
+            if after.views.contains(table) {
+                self.open.insert(Class::Unique);
+            }
             if !before.tables.contains_key(table) || before.keys.contains(key) {
                 continue;
             }

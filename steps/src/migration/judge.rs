@@ -37,7 +37,7 @@ pub(super) fn judge(schema: &Schema) -> Judged {
         ));
     }
     for (name, table) in &schema.tables {
-        if let Some(was) = &table.was {
+        if let Some(was) = table.was.as_ref().filter(|_| table.touched) {
             judged.table(schema, name, was, table);
         }
     }

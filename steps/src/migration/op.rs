@@ -227,6 +227,7 @@ pub(super) enum Op {
         if_exists: bool,
         cascade: bool,
     },
+    CreateSchema(String),
     /// Schema, database, or everything a role owns.
     DropContainer(String),
     Alter(Name, TableChange),

@@ -17,6 +17,8 @@ pub(super) struct Schema {
     pub(super) objects: BTreeMap<(String, Name), bool>,
     /// Those the file dropped and has not made again.
     pub(super) objects_dropped: BTreeMap<(String, Name), Site>,
+    /// Schemas a migration makes, and whether this file does and nothing was seen in them before.
+    pub(super) schemas: BTreeMap<String, bool>,
     /// Functions made by migrations.
     pub(super) functions: BTreeSet<Name>,
 }
@@ -30,6 +32,8 @@ pub(super) struct Table {
     pub(super) checks: Vec<TableCheck>,
     /// Plain indexes, by name.
     pub(super) indexes: BTreeSet<String>,
+    /// The file may have changed something here; what no file touched is as it was.
+    pub(super) touched: bool,
     /// The file deletes every row.
     pub(super) emptied: bool,
     pub(super) renamed: Option<Site>,
@@ -189,6 +193,7 @@ impl Table {
             keys: Vec::new(),
             checks: Vec::new(),
             indexes: BTreeSet::new(),
+            touched: true,
             emptied: false,
             renamed: None,
             lost_keys: Vec::new(),
@@ -286,7 +291,10 @@ impl Schema {
     /// What is now is what was before the next file.
     pub(super) fn begin(&mut self) {
         for (name, table) in &mut self.tables {
-            table.begin(name);
+            // Most files touch few of many tables.
+            if std::mem::take(&mut table.touched) {
+                table.begin(name);
+            }
         }
         self.enums_before.clear();
         self.enums_dropped.clear();
@@ -295,14 +303,33 @@ impl Schema {
             each.was = Some(name.clone());
             self.enums_before.insert(name.clone(), each.labels.clone());
         }
+        self.schemas.values_mut().for_each(|new| *new = false);
         self.objects.values_mut().for_each(|fresh| *fresh = false);
+    }
+
+    /// Takes note of a schema.
+    pub(super) fn add_schema(&mut self, name: &str) {
+        let used = self
+            .tables
+            .keys()
+            .any(|table| table.schema.as_deref() == Some(name));
+        self.schemas.entry(name.to_owned()).or_insert(!used);
+    }
+
+    /// Whether the file made the schema of this name: nothing was in it before.
+    pub(super) fn is_new(&self, name: &Name) -> bool {
+        let schema = name.schema.as_ref();
+        schema.is_some_and(|schema| self.schemas.get(schema) == Some(&true))
     }
 
     /// The table; one that no migration made must have been there before.
     pub(super) fn table(&mut self, name: &Name) -> &mut Table {
-        self.tables
+        let table = self
+            .tables
             .entry(name.clone())
-            .or_insert_with(|| Table::new(Some(name.clone())))
+            .or_insert_with(|| Table::new(Some(name.clone())));
+        table.touched = true;
+        table
     }
 
     /// The enum (or other type) of that name.
@@ -320,8 +347,10 @@ impl Schema {
 
     /// The table that has an index or constraint of this name.
     pub(super) fn index_owner(&mut self, index: &str) -> Option<&mut Table> {
-        self.tables.values_mut().find(|table| {
+        let table = self.tables.values_mut().find(|table| {
             table.indexes.contains(index) || table.keys.iter().any(|key| key.name == index)
-        })
+        })?;
+        table.touched = true;
+        Some(table)
     }
 }

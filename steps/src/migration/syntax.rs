@@ -327,6 +327,10 @@ impl Reader<'_> {
     }
 
     fn create_schema(&mut self, node: &SyntaxNode) {
+        let target = kid(node, K::NAMED_SCHEMA).and_then(|each| kid(&each, K::SCHEMA));
+        if let Some(name) = target {
+            self.push(node, Op::CreateSchema(tree::ident(&name)));
+        }
         for element in node.children().filter(|each| {
             each.kind() == K::CREATE_TABLE
                 || each.kind() == K::CREATE_INDEX

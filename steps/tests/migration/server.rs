@@ -4,16 +4,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// Running while it lives.
-pub struct Server {
+pub(crate) struct Server {
     dir: tempfile::TempDir,
     bin: PathBuf,
 }
 
 /// What a run of `psql` said.
-pub struct Said {
-    pub stdout: String,
-    pub stderr: String,
-    pub good: bool,
+pub(crate) struct Said {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) good: bool,
 }
 
 /// Longest text one argument of a program may be (Linux: 128 KiB with its end).
@@ -21,7 +21,7 @@ const MAX_ARGUMENT: usize = 120 << 10;
 
 impl Server {
     /// `None` where PostgreSQL is not installed.
-    pub fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let bin = bin()?;
         let dir = tempfile::Builder::new()
             .prefix("fmig")
@@ -90,8 +90,17 @@ impl Server {
 
     fn psql(&self, database: &str) -> Command {
         let mut psql = Command::new(self.bin.join("psql"));
-        psql.args(["-XAtq", "-U", "postgres", "-d", database, "-v", "VERBOSITY=verbose", "-h"])
-            .arg(self.dir.path());
+        psql.args([
+            "-XAtq",
+            "-U",
+            "postgres",
+            "-d",
+            database,
+            "-v",
+            "VERBOSITY=verbose",
+            "-h",
+        ])
+        .arg(self.dir.path());
         psql.stdin(Stdio::null()).env(
             "PGOPTIONS",
             "-c client_min_messages=error -c statement_timeout=60000",
@@ -99,7 +108,7 @@ impl Server {
         psql
     }
 
-    pub fn create(&self, database: &str) {
+    pub(crate) fn create(&self, database: &str) {
         let made = self.run(
             "postgres",
             &[&format!("CREATE DATABASE {database} TEMPLATE template0")],
@@ -107,7 +116,7 @@ impl Server {
         assert!(made.good, "{}", made.stderr);
     }
 
-    pub fn drop(&self, database: &str) {
+    pub(crate) fn drop(&self, database: &str) {
         self.run(
             "postgres",
             &[&format!("DROP DATABASE IF EXISTS {database}")],
@@ -116,7 +125,7 @@ impl Server {
 
     /// Sends each text as one message, as Prisma does: what has no transaction of its own runs in one. Goes on after an
     /// error; `good` says whether there was none.
-    pub fn run(&self, database: &str, texts: &[&str]) -> Said {
+    pub(crate) fn run(&self, database: &str, texts: &[&str]) -> Said {
         let mut psql = self.psql(database);
         let mut kept = Vec::new();
         for text in texts {
@@ -133,7 +142,7 @@ impl Server {
     }
 
     /// Runs every statement by itself, whatever becomes of the others.
-    pub fn piecemeal(&self, database: &str, file: &Path) -> Said {
+    pub(crate) fn piecemeal(&self, database: &str, file: &Path) -> Said {
         said(
             &self
                 .psql(database)

@@ -76,6 +76,7 @@ impl Fold<'_> {
                 .filter(of_type)
                 .map(|column| column.now.name.clone())
                 .collect();
+            table.touched |= !gone.is_empty();
             for column in gone {
                 super::tables::remove_column(table, &column, site);
             }
@@ -91,16 +92,15 @@ impl Fold<'_> {
             moved.site = site.clone();
         }
         self.schema.enums.insert(to.clone(), moved);
-        let columns = self
-            .schema
-            .tables
-            .values_mut()
-            .flat_map(|table| table.columns.values_mut());
-        for ty in columns
-            .filter_map(|column| column.now.ty.as_mut())
-            .filter(|ty| ty.base == *from)
-        {
-            ty.base = to.clone();
+        for table in self.schema.tables.values_mut() {
+            let types = table
+                .columns
+                .values_mut()
+                .filter_map(|column| column.now.ty.as_mut());
+            for ty in types.filter(|ty| ty.base == *from) {
+                ty.base = to.clone();
+                table.touched = true;
+            }
         }
     }
 }

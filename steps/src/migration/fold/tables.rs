@@ -2,7 +2,7 @@
 
 use super::{Draft, Fold, same_rule};
 use crate::migration::op::{
-    ColumnChange, ColumnDef, Constraint, Name, NewIndex, NewTable, Rule, Site, TableChange,
+    ColumnChange, ColumnDef, Constraint, Name, NewIndex, NewTable, Rule, Site, TableChange, quoted,
 };
 use crate::migration::query;
 use crate::migration::rule::RuleId;
@@ -37,6 +37,8 @@ impl Fold<'_> {
         };
         match self.schema.tables.remove(name) {
             Some(table) if table.was.is_none() => {}
+            // The file made the schema it would be in.
+            None if if_exists && self.schema.is_new(name) => {}
             None if if_exists => {
                 let message = format!(
                     "no earlier migration makes {name}: nothing happens where it does not exist, and its rows are lost where it does"
@@ -65,6 +67,7 @@ impl Fold<'_> {
             table
                 .checks
                 .retain(|check| !matches!(&check.rule, Rule::Foreign(_, to, _) if to == target));
+            table.touched |= table.checks.len() < before;
             if table.checks.len() < before && name != target {
                 from.push(name.to_string());
             }
@@ -120,13 +123,16 @@ impl Fold<'_> {
             .tables
             .remove(from)
             .unwrap_or_else(|| Table::new(Some(from.clone())));
+        table.touched = true;
         table.renamed = Some(site.clone());
         self.schema.tables.insert(to, table);
     }
 
     fn add_column(&mut self, name: &Name, def: &ColumnDef, if_not_exists: bool, site: &Site) {
         let table = self.schema.table(name);
-        if if_not_exists && table.columns.contains_key(&def.name) {
+        let there = table.columns.get(&def.name);
+        // PostgreSQL refuses a second one of that name; what the first one does stays to be judged.
+        if there.is_some_and(|column| if_not_exists || column.now.known) {
             return;
         }
         let whole = table.was.is_some() && !table.emptied;
@@ -244,7 +250,7 @@ impl Fold<'_> {
                         .query(query::violations(name, constraint))
                         .sql(format!(
                             "ALTER TABLE {name} ADD CONSTRAINT {c} … NOT VALID;\n-- in the next migration:\nALTER TABLE {name} VALIDATE CONSTRAINT {c};",
-                            c = crate::migration::op::quoted(&own)
+                            c = quoted(&own)
                         )),
                 );
             }
@@ -408,14 +414,15 @@ fn rename_column(table: &mut Table, from: &str, to: &str, site: &Site) {
     to.clone_into(&mut column.now.name);
     column.renamed = Some(site.clone());
     table.columns.insert(to.to_owned(), column);
-    let columns = table
-        .keys
-        .iter_mut()
-        .flat_map(|key| key.key.columns.iter_mut());
-    columns
-        .flatten()
-        .filter(|each| *each == from)
-        .for_each(|each| to.clone_into(each));
+    let keys = table.keys.iter_mut().map(|key| &mut key.key);
+    for key in keys.chain(table.lost_keys.iter_mut().map(|(key, _)| key)) {
+        let columns = key.columns.iter_mut().flatten();
+        columns
+            .filter(|each| *each == from)
+            .for_each(|each| to.clone_into(each));
+        let terms = key.terms.iter_mut().filter(|term| **term == quoted(from));
+        terms.for_each(|term| *term = quoted(to));
+    }
     for check in &mut table.checks {
         let (Rule::Foreign(columns, ..) | Rule::Check(columns, _)) = &mut check.rule else {
             continue;

@@ -47,7 +47,7 @@ impl Judged {
         let hint = match (successor, heir, twin) {
             (Some(_), ..) => "; it is made anew and empty, so its values are lost".to_owned(),
             (None, Some((heir, _)), _) => format!(
-                "; its values are copied to {heir:?}, and the running version still uses the old name"
+                "; its values seem to be carried over to {heir:?}, and the running version still uses the old name"
             ),
             (None, None, Some((twin, _))) => {
                 format!(

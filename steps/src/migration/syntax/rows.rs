@@ -170,7 +170,8 @@ pub(super) fn conjuncts(node: &SyntaxNode, nulls: &mut Vec<String>) {
 
 fn assignments(node: &SyntaxNode) -> Vec<Assignment> {
     let list = kid(node, K::SET_CLAUSE).and_then(|each| kid(&each, K::SET_COLUMN_LIST));
-    // Whatever the statement reads anywhere (FROM, WHERE) may be the source of the value.
+    // A constant WHERE old = 'x' carries the old value over as well as an expression does.
+    let condition: Vec<String> = kid(node, K::WHERE_CLAUSE).iter().flat_map(reads).collect();
     let mut all = Vec::new();
     for each in list.iter().flat_map(SyntaxNode::children) {
         if each.kind() == K::SET_SINGLE_COLUMN {
@@ -181,7 +182,8 @@ fn assignments(node: &SyntaxNode) -> Vec<Assignment> {
             });
             let column = kid(&each, K::COLUMN_TARGET)
                 .and_then(|target| columns_in(&target).into_iter().next());
-            let reads = value.as_ref().map(reads).unwrap_or_default();
+            let mut reads = value.as_ref().map(reads).unwrap_or_default();
+            reads.extend(condition.iter().cloned());
             all.extend(column.map(|column| Assignment {
                 column,
                 null,

@@ -86,3 +86,27 @@ ALTER TABLE "Room" ADD COLUMN "x" TEXT;
 ALTER TABLE public."Room" DROP COLUMN "x";
 DROP TABLE "Room";
 => nothing
+=== a new schema is cleared before it is filled
+CREATE SCHEMA IF NOT EXISTS stats;
+DROP TABLE IF EXISTS stats.run;
+CREATE TABLE stats.run (id int);
+=> nothing
+=== a schema that holds tables already is no new one
+CREATE SCHEMA IF NOT EXISTS audit;
+DROP TABLE IF EXISTS audit.run;
+=> warning drop-table "audit"."run"
+=== a unique column is renamed and its index made again
+DROP INDEX "Book_title_key";
+ALTER TABLE "Book" RENAME COLUMN "title" TO "name";
+CREATE UNIQUE INDEX "Book_name_key" ON "Book"("name");
+=> error rename-column "Book"."title"
+=== an enum exchanged label by label through a second column
+CREATE TYPE "Genre_new" AS ENUM ('novel', 'verse', 'essay');
+ALTER TABLE "Book" ADD COLUMN "genre_new" "Genre_new";
+UPDATE "Book" SET "genre_new" = 'novel' WHERE "genre" = 'novel';
+UPDATE "Book" SET "genre_new" = 'verse' WHERE "genre" = 'poetry';
+UPDATE "Book" SET "genre_new" = 'essay' WHERE "genre" = 'essay';
+ALTER TABLE "Book" DROP COLUMN "genre";
+ALTER TABLE "Book" RENAME COLUMN "genre_new" TO "genre";
+ALTER TABLE "Book" ALTER COLUMN "genre" SET NOT NULL, ALTER COLUMN "genre" SET DEFAULT 'novel';
+=> error enum-value-removed "Book"."genre"

@@ -34,19 +34,22 @@ CREATE FUNCTION was.value(c was.columns, fresh int) RETURNS text LANGUAGE plpgsq
 DECLARE found text;
 BEGIN
   IF c.is_unique AND c.kind IN ('integer', 'bigint', 'smallint') THEN RETURN (20000 + fresh)::text; END IF;
-  IF c.is_unique AND c.kind ~ '^(text|character)' THEN RETURN 'z' || fresh; END IF;
+  IF c.is_unique AND c.kind ~ '^(numeric|double)' THEN RETURN (20000 + fresh)::text; END IF;
+  IF c.is_unique AND c.kind ~ '^(timestamp|date)' THEN RETURN (date '2030-01-01' + fresh)::text; END IF;
+  IF c.is_unique AND c.kind ~ '^(text|character)' THEN RETURN CASE WHEN c.kind LIKE '%[]' THEN '{z' || fresh || '}' ELSE 'z' || fresh END; END IF;
   EXECUTE format('SELECT %I FROM was.%I WHERE %I IS NOT NULL ORDER BY length(%I) DESC, 1 DESC LIMIT 1', c.col, 't_' || c.tab, c.col, c.col) INTO found;
   RETURN found;
 END $$;
 
+-- Filling what was NULL loses nothing.
 CREATE FUNCTION was.harm() RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE c was.columns; k was.keys; v was.views; tab_name text; lost int; label text; variant int; names text; vals text;
 BEGIN
   RETURN NEXT 'survived';
   FOR c IN SELECT * FROM was.columns LOOP
     BEGIN
-      EXECUTE format('SELECT count(*) FROM was.%I w LEFT JOIN public.%I t ON t.id::text = w.id WHERE t.id IS NULL OR t.%I::text IS DISTINCT FROM w.%I',
-        't_' || c.tab, c.tab, c.col, c.col) INTO lost;
+      EXECUTE format('SELECT count(*) FROM was.%I w LEFT JOIN public.%I t ON t.id::text = w.id WHERE t.id IS NULL OR w.%I IS NOT NULL AND t.%I::text IS DISTINCT FROM w.%I',
+        't_' || c.tab, c.tab, c.col, c.col, c.col) INTO lost;
       IF lost > 0 THEN RETURN NEXT format('%s values of %s.%s lost or changed', lost, c.tab, c.col); END IF;
     EXCEPTION WHEN OTHERS THEN RETURN NEXT format('reading %s.%s: %s', c.tab, c.col, SQLERRM); END;
   END LOOP;
@@ -55,7 +58,7 @@ BEGIN
     EXCEPTION WHEN OTHERS THEN RETURN NEXT format('view %s: %s', v.name, SQLERRM); END;
   END LOOP;
   FOR k IN SELECT * FROM was.keys LOOP
-    BEGIN EXECUTE format('INSERT INTO public.%I SELECT * FROM public.%I WHERE false ON CONFLICT (%s) DO NOTHING', k.tab, k.tab, k.cols);
+    BEGIN EXECUTE format('INSERT INTO public.%I OVERRIDING SYSTEM VALUE SELECT * FROM public.%I WHERE false ON CONFLICT (%s) DO NOTHING', k.tab, k.tab, k.cols);
     EXCEPTION WHEN OTHERS THEN RETURN NEXT format('upsert into %s by %s: %s', k.tab, k.cols, SQLERRM); END;
   END LOOP;
   FOR c IN SELECT * FROM was.columns WHERE labels IS NOT NULL LOOP
