@@ -387,3 +387,62 @@ fn a_project_of_25_migrations_takes_no_time_to_speak_of() {
     // Measured with an optimised build: see docs/migration-check.md. This bound catches only a disaster.
     assert!(fastest < std::time::Duration::from_secs(2), "{fastest:?}");
 }
+
+#[path = "../../steps/tests/migration/server.rs"]
+#[expect(dead_code, reason = "the measurements of the check use the rest")]
+mod server;
+
+#[test]
+fn a_database_says_what_is_applied_and_whether_it_was_edited_since() {
+    let server = server::Server::start().expect("this test needs PostgreSQL's programs");
+    server.create("shop");
+    let project = Project::new();
+    let url = format!("postgresql://postgres@/shop?host={}", server.socket());
+    let lint =
+        |args: &[&str]| project.lint(&[&["migrations", "--database", &url][..], args].concat());
+    project.migration("2_drop", DROP);
+    let (code, text) = lint(&[]);
+    assert_eq!(code, Some(1), "nothing is applied: {text}");
+    assert!(text.contains("2 migrations judged"), "{text}");
+    let sha = |sql: &str| {
+        use sha2::Digest as _;
+        let digest = sha2::Sha256::digest(sql.as_bytes());
+        digest
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
+    let rows = format!(
+        "CREATE TABLE _prisma_migrations (migration_name text, checksum text, finished_at timestamptz, rolled_back_at timestamptz); \
+         INSERT INTO _prisma_migrations VALUES ('1_init', '{}', now(), NULL), ('2_drop', '{}', now(), NULL), ('3_bad', 'x', NULL, now())",
+        sha(INIT),
+        sha(DROP)
+    );
+    assert!(server.run("shop", &[&rows]).good);
+    let (code, text) = lint(&[]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("0 migrations judged, 2 as context"), "{text}");
+    project.migration("2_drop", &DROP.replace("notes", "title"));
+    let (code, text) = lint(&[]);
+    assert_eq!(code, Some(1));
+    assert!(
+        text.contains("error[edited-migration]") && text.contains("checksum"),
+        "{text}"
+    );
+    std::fs::remove_dir_all(project.dir().join("migrations/2_drop")).expect("removed");
+    let (code, text) = lint(&[]);
+    assert_eq!(code, Some(1));
+    assert!(text.contains("its file is not there"), "{text}");
+    assert_eq!(
+        project
+            .lint(&["migrations", "--database", "env:NO_SUCH_VARIABLE"])
+            .0,
+        Some(2)
+    );
+    assert_eq!(
+        project
+            .lint(&["migrations", "--database", "postgresql://127.0.0.1:1/x"])
+            .0,
+        Some(2)
+    );
+}

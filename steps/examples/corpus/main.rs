@@ -16,6 +16,7 @@
 
 mod score;
 #[path = "../../tests/migration/server.rs"]
+#[expect(dead_code, reason = "the tests use the rest")]
 mod server;
 mod squawk;
 mod truth;

@@ -3,6 +3,7 @@
 
 mod calls;
 mod enums;
+mod keys;
 mod locks;
 mod rows;
 mod tables;

@@ -108,6 +108,11 @@ impl Server {
         psql
     }
 
+    /// The folder of the socket.
+    pub(crate) fn socket(&self) -> String {
+        self.dir.path().display().to_string()
+    }
+
     pub(crate) fn create(&self, database: &str) {
         let made = self.run(
             "postgres",

@@ -52,3 +52,6 @@ ALTER TABLE "Book" ADD CONSTRAINT "x" EXCLUDE USING gist ("printed" WITH =);
 === a check on a new table
 CREATE TABLE "Room" ("id" INTEGER PRIMARY KEY, "seats" INTEGER, CHECK ("seats" > 0));
 => nothing
+=== a check for what the column says already
+ALTER TABLE "Book" ADD CONSTRAINT "c" CHECK ("title" IS NOT NULL);
+=> nothing
