@@ -8,6 +8,15 @@ use crate::migration::rule::RuleId;
 use crate::migration::state::{Column, Facts, Filled, Schema, Table};
 use crate::migration::types::{Fit, fit, limit};
 
+/// A second column instead of a change of the first: both versions find what they know.
+fn beside(table: &Name, old: &str, new: &str, ty: Option<&SqlType>) -> String {
+    let (old, new) = (quoted(old), quoted(new));
+    let ty = ty.map(|ty| format!(" {ty}")).unwrap_or_default();
+    format!(
+        "ALTER TABLE {table} ADD COLUMN {new}{ty};\n-- the new version writes both; in a later migration, in batches:\nUPDATE {table} SET {new} = {old} WHERE {new} IS NULL;\n-- and when no running version reads {old}: drop it"
+    )
+}
+
 impl Judged {
     pub(super) fn columns(&mut self, schema: &Schema, table_name: &Name, table: &Table) {
         for (name, facts, site) in &table.lost_columns {
@@ -141,12 +150,14 @@ impl Judged {
                 "{object} is now {:?}; the running version still uses the old name",
                 column.now.name
             );
-            self.drafts.push(Draft::error(
-                RuleId::RenameColumn,
-                site,
-                object.clone(),
-                message,
-            ));
+            let draft = Draft::error(RuleId::RenameColumn, site, object.clone(), message);
+            let sql = beside(
+                table_name,
+                &was.name,
+                &column.now.name,
+                column.now.ty.as_ref(),
+            );
+            self.drafts.push(draft.sql(sql));
         }
         if let Some(site) = column
             .tightened
@@ -249,21 +260,31 @@ impl Judged {
             return;
         }
         self.rebuilt_keys(name, table, &was.name, to, site);
-        let draft = match fit(from, to) {
-            Fit::Same => return,
-            Fit::Narrower => {
-                let message =
-                    format!("{object} goes from {from} to {to}, which cannot hold every old value");
-                Draft::error(RuleId::NarrowType, site, object.to_owned(), message)
-                    .query(query::misfits(name, &was.name, &limit(to)))
-            }
-            Fit::Other => {
-                let message = format!(
-                    "{object} goes from {from} to {to}; the table may be rewritten under a lock"
-                );
-                Draft::warning(RuleId::ChangeType, site, object.to_owned(), message)
-            }
-        };
+        let draft =
+            match fit(from, to) {
+                Fit::Same => return,
+                Fit::Narrower => {
+                    let message = format!(
+                        "{object} goes from {from} to {to}, which cannot hold every old value"
+                    );
+                    Draft::error(RuleId::NarrowType, site, object.to_owned(), message)
+                        .query(query::misfits(name, &was.name, &limit(to)))
+                        .sql(beside(
+                            name,
+                            &was.name,
+                            &format!("{}_new", was.name),
+                            Some(to),
+                        ))
+                }
+                Fit::Other => {
+                    let message = format!(
+                        "{object} goes from {from} to {to}; the table may be rewritten under a lock"
+                    );
+                    Draft::warning(RuleId::ChangeType, site, object.to_owned(), message).sql(
+                        beside(name, &was.name, &format!("{}_new", was.name), Some(to)),
+                    )
+                }
+            };
         self.drafts.push(draft);
     }
 

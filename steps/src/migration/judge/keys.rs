@@ -2,7 +2,7 @@
 
 use super::Judged;
 use crate::migration::fold::Draft;
-use crate::migration::op::{Key, Name};
+use crate::migration::op::{Key, Name, quoted};
 use crate::migration::query;
 use crate::migration::rule::RuleId;
 use crate::migration::state::{Filled, Table};
@@ -34,8 +34,15 @@ impl Judged {
             } else {
                 String::new()
             };
+            let sql = format!(
+                "-- when the query finds nothing, in a migration of its own:\nCREATE UNIQUE INDEX CONCURRENTLY {} ON {name}({});",
+                quoted(&key.name),
+                key.key.terms.join(", ")
+            );
             self.drafts.push(
-                Draft::warning(RuleId::UniqueOnExisting, &key.site, object, message).query(query),
+                Draft::warning(RuleId::UniqueOnExisting, &key.site, object, message)
+                    .query(query)
+                    .sql(sql),
             );
         }
         for (key, site) in &table.lost_keys {
