@@ -405,12 +405,11 @@ fn a_database_says_what_is_applied_and_whether_it_was_edited_since() {
     assert_eq!(code, Some(1), "nothing is applied: {text}");
     assert!(text.contains("2 migrations judged"), "{text}");
     let sha = |sql: &str| {
-        use sha2::Digest as _;
-        let digest = sha2::Sha256::digest(sql.as_bytes());
-        digest
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
+        let migration = flow_steps::migration::Migration {
+            sql: sql.to_owned(),
+            ..flow_steps::migration::Migration::default()
+        };
+        migration.sha256()
     };
     let rows = format!(
         "CREATE TABLE _prisma_migrations (migration_name text, checksum text, finished_at timestamptz, rolled_back_at timestamptz); \
