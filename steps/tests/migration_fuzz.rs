@@ -89,7 +89,7 @@ fn damage() -> impl Strategy<Value = Damage> {
         (index(), index(), 2..200_usize).prop_map(|(a, b, n)| Damage::Repeat(a, b, n)),
         (index(), index()).prop_map(|(at, what)| Damage::Insert(at, what)),
         (index(), index(), index()).prop_map(|(a, b, c)| Damage::Splice(a, b, c)),
-        (index(), 2..3000_usize).prop_map(|(at, n)| Damage::Nest(at, n)),
+        (index(), 2..60_000_usize).prop_map(|(at, n)| Damage::Nest(at, n)),
     ]
 }
 
