@@ -9,7 +9,7 @@ mod completions;
 mod doctor;
 mod export;
 mod journal;
-mod lint;
+pub(crate) mod lint;
 mod list;
 mod lock;
 mod logs;

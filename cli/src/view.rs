@@ -12,6 +12,7 @@ pub(crate) mod export;
 mod fit;
 pub(crate) mod json;
 pub(crate) mod line;
+pub(crate) mod lint;
 pub(crate) mod live;
 pub(crate) mod next;
 pub(crate) mod plan;

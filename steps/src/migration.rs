@@ -11,9 +11,12 @@ mod guard;
 mod judge;
 mod load;
 mod op;
+mod query;
 mod report;
 mod rule;
+mod settings;
 mod state;
+mod suppress;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -26,10 +29,14 @@ use sha2::{Digest, Sha256};
 use self::fold::{Draft, Fold};
 use self::op::{Parsed, Problem, Site, Trouble};
 use self::state::Schema;
+use self::suppress::Directives;
 
 pub use self::load::{LoadError, MAX_FILE, Migration, from_pairs, read_folder};
-pub use self::report::{Finding, Level, NullableColumn, RemovedLabels, Report, UniqueKey, Verdict};
-pub use self::rule::{EXAMPLE_CONTEXT, Explanation, RuleId, UnknownRule, explain};
+pub use self::report::{
+    Finding, Level, Linted, NullableColumn, RemovedLabels, Report, Suppressed, UniqueKey, Verdict,
+};
+pub use self::rule::{EXAMPLE_CONTEXT, Explanation, RuleId, UnknownRule, explain, rules_page};
+pub use self::settings::{Ignore, Settings, Weight};
 
 /// Characters of a statement shown in a finding.
 const EXCERPT: usize = 160;
@@ -39,19 +46,85 @@ const MAX_FINDINGS: usize = 1_000;
 /// Judges the pending migrations, with the others as context.
 ///
 /// `migrations` must be in the order in which they are applied (as [`read_folder`] and [`from_pairs`] give them). A pending
-/// name that is not among them is an error in the report. The same input always gives the same report.
+/// name that is not among them is an error in the report. The same input always gives the same report. Comments that
+/// suppress findings are not followed: this is what a release's gate asks.
 pub fn check(migrations: &[Migration], pending: &BTreeSet<String>) -> Report {
-    let mut report = Report::default();
+    run(migrations, pending, None).report
+}
+
+/// As [`check`], with a team's own levels, and without what comments and settings suppress: what `flow lint` asks.
+pub fn lint(migrations: &[Migration], pending: &BTreeSet<String>, settings: &Settings) -> Linted {
+    let mut linted = run(migrations, pending, Some(settings));
+    let mut used = vec![false; settings.ignore.len()];
+    let findings = std::mem::take(&mut linted.report.findings);
+    for mut finding in findings {
+        let Some(level) = settings.weigh(finding.rule, finding.level) else {
+            continue;
+        };
+        finding.level = level;
+        finding.waivable = level != Level::Error;
+        let found = settings
+            .ignore
+            .iter()
+            .position(|each| each.covers(&finding) && !each.reason.trim().is_empty());
+        match found {
+            Some(at) => {
+                used[at] = true;
+                let reason = settings.ignore[at].reason.clone();
+                linted.suppressed.push(Suppressed { finding, reason });
+            }
+            None => linted.report.findings.push(finding),
+        }
+    }
+    for (ignore, used) in settings.ignore.iter().zip(used) {
+        if !used && pending.contains(&ignore.migration) {
+            linted.report.findings.push(unused(ignore));
+        }
+    }
+    linted
+}
+
+/// An entry of the configuration that suppresses nothing.
+fn unused(ignore: &Ignore) -> Finding {
+    let why = if ignore.reason.trim().is_empty() {
+        "it gives no reason"
+    } else {
+        "nothing there is found by that rule"
+    };
+    let message = format!(
+        "[[lint.ignore]] of flow.toml for {} in {} suppresses nothing: {why}",
+        ignore.rule, ignore.migration
+    );
+    let draft = Draft::warning(RuleId::Suppression, &start(), String::new(), message);
+    let migration = Migration {
+        name: ignore.migration.clone(),
+        ..Migration::default()
+    };
+    finding(&migration, &draft, &Lines::new(""))
+}
+
+fn run(
+    migrations: &[Migration],
+    pending: &BTreeSet<String>,
+    settings: Option<&Settings>,
+) -> Linted {
+    let mut linted = Linted::default();
     let mut schema = Schema::default();
-    for migration in migrations {
-        let parsed = syntax::parse(&migration.sql);
+    let all = syntax::parse_all(migrations);
+    for (migration, parsed) in migrations.iter().zip(&all) {
         if pending.contains(&migration.name) {
-            judge_one(migration, &parsed, &mut schema, &mut report);
+            judge_one(
+                migration,
+                parsed,
+                &mut schema,
+                settings.is_some(),
+                &mut linted,
+            );
         } else {
-            report.applied += 1;
+            linted.report.applied += 1;
             Fold::new(&mut schema).apply(&parsed.items, parsed.statements);
             if let Some(problem) = parsed.problems.first().filter(|_| !pending.is_empty()) {
-                report.findings.push(gap(migration, problem));
+                linted.report.findings.push(gap(migration, problem));
             }
         }
     }
@@ -61,18 +134,36 @@ pub fn check(migrations: &[Migration], pending: &BTreeSet<String>) -> Report {
     {
         let migration = Migration {
             name: name.clone(),
-            sql: String::new(),
+            ..Migration::default()
         };
         let message = "this migration is pending, but its file is not there".to_owned();
         let draft = Draft::error(RuleId::CannotCheck, &start(), String::new(), message);
-        report
+        linted
+            .report
             .findings
             .push(finding(&migration, &draft, &Lines::new("")));
     }
-    report
+    linted
 }
 
-fn judge_one(migration: &Migration, parsed: &Parsed, schema: &mut Schema, report: &mut Report) {
+/// An applied migration that is no longer what was applied. The file's text is not needed, only its name.
+pub fn edited(name: &str, message: String) -> Finding {
+    let migration = Migration {
+        name: name.to_owned(),
+        ..Migration::default()
+    };
+    let draft = Draft::error(RuleId::EditedMigration, &start(), String::new(), message);
+    finding(&migration, &draft, &Lines::new(""))
+}
+
+fn judge_one(
+    migration: &Migration,
+    parsed: &Parsed,
+    schema: &mut Schema,
+    suppress: bool,
+    linted: &mut Linted,
+) {
+    let report = &mut linted.report;
     report.pending += 1;
     report.statements += parsed.statements;
     schema.begin();
@@ -92,33 +183,62 @@ fn judge_one(migration: &Migration, parsed: &Parsed, schema: &mut Schema, report
             finding: finding(migration, &judged.drafts[*at], &lines).digest,
         });
     }
-    report.removed_labels.extend(
+    report
+        .removed_labels
+        .extend(judged.removed.iter().map(|(name, labels)| RemovedLabels {
+            migration: migration.name.clone(),
+            enumeration: name.to_string(),
+            labels: labels.clone(),
+        }));
+    report.nullable.extend(
         judged
-            .removed
-            .into_iter()
-            .map(|(name, labels)| RemovedLabels {
+            .nullable
+            .iter()
+            .map(|(table, column, added)| NullableColumn {
                 migration: migration.name.clone(),
-                enumeration: name.to_string(),
-                labels,
+                table: table.name.clone(),
+                column: column.clone(),
+                added: *added,
             }),
     );
-    report
-        .nullable
-        .extend(
-            judged
-                .nullable
-                .into_iter()
-                .map(|(table, column, added)| NullableColumn {
-                    migration: migration.name.clone(),
-                    table: table.name,
-                    column,
-                    added,
-                }),
-        );
     let mut drafts: Vec<Draft> = parsed.problems.iter().map(trouble).collect();
     drafts.extend(direct);
     drafts.extend(judged.drafts);
-    // Errors first where the cut below would hide one.
+    if suppress {
+        drafts = kept(drafts, parsed, migration, &lines, &mut linted.suppressed);
+    }
+    let findings = in_order(drafts).into_iter();
+    linted
+        .report
+        .findings
+        .extend(findings.map(|draft| finding(migration, &draft, &lines)));
+}
+
+/// The drafts no comment suppresses, and what is wrong with the comments.
+fn kept(
+    drafts: Vec<Draft>,
+    parsed: &Parsed,
+    migration: &Migration,
+    lines: &Lines<'_>,
+    suppressed: &mut Vec<Suppressed>,
+) -> Vec<Draft> {
+    let mut directives = Directives::read(parsed, lines);
+    let mut kept = Vec::new();
+    for draft in drafts {
+        match directives.covers(&draft) {
+            Some(reason) => suppressed.push(Suppressed {
+                finding: finding(migration, &draft, lines),
+                reason,
+            }),
+            None => kept.push(draft),
+        }
+    }
+    kept.extend(directives.complaints());
+    kept
+}
+
+/// By place; at most [`MAX_FINDINGS`], errors first where the cut would hide one.
+fn in_order(mut drafts: Vec<Draft>) -> Vec<Draft> {
     drafts.sort_by(|a, b| {
         (b.level, a.site.start, a.rule, &a.object).cmp(&(a.level, b.site.start, b.rule, &b.object))
     });
@@ -126,9 +246,7 @@ fn judge_one(migration: &Migration, parsed: &Parsed, schema: &mut Schema, report
     drafts.truncate(MAX_FINDINGS);
     drafts
         .sort_by(|a, b| (a.site.start, a.rule, &a.object).cmp(&(b.site.start, b.rule, &b.object)));
-    report
-        .findings
-        .extend(drafts.iter().map(|draft| finding(migration, draft, &lines)));
+    drafts
 }
 
 fn trouble(problem: &Problem) -> Draft {
@@ -181,16 +299,20 @@ fn finding(migration: &Migration, draft: &Draft, lines: &Lines<'_>) -> Finding {
         draft.rule, draft.level, draft.object, lines.sha256
     );
     Finding {
+        file: migration.file(),
         rule: draft.rule,
         level: draft.level,
         migration: migration.name.clone(),
         line,
         column,
+        length: lines.length(*start, *end),
         statement: lines.excerpt(*start, *end),
         object: draft.object.clone(),
         message,
         fix: explain(draft.rule).fix.to_owned(),
-        waivable: draft.level == Level::Warning,
+        sql: draft.sql.clone(),
+        query: draft.query.clone(),
+        waivable: draft.level != Level::Error,
         digest: load::hex(&Sha256::digest(identity.as_bytes())),
     }
 }
@@ -221,6 +343,21 @@ impl<'a> Lines<'a> {
         let line = self.starts.partition_point(|start| *start <= at).max(1);
         let before = self.text.get(self.starts[line - 1]..at).unwrap_or_default();
         (line, before.chars().count() + 1)
+    }
+
+    /// Characters of the range on its first line.
+    fn length(&self, start: usize, end: usize) -> usize {
+        let text = self.text.get(start..end).unwrap_or_default();
+        let first = text.lines().next().unwrap_or_default();
+        first.trim_end().chars().count().max(1)
+    }
+
+    /// The byte at which a line begins; the end of the text behind the last one.
+    fn start_of(&self, line: usize) -> usize {
+        self.starts
+            .get(line.saturating_sub(1))
+            .copied()
+            .unwrap_or(self.text.len() + 1)
     }
 
     /// From the beginning of the line up to the end of the range, on one line.

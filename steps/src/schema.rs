@@ -132,11 +132,7 @@ impl Step for MigrationSafety {
 }
 
 fn in_words(f: &Finding) -> String {
-    let level = if f.level == Level::Error {
-        "error"
-    } else {
-        "warning"
-    };
+    let level = f.level.as_str();
     let digest: String = f.digest.chars().take(12).collect();
     format!(
         "{level} {} {}/migration.sql:{}: {} Instead: {} [{digest}]",

@@ -42,6 +42,9 @@ pub struct Config {
     /// What the team is told about the deployment window.
     #[serde(default)]
     pub window: Window,
+    /// How `flow lint` weighs findings; the gate of a release does not read it.
+    #[serde(default)]
+    pub lint: flow_steps::migration::Settings,
     /// Where the people file is; default `flow.people.toml` beside this one.
     #[serde(default = "people_file")]
     pub people: PathBuf,

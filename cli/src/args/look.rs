@@ -159,19 +159,26 @@ pub(crate) enum Fault {
 /// Exit codes: 0 clean, 1 findings, 2 usage.
 #[derive(Debug, Args)]
 pub(crate) struct Lint {
-    /// The folder of migrations; by default the configured one
-    pub(crate) path: Option<PathBuf>,
+    /// Folders of migrations (Prisma's, or plain SQL files), or single migrations; by default the configured folder
+    pub(crate) paths: Vec<PathBuf>,
     /// In which form
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: LintFormat,
-    /// Judge only migrations that differ from this revision, with the others as context
+    /// Judge only migrations that are new since this revision; one that was changed or removed since is an error
     #[arg(long, value_name = "REV")]
     pub(crate) since: Option<String>,
+    /// Judge only migrations this database has not applied; an applied one that was changed is an error. A URL, or
+    /// `env:NAME` for one that holds a password; read with `psql`, in a transaction that cannot write
+    #[arg(long, value_name = "URL", conflicts_with = "since")]
+    pub(crate) database: Option<String>,
+    /// Show notes too
+    #[arg(long)]
+    pub(crate) notes: bool,
     /// What makes it exit with 1
     #[arg(long, value_enum, default_value = "warning")]
     pub(crate) fail_on: FailOn,
-    /// Say what a rule is about, and nothing else
-    #[arg(long, value_name = "RULE")]
+    /// Say what a rule is about, and nothing else; without a rule: which there are
+    #[arg(long, value_name = "RULE", num_args = 0..=1, default_missing_value = "")]
     pub(crate) explain: Option<String>,
 }
 
@@ -180,13 +187,19 @@ pub(crate) struct Lint {
 pub(crate) enum LintFormat {
     /// One finding after another
     Text,
-    /// The whole report
+    /// A list of findings
     Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// Annotations of GitHub Actions
+    Github,
 }
 
 /// From which level on findings count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FailOn {
+    /// Everything, notes included
+    Note,
     /// Warnings and errors
     Warning,
     /// Errors only

@@ -3,6 +3,8 @@
 
 mod calls;
 mod enums;
+mod keys;
+mod locks;
 mod rows;
 mod tables;
 
@@ -19,26 +21,46 @@ pub(super) struct Draft {
     pub(super) site: Site,
     pub(super) object: String,
     pub(super) message: String,
+    pub(super) query: Option<String>,
+    pub(super) sql: Option<String>,
 }
 
 impl Draft {
-    pub(super) fn error(rule: RuleId, site: &Site, object: String, message: String) -> Self {
+    fn new(rule: RuleId, level: Level, site: &Site, object: String, message: String) -> Self {
         Self {
             rule,
-            level: Level::Error,
+            level,
             site: site.clone(),
             object,
             message,
+            query: None,
+            sql: None,
         }
     }
 
+    pub(super) fn error(rule: RuleId, site: &Site, object: String, message: String) -> Self {
+        Self::new(rule, Level::Error, site, object, message)
+    }
+
     pub(super) fn warning(rule: RuleId, site: &Site, object: String, message: String) -> Self {
+        Self::new(rule, Level::Warning, site, object, message)
+    }
+
+    pub(super) fn note(rule: RuleId, site: &Site, object: String, message: String) -> Self {
+        Self::new(rule, Level::Note, site, object, message)
+    }
+
+    /// The query that decides it on real data.
+    pub(super) fn query(self, query: String) -> Self {
+        let query = Some(query).filter(|query| !query.is_empty());
+        Self { query, ..self }
+    }
+
+    /// The safe way.
+    pub(super) fn sql(self, sql: String) -> Self {
         Self {
-            rule,
-            level: Level::Warning,
-            site: site.clone(),
-            object,
-            message,
+            sql: Some(sql),
+            ..self
         }
     }
 }
@@ -48,6 +70,11 @@ pub(super) struct Fold<'a> {
     pub(super) schema: &'a mut Schema,
     pub(super) drafts: Vec<Draft>,
     transaction: bool,
+    /// Tables locked against everything since the transaction began, and the first lock's statement.
+    locked: Option<Name>,
+    patient: bool,
+    /// Labels added in this transaction to types that were there before.
+    labels: Vec<(Name, String)>,
 }
 
 impl<'a> Fold<'a> {
@@ -56,6 +83,9 @@ impl<'a> Fold<'a> {
             schema,
             drafts: Vec::new(),
             transaction: false,
+            locked: None,
+            patient: true,
+            labels: Vec::new(),
         }
     }
 
@@ -77,9 +107,20 @@ impl<'a> Fold<'a> {
     fn one(&mut self, op: &Op, site: &Site, statements: usize) {
         match op {
             Op::CreateTable(table) => self.create_table(table, site),
-            Op::DropTable { name, if_exists } => self.drop_table(name, *if_exists, site),
-            Op::Alter(table, change) => self.alter(table, change, site),
-            Op::CreateIndex(index) => self.create_index(index, site),
+            Op::DropTable {
+                name,
+                if_exists,
+                cascade,
+            } => self.drop_table(name, *if_exists, *cascade, site),
+            Op::Alter(table, change) => {
+                self.locks(table, change, site);
+                self.alter(table, change, site);
+            }
+            Op::CreateSchema(name) => self.schema.add_schema(name),
+            Op::CreateIndex(index) => {
+                self.index_lock(index, site);
+                self.create_index(index, site);
+            }
             Op::DropIndex { name, if_exists } => self.drop_key(name, *if_exists, site),
             Op::RenameIndex(from, to) => self.rename_index(from, to),
             Op::CreateEnum(name, labels) => {
@@ -93,9 +134,14 @@ impl<'a> Fold<'a> {
                     },
                 );
             }
-            Op::DropType { name, if_exists } => self.drop_type(name, *if_exists, site),
+            Op::DropType {
+                name,
+                if_exists,
+                cascade,
+            } => self.drop_type(name, *if_exists, *cascade, site),
             Op::AlterType(name, change) => self.alter_type(name, change, site),
             Op::Truncate(..) | Op::Delete(..) | Op::Update(..) | Op::Upsert(_) => {
+                self.work_under_lock(op, site);
                 self.rows(op, site);
             }
             Op::CreateObject(kind, name) => {
@@ -117,8 +163,28 @@ impl<'a> Fold<'a> {
                 let message = format!("{what} takes every object in it along, and their rows");
                 self.error(RuleId::DropContainer, site, none, message);
             }
-            Op::Transaction if !self.transaction => {
-                self.transaction = true;
+            Op::LockTimeout => self.patient = false,
+            Op::Literals { literals, names } => self.uses_label(literals, names, site),
+            Op::Guard(table, nulls) => {
+                for null in nulls {
+                    let column = self.schema.table(table).column(null, site);
+                    column.filled = column.filled.max(super::state::Filled::Likely);
+                }
+            }
+            Op::Cascade(what) => {
+                let message = format!(
+                    "{what} … CASCADE also drops whatever depends on it, and nothing here says what that is"
+                );
+                self.warn(RuleId::Cascade, site, none, message);
+            }
+            Op::Transaction { commits } => {
+                if *commits {
+                    self.locked = None;
+                    self.labels.clear();
+                }
+                if std::mem::replace(&mut self.transaction, true) {
+                    return;
+                }
                 let message = "the file begins or ends a transaction itself; if a later statement fails, the earlier ones stay applied";
                 self.warn(RuleId::ExplicitTransaction, site, none, message.to_owned());
             }
@@ -171,6 +237,12 @@ impl<'a> Fold<'a> {
     /// A function's body does not run now. What it would do to tables is judged as if it did, writes of single rows apart:
     /// those are what functions are for.
     fn define(&mut self, name: &Name, items: &[Item], site: &Site) {
+        let silent = |item: &Item| matches!(item.op, Op::Calls { .. } | Op::Upsert(_));
+        if items.iter().all(silent) {
+            self.schema.functions.insert(name.clone());
+            let made = Op::CreateObject("FUNCTION".to_owned(), name.clone());
+            return self.one(&made, site, 1);
+        }
         let mut would = self.schema.clone();
         would.begin();
         let mut inner = Fold::new(&mut would);

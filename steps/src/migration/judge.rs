@@ -4,7 +4,8 @@ mod columns;
 mod keys;
 
 use super::fold::Draft;
-use super::op::{Key, Name, SqlType};
+use super::op::{Key, Name, Rule, SqlType};
+use super::query;
 use super::rule::RuleId;
 use super::state::{Schema, Table};
 
@@ -36,7 +37,7 @@ pub(super) fn judge(schema: &Schema) -> Judged {
         ));
     }
     for (name, table) in &schema.tables {
-        if let Some(was) = &table.was {
+        if let Some(was) = table.was.as_ref().filter(|_| table.touched) {
             judged.table(schema, name, was, table);
         }
     }
@@ -57,6 +58,42 @@ impl Judged {
         }
         self.columns(schema, was, table);
         self.keys(was, table);
+        self.lost_checks(was, table);
+    }
+
+    /// A foreign key or check that is gone and not made again in another form.
+    fn lost_checks(&mut self, name: &Name, table: &Table) {
+        for (rule, site) in &table.lost_checks {
+            let (what, columns) = match rule {
+                Rule::Foreign(columns, ..) => ("foreign key", columns),
+                Rule::Check(columns, _) => ("check", columns),
+                _ => continue,
+            };
+            let again = table.checks.iter().any(|check| match (&check.rule, rule) {
+                (Rule::Foreign(now, ..), Rule::Foreign(..))
+                | (Rule::Check(now, _), Rule::Check(..)) => now == columns,
+                _ => false,
+            });
+            let kept = columns.iter().all(|column| {
+                table
+                    .columns
+                    .get(column)
+                    .is_some_and(|each| each.was.is_some())
+            });
+            if again || !kept || columns.is_empty() {
+                continue;
+            }
+            let message = format!(
+                "the {what} on {} of {name} is gone: what it kept out, and what it did on delete, no longer happens",
+                columns.join(", ")
+            );
+            self.drafts.push(Draft::note(
+                RuleId::DropConstraint,
+                site,
+                name.to_string(),
+                message,
+            ));
+        }
     }
 
     fn enums(&mut self, schema: &Schema) {
@@ -76,7 +113,7 @@ impl Judged {
                     }
                     continue;
                 };
-                self.labels(name, before, labels, &now.site);
+                self.labels(schema, name, (before, labels), &now.site);
             } else if let Some((to, moved)) = schema
                 .enums
                 .iter()
@@ -104,7 +141,13 @@ impl Judged {
     }
 
     /// One finding for all labels of an enum that are gone.
-    fn labels(&mut self, name: &Name, before: &[String], now: &[String], site: &super::op::Site) {
+    fn labels(
+        &mut self,
+        schema: &Schema,
+        name: &Name,
+        (before, now): (&[String], &[String]),
+        site: &super::op::Site,
+    ) {
         let gone: Vec<String> = before
             .iter()
             .filter(|label| !now.contains(label))
@@ -121,14 +164,34 @@ impl Judged {
         let message = format!(
             "{name} loses {list}; rows that hold it make the migration fail, and the running version still uses it"
         );
-        self.drafts.push(Draft::error(
-            RuleId::EnumValueRemoved,
-            site,
-            name.to_string(),
-            message,
-        ));
+        let query = query::labels(columns_of(schema, name), &gone);
+        self.drafts.push(
+            Draft::error(RuleId::EnumValueRemoved, site, name.to_string(), message).query(query),
+        );
         self.removed.push((name.clone(), gone));
     }
+}
+
+/// Every column that had this type when the file began: table, column, and whether it is an array.
+fn columns_of<'a>(
+    schema: &'a Schema,
+    ty: &'a Name,
+) -> impl Iterator<Item = (&'a Name, &'a str, bool)> {
+    let existed = schema
+        .tables
+        .values()
+        .filter_map(|table| Some((table.was.as_ref()?, table)));
+    existed.flat_map(move |(name, table)| {
+        let kept = table
+            .columns
+            .values()
+            .filter_map(|column| column.was.as_ref());
+        let lost = table.lost_columns.iter().map(|(_, facts, _)| facts);
+        kept.chain(lost).filter_map(move |facts| {
+            let of = facts.ty.as_ref().filter(|of| of.base == *ty)?;
+            Some((name, facts.name.as_str(), of.array))
+        })
+    })
 }
 
 /// Labels of an enum as they were, for a column that had that type.

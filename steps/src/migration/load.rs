@@ -1,5 +1,7 @@
 //! Reading the migrations: the only I/O of the check.
 
+mod plain;
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -8,19 +10,43 @@ use sha2::{Digest, Sha256};
 
 /// Largest migration file that is read. The largest known real one is under 1 MiB.
 pub const MAX_FILE: u64 = 4 << 20;
-/// More folders than that is no migrations folder. The largest known project has about 1500.
+/// More entries than that is no migrations folder. The largest known project has about 1500.
 const MAX_MIGRATIONS: usize = 20_000;
+/// What `migrate deploy` looks for in a migration's folder.
+const PRISMA_FILE: &str = "migration.sql";
+
+/// The file of a migration, inside the migrations folder.
+pub(super) fn file_of(name: &str) -> String {
+    if is_sql(name) {
+        name.to_owned()
+    } else {
+        format!("{name}/{PRISMA_FILE}")
+    }
+}
+
+fn is_sql(name: &str) -> bool {
+    Path::new(name)
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("sql"))
+}
 
 /// One migration: its name orders it, its text is what runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Migration {
-    /// Folder name, such as `20250115093000_add_notes`.
+    /// Folder name, such as `20250115093000_add_notes`; in a plain folder the file's name, such as `003_add_notes.sql`.
     pub name: String,
-    /// The SQL text.
+    /// The SQL text; empty when it could not be read.
     pub sql: String,
+    /// Why the text could not be read. Such a migration is reported when it is judged.
+    pub unreadable: Option<String>,
 }
 
 impl Migration {
+    /// The file inside the migrations folder.
+    pub fn file(&self) -> String {
+        file_of(&self.name)
+    }
+
     /// SHA-256 of the text, hex: what Prisma stores as the checksum of an applied migration.
     pub fn sha256(&self) -> String {
         hex(&Sha256::digest(self.sql.as_bytes()))
@@ -62,8 +88,8 @@ pub enum LoadError {
         /// The file.
         path: PathBuf,
     },
-    /// Not text.
-    #[error("{path} is not valid UTF-8; nothing was checked")]
+    /// A name that is no text.
+    #[error("the name {path:?} is not valid UTF-8; rename it; nothing was checked")]
     NotUtf8 {
         /// The file or folder.
         path: PathBuf,
@@ -82,72 +108,107 @@ pub enum LoadError {
         /// The folder.
         path: PathBuf,
     },
-    /// A migration folder without `migration.sql`.
-    #[error("{path} has no migration.sql; remove the folder or add the file; nothing was checked")]
-    Missing {
+    /// Nothing to check is not the same as nothing found.
+    #[error("{path} holds neither <name>/migration.sql nor any .sql file; nothing was checked")]
+    Empty {
         /// The folder.
         path: PathBuf,
     },
 }
 
-/// Reads `<dir>/<name>/migration.sql` of every folder, in Prisma's order: by the bytes of the name. Files beside the folders
-/// (`migration_lock.toml`) are passed over.
+/// Reads a folder of migrations, in the order in which they are applied.
 ///
-/// Fails on links, on files that are not regular, not UTF-8 or larger than [`MAX_FILE`], and on a folder without the file.
+/// Prisma's layout is `<dir>/<name>/migration.sql`, ordered by the bytes of the name; other files beside the folders are
+/// passed over. A folder without such folders is a plain one: every `*.sql` in it, ordered by the number the name begins
+/// with, then by name; `*.down.sql`, Flyway's undo files and what follows a `-- migrate:down` or `-- +goose Down` line undo
+/// a migration and are left out.
+///
+/// A file that is too large, not UTF-8 or missing becomes a migration with [`Migration::unreadable`]. Fails on links and on
+/// what is no regular file, and when there is nothing to check.
 pub fn read_folder(dir: &Path) -> Result<Vec<Migration>, LoadError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| LoadError::Io { path, source }
     };
-    let mut found = Vec::new();
+    let (mut folders, mut files) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(dir).map_err(failed(dir))? {
         let entry = entry.map_err(failed(dir))?;
         let path = entry.path();
         let kind = entry.file_type().map_err(failed(&path))?;
-        if kind.is_symlink() {
-            return Err(LoadError::NotRegular { path });
-        }
-        if !kind.is_dir() {
-            continue;
-        }
         let Ok(name) = entry.file_name().into_string() else {
             return Err(LoadError::NotUtf8 { path });
         };
-        let sql = read_file(&path)?;
-        found.push((name, sql));
-        if found.len() > MAX_MIGRATIONS {
+        if kind.is_symlink() {
+            return Err(LoadError::NotRegular { path });
+        } else if kind.is_dir() {
+            folders.push((name, path.join(PRISMA_FILE)));
+        } else if is_sql(&name) {
+            files.push((name, path));
+        }
+        if folders.len() + files.len() > MAX_MIGRATIONS {
             return Err(LoadError::TooMany {
                 path: dir.to_owned(),
             });
         }
     }
-    from_pairs(found)
+    if folders.iter().any(|(_, file)| file.exists()) {
+        let read = folders.into_iter().map(|(name, path)| read(name, &path));
+        return in_order(read.collect::<Result<_, _>>()?);
+    }
+    if files.is_empty() {
+        return Err(LoadError::Empty {
+            path: dir.to_owned(),
+        });
+    }
+    plain::read(files)
 }
 
-fn read_file(folder: &Path) -> Result<String, LoadError> {
-    let path = folder.join("migration.sql");
-    let failed = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound => LoadError::Missing {
-            path: folder.to_owned(),
-        },
-        _ => LoadError::Io {
-            path: path.clone(),
-            source,
-        },
+fn read(name: String, path: &Path) -> Result<Migration, LoadError> {
+    let failed = |source| LoadError::Io {
+        path: path.to_owned(),
+        source,
     };
-    if !std::fs::symlink_metadata(&path).map_err(failed)?.is_file() {
-        return Err(LoadError::NotRegular { path });
+    let unreadable = |why: &str| {
+        Ok(Migration {
+            name: name.clone(),
+            sql: String::new(),
+            unreadable: Some(why.to_owned()),
+        })
+    };
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return unreadable(
+                "there is no migration.sql; if it is written in another language, it has to be reviewed by hand",
+            );
+        }
+        Err(error) => return Err(failed(error)),
+        Ok(data) if !data.is_file() => {
+            return Err(LoadError::NotRegular {
+                path: path.to_owned(),
+            });
+        }
+        Ok(_) => {}
     }
     let mut bytes = Vec::new();
-    let file = File::open(&path).map_err(failed)?;
+    let file = File::open(path).map_err(failed)?;
     // One byte more than allowed: the file may grow between the look and the read.
     file.take(MAX_FILE + 1)
         .read_to_end(&mut bytes)
         .map_err(failed)?;
     if bytes.len() as u64 > MAX_FILE {
-        return Err(LoadError::TooLarge { path });
+        return unreadable("it is larger than 4 MiB; split it");
     }
-    String::from_utf8(bytes).map_err(|_| LoadError::NotUtf8 { path })
+    match String::from_utf8(bytes) {
+        Ok(sql) => Ok(Migration {
+            name,
+            sql,
+            unreadable: None,
+        }),
+        Err(error) => unreadable(&format!(
+            "it is not valid UTF-8 (byte {}), and PostgreSQL refuses it",
+            error.utf8_error().valid_up_to()
+        )),
+    }
 }
 
 /// Migrations that were read elsewhere (such as from a git commit), brought into order.
@@ -156,10 +217,23 @@ fn read_file(folder: &Path) -> Result<String, LoadError> {
 pub fn from_pairs(
     pairs: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Vec<Migration>, LoadError> {
-    let mut all: Vec<Migration> = pairs
-        .into_iter()
-        .map(|(name, sql)| Migration { name, sql })
+    let pairs = pairs.into_iter();
+    let all: Vec<Migration> = pairs
+        .map(|(name, sql)| Migration {
+            name,
+            sql,
+            unreadable: None,
+        })
         .collect();
+    if let Some(large) = all.iter().find(|each| each.sql.len() as u64 > MAX_FILE) {
+        return Err(LoadError::TooLarge {
+            path: PathBuf::from(&large.name),
+        });
+    }
+    in_order(all)
+}
+
+fn in_order(mut all: Vec<Migration>) -> Result<Vec<Migration>, LoadError> {
     all.sort_by(|a, b| a.name.cmp(&b.name));
     for pair in all.windows(2) {
         if pair[0].name == pair[1].name {
@@ -167,11 +241,6 @@ pub fn from_pairs(
                 name: pair[0].name.clone(),
             });
         }
-    }
-    if let Some(large) = all.iter().find(|each| each.sql.len() as u64 > MAX_FILE) {
-        return Err(LoadError::TooLarge {
-            path: PathBuf::from(&large.name),
-        });
     }
     Ok(all)
 }

@@ -122,7 +122,12 @@ pub(super) struct Constraint {
     pub(super) name: Option<String>,
     pub(super) rule: Rule,
     pub(super) not_valid: bool,
+    /// The condition of a check, as SQL.
+    pub(super) condition: Option<String>,
 }
+
+/// Why a serial or identity column rewrites its table; it also keeps its values apart.
+pub(super) const SEQUENCE: &str = "a sequence fills it";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ColumnDef {
@@ -132,6 +137,8 @@ pub(super) struct ColumnDef {
     /// A default, serial, identity or generated column: an INSERT that does not name it still gets a value.
     pub(super) default: bool,
     pub(super) constraints: Vec<Constraint>,
+    /// Why adding it to a table rewrites every row, if it does.
+    pub(super) rewrites: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,9 +153,10 @@ pub(super) struct Assignment {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Filter {
     All,
-    /// A condition; `nulls` are the columns it requires to be NULL.
+    /// A condition; `nulls` are the columns it requires to be NULL; `text` is empty when it cannot stand alone.
     Some {
         nulls: Vec<String>,
+        text: String,
     },
 }
 
@@ -179,6 +187,8 @@ pub(super) enum TableChange {
     },
     RenameConstraint(String, String),
     Validate(String),
+    /// Every row is written anew, for the reason given.
+    Rewrite(&'static str),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -204,6 +214,7 @@ pub(super) struct NewIndex {
     pub(super) name: Option<Name>,
     pub(super) table: Name,
     pub(super) unique: bool,
+    pub(super) concurrently: bool,
     pub(super) key: Key,
     pub(super) if_not_exists: bool,
 }
@@ -214,7 +225,9 @@ pub(super) enum Op {
     DropTable {
         name: Name,
         if_exists: bool,
+        cascade: bool,
     },
+    CreateSchema(String),
     /// Schema, database, or everything a role owns.
     DropContainer(String),
     Alter(Name, TableChange),
@@ -228,6 +241,7 @@ pub(super) enum Op {
     DropType {
         name: Name,
         if_exists: bool,
+        cascade: bool,
     },
     AlterType(Name, TypeChange),
     Truncate(Name),
@@ -238,8 +252,22 @@ pub(super) enum Op {
     /// View, function, trigger …: kind and name.
     CreateObject(String, Name),
     DropObject(String, Name),
-    Transaction,
+    /// CASCADE on anything but a table or type: what goes along is not named.
+    Cascade(String),
+    /// BEGIN, COMMIT and their like; whether what came before is committed.
+    Transaction {
+        commits: bool,
+    },
     Concurrently,
+    /// `SET lock_timeout`.
+    LockTimeout,
+    /// String literals of a statement that equal a label the file adds, and the names it mentions.
+    Literals {
+        literals: Vec<String>,
+        names: Vec<String>,
+    },
+    /// A DO block that raises an error when this column holds NULL.
+    Guard(Name, Vec<String>),
     /// SQL text made at run time, or a language that cannot be read.
     Dynamic(String),
     /// A call. `query`: the statement is nothing but a query, so the call is what it is for.
@@ -284,4 +312,8 @@ pub(super) struct Parsed {
     pub(super) problems: Vec<Problem>,
     /// Statements in the file itself, not counting those in bodies.
     pub(super) statements: usize,
+    /// Their byte ranges.
+    pub(super) spans: Vec<(usize, usize)>,
+    /// Comments that speak to this check, and where they begin.
+    pub(super) directives: Vec<(usize, String)>,
 }

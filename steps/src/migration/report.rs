@@ -8,15 +8,31 @@ use super::rule::RuleId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
+    /// Worth knowing, such as a lock that a large table feels; answers nothing and blocks nothing.
+    Note,
     /// Needs a signed waiver: it may be right, and a person has to say so.
     Warning,
     /// Blocks, and cannot be waived.
     Error,
 }
 
+impl Level {
+    /// `note`, `warning` or `error`: also what SARIF and GitHub call it, GitHub's `notice` apart.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
 /// One thing a pending migration does that may break what runs, or lose data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
+    /// The file, inside the migrations folder.
+    #[serde(default)]
+    pub file: String,
     /// The rule that speaks; see [`explain`](super::explain).
     pub rule: RuleId,
     /// Whether it blocks.
@@ -27,6 +43,9 @@ pub struct Finding {
     pub line: usize,
     /// Column in that line, in characters, from 1.
     pub column: usize,
+    /// Characters of that line it is about, at least 1.
+    #[serde(default)]
+    pub length: usize,
     /// The SQL in question, on one line, shortened.
     pub statement: String,
     /// `"table"."column"`, `"type"`, or empty when no object is named.
@@ -35,6 +54,12 @@ pub struct Finding {
     pub message: String,
     /// What to do instead.
     pub fix: String,
+    /// The safe way as SQL, with the names of this case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sql: Option<String>,
+    /// Where data decides: the read-only query that decides it, to be run before the migration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
     /// Whether a waiver can answer it: warnings yes, errors no.
     pub waivable: bool,
     /// SHA-256 (hex) over rule, level, object, the migration's SHA-256 and the byte range: a waiver for this digest dies with
@@ -102,6 +127,24 @@ pub struct Report {
     pub removed_labels: Vec<RemovedLabels>,
     /// Columns whose readers must handle NULL.
     pub nullable: Vec<NullableColumn>,
+}
+
+/// A finding somebody took responsibility for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suppressed {
+    /// The finding.
+    pub finding: Finding,
+    /// Their reason.
+    pub reason: String,
+}
+
+/// A report, and what was left out of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Linted {
+    /// What is left.
+    pub report: Report,
+    /// What a comment or the configuration suppresses.
+    pub suppressed: Vec<Suppressed>,
 }
 
 /// The report in one word.

@@ -1,10 +1,13 @@
 //! The rules: their ids, and for each what it is about, why it matters, and an example on either side of the line.
 
+mod page;
 mod table;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::page::rules_page;
 
 macro_rules! rules {
     ($($(#[$doc:meta])* $variant:ident = $id:literal,)*) => {
@@ -67,6 +70,20 @@ rules! {
     DropDefault = "drop-default",
     /// A check, foreign key or exclusion over rows that exist.
     AddConstraint = "add-constraint",
+    /// A foreign key or check is gone.
+    DropConstraint = "drop-constraint",
+    /// A column may hold NULL that never did.
+    DropNotNull = "drop-not-null",
+    /// CASCADE: what goes along is not named.
+    Cascade = "cascade",
+    /// Every row of a table is written anew under an exclusive lock.
+    TableRewrite = "table-rewrite",
+    /// An index is built in a way that blocks writes.
+    IndexBlocksWrites = "index-blocks-writes",
+    /// Long work after a table was locked.
+    WorkUnderLock = "work-under-lock",
+    /// A lock is waited for without a limit.
+    LockTimeout = "lock-timeout",
     /// A view, function, trigger, sequence or other object is dropped.
     DropObject = "drop-object",
     /// Triggers, rules, row security or rights change what statements do.
@@ -79,12 +96,18 @@ rules! {
     ExplicitTransaction = "explicit-transaction",
     /// CONCURRENTLY together with other statements.
     ConcurrentlyInTransaction = "concurrently-in-transaction",
+    /// An enum label is added and used in one transaction.
+    NewLabelUsed = "new-label-used",
+    /// A migration was changed or removed after it was applied.
+    EditedMigration = "edited-migration",
     /// `PostgreSQL` would refuse the file.
     SyntaxError = "syntax-error",
     /// A file, or a body in it, that could not be read.
     CannotCheck = "cannot-check",
     /// A statement the checker does not know to be harmless.
     UnknownStatement = "unknown-statement",
+    /// A comment or configuration entry that is to suppress a finding and does not.
+    Suppression = "suppression",
 }
 
 impl fmt::Display for RuleId {
@@ -116,7 +139,8 @@ pub struct Explanation {
     pub why: &'static str,
     /// What to do instead.
     pub fix: &'static str,
-    /// SQL that triggers the rule when it follows [`EXAMPLE_CONTEXT`].
+    /// SQL that triggers the rule when it follows [`EXAMPLE_CONTEXT`]; for `edited-migration`, which no text can show,
+    /// a sentence in a comment.
     pub bad: &'static str,
     /// SQL to the same end that does not.
     pub good: &'static str,
@@ -133,6 +157,8 @@ CREATE TABLE "Task" (
     "notes" TEXT,
     "size" BIGINT,
     "status" "Status" NOT NULL DEFAULT 'open',
+    "parent" INTEGER,
+    CONSTRAINT "Task_parent_fkey" FOREIGN KEY ("parent") REFERENCES "Task"("id"),
     CONSTRAINT "Task_pkey" PRIMARY KEY ("id")
 );
 CREATE UNIQUE INDEX "Task_title_key" ON "Task"("title");

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::op::{ColumnDef, Constraint, Key, Name, Rule, Site, SqlType};
+use super::op::{ColumnDef, Constraint, Key, Name, Rule, SEQUENCE, Site, SqlType};
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Schema {
@@ -17,6 +17,8 @@ pub(super) struct Schema {
     pub(super) objects: BTreeMap<(String, Name), bool>,
     /// Those the file dropped and has not made again.
     pub(super) objects_dropped: BTreeMap<(String, Name), Site>,
+    /// Schemas a migration makes, and whether this file does and nothing was seen in them before.
+    pub(super) schemas: BTreeMap<String, bool>,
     /// Functions made by migrations.
     pub(super) functions: BTreeSet<Name>,
 }
@@ -30,12 +32,14 @@ pub(super) struct Table {
     pub(super) checks: Vec<TableCheck>,
     /// Plain indexes, by name.
     pub(super) indexes: BTreeSet<String>,
+    /// The file may have changed something here; what no file touched is as it was.
+    pub(super) touched: bool,
     /// The file deletes every row.
     pub(super) emptied: bool,
     pub(super) renamed: Option<Site>,
     /// Keys, and foreign keys, that the file took away.
     pub(super) lost_keys: Vec<(Key, Site)>,
-    pub(super) lost_checks: Vec<Rule>,
+    pub(super) lost_checks: Vec<(Rule, Site)>,
     pub(super) lost_columns: Vec<(String, Facts, Site)>,
 }
 
@@ -73,10 +77,13 @@ pub(super) struct Column {
     pub(super) added: Option<Site>,
     pub(super) renamed: Option<Site>,
     pub(super) tightened: Option<Site>,
+    pub(super) loosened: Option<Site>,
     pub(super) retyped: Option<Site>,
     pub(super) undefaulted: Option<Site>,
     /// Added as NOT NULL without a default: fails on the first row.
     pub(super) bare: bool,
+    /// Added with a sequence: no two rows agree.
+    pub(super) distinct: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -124,9 +131,11 @@ impl Column {
             added: Some(site.clone()),
             renamed: None,
             tightened: None,
+            loosened: None,
             retyped: None,
             undefaulted: None,
             bare: def.not_null && !def.default,
+            distinct: def.rewrites == Some(SEQUENCE),
         }
     }
 
@@ -145,6 +154,7 @@ impl Column {
             not_null: false,
             default: false,
             constraints: Vec::new(),
+            rewrites: None,
         };
         let mut column = Self::new(&def, site);
         column.was = existed.then(|| now.clone());
@@ -167,9 +177,11 @@ impl Column {
         self.added = None;
         self.renamed = None;
         self.tightened = None;
+        self.loosened = None;
         self.retyped = None;
         self.undefaulted = None;
         self.bare = false;
+        self.distinct = false;
     }
 }
 
@@ -181,6 +193,7 @@ impl Table {
             keys: Vec::new(),
             checks: Vec::new(),
             indexes: BTreeSet::new(),
+            touched: true,
             emptied: false,
             renamed: None,
             lost_keys: Vec::new(),
@@ -278,7 +291,10 @@ impl Schema {
     /// What is now is what was before the next file.
     pub(super) fn begin(&mut self) {
         for (name, table) in &mut self.tables {
-            table.begin(name);
+            // Most files touch few of many tables.
+            if std::mem::take(&mut table.touched) {
+                table.begin(name);
+            }
         }
         self.enums_before.clear();
         self.enums_dropped.clear();
@@ -287,14 +303,33 @@ impl Schema {
             each.was = Some(name.clone());
             self.enums_before.insert(name.clone(), each.labels.clone());
         }
+        self.schemas.values_mut().for_each(|new| *new = false);
         self.objects.values_mut().for_each(|fresh| *fresh = false);
+    }
+
+    /// Takes note of a schema.
+    pub(super) fn add_schema(&mut self, name: &str) {
+        let used = self
+            .tables
+            .keys()
+            .any(|table| table.schema.as_deref() == Some(name));
+        self.schemas.entry(name.to_owned()).or_insert(!used);
+    }
+
+    /// Whether the file made the schema of this name: nothing was in it before.
+    pub(super) fn is_new(&self, name: &Name) -> bool {
+        let schema = name.schema.as_ref();
+        schema.is_some_and(|schema| self.schemas.get(schema) == Some(&true))
     }
 
     /// The table; one that no migration made must have been there before.
     pub(super) fn table(&mut self, name: &Name) -> &mut Table {
-        self.tables
+        let table = self
+            .tables
             .entry(name.clone())
-            .or_insert_with(|| Table::new(Some(name.clone())))
+            .or_insert_with(|| Table::new(Some(name.clone())));
+        table.touched = true;
+        table
     }
 
     /// The enum (or other type) of that name.
@@ -312,8 +347,10 @@ impl Schema {
 
     /// The table that has an index or constraint of this name.
     pub(super) fn index_owner(&mut self, index: &str) -> Option<&mut Table> {
-        self.tables.values_mut().find(|table| {
+        let table = self.tables.values_mut().find(|table| {
             table.indexes.contains(index) || table.keys.iter().any(|key| key.name == index)
-        })
+        })?;
+        table.touched = true;
+        Some(table)
     }
 }

@@ -1,124 +1,22 @@
 //! The only place that knows the SQL parser (`squawk-syntax`, whose tree changes almost weekly): text in, [`Parsed`] out.
 
 mod body;
+mod column;
+mod labels;
+mod parse;
 mod rows;
 mod table;
 mod tree;
 
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
+use squawk_syntax::{SyntaxKind as K, SyntaxNode};
 
-use squawk_syntax::{SourceFile, SyntaxKind as K, SyntaxNode, ast::AstNode};
+pub(super) use self::parse::parse_all;
 
 use self::tree::{has, kid, kids, name_of, sole_text};
-use super::guard::{self, Refusal};
 use super::op::{Item, Name, Op, Parsed, Problem, Site, Trouble};
 
-/// Stack of the parsing thread; the guard keeps the worst nesting under 16 MiB in an unoptimised build.
-const STACK: usize = 128 << 20;
-/// A file that takes longer is reported as not checkable. The largest real migration known takes well under a second.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// Syntax errors reported per file; the first is the one that matters.
 const MAX_ERRORS: usize = 10;
-
-/// Reads one file. Never panics and always ends; what could not be read is in `problems`.
-pub(super) fn parse(sql: &str) -> Parsed {
-    match guard::check(sql) {
-        Ok(()) => {}
-        Err(Refusal::Unterminated(at)) => {
-            let message =
-                "a string, quoted name, dollar quote or comment starts here and never ends";
-            return failed(sql, at, Trouble::Syntax, message);
-        }
-        Err(Refusal::Zero(at)) => return failed(sql, at, Trouble::Syntax, "a zero byte"),
-        Err(Refusal::TooDeep(at)) => {
-            return failed(
-                sql,
-                at,
-                Trouble::Unreadable,
-                "nested too deeply to be read safely",
-            );
-        }
-    }
-    let (sender, receiver) = mpsc::channel();
-    let text = sql.to_owned();
-    let spawned = thread::Builder::new()
-        .name("migration-parser".to_owned())
-        .stack_size(STACK)
-        .spawn(move || {
-            // Nobody listens any more after a timeout.
-            sender.send(read(&text)).ok();
-        });
-    let Ok(worker) = spawned else {
-        return failed(
-            sql,
-            0,
-            Trouble::Unreadable,
-            "no thread could be started to read it",
-        );
-    };
-    match receiver.recv_timeout(PATIENCE) {
-        Ok(parsed) => {
-            worker.join().ok();
-            parsed
-        }
-        Err(mpsc::RecvTimeoutError::Timeout) => failed(
-            sql,
-            0,
-            Trouble::Unreadable,
-            "reading it took longer than 20 s",
-        ),
-        Err(mpsc::RecvTimeoutError::Disconnected) => {
-            failed(sql, 0, Trouble::Unreadable, "the SQL parser failed on it")
-        }
-    }
-}
-
-fn failed(sql: &str, at: usize, trouble: Trouble, message: &str) -> Parsed {
-    let site = Site {
-        start: at,
-        end: sql.len().min(at + 80),
-        inside: None,
-    };
-    Parsed {
-        items: Vec::new(),
-        problems: vec![Problem {
-            site,
-            trouble,
-            message: message.to_owned(),
-        }],
-        statements: 0,
-    }
-}
-
-fn read(text: &str) -> Parsed {
-    let parse = SourceFile::parse(text);
-    let mut reader = Reader {
-        parsed: Parsed::default(),
-        place: &|node: &SyntaxNode| range(node),
-        inside: None,
-    };
-    for error in parse.errors().into_iter().take(MAX_ERRORS) {
-        reader.parsed.problems.push(Problem {
-            site: Site {
-                start: usize::from(error.range().start()),
-                end: usize::from(error.range().end()),
-                inside: None,
-            },
-            trouble: Trouble::Syntax,
-            message: error.message().to_owned(),
-        });
-    }
-    let root = parse.tree().syntax().clone();
-    for statement in root.children() {
-        if statement.kind() != K::EMPTY_STMT {
-            reader.parsed.statements += 1;
-            reader.statement(&statement);
-        }
-    }
-    reader.parsed
-}
 
 fn range(node: &SyntaxNode) -> (usize, usize) {
     let range = node.text_range();
@@ -151,6 +49,19 @@ const HARMLESS: &[K] = &[
 ];
 
 impl Reader<'_> {
+    fn problem(&mut self, node: &SyntaxNode, trouble: Trouble, message: &str) {
+        let (start, end) = (self.place)(node);
+        self.parsed.problems.push(Problem {
+            site: Site {
+                start,
+                end,
+                inside: self.inside.clone(),
+            },
+            trouble,
+            message: message.to_owned(),
+        });
+    }
+
     fn push(&mut self, node: &SyntaxNode, op: Op) {
         let (start, end) = (self.place)(node);
         let site = Site {
@@ -202,10 +113,10 @@ impl Reader<'_> {
     fn by_words(&mut self, node: &SyntaxNode) {
         let first = words(node, 1);
         match first.as_str() {
-            "BEGIN" | "START" | "COMMIT" | "END" | "ROLLBACK" | "ABORT" | "SAVEPOINT"
-            | "RELEASE" => {
-                self.push(node, Op::Transaction);
+            "BEGIN" | "START" | "ROLLBACK" | "ABORT" | "SAVEPOINT" | "RELEASE" => {
+                self.push(node, Op::Transaction { commits: false });
             }
+            "COMMIT" | "END" => self.push(node, Op::Transaction { commits: true }),
             "DROP" => self.drop_object(node),
             "EXECUTE" | "PREPARE" => self.push(node, Op::Dynamic(first)),
             "VACUUM" | "CLUSTER" | "REINDEX" => {
@@ -235,6 +146,10 @@ impl Reader<'_> {
     }
 
     fn create_schema(&mut self, node: &SyntaxNode) {
+        let target = kid(node, K::NAMED_SCHEMA).and_then(|each| kid(&each, K::SCHEMA));
+        if let Some(name) = target {
+            self.push(node, Op::CreateSchema(tree::ident(&name)));
+        }
         for element in node.children().filter(|each| {
             each.kind() == K::CREATE_TABLE
                 || each.kind() == K::CREATE_INDEX
@@ -265,6 +180,9 @@ impl Reader<'_> {
 
     fn set(&mut self, node: &SyntaxNode) {
         let text = sole_text(node).to_ascii_lowercase();
+        if text.split(' ').any(|word| word == "lock_timeout") {
+            self.push(node, Op::LockTimeout);
+        }
         let risky = ["search_path", "session_replication_role", "role", "schema"];
         if text.split(' ').any(|word| risky.contains(&word)) {
             self.push(
@@ -289,6 +207,9 @@ impl Reader<'_> {
             K::DROP_MATERIALIZED_VIEW => "VIEW".to_owned(),
             _ => words(node, 2).trim_start_matches("DROP ").to_owned(),
         };
+        if tree::cascades(node) {
+            self.push(node, Op::Cascade(format!("DROP {kind}")));
+        }
         let mut names = Vec::new();
         for child in node
             .children()

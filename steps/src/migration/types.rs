@@ -50,7 +50,6 @@ const NARROWER: &[(&str, &[&str])] = &[
             "timestamp",
             "timestamptz",
             "char",
-            "citext",
         ],
     ),
     (
@@ -65,7 +64,6 @@ const NARROWER: &[(&str, &[&str])] = &[
             "timestamp",
             "timestamptz",
             "char",
-            "citext",
         ],
     ),
 ];
@@ -79,11 +77,17 @@ pub(super) fn fit(old: &SqlType, new: &SqlType) -> Fit {
     }
     let (from, to) = (old.base.name.as_str(), new.base.name.as_str());
     if old.base == new.base {
-        return if same_base(from, &old.args, &new.args) {
-            Fit::Other
-        } else {
-            Fit::Narrower
+        return match same_base(from, &old.args, &new.args) {
+            false => Fit::Narrower,
+            true if keeps_pages(from, &old.args, &new.args) => Fit::Same,
+            true => Fit::Other,
         };
+    }
+    // Stored alike (manual, ALTER TABLE: text and varchar are binary coercible): neither rows nor indexes are touched.
+    if matches!((from, to), ("varchar" | "text", "text"))
+        || (from, to) == ("text", "varchar") && new.args.is_empty()
+    {
+        return Fit::Same;
     }
     let listed = NARROWER
         .iter()
@@ -100,6 +104,34 @@ pub(super) fn fit(old: &SqlType, new: &SqlType) -> Fit {
         Fit::Narrower
     } else {
         Fit::Other
+    }
+}
+
+/// Whether a larger limit leaves the stored rows as they are. A new scale or a fixed length does not.
+fn keeps_pages(base: &str, old: &[i64], new: &[i64]) -> bool {
+    match base {
+        "varchar" | "timestamp" | "timestamptz" | "time" | "timetz" | "interval" => true,
+        "numeric" => new.is_empty() || new.get(1).unwrap_or(&0) == old.get(1).unwrap_or(&0),
+        _ => false,
+    }
+}
+
+/// What a value must keep to, to fit the new type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Limit {
+    Length(i64),
+    Range(i64, i64),
+    Other,
+}
+
+/// The limit of a narrower type that a query can look for.
+pub(super) fn limit(new: &SqlType) -> Limit {
+    match (new.base.name.as_str(), new.args.first()) {
+        _ if new.array => Limit::Other,
+        ("varchar" | "char", Some(&length)) => Limit::Length(length),
+        ("smallint", _) => Limit::Range(i64::from(i16::MIN), i64::from(i16::MAX)),
+        ("integer", _) => Limit::Range(i64::from(i32::MIN), i64::from(i32::MAX)),
+        _ => Limit::Other,
     }
 }
 
@@ -136,14 +168,15 @@ mod tests {
     fn lengths_ranges_and_precisions_are_compared() {
         for (old, new, expected) in [
             (ty("text", &[]), ty("varchar", &[20]), Fit::Narrower),
-            (ty("text", &[]), ty("varchar", &[]), Fit::Other),
-            (ty("varchar", &[20]), ty("text", &[]), Fit::Other),
+            (ty("text", &[]), ty("varchar", &[]), Fit::Same),
+            (ty("varchar", &[20]), ty("text", &[]), Fit::Same),
+            (ty("char", &[2]), ty("char", &[3]), Fit::Other),
             (ty("varchar", &[100]), ty("varchar", &[10]), Fit::Narrower),
-            (ty("varchar", &[10]), ty("varchar", &[100]), Fit::Other),
+            (ty("varchar", &[10]), ty("varchar", &[100]), Fit::Same),
             (ty("bigint", &[]), ty("integer", &[]), Fit::Narrower),
             (ty("integer", &[]), ty("bigint", &[]), Fit::Other),
             (ty("timestamp", &[]), ty("date", &[]), Fit::Narrower),
-            (ty("timestamp", &[3]), ty("timestamp", &[]), Fit::Other),
+            (ty("timestamp", &[3]), ty("timestamp", &[]), Fit::Same),
             (ty("timestamp", &[]), ty("timestamp", &[3]), Fit::Narrower),
             (
                 ty("numeric", &[10, 2]),

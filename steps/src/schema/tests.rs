@@ -50,6 +50,7 @@ impl Rig {
         let row = |(name, sql, finished, rolled_back): &Row<'_>| {
             let file = crate::migration::Migration {
                 name: (*name).into(),
+                unreadable: None,
                 sql: (*sql).into(),
             };
             serde_json::json!({"name": name, "checksum": file.sha256(), "finished": finished, "rolled_back": rolled_back})

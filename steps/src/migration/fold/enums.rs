@@ -5,7 +5,10 @@ use crate::migration::op::{Name, Site, TypeChange};
 use crate::migration::rule::RuleId;
 
 impl Fold<'_> {
-    pub(super) fn drop_type(&mut self, name: &Name, if_exists: bool, site: &Site) {
+    pub(super) fn drop_type(&mut self, name: &Name, if_exists: bool, cascade: bool, site: &Site) {
+        if cascade {
+            self.drop_columns_of(name, site);
+        }
         if !self.schema.enums.contains_key(name) {
             let state = if if_exists {
                 " (no earlier migration makes it)"
@@ -26,6 +29,9 @@ impl Fold<'_> {
                 let labels = &mut self.schema.enumeration(name, site).labels;
                 if let Some(labels) = labels.as_mut().filter(|labels| !labels.contains(label)) {
                     labels.push(label.clone());
+                }
+                if self.schema.enumeration(name, site).was.is_some() {
+                    self.labels.push((name.clone(), label.clone()));
                 }
             }
             TypeChange::RenameLabel(from, to) => {
@@ -58,6 +64,25 @@ impl Fold<'_> {
         }
     }
 
+    /// `DROP TYPE … CASCADE` takes every column of the type.
+    fn drop_columns_of(&mut self, ty: &Name, site: &Site) {
+        for table in self.schema.tables.values_mut() {
+            let of_type = |column: &&mut crate::migration::state::Column| {
+                column.now.ty.as_ref().is_some_and(|each| each.base == *ty)
+            };
+            let gone: Vec<String> = table
+                .columns
+                .values_mut()
+                .filter(of_type)
+                .map(|column| column.now.name.clone())
+                .collect();
+            table.touched |= !gone.is_empty();
+            for column in gone {
+                super::tables::remove_column(table, &column, site);
+            }
+        }
+    }
+
     fn move_type(&mut self, from: &Name, to: &Name, site: &Site) {
         self.schema.enumeration(from, site);
         let Some(mut moved) = self.schema.enums.remove(from) else {
@@ -67,16 +92,15 @@ impl Fold<'_> {
             moved.site = site.clone();
         }
         self.schema.enums.insert(to.clone(), moved);
-        let columns = self
-            .schema
-            .tables
-            .values_mut()
-            .flat_map(|table| table.columns.values_mut());
-        for ty in columns
-            .filter_map(|column| column.now.ty.as_mut())
-            .filter(|ty| ty.base == *from)
-        {
-            ty.base = to.clone();
+        for table in self.schema.tables.values_mut() {
+            let types = table
+                .columns
+                .values_mut()
+                .filter_map(|column| column.now.ty.as_mut());
+            for ty in types.filter(|ty| ty.base == *from) {
+                ty.base = to.clone();
+                table.touched = true;
+            }
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Rows: what is lost, overwritten or filled.
 
-use super::Fold;
+use super::{Draft, Fold};
 use crate::migration::op::{Assignment, Filter, Name, Op, Site};
+use crate::migration::query;
 use crate::migration::rule::RuleId;
 use crate::migration::state::Filled;
 
@@ -18,36 +19,33 @@ impl Fold<'_> {
             Op::Truncate(_) => {
                 self.schema.table(name).emptied = true;
                 if existed {
-                    self.error(
-                        RuleId::Truncate,
-                        site,
-                        object,
-                        format!("every row of {name} is lost"),
+                    let message = format!("every row of {name} is lost");
+                    self.drafts.push(
+                        Draft::error(RuleId::Truncate, site, object, message)
+                            .query(query::rows(name)),
                     );
                 }
             }
             Op::Delete(_, Filter::All) => {
                 self.schema.table(name).emptied = true;
                 if existed {
-                    self.error(
-                        RuleId::DeleteAll,
-                        site,
-                        object,
-                        format!("every row of {name} is deleted"),
+                    let message = format!("every row of {name} is deleted");
+                    self.drafts.push(
+                        Draft::error(RuleId::DeleteAll, site, object, message)
+                            .query(query::rows(name)),
                     );
                 }
             }
-            Op::Delete(_, Filter::Some { nulls }) => {
+            Op::Delete(_, Filter::Some { nulls, text }) => {
                 for null in nulls {
                     let column = self.schema.table(name).column(null, site);
                     column.filled = column.filled.max(Filled::Likely);
                 }
                 if existed {
-                    self.warn(
-                        RuleId::DeleteRows,
-                        site,
-                        object,
-                        format!("rows of {name} are deleted"),
+                    let message = format!("rows of {name} are deleted");
+                    self.drafts.push(
+                        Draft::warning(RuleId::DeleteRows, site, object, message)
+                            .query(query::matching(name, text)),
                     );
                 }
             }
@@ -64,11 +62,21 @@ impl Fold<'_> {
         let table = self.schema.table(name);
         let existed = table.was.is_some();
         let mut old = Vec::new();
-        for each in assignments {
+        // What is read may itself have been copied from elsewhere.
+        let copied: Vec<Vec<String>> = assignments
+            .iter()
+            .map(|each| {
+                let read = each.reads.iter();
+                let further = read.clone().filter_map(|name| table.columns.get(name));
+                let further = further.flat_map(|column| column.sources.iter());
+                read.chain(further).cloned().collect()
+            })
+            .collect();
+        for (each, reads) in assignments.iter().zip(copied) {
             let column = table.column(&each.column, site);
             if !each.null {
                 column.filled = column.filled.max(Filled::Likely);
-                column.sources.extend(each.reads.iter().cloned());
+                column.sources.extend(reads);
             }
             if column.was.is_some() {
                 old.push(each.column.clone());
@@ -94,12 +102,17 @@ impl Fold<'_> {
             _ if old.is_empty() => {}
             Filter::All => {
                 let message = format!("the old value of {list} is overwritten in every row");
-                self.error(RuleId::UpdateAll, site, list, message);
+                self.drafts.push(
+                    Draft::error(RuleId::UpdateAll, site, list, message).query(query::rows(name)),
+                );
             }
-            Filter::Some { nulls } if old.iter().all(|column| nulls.contains(column)) => {}
-            Filter::Some { .. } => {
+            Filter::Some { nulls, .. } if old.iter().all(|column| nulls.contains(column)) => {}
+            Filter::Some { text, .. } => {
                 let message = format!("existing values of {list} are overwritten");
-                self.warn(RuleId::UpdateRows, site, list, message);
+                self.drafts.push(
+                    Draft::warning(RuleId::UpdateRows, site, list, message)
+                        .query(query::matching(name, text)),
+                );
             }
         }
     }

@@ -1,11 +1,12 @@
-//! Tables, columns, keys and indexes.
+//! Tables and columns.
 
-use super::{Draft, Fold, same_rule};
+use super::{Draft, Fold};
 use crate::migration::op::{
-    ColumnChange, ColumnDef, Constraint, Name, NewIndex, NewTable, Rule, Site, TableChange,
+    ColumnChange, ColumnDef, Name, NewTable, Rule, Site, TableChange, quoted,
 };
+use crate::migration::query;
 use crate::migration::rule::RuleId;
-use crate::migration::state::{Column, Filled, Table, TableKey};
+use crate::migration::state::{Column, Filled, Table};
 
 impl Fold<'_> {
     pub(super) fn create_table(&mut self, new: &NewTable, site: &Site) {
@@ -27,24 +28,57 @@ impl Fold<'_> {
         self.schema.tables.insert(new.name.clone(), table);
     }
 
-    pub(super) fn drop_table(&mut self, name: &Name, if_exists: bool, site: &Site) {
+    pub(super) fn drop_table(&mut self, name: &Name, if_exists: bool, cascade: bool, site: &Site) {
         let object = name.to_string();
+        let along = if cascade {
+            self.cut_off(name)
+        } else {
+            String::new()
+        };
         match self.schema.tables.remove(name) {
             Some(table) if table.was.is_none() => {}
+            // The file made the schema it would be in.
+            None if if_exists && self.schema.is_new(name) => {}
             None if if_exists => {
                 let message = format!(
                     "no earlier migration makes {name}: nothing happens where it does not exist, and its rows are lost where it does"
                 );
-                self.drafts
-                    .push(Draft::warning(RuleId::DropTable, site, object, message));
+                self.drafts.push(
+                    Draft::warning(RuleId::DropTable, site, object, message)
+                        .query(query::rows(name)),
+                );
             }
             _ => {
                 let message = format!(
-                    "the rows of {name} are lost, and the running version still queries it"
+                    "the rows of {name} are lost, and the running version still queries it{along}"
                 );
-                self.drafts
-                    .push(Draft::error(RuleId::DropTable, site, object, message));
+                self.drafts.push(
+                    Draft::error(RuleId::DropTable, site, object, message).query(query::rows(name)),
+                );
             }
+        }
+    }
+
+    /// CASCADE takes the foreign keys that point at the table; says from where.
+    fn cut_off(&mut self, target: &Name) -> String {
+        let mut from = Vec::new();
+        for (name, table) in &mut self.schema.tables {
+            let before = table.checks.len();
+            table
+                .checks
+                .retain(|check| !matches!(&check.rule, Rule::Foreign(_, to, _) if to == target));
+            table.touched |= table.checks.len() < before;
+            if table.checks.len() < before && name != target {
+                from.push(name.to_string());
+            }
+        }
+        if from.is_empty() {
+            "; CASCADE takes what depends on it along".to_owned()
+        } else {
+            format!(
+                "; CASCADE also takes the foreign keys of {}",
+                from.join(", ")
+            )
         }
     }
 
@@ -79,6 +113,7 @@ impl Fold<'_> {
                     .for_each(|each| each.clone_from(to));
             }
             TableChange::Validate(constraint) => self.validate(name, constraint, site),
+            TableChange::Rewrite(why) => self.rewrite(name, why, site),
         }
     }
 
@@ -88,15 +123,23 @@ impl Fold<'_> {
             .tables
             .remove(from)
             .unwrap_or_else(|| Table::new(Some(from.clone())));
+        table.touched = true;
         table.renamed = Some(site.clone());
         self.schema.tables.insert(to, table);
     }
 
     fn add_column(&mut self, name: &Name, def: &ColumnDef, if_not_exists: bool, site: &Site) {
         let table = self.schema.table(name);
-        if if_not_exists && table.columns.contains_key(&def.name) {
+        let there = table.columns.get(&def.name);
+        // PostgreSQL refuses a second one of that name; what the first one does stays to be judged.
+        if there.is_some_and(|column| if_not_exists || column.now.known) {
             return;
         }
+        let whole = table.was.is_some() && !table.emptied;
+        if let Some(why) = def.rewrites.filter(|_| whole) {
+            self.rewrite(name, why, site);
+        }
+        let table = self.schema.table(name);
         let mut column = Column::new(def, site);
         // A table the file made or emptied has no rows to fail on.
         column.bare &= !table.emptied;
@@ -120,6 +163,7 @@ impl Fold<'_> {
             ColumnChange::SetNotNull => each.tighten(site),
             ColumnChange::DropNotNull => {
                 each.now.not_null = false;
+                each.loosened = Some(site.clone());
                 // Proof and backfill end where NULL may be written again.
                 each.filled = Filled::No;
             }
@@ -140,208 +184,49 @@ impl Fold<'_> {
         let table = self.schema.table(name);
         let known = table.columns.contains_key(column);
         table.column(column, site);
-        let Some(old) = table.columns.remove(column) else {
+        if known || !if_exists {
+            remove_column(table, column, site);
             return;
-        };
-        for key in table
-            .keys
-            .iter()
-            .filter(|key| key.existed && key.key.has(column))
-        {
-            table.lost_keys.push((key.key.clone(), site.clone()));
         }
-        table.keys.retain(|key| !key.key.has(column));
-        let Some(was) = old.was else { return };
-        if !known && if_exists {
+        if table
+            .columns
+            .remove(column)
+            .is_some_and(|old| old.was.is_some())
+        {
             let message = format!(
                 "no earlier migration makes {}: nothing happens where it does not exist, and its values are lost where it does",
                 name.column(column)
             );
-            self.drafts.push(Draft::warning(
-                RuleId::DropColumn,
-                site,
-                name.column(column),
-                message,
-            ));
-        } else {
-            table
-                .lost_columns
-                .push((was.name.clone(), was, site.clone()));
-        }
-    }
-
-    fn constrain(&mut self, name: &Name, constraint: &Constraint, site: &Site) {
-        let table = self.schema.table(name);
-        if table.was.is_some() && !table.emptied && !constraint.not_valid {
-            let touches_old = |columns: &[String]| {
-                columns.is_empty()
-                    || columns.iter().any(|each| {
-                        table.columns.get(each).is_none_or(|column| {
-                            column.was.is_some() || column.filled != Filled::No
-                        })
-                    })
-            };
-            let (what, risky) = match &constraint.rule {
-                Rule::Foreign(columns, ..) => ("a foreign key", touches_old(columns)),
-                // Names in a check that are no columns (functions, casts) must not make it look older than it is.
-                Rule::Check(columns, _) => {
-                    let own: Vec<String> = columns
-                        .iter()
-                        .filter(|each| table.columns.contains_key(*each))
-                        .cloned()
-                        .collect();
-                    ("a check", touches_old(&own))
-                }
-                Rule::Exclude => ("an exclusion constraint", true),
-                _ => ("", false),
-            };
-            let known = table.lost_checks.iter().chain(
-                table
-                    .checks
-                    .iter()
-                    .filter(|check| check.existed)
-                    .map(|check| &check.rule),
+            self.drafts.push(
+                Draft::warning(RuleId::DropColumn, site, name.column(column), message)
+                    .query(query::values(name, column)),
             );
-            if risky
-                && !known
-                    .into_iter()
-                    .any(|each| same_rule(each, &constraint.rule))
-            {
-                let message = format!(
-                    "{what} is put on {name}: the migration fails if an existing row violates it"
-                );
-                self.drafts.push(Draft::warning(
-                    RuleId::AddConstraint,
-                    site,
-                    name.to_string(),
-                    message,
-                ));
-            }
-        }
-        self.schema
-            .table(name)
-            .constrain(&name.name, constraint, site);
-    }
-
-    fn unconstrain(&mut self, name: &Name, constraint: &str, if_exists: bool, site: &Site) {
-        let table = self.schema.table(name);
-        if let Some(at) = table.keys.iter().position(|key| key.name == constraint) {
-            let key = table.keys.remove(at);
-            if key.existed {
-                table.lost_keys.push((key.key, site.clone()));
-            }
-        } else if let Some(at) = table
-            .checks
-            .iter()
-            .position(|check| check.name == constraint)
-        {
-            let check = table.checks.remove(at);
-            if check.existed && check.valid {
-                table.lost_checks.push(check.rule);
-            }
-        } else if table.was.is_some() {
-            let state = if if_exists { ", if it exists" } else { "" };
-            let message = format!(
-                "no earlier migration makes the constraint {constraint:?}: it may be a unique key that upserts rely on; it is dropped{state}"
-            );
-            self.drafts.push(Draft::warning(
-                RuleId::DropUnique,
-                site,
-                name.to_string(),
-                message,
-            ));
         }
     }
+}
 
-    fn validate(&mut self, name: &Name, constraint: &str, site: &Site) {
-        let table = self.schema.table(name);
-        let check = table
-            .checks
-            .iter_mut()
-            .find(|check| check.name == constraint);
-        if let Some(check) = check {
-            if check.valid {
-                return;
-            }
-            check.valid = true;
-            if let Rule::Check(_, Some(column)) = check.rule.clone() {
-                let column = table.column(&column, site);
-                column.filled = column.filled.max(Filled::Likely);
-            }
-        }
-        if table.was.is_some() {
-            let message = format!(
-                "{constraint:?} is validated on {name}: the migration fails if an existing row violates it"
-            );
-            self.drafts.push(Draft::warning(
-                RuleId::AddConstraint,
-                site,
-                name.to_string(),
-                message,
-            ));
-        }
+/// Takes a column and the keys and checks on it.
+pub(super) fn remove_column(table: &mut Table, column: &str, site: &Site) {
+    let Some(old) = table.columns.remove(column) else {
+        return;
+    };
+    for key in table
+        .keys
+        .iter()
+        .filter(|key| key.existed && key.key.has(column))
+    {
+        table.lost_keys.push((key.key.clone(), site.clone()));
     }
-
-    pub(super) fn create_index(&mut self, index: &NewIndex, site: &Site) {
-        let table = self.schema.table(&index.table);
-        let mut made = vec![index.table.name.as_str()];
-        let columns = index.key.columns.iter();
-        made.extend(columns.map(|each| each.as_deref().unwrap_or("expr")));
-        made.push("idx");
-        let name = index
-            .name
-            .as_ref()
-            .map_or_else(|| made.join("_"), |name| name.name.clone());
-        let taken = table.indexes.contains(&name) || table.keys.iter().any(|key| key.name == name);
-        if index.if_not_exists && taken {
-            return;
-        }
-        if index.unique {
-            table.keys.push(TableKey {
-                name,
-                key: index.key.clone(),
-                existed: false,
-                site: site.clone(),
-            });
-        } else {
-            table.indexes.insert(name);
-        }
-    }
-
-    pub(super) fn drop_key(&mut self, name: &Name, if_exists: bool, site: &Site) {
-        let Some(table) = self.schema.index_owner(&name.name) else {
-            let state = if if_exists { ", if it exists" } else { "" };
-            let message = format!(
-                "no earlier migration makes the index {name}: it may be a unique key that upserts rely on; it is dropped{state}"
-            );
-            self.drafts.push(Draft::warning(
-                RuleId::DropUnique,
-                site,
-                name.to_string(),
-                message,
-            ));
-            return;
-        };
-        table.indexes.remove(&name.name);
-        if let Some(at) = table.keys.iter().position(|key| key.name == name.name) {
-            let key = table.keys.remove(at);
-            if key.existed {
-                table.lost_keys.push((key.key, site.clone()));
-            }
-        }
-    }
-
-    pub(super) fn rename_index(&mut self, from: &Name, to: &str) {
-        if let Some(table) = self.schema.index_owner(&from.name) {
-            if table.indexes.remove(&from.name) {
-                table.indexes.insert(to.to_owned());
-            }
-            table
-                .keys
-                .iter_mut()
-                .filter(|key| key.name == from.name)
-                .for_each(|key| to.clone_into(&mut key.name));
-        }
+    table.keys.retain(|key| !key.key.has(column));
+    table.checks.retain(|check| match &check.rule {
+        Rule::Foreign(columns, ..) => !columns.iter().any(|each| each == column),
+        Rule::Check(columns, _) => columns.len() != 1 || columns[0] != column,
+        _ => true,
+    });
+    if let Some(was) = old.was {
+        table
+            .lost_columns
+            .push((was.name.clone(), was, site.clone()));
     }
 }
 
@@ -352,14 +237,15 @@ fn rename_column(table: &mut Table, from: &str, to: &str, site: &Site) {
     to.clone_into(&mut column.now.name);
     column.renamed = Some(site.clone());
     table.columns.insert(to.to_owned(), column);
-    let columns = table
-        .keys
-        .iter_mut()
-        .flat_map(|key| key.key.columns.iter_mut());
-    columns
-        .flatten()
-        .filter(|each| *each == from)
-        .for_each(|each| to.clone_into(each));
+    let keys = table.keys.iter_mut().map(|key| &mut key.key);
+    for key in keys.chain(table.lost_keys.iter_mut().map(|(key, _)| key)) {
+        let columns = key.columns.iter_mut().flatten();
+        columns
+            .filter(|each| *each == from)
+            .for_each(|each| to.clone_into(each));
+        let terms = key.terms.iter_mut().filter(|term| **term == quoted(from));
+        terms.for_each(|term| *term = quoted(to));
+    }
     for check in &mut table.checks {
         let (Rule::Foreign(columns, ..) | Rule::Check(columns, _)) = &mut check.rule else {
             continue;

@@ -187,6 +187,62 @@ ALTER TABLE "Task" ALTER COLUMN "status" SET DEFAULT 'open';"#,
             r#"ALTER TABLE "Task" ADD CONSTRAINT "Task_size_check" CHECK ("size" > 0) NOT VALID;"#,
             MANUAL
         ),
+        RuleId::DropConstraint => explanation!(
+            "a foreign key or a check is gone",
+            "Rows it kept out can be written, and ON DELETE CASCADE or SET NULL no longer happens.",
+            "Make sure that no version that runs during the release relies on it.",
+            r#"ALTER TABLE "Task" DROP CONSTRAINT "Task_parent_fkey";"#,
+            r#"ALTER TABLE "Task" DROP CONSTRAINT "Task_parent_fkey"; ALTER TABLE "Task" ADD CONSTRAINT "Task_parent_fkey" FOREIGN KEY ("parent") REFERENCES "Task"("id") ON DELETE SET NULL;"#,
+            MANUAL
+        ),
+        RuleId::DropNotNull => explanation!(
+            "a column may be NULL that never was",
+            "Code that reads it without a check fails on the first NULL that is written.",
+            "Release the code that handles NULL first (the release looks for code that does not).",
+            r#"ALTER TABLE "Task" ALTER COLUMN "title" DROP NOT NULL;"#,
+            r#"ALTER TABLE "Task" ADD COLUMN "subtitle" TEXT;"#,
+            CHECKLIST
+        ),
+        RuleId::Cascade => explanation!(
+            "CASCADE on a drop",
+            "Everything that depends on the object goes along: views, foreign keys, defaults, columns. The statement does not say which.",
+            "Drop what depends on it by name, then drop it without CASCADE; PostgreSQL lists what is left.",
+            r#"DROP VIEW "OpenTask" CASCADE;"#,
+            r#"DROP VIEW "OpenTask";"#,
+            MANUAL
+        ),
+        RuleId::TableRewrite => explanation!(
+            "a table is rewritten as a whole",
+            "Nothing can read or write it until every row is written anew; on a large table that is an outage.",
+            "Add the column without a value, set the default for new rows, fill old rows in batches.",
+            r#"ALTER TABLE "Task" ADD COLUMN "key" UUID NOT NULL DEFAULT gen_random_uuid();"#,
+            r#"ALTER TABLE "Task" ADD COLUMN "key" UUID; ALTER TABLE "Task" ALTER COLUMN "key" SET DEFAULT gen_random_uuid();"#,
+            "PostgreSQL manual, ALTER TABLE, notes on rewriting"
+        ),
+        RuleId::IndexBlocksWrites => explanation!(
+            "an index is built without CONCURRENTLY",
+            "The table takes no writes until the index is built; on a large table that is minutes.",
+            "Build it CONCURRENTLY, in a migration of its own.",
+            r#"CREATE INDEX "Task_size_idx" ON "Task"("size");"#,
+            r#"CREATE INDEX CONCURRENTLY "Task_size_idx" ON "Task"("size");"#,
+            "PostgreSQL manual, CREATE INDEX, Building Indexes Concurrently"
+        ),
+        RuleId::WorkUnderLock => explanation!(
+            "long work while a table is locked",
+            "A lock is held until the migration ends: what could run beside the application keeps it waiting instead.",
+            "Put the work into a migration of its own, before or after the one that alters the table.",
+            r#"ALTER TABLE "Task" ADD COLUMN "due" DATE; UPDATE "Task" SET "due" = now() WHERE "due" IS NULL;"#,
+            r#"UPDATE "Task" SET "notes" = '' WHERE "notes" IS NULL;"#,
+            "PostgreSQL manual, Explicit Locking: locks are held until the end of the transaction"
+        ),
+        RuleId::LockTimeout => explanation!(
+            "a lock is waited for without a limit",
+            "ALTER TABLE waits behind the longest query that uses the table, and every later query waits behind ALTER TABLE.",
+            "Set lock_timeout, and run the migration again when it was reached.",
+            r#"ALTER TABLE "Task" ADD COLUMN "due" DATE;"#,
+            r#"SET lock_timeout = '5s'; ALTER TABLE "Task" ADD COLUMN "due" DATE;"#,
+            "PostgreSQL manual, Client Connection Defaults: lock_timeout"
+        ),
         RuleId::DropObject => explanation!(
             "a view, function, trigger, type or other object is dropped",
             "Whatever uses it fails, or silently no longer happens.",
@@ -235,6 +291,22 @@ ALTER TABLE "Task" ALTER COLUMN "status" SET DEFAULT 'open';"#,
             r#"CREATE INDEX CONCURRENTLY "a" ON "Task"("notes");"#,
             "PostgreSQL manual, CREATE INDEX and the protocol's simple query"
         ),
+        RuleId::NewLabelUsed => explanation!(
+            "an enum label is added and used in one transaction",
+            "PostgreSQL refuses to use a label before the transaction that adds it is committed (55P04): the migration fails.",
+            "Add the label in one migration and use it in the next.",
+            r#"ALTER TYPE "Status" ADD VALUE 'paused'; ALTER TABLE "Task" ALTER COLUMN "status" SET DEFAULT 'paused';"#,
+            r#"ALTER TYPE "Status" ADD VALUE 'paused'; -- the default follows in the next migration"#,
+            "PostgreSQL manual, ALTER TYPE, notes"
+        ),
+        RuleId::EditedMigration => explanation!(
+            "a migration was changed or removed after it was applied",
+            "Databases that applied it keep the old effect, new ones get the new effect, and Prisma refuses to go on (P3006, checksum).",
+            "Restore the file as it was applied, and put the change into a new migration.",
+            "-- the text of an applied migration is edited, or its folder is removed or renamed",
+            "-- a new migration follows the applied ones",
+            CHECKLIST
+        ),
         RuleId::SyntaxError => explanation!(
             "PostgreSQL would refuse the file",
             "The migration fails at deployment.",
@@ -257,6 +329,14 @@ ALTER TABLE "Task" ALTER COLUMN "status" SET DEFAULT 'open';"#,
             "Have a reviewer read it.",
             "ALTER SYSTEM SET work_mem = '1GB';",
             r#"COMMENT ON TABLE "Task" IS 'work to do';"#,
+            "this checker's own limits"
+        ),
+        RuleId::Suppression => explanation!(
+            "a suppression that suppresses nothing",
+            "It names no rule, gives no reason, or what it was for is gone; the next finding there would vanish unseen.",
+            "Write `-- flow:ignore RULE reason` before the statement, or remove it.",
+            "-- flow:ignore drop-column nobody reads it\nSELECT 1;",
+            r#"ALTER TABLE "Task" DROP COLUMN "notes"; -- flow:ignore drop-column not read since the release of May"#,
             "this checker's own limits"
         ),
     }

@@ -3,7 +3,7 @@
 use squawk_syntax::ast::{self, AstNode};
 use squawk_syntax::{SyntaxKind as K, SyntaxNode};
 
-use super::tree::{name_of, sole_text};
+use super::tree::{kid, name_of, sole_text};
 use super::{MAX_ERRORS, Reader, range};
 use crate::migration::op::{Op, Parsed, Problem, Site, Trouble};
 
@@ -30,6 +30,30 @@ impl Reader<'_> {
             inside.as_deref(),
         );
         self.parsed.items.extend(read.items);
+        self.guards(node, &body.syntax());
+    }
+
+    /// A block that raises an error fails closed: what it counts as NULL is none when it passes.
+    fn guards(&mut self, node: &SyntaxNode, body: &SyntaxNode) {
+        if !sole_text(body)
+            .to_ascii_lowercase()
+            .contains("raise exception")
+        {
+            return;
+        }
+        for select in body.descendants().filter(|each| each.kind() == K::SELECT) {
+            let table = kid(&select, K::FROM_CLAUSE).and_then(|from| name_of(&from));
+            let mut nulls = Vec::new();
+            for part in kid(&select, K::WHERE_CLAUSE)
+                .iter()
+                .flat_map(SyntaxNode::children)
+            {
+                super::rows::conjuncts(&part, &mut nulls);
+            }
+            if let (Some(table), false) = (table, nulls.is_empty()) {
+                self.push(node, Op::Guard(table, nulls));
+            }
+        }
     }
 
     pub(super) fn define_function(&mut self, node: &SyntaxNode) {
@@ -151,7 +175,7 @@ fn read_body(
                 reader.push(&node, Op::Dynamic(sole_text(&node)));
             }
             K::PLPGSQL_COMMIT_STMT | K::PLPGSQL_ROLLBACK_STMT => {
-                reader.push(&node, Op::Transaction);
+                reader.push(&node, Op::Transaction { commits: true });
             }
             kind if super::rows::is_write(kind) => {
                 reader.rows(&node);

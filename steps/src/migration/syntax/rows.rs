@@ -107,7 +107,10 @@ fn filter(node: &SyntaxNode) -> Filter {
     let Some(clause) = kid(node, K::WHERE_CLAUSE) else {
         let cursor = kid(node, K::WHERE_CURRENT_OF).is_some();
         return if cursor {
-            Filter::Some { nulls: Vec::new() }
+            Filter::Some {
+                nulls: Vec::new(),
+                text: String::new(),
+            }
         } else {
             Filter::All
         };
@@ -128,11 +131,22 @@ fn filter(node: &SyntaxNode) -> Filter {
     for part in clause.children() {
         conjuncts(&part, &mut nulls);
     }
-    Filter::Some { nulls }
+    // With other tables in play the condition alone selects nothing.
+    let alone = !node.children().any(|each| {
+        matches!(
+            each.kind(),
+            K::FROM_CLAUSE | K::USING_CLAUSE | K::WITH_CLAUSE | K::OPTIONAL_AS_ALIAS
+        )
+    });
+    let text = clause.text().to_string();
+    Filter::Some {
+        nulls,
+        text: if alone { text } else { String::new() },
+    }
 }
 
 /// Columns that every selected row must have NULL: `a IS NULL` joined by AND.
-fn conjuncts(node: &SyntaxNode, nulls: &mut Vec<String>) {
+pub(super) fn conjuncts(node: &SyntaxNode, nulls: &mut Vec<String>) {
     match node.kind() {
         K::PAREN_EXPR => node.children().for_each(|each| conjuncts(&each, nulls)),
         K::BIN_EXPR if super::has(node, K::AND_KW) => {
@@ -156,7 +170,8 @@ fn conjuncts(node: &SyntaxNode, nulls: &mut Vec<String>) {
 
 fn assignments(node: &SyntaxNode) -> Vec<Assignment> {
     let list = kid(node, K::SET_CLAUSE).and_then(|each| kid(&each, K::SET_COLUMN_LIST));
-    // Whatever the statement reads anywhere (FROM, WHERE) may be the source of the value.
+    // A constant WHERE old = 'x' carries the old value over as well as an expression does.
+    let condition: Vec<String> = kid(node, K::WHERE_CLAUSE).iter().flat_map(reads).collect();
     let mut all = Vec::new();
     for each in list.iter().flat_map(SyntaxNode::children) {
         if each.kind() == K::SET_SINGLE_COLUMN {
@@ -167,7 +182,8 @@ fn assignments(node: &SyntaxNode) -> Vec<Assignment> {
             });
             let column = kid(&each, K::COLUMN_TARGET)
                 .and_then(|target| columns_in(&target).into_iter().next());
-            let reads = value.as_ref().map(reads).unwrap_or_default();
+            let mut reads = value.as_ref().map(reads).unwrap_or_default();
+            reads.extend(condition.iter().cloned());
             all.extend(column.map(|column| Assignment {
                 column,
                 null,

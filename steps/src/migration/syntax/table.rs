@@ -3,13 +3,21 @@
 use squawk_syntax::{SyntaxKind as K, SyntaxNode};
 
 use super::Reader;
+use super::column::{column, constraint};
 use super::tree::{
-    column_of, columns_in, has, ident, kid, kids, name_of, reads, sole_text, string, type_of,
+    cascades, column_of, has, ident, kid, kids, name_of, sole_text, string, type_of,
 };
 use crate::migration::op::{
-    ColumnChange, ColumnDef, Constraint, Key, Name, NewIndex, NewTable, Op, Rule, TableChange,
-    TypeChange,
+    ColumnChange, Key, Name, NewIndex, NewTable, Op, TableChange, Trouble, TypeChange,
 };
+
+/// Forms of ALTER TABLE that take no second action (manual, ALTER TABLE).
+const STANDS_ALONE: &[K] = &[
+    K::RENAME_COLUMN,
+    K::RENAME_CONSTRAINT,
+    K::TABLE_RENAME_TO,
+    K::SET_SCHEMA,
+];
 
 impl Reader<'_> {
     pub(super) fn create_table(&mut self, node: &SyntaxNode) {
@@ -45,7 +53,15 @@ impl Reader<'_> {
         let if_exists = kid(node, K::IF_EXISTS).is_some();
         for each in kids(node, K::TABLE_NAME_REF) {
             if let Some(name) = name_of(&each) {
-                self.push(&each, Op::DropTable { name, if_exists });
+                let cascade = cascades(node);
+                self.push(
+                    &each,
+                    Op::DropTable {
+                        name,
+                        if_exists,
+                        cascade,
+                    },
+                );
             }
         }
     }
@@ -55,9 +71,20 @@ impl Reader<'_> {
             return self.push(node, Op::Unknown("ALTER TABLE ALL".to_owned()));
         };
         let lenient = kid(node, K::IF_EXISTS).is_some();
+        let actions = node
+            .children()
+            .filter(|each| !matches!(each.kind(), K::TABLE_RELATION_NAME | K::IF_EXISTS));
+        let alone = actions.count() == 1;
         for action in node.children() {
             if matches!(action.kind(), K::TABLE_RELATION_NAME | K::IF_EXISTS) {
                 continue;
+            }
+            if !alone && STANDS_ALONE.contains(&action.kind()) {
+                let message = "this must be the only action of its ALTER TABLE";
+                self.problem(&action, Trouble::Syntax, message);
+            }
+            if matches!(action.kind(), K::DROP_COLUMN | K::DROP_CONSTRAINT) && cascades(&action) {
+                self.push(&action, Op::Cascade(super::words(&action, 3)));
             }
             if let Some(op) = table_change(&table, &action, lenient) {
                 self.push(&action, op);
@@ -91,6 +118,7 @@ impl Reader<'_> {
             name: kid(node, K::INDEX).and_then(|each| name_of(&each)),
             table,
             unique: has(node, K::UNIQUE_KW),
+            concurrently: has(node, K::CONCURRENTLY_KW),
             key,
             if_not_exists: kid(node, K::IF_NOT_EXISTS).is_some(),
         };
@@ -100,6 +128,9 @@ impl Reader<'_> {
     pub(super) fn drop_index(&mut self, node: &SyntaxNode) {
         if has(node, K::CONCURRENTLY_KW) {
             self.push(node, Op::Concurrently);
+        }
+        if cascades(node) {
+            self.push(node, Op::Cascade("DROP INDEX".to_owned()));
         }
         let if_exists = kid(node, K::IF_EXISTS).is_some();
         for each in kids(node, K::INDEX_REF) {
@@ -182,7 +213,15 @@ impl Reader<'_> {
         let if_exists = kid(node, K::IF_EXISTS).is_some();
         for each in kids(node, K::TYPE_NAME_REF) {
             if let Some(name) = name_of(&each) {
-                self.push(&each, Op::DropType { name, if_exists });
+                let cascade = cascades(node);
+                self.push(
+                    &each,
+                    Op::DropType {
+                        name,
+                        if_exists,
+                        cascade,
+                    },
+                );
             }
         }
     }
@@ -230,11 +269,12 @@ fn table_change(table: &Name, action: &SyntaxNode, lenient: bool) -> Option<Op> 
         | K::CLUSTER_ON
         | K::SET_WITHOUT_CLUSTER
         | K::SET_WITHOUT_OIDS
-        | K::SET_TABLESPACE
         | K::SET_OPTIONS
         | K::RESET_OPTIONS
-        | K::REPLICA_IDENTITY
-        | K::SET_LOGGED => return None,
+        | K::REPLICA_IDENTITY => return None,
+        K::SET_LOGGED | K::SET_UNLOGGED | K::SET_TABLESPACE | K::SET_ACCESS_METHOD => {
+            Some(TableChange::Rewrite("the storage of the table changes"))
+        }
         kind if format!("{kind:?}").contains("RLS") || format!("{kind:?}").contains("TRIGGER") => {
             return Some(Op::Behaviour(format!("{} ON {table}", sole_text(action))));
         }
@@ -274,123 +314,4 @@ fn alter_column(table: &Name, action: &SyntaxNode) -> Option<Op> {
         _ => return unknown(),
     };
     Some(Op::Alter(table.clone(), TableChange::Column(name, change)))
-}
-
-fn column(node: &SyntaxNode) -> Option<ColumnDef> {
-    let name = column_of(node)?;
-    let (ty, serial) = type_of(node).map_or((None, false), |(ty, serial)| (Some(ty), serial));
-    let mut column = ColumnDef {
-        name: name.clone(),
-        ty,
-        not_null: serial,
-        default: serial,
-        constraints: Vec::new(),
-    };
-    for each in node.children() {
-        match each.kind() {
-            K::NOT_NULL_CONSTRAINT => column.not_null = true,
-            K::DEFAULT_CONSTRAINT => {
-                let text = sole_text(&each).to_ascii_lowercase();
-                column.default |= text != "default null" && !text.starts_with("default null ::");
-            }
-            K::GENERATED_CONSTRAINT => {
-                column.default = true;
-                column.not_null |= each
-                    .descendants()
-                    .any(|inner| inner.kind() == K::GENERATED_IDENTITY);
-            }
-            _ => column
-                .constraints
-                .extend(constraint(&each).map(|found| on_column(found, &name))),
-        }
-    }
-    column.not_null |= column
-        .constraints
-        .iter()
-        .any(|each| matches!(&each.rule, Rule::Unique(key) if key.primary));
-    Some(column)
-}
-
-/// A constraint written behind a column says nothing of its columns: it means that one.
-fn on_column(mut constraint: Constraint, column: &str) -> Constraint {
-    let own = || vec![column.to_owned()];
-    match &mut constraint.rule {
-        Rule::Unique(key) if key.columns.is_empty() => {
-            let primary = key.primary;
-            let nulls_not_distinct = key.nulls_not_distinct;
-            *key = Key {
-                nulls_not_distinct,
-                ..Key::plain(own(), primary)
-            };
-        }
-        Rule::Foreign(columns, ..) if columns.is_empty() => *columns = own(),
-        _ => {}
-    }
-    constraint
-}
-
-fn constraint(node: &SyntaxNode) -> Option<Constraint> {
-    let primary = node.kind() == K::PRIMARY_KEY_CONSTRAINT;
-    let rule = match node.kind() {
-        K::UNIQUE_CONSTRAINT | K::PRIMARY_KEY_CONSTRAINT => unique(node, primary),
-        K::FOREIGN_KEY_CONSTRAINT | K::REFERENCES_CONSTRAINT => {
-            let mut lists = kids(node, K::FOREIGN_KEY_COLUMN_LIST).map(|each| columns_in(&each));
-            let own = if node.kind() == K::FOREIGN_KEY_CONSTRAINT {
-                lists.next()
-            } else {
-                None
-            };
-            let target = kid(node, K::TABLE_NAME_REF).and_then(|each| name_of(&each))?;
-            let theirs = lists
-                .next()
-                .or_else(|| column_of(node).map(|column| vec![column]));
-            Rule::Foreign(own.unwrap_or_default(), target, theirs.unwrap_or_default())
-        }
-        K::CHECK_CONSTRAINT => Rule::Check(reads(node), checked_not_null(node)),
-        K::NOT_NULL_CONSTRAINT => Rule::NotNull(column_of(node)?),
-        K::EXCLUDE_CONSTRAINT => Rule::Exclude,
-        _ => return None,
-    };
-    Some(Constraint {
-        name: kid(node, K::CONSTRAINT_NAME_CLAUSE)
-            .and_then(|each| kid(&each, K::CONSTRAINT_NAME))
-            .map(|each| ident(&each)),
-        rule,
-        not_valid: kid(node, K::NOT_VALID).is_some(),
-    })
-}
-
-fn unique(node: &SyntaxNode, primary: bool) -> Rule {
-    let index = kid(node, K::USING_INDEX_NAME).and_then(|each| name_of(&each));
-    if let Some(index) = index {
-        return Rule::UsingIndex(index.name);
-    }
-    let columns = node
-        .descendants()
-        .find(|each| each.kind() == K::CONSTRAINT_COLUMN_REF_LIST)
-        .map(|each| columns_in(&each));
-    let nulls_not_distinct = node
-        .descendants()
-        .any(|each| each.kind() == K::NULLS_NOT_DISTINCT);
-    let key = Key::plain(columns.unwrap_or_default(), primary);
-    Rule::Unique(Key {
-        nulls_not_distinct,
-        ..key
-    })
-}
-
-/// The column of a check that is exactly `column IS NOT NULL`.
-fn checked_not_null(node: &SyntaxNode) -> Option<String> {
-    let mut expression = node
-        .children()
-        .find(|each| matches!(each.kind(), K::BIN_EXPR | K::PAREN_EXPR))?;
-    while expression.kind() == K::PAREN_EXPR {
-        expression = expression.children().next()?;
-    }
-    kid(&expression, K::IS_NOT)?;
-    let column = kid(&expression, K::NAME_REF)?;
-    let null = kid(&expression, K::LITERAL)?;
-    sole_text(&null)
-        .eq_ignore_ascii_case("null")
-        .then(|| ident(&column))
 }

@@ -22,6 +22,11 @@ pub(super) fn has(node: &SyntaxNode, kind: K) -> bool {
         .any(|each| each.as_token().is_some_and(|token| token.kind() == kind))
 }
 
+/// Whether a drop takes along what depends on it.
+pub(super) fn cascades(node: &SyntaxNode) -> bool {
+    has(node, K::CASCADE_KW) || kid(node, K::CASCADE).is_some()
+}
+
 /// The identifier a name node stands for: folded, unescaped and cut as `PostgreSQL` does.
 pub(super) fn ident(node: &SyntaxNode) -> String {
     let mut name = normalize_name_node(node);

@@ -1,0 +1,50 @@
+//! The findings of the migration check, in the forms that people and machines read.
+
+mod github;
+mod json;
+mod sarif;
+mod text;
+
+use flow_steps::migration::{Finding, Level, Linted};
+
+use crate::args::{Lint, LintFormat};
+use crate::command::lint::Source;
+
+/// A folder, and what was found in it.
+type Judged = (Source, Linted);
+
+/// Prints what was found, in the form that was asked for.
+pub(crate) fn show(judged: &[Judged], args: &Lint) {
+    let notes = args.notes || args.fail_on == crate::args::FailOn::Note;
+    let shown = |finding: &Finding| notes || finding.level > Level::Note;
+    match args.format {
+        LintFormat::Text => super::out(&text::page(judged, &shown)),
+        LintFormat::Json => super::out_json(&json::list(judged, &shown)),
+        LintFormat::Sarif => super::out_json(&sarif::log(judged, &shown)),
+        LintFormat::Github => super::out(&github::annotations(judged, &shown)),
+    }
+}
+
+/// The file as somebody in the current folder names it.
+fn file(source: &Source, finding: &Finding) -> String {
+    let path = source.folder.join(&finding.file);
+    let text = path.to_string_lossy().into_owned();
+    text.strip_prefix("./").map_or(text.clone(), str::to_owned)
+}
+
+/// The line a finding is about.
+fn line<'a>(source: &'a Source, finding: &Finding) -> Option<&'a str> {
+    let migration = source
+        .migrations
+        .iter()
+        .find(|each| each.name == finding.migration)?;
+    migration.sql.lines().nth(finding.line.checked_sub(1)?)
+}
+
+/// What to do instead, with the SQL of this case.
+fn fix(finding: &Finding) -> String {
+    match &finding.sql {
+        Some(sql) => format!("{}\n{sql}", finding.fix),
+        None => finding.fix.clone(),
+    }
+}
