@@ -1,7 +1,6 @@
 //! The real binary on a journal that an earlier `flow` left behind.
 
 use std::path::Path;
-use std::process::Command;
 
 use flow_engine::journal::sled::{OpenOptions, SledJournal};
 use flow_engine::journal::{Append, Journal as _};
@@ -9,7 +8,7 @@ use flow_engine::journal::{Append, Journal as _};
 #[path = "support/left.rs"]
 mod left;
 
-use left::{err, flow, leave, out};
+use left::{commit, configure, err, flow, leave, out};
 
 #[test]
 fn runs_are_listed_shown_and_exported_without_a_configuration() {
@@ -145,50 +144,6 @@ fn a_journal_in_use_names_the_holder_and_exits_with_7() {
     assert_eq!(output.status.code(), Some(7));
     let pid = format!("pid {}", std::process::id());
     assert!(err(&output).contains(&pid), "{}", err(&output));
-}
-
-/// A configuration that `flow start` accepts, with one person who may sign.
-fn configure(dir: &Path) {
-    let made = Command::new("ssh-keygen")
-        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-        .arg(dir.join("qa"))
-        .status();
-    assert!(made.expect("ssh-keygen starts").success());
-    let public = std::fs::read_to_string(dir.join("qa.pub")).expect("reads");
-    let people = format!("[[roles.qa]]\nname = \"qa\"\nkey = \"{}\"\n", public.trim());
-    let mut config =
-        String::from("[app]\nname = \"demo\"\nmigrations = \"m\"\n[signoff]\nroles = [\"qa\"]\n");
-    for name in ["test", "stage", "prod"] {
-        config += &[
-            &format!("[env.{name}]\nssh = \"{name}\"\n"),
-            "app_dir = \"/srv/app\"\nbackup_dir = \"/srv/backups\"\nflow_dir = \"/srv/flow\"\n",
-            "deploy = [\"./deploy.sh\"]\nhealth = \"http://127.0.0.1:1/\"\n",
-            "database = { user = \"postgres\", name = \"postgres\" }\n",
-        ]
-        .concat();
-    }
-    for (file, text) in [
-        ("flow.toml", config),
-        ("flow.people.toml", people),
-        ("flow.data.toml", "[tables]\n".into()),
-    ] {
-        std::fs::write(dir.join(file), text).expect("writes");
-    }
-}
-
-/// A repository with one migration in it.
-fn commit(dir: &Path) {
-    let git = |args: &[&str]| {
-        let me = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
-        let mut git = Command::new("git");
-        let done = git.args(me).args(args).current_dir(dir).output();
-        assert!(done.expect("git starts").status.success(), "git {args:?}");
-    };
-    std::fs::create_dir_all(dir.join("m/1_init")).expect("creates");
-    std::fs::write(dir.join("m/1_init/migration.sql"), "SELECT 1;").expect("writes");
-    git(&["init", "-q", "."]);
-    git(&["add", "m"]);
-    git(&["commit", "-q", "-m", "x"]);
 }
 
 /// Appends a record that no `flow` can read to a run.

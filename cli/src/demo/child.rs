@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 
 use super::failed;
 use crate::diagnostic::Diagnostic;
@@ -13,6 +14,8 @@ use crate::view;
 
 /// The longest a command that does not drive may take.
 const LIMIT: Duration = Duration::from_mins(1);
+/// How long the last words of a command that ended are waited for.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// The terminals of the demo.
 #[derive(Debug, Clone)]
@@ -81,33 +84,42 @@ impl Terminals {
     }
 
     /// Starts a command that drives; its output is shown as it comes.
-    pub(super) fn drive(&self, args: &[&str]) -> Result<Child, Diagnostic> {
+    pub(super) fn drive(&self, args: &[&str]) -> Result<Driving, Diagnostic> {
         view::out(&format!("\n$ flow {}\n", line(args)));
         let mut child = self
             .command(args)
             .spawn()
             .map_err(|e| failed("flow cannot be started", &e))?;
-        for stream in [
-            child
-                .stdout
-                .take()
-                .map(|s| Box::new(s) as Box<dyn AsyncRead + Send + Unpin>),
-            child
-                .stderr
-                .take()
-                .map(|s| Box::new(s) as Box<dyn AsyncRead + Send + Unpin>),
-        ]
-        .into_iter()
-        .flatten()
-        {
-            tokio::spawn(async move {
-                let mut lines = BufReader::new(stream).lines();
-                while let Ok(Some(line)) = lines.next_line().await {
-                    view::out(&format!("  {}\n", view::clean(&line)));
-                }
-            });
+        let out = child.stdout.take().map(|stream| tokio::spawn(show(stream)));
+        let err = child.stderr.take().map(|stream| tokio::spawn(show(stream)));
+        Ok(Driving {
+            child,
+            shown: out.into_iter().chain(err).collect(),
+        })
+    }
+}
+
+/// A command that drives.
+pub(super) struct Driving {
+    /// The process.
+    pub(super) child: Child,
+    shown: Vec<JoinHandle<()>>,
+}
+
+impl Driving {
+    /// Ends when everything it said is shown: its last words come through the pipe after it has ended. Something that
+    /// it left behind may hold the pipe, so this is bounded.
+    pub(super) async fn shown(&mut self) {
+        for shown in self.shown.drain(..) {
+            let _it_goes_on_beside = tokio::time::timeout(LAST_WORDS, shown).await;
         }
-        Ok(child)
+    }
+}
+
+async fn show(stream: impl AsyncRead + Unpin) {
+    let mut lines = BufReader::new(stream).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        view::out(&format!("  {}\n", view::clean(&line)));
     }
 }
 
@@ -120,4 +132,25 @@ fn line(args: &[&str]) -> String {
         }
     });
     quoted.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn everything_a_driver_said_is_shown_when_it_has_ended() {
+        let terminals = Terminals {
+            exe: "/bin/sh".into(),
+            project: "/".into(),
+        };
+        let many = "i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done";
+        let mut driver = terminals.drive(&["-c", many]).expect("starts");
+        let ended = driver.child.wait().await.expect("ends");
+        assert!(ended.success());
+        let readers: Vec<_> = driver.shown.iter().map(JoinHandle::abort_handle).collect();
+        driver.shown().await;
+        assert_eq!(readers.len(), 2);
+        assert!(readers.iter().all(tokio::task::AbortHandle::is_finished));
+    }
 }

@@ -5,11 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::process::Child;
 
 use flow_sandbox::Sandbox;
 
-use super::child::Terminals;
+use super::child::{Driving, Terminals};
 use super::{closing, commit_of, failed, project};
 use crate::args::Fault;
 use crate::diagnostic::Diagnostic;
@@ -70,21 +69,22 @@ struct Stage<'a> {
 impl Stage<'_> {
     /// Answers whatever is asked until the driver ends; its exit code. With `kill`, ends it in the middle of the
     /// production deploy instead.
-    async fn others(&self, driver: &mut Child, kill: bool) -> Result<Option<i32>, Diagnostic> {
+    async fn others(&self, driver: &mut Driving, kill: bool) -> Result<Option<i32>, Diagnostic> {
         let mut answered = BTreeSet::new();
         loop {
-            tokio::select! {
-                ended = driver.wait() => {
-                    let ended = ended.map_err(|e| failed("the driver", &e))?;
-                    return Ok(Some(ended.code().unwrap_or(-1)));
-                }
-                () = tokio::time::sleep(LOOK) => {}
+            let ended = tokio::time::timeout(LOOK, driver.child.wait()).await;
+            if let Ok(ended) = ended {
+                let ended = ended.map_err(|e| failed("the driver", &e))?;
+                driver.shown().await;
+                return Ok(Some(ended.code().unwrap_or(-1)));
             }
             let Some(status) = self.status().await? else {
                 continue;
             };
             if kill && self.deploy_began(&status) {
-                driver.kill().await.map_err(|e| failed("the driver", &e))?;
+                let killed = driver.child.kill().await;
+                killed.map_err(|e| failed("the driver", &e))?;
+                driver.shown().await;
                 return Ok(None);
             }
             for asked in status["waiting"].as_array().into_iter().flatten() {

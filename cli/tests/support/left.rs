@@ -61,6 +61,16 @@ pub(crate) fn leave(dir: &Path, id: &str, well: bool) {
 }
 
 pub(crate) fn leave_at(dir: &Path, id: &str, well: bool, clock: Arc<dyn Clock>) {
+    let mut planner = Planner::new("release", "test-1", "prod", "flow test");
+    planner.fact("commit", "0123456789abcdef");
+    planner.phase("prep", "Preparation", OnFailure::Park, |p| {
+        p.step("prep/look", Look(well));
+    });
+    leave_run(dir, id, planner, clock);
+}
+
+/// Leaves a run in the journal under `dir/.flow`, driven until it stops.
+pub(crate) fn leave_run(dir: &Path, id: &str, planner: Planner, clock: Arc<dyn Clock>) {
     let runtime = tokio::runtime::Runtime::new().expect("starts");
     let state = dir.join(".flow");
     std::fs::create_dir_all(&state).expect("creates");
@@ -68,11 +78,6 @@ pub(crate) fn leave_at(dir: &Path, id: &str, well: bool, clock: Arc<dyn Clock>) 
         .expect("sets");
     let (journal, _) =
         SledJournal::open(&state.join("journal"), &OpenOptions::default()).expect("opens");
-    let mut planner = Planner::new("release", "test-1", "prod", "flow test");
-    planner.fact("commit", "0123456789abcdef");
-    planner.phase("prep", "Preparation", OnFailure::Park, |p| {
-        p.step("prep/look", Look(well));
-    });
     let engine = Engine {
         journal: Arc::new(journal),
         registry: Arc::new(Registry::default().with::<Look>()),
@@ -117,4 +122,48 @@ pub(crate) fn out(output: &Output) -> String {
 
 pub(crate) fn err(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A configuration that `flow start` accepts, with one person who may sign.
+pub(crate) fn configure(dir: &Path) {
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(dir.join("qa"))
+        .status();
+    assert!(made.expect("ssh-keygen starts").success());
+    let public = std::fs::read_to_string(dir.join("qa.pub")).expect("reads");
+    let people = format!("[[roles.qa]]\nname = \"qa\"\nkey = \"{}\"\n", public.trim());
+    let mut config =
+        String::from("[app]\nname = \"demo\"\nmigrations = \"m\"\n[signoff]\nroles = [\"qa\"]\n");
+    for name in ["test", "stage", "prod"] {
+        config += &[
+            &format!("[env.{name}]\nssh = \"{name}\"\n"),
+            "app_dir = \"/srv/app\"\nbackup_dir = \"/srv/backups\"\nflow_dir = \"/srv/flow\"\n",
+            "deploy = [\"./deploy.sh\"]\nhealth = \"http://127.0.0.1:1/\"\n",
+            "database = { user = \"postgres\", name = \"postgres\" }\n",
+        ]
+        .concat();
+    }
+    for (file, text) in [
+        ("flow.toml", config),
+        ("flow.people.toml", people),
+        ("flow.data.toml", "[tables]\n".into()),
+    ] {
+        std::fs::write(dir.join(file), text).expect("writes");
+    }
+}
+
+/// A repository with one migration in it.
+pub(crate) fn commit(dir: &Path) {
+    let git = |args: &[&str]| {
+        let me = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
+        let mut git = Command::new("git");
+        let done = git.args(me).args(args).current_dir(dir).output();
+        assert!(done.expect("git starts").status.success(), "git {args:?}");
+    };
+    std::fs::create_dir_all(dir.join("m/1_init")).expect("creates");
+    std::fs::write(dir.join("m/1_init/migration.sql"), "SELECT 1;").expect("writes");
+    git(&["init", "-q", "."]);
+    git(&["add", "m"]);
+    git(&["commit", "-q", "-m", "x"]);
 }

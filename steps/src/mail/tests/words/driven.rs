@@ -5,6 +5,7 @@ use flow_engine::clock::SystemClock;
 use flow_engine::driver::{Engine, NewRun, Stop};
 use flow_engine::journal::memory::MemoryJournal;
 use flow_engine::outbox::Notifier;
+use flow_engine::plan::Effect;
 use flow_engine::registry::Registry;
 use flow_engine::run::{Delivery, Topic};
 use flow_engine::step::{Cx, Step, StepError};
@@ -19,6 +20,10 @@ impl Step for Breaks {
 
     fn summary(&self) -> String {
         "breaks".into()
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Changes
     }
 
     async fn run(&self, _cx: &Cx) -> Result<(), StepError> {
