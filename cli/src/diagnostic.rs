@@ -128,7 +128,6 @@ impl From<JournalError> for Diagnostic {
             JournalError::Sealed { run } => diagnostic
                 .world("Nothing was changed.")
                 .hint(format!("flow journal unseal {run}     bring it back first")),
-            JournalError::Pruned { .. } => diagnostic.world("Nothing was changed."),
             JournalError::Locked { .. } => diagnostic
                 .world("That process drives a run or has just been asked something; this command changed nothing.")
                 .hint("wait for it, or stop it with Ctrl-C: it loses nothing")
@@ -141,7 +140,9 @@ impl From<JournalError> for Diagnostic {
             JournalError::Corrupt { .. } | JournalError::NoObject(_) => diagnostic
                 .world("Nothing runs on a journal that cannot be trusted. Nothing was changed.")
                 .hint("flow journal verify     name everything that is damaged"),
-            JournalError::Unusable { .. } => diagnostic.world("Nothing was changed."),
+            JournalError::Unusable { .. } | JournalError::Pruned { .. } => {
+                diagnostic.world("Nothing was changed.")
+            }
             JournalError::Broken(_) => diagnostic
                 .world("Nothing further was begun. What was acknowledged is safe; the last write may or may not be there.")
                 .hint("make room on the disk or repair it, then: flow resume"),

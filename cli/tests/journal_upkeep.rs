@@ -54,8 +54,8 @@ fn sealed_runs_are_listed_shown_exported_and_verified_as_before() {
     assert!(verify.contains("of 3 runs verified"), "{verify}");
     let again = out(&flow(dir.path(), &["journal", "seal"]));
     assert!(again.contains("nothing to seal"), "{again}");
-    let stats = out(&flow(dir.path(), &["journal", "stats"]));
-    assert!(stats.contains("sealed     2 runs"), "{stats}");
+    let counted = out(&flow(dir.path(), &["journal", "stats"]));
+    assert!(counted.contains("sealed     2 runs"), "{counted}");
 }
 
 #[test]

@@ -220,7 +220,8 @@ async fn unseal(state: &State, named: &str, json: bool) -> Result<Exit, Diagnost
 /// What pruning did, or would do.
 #[derive(Debug, Serialize)]
 struct Pruned {
-    pruned: bool,
+    #[serde(rename = "pruned")]
+    done: bool,
     runs: Vec<RunId>,
     bytes: u64,
 }
@@ -232,25 +233,25 @@ async fn prune(state: &State, args: &Prune) -> Result<Exit, Diagnostic> {
     let all = retention::summaries(&journal).await?;
     let now = SystemClock.now();
     let runs = retention::prunable(&all, &sealed, now, args.older_than, args.keep);
-    let mut done = Pruned {
-        pruned: args.yes && !runs.is_empty(),
+    let mut pruned = Pruned {
+        done: args.yes && !runs.is_empty(),
         runs,
         bytes: 0,
     };
-    if done.pruned {
+    if pruned.done {
         let mut upkeep = upkeep::begin(journal).await?;
-        let runs = done.runs.clone();
-        done.bytes = blocking(move || upkeep.prune(&runs)).await?.bytes;
+        let runs = pruned.runs.clone();
+        pruned.bytes = blocking(move || upkeep.prune(&runs)).await?.bytes;
     }
-    let mut text = match (done.runs.len(), done.pruned) {
+    let mut text = match (pruned.runs.len(), pruned.done) {
         (0, _) => "There is nothing to prune.\n".to_owned(),
-        (n, true) => format!("{n} runs pruned, {} freed:\n", size(done.bytes)),
+        (n, true) => format!("{n} runs pruned, {} freed:\n", size(pruned.bytes)),
         (n, false) => format!("{n} runs would be pruned; with --yes they are:\n"),
     };
-    for run in &done.runs {
+    for run in &pruned.runs {
         let _infallible = writeln!(text, "  {run}");
     }
-    Ok(show(args.json, &done, &text, Exit::Done))
+    Ok(show(args.json, &pruned, &text, Exit::Done))
 }
 
 fn stats(s: &Stats) -> String {

@@ -7,6 +7,8 @@ use flow_engine::planner::Planner;
 use flow_steps::host::{Hosts, Local};
 use flow_steps::lease::HostLease;
 
+use std::fmt::Write as _;
+
 use super::*;
 use crate::testing;
 
@@ -17,7 +19,7 @@ struct Screen(Mutex<String>);
 impl Observer for Screen {
     fn see(&self, event: &Event) {
         let mut seen = self.0.lock().expect("no panic");
-        *seen += &format!("{event:?}\n");
+        let _infallible = writeln!(seen, "{event:?}");
     }
 }
 

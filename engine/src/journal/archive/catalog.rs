@@ -65,17 +65,16 @@ impl Catalog {
     pub(crate) fn load(dir: &Path) -> Result<(Catalog, Option<&'static str>), JournalError> {
         let io = |e: io::Error| unusable(dir, &e);
         let one = load_one(&dir.join("catalog")).map_err(io)?;
-        if let Some(Some(sound)) = one {
+        if let Copy::Sound(sound) = one {
             return Ok((sound, None));
         }
         let two = load_one(&dir.join("catalog.copy")).map_err(io)?;
-        let none = one.is_none() && two.is_none();
-        match two.flatten() {
-            Some(sound) => Ok((sound, Some("catalog"))),
-            None if none && super::list(dir).map_err(io)?.is_empty() => {
+        match (one, two) {
+            (_, Copy::Sound(sound)) => Ok((sound, Some("catalog"))),
+            (Copy::Absent, Copy::Absent) if super::list(dir).map_err(io)?.is_empty() => {
                 Ok((Catalog::default(), None))
             }
-            None => Err(JournalError::Corrupt {
+            _ => Err(JournalError::Corrupt {
                 place: dir.join("catalog").display().to_string(),
                 why: "both copies are damaged or missing; `flow journal repair` rebuilds it from the archive files"
                     .into(),
@@ -87,7 +86,7 @@ impl Catalog {
     pub(crate) fn is_stored_twice(&self, dir: &Path) -> bool {
         ["catalog", "catalog.copy"]
             .iter()
-            .all(|name| matches!(load_one(&dir.join(name)), Ok(Some(Some(c))) if c == *self))
+            .all(|name| matches!(load_one(&dir.join(name)), Ok(Copy::Sound(c)) if c == *self))
     }
 
     /// Writes both copies, durably; the one that is read first last.
@@ -156,11 +155,17 @@ impl Catalog {
     }
 }
 
-/// Nothing when there is no such file; nothing within when it is damaged.
-fn load_one(path: &Path) -> io::Result<Option<Option<Catalog>>> {
+/// One of the two files of the catalog.
+enum Copy {
+    Absent,
+    Damaged,
+    Sound(Catalog),
+}
+
+fn load_one(path: &Path) -> io::Result<Copy> {
     match fs::read(path) {
-        Ok(bytes) => Ok(Some(Catalog::decode(&bytes))),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Ok(bytes) => Ok(Catalog::decode(&bytes).map_or(Copy::Damaged, Copy::Sound)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Copy::Absent),
         Err(e) => Err(e),
     }
 }
