@@ -126,7 +126,7 @@ async fn a_damaged_last_commit_is_dropped_and_reported_with_its_place() {
     let name = path.file_name().unwrap().to_str().unwrap();
     assert_eq!(dropped.segment, name);
     // A frame's header, the number of records, and what is before the body of the first.
-    assert_eq!(dropped.offset as usize, body - (20 + 4 + 1 + 1 + 50));
+    assert_eq!(dropped.offset, (body - (20 + 4 + 1 + 1 + 50)) as u64);
     assert_eq!(dropped.seems.as_deref(), Some("run a record 299"));
     let words = format!(
         "the last commit ({} bytes at offset {} of segment {name}) is torn or damaged and was dropped; it seems to \

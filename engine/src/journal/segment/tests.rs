@@ -146,7 +146,9 @@ fn the_suspects_of_a_damaged_frame_name_its_record() {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    let digits = |b: &u8| [b >> 4, b & 15];
+    let digit = |d: u8| char::from_digit(d.into(), 16).unwrap();
+    bytes.iter().flat_map(digits).map(digit).collect()
 }
 
 #[test]
