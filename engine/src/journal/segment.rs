@@ -5,11 +5,16 @@
 //!
 //! ```text
 //! file    header (64 bytes), the same header again, frames, zeros
-//! header  "FLOWSEG1" number:u64 first_lsn:u64 salt:u64 crc:u32 zeros
+//! header  "FLOWSEG2" number:u64 first_lsn:u64 salt:u64 size:u64 crc:u32 zeros
 //! frame   "FWF1" len:u32 lsn:u64 crc:u32 payload[len]          crc over salt ‖ len ‖ lsn ‖ payload
+//! opening "FWO1" 8:u32 lsn:u64 crc:u32 mark:u64                the same; lsn is that of the frame to come
 //! payload count:u32 record*                                    little-endian throughout
 //! record  run_len:u8 run seq:u64 epoch:u64 hash[32] body_len:u16 body
 //! ```
+//!
+//! `size` is that of the whole file, so that a file that was cut shows; "FLOWSEG1" had none and is still read. An
+//! opening is no frame and has no number: it is written when the journal is opened, and [`end`] names its mark, so that a
+//! segment from before that opening shows.
 //!
 //! Frames are numbered without gaps over all segments (`lsn`, from 1), so a missing frame, and even a missing file,
 //! shows. The salt keeps a body that looks like a frame from being taken for one. It is assumed that rewriting part of
@@ -22,6 +27,7 @@ use std::os::unix::fs::FileExt;
 use super::JournalError;
 use crate::id::{Digest, RunId};
 
+pub(crate) mod end;
 mod rewrite;
 mod scan;
 mod wal;
@@ -53,8 +59,11 @@ impl SegmentFile for File {
 /// Bytes before the first frame: the header, twice, because without its salt no frame of the file could be verified.
 pub(crate) const HEADERS: usize = 128;
 const HEADER: usize = 64;
-const FILE_MAGIC: [u8; 8] = *b"FLOWSEG1";
+/// Without a size; no longer written.
+const FILE_MAGIC_1: [u8; 8] = *b"FLOWSEG1";
+const FILE_MAGIC: [u8; 8] = *b"FLOWSEG2";
 const FRAME_MAGIC: [u8; 4] = *b"FWF1";
+const OPENING_MAGIC: [u8; 4] = *b"FWO1";
 const FRAME_HEADER: usize = 20;
 
 /// A record on its way to disk or back.
@@ -73,18 +82,26 @@ pub(crate) struct Header {
     pub(crate) number: u64,
     pub(crate) first_lsn: u64,
     pub(crate) salt: u64,
+    /// Bytes of the whole file; files of the first layout do not say.
+    pub(crate) size: Option<u64>,
 }
 
 impl Header {
-    /// Both copies.
+    /// Both copies, in the layout that fits what is known.
     pub(crate) fn encode(&self) -> [u8; HEADERS] {
         let mut bytes = [0u8; HEADERS];
-        bytes[..8].copy_from_slice(&FILE_MAGIC);
+        bytes[..8].copy_from_slice(&FILE_MAGIC_1);
         bytes[8..16].copy_from_slice(&self.number.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.first_lsn.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.salt.to_le_bytes());
-        let crc = crc32fast::hash(&bytes[..32]);
-        bytes[32..36].copy_from_slice(&crc.to_le_bytes());
+        let mut end = 32;
+        if let Some(size) = self.size {
+            bytes[..8].copy_from_slice(&FILE_MAGIC);
+            bytes[32..40].copy_from_slice(&size.to_le_bytes());
+            end = 40;
+        }
+        let crc = crc32fast::hash(&bytes[..end]);
+        bytes[end..end + 4].copy_from_slice(&crc.to_le_bytes());
         bytes.copy_within(..HEADER, HEADER);
         bytes
     }
@@ -98,16 +115,20 @@ impl Header {
 
     fn decode_one(bytes: &[u8]) -> Option<Header> {
         let mut r = Reader(bytes);
-        if r.array()? != FILE_MAGIC {
-            return None;
-        }
+        let sized = match r.array()? {
+            FILE_MAGIC => true,
+            FILE_MAGIC_1 => false,
+            _ => return None,
+        };
         let header = Header {
             number: r.u64()?,
             first_lsn: r.u64()?,
             salt: r.u64()?,
+            size: if sized { Some(r.u64()?) } else { None },
         };
+        let end = bytes.len() - r.0.len();
         let crc = u32::from_le_bytes(r.array()?);
-        (crc == crc32fast::hash(&bytes[..32]) && r.0.iter().all(|b| *b == 0)).then_some(header)
+        (crc == crc32fast::hash(&bytes[..end]) && r.0.iter().all(|b| *b == 0)).then_some(header)
     }
 }
 
@@ -136,6 +157,23 @@ pub(crate) fn encode_frame(out: &mut Vec<u8>, salt: u64, lsn: u64, entries: &[En
     out[start + 16..start + 20].copy_from_slice(&crc.to_le_bytes());
 }
 
+/// Appends the mark of an opening to `out`.
+fn encode_opening(out: &mut Vec<u8>, salt: u64, lsn: u64, mark: u64) {
+    let payload = mark.to_le_bytes();
+    let crc = frame_crc(salt, 8, lsn, &payload);
+    out.extend_from_slice(&OPENING_MAGIC);
+    out.extend_from_slice(&8u32.to_le_bytes());
+    out.extend_from_slice(&lsn.to_le_bytes());
+    out.extend_from_slice(&crc.to_le_bytes());
+    out.extend_from_slice(&payload);
+}
+
+/// Bytes of the frame of these records.
+pub(crate) fn frame_len<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> usize {
+    let record = |e: &Entry| e.run.as_str().len() + 51 + e.body.len();
+    FRAME_HEADER + 4 + entries.into_iter().map(record).sum::<usize>()
+}
+
 /// An upper bound for the bytes a record takes in a frame.
 pub(crate) fn frame_cost(body: &[u8]) -> usize {
     body.len() + 64 + 51
@@ -150,10 +188,10 @@ fn frame_crc(salt: u64, len: u32, lsn: u64, payload: &[u8]) -> u32 {
     crc.finalize()
 }
 
-/// The number and payload of the frame at the start of `bytes`, when it is what was written.
-fn verify_frame(bytes: &[u8], salt: u64) -> Option<(u64, &[u8])> {
+/// The number and payload of the frame (or opening) at the start of `bytes`, when it is what was written.
+fn verify_frame(magic: [u8; 4], bytes: &[u8], salt: u64) -> Option<(u64, &[u8])> {
     let mut r = Reader(bytes);
-    if r.array()? != FRAME_MAGIC {
+    if r.array()? != magic {
         return None;
     }
     let len = u32::from_le_bytes(r.array()?);
@@ -216,6 +254,12 @@ impl<'a> Reader<'a> {
     pub(crate) fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_le_bytes)
     }
+}
+
+/// The name of a segment's file, for people.
+pub(crate) fn path_name(path: &std::path::Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 /// A file that could not be read or written while the journal was being opened.

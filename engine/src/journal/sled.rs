@@ -3,6 +3,7 @@
 //! ```text
 //! <dir>/LOCK         who has the journal open
 //! <dir>/FENCE        which opening of it may write
+//! <dir>/END          how far the segments reach at least; exact after an orderly end
 //! <dir>/wal/         write-ahead segments: a commit is acknowledged when it is synced here
 //! <dir>/sled/        the same records to read; up to date a moment later, synced at checkpoints
 //! <dir>/checkpoint   the last commit that is known to be synced in sled
@@ -14,9 +15,10 @@
 //! was lost in both is an error that names the record, and then nothing is mended. (sled itself writes to its folder
 //! when it is opened, and cuts its log where it finds it damaged.)
 //!
-//! What cannot be noticed here: both copies and the checkpoint replaced by older ones of the same moment; and the
-//! very last commit damaged in the segment while sled has not got it either, which looks like a write that a power cut
-//! tore. Exports and sign-offs carry the hash of a run's head and show both.
+//! What cannot be noticed here: the whole folder replaced by an older copy of itself; and, only after a kill or a power
+//! cut, the end of the last segment replaced by what it was at an earlier moment *of the same opening*, for commits that
+//! sled had not got yet. A last commit that does not verify may be a torn write or a rotten record: it is dropped and
+//! reported. Exports and sign-offs carry the hash of a run's head and show all of that.
 //!
 //! A caller that stops waiting for an append has not taken it back: it may be written.
 //!
@@ -27,7 +29,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -37,7 +39,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::archive::{self, Catalog};
 pub use super::segment::SegmentFile;
-use super::segment::{Fixed, Wal, unusable};
+use super::segment::{Fixed, Wal, end, unusable};
 use super::{Append, Archived, BODY_MAX, Head, Journal, JournalError, Stored, files};
 use crate::id::{Digest, RunId};
 
@@ -45,6 +47,7 @@ mod applier;
 mod checkpoint;
 mod compact;
 mod compare;
+mod doubt;
 mod holder;
 mod index;
 mod lock;
@@ -52,6 +55,7 @@ mod objects;
 mod open;
 mod read;
 mod repair;
+mod report;
 mod shared;
 mod stats;
 mod store;
@@ -61,6 +65,7 @@ mod writer;
 
 pub use holder::Holder;
 use open::Places;
+pub use report::{Dropped, OpenReport, Repair};
 use shared::{Job, Shared};
 pub use stats::Stats;
 pub use takeover::{TakeOver, TakeOverError};
@@ -106,34 +111,6 @@ impl fmt::Debug for OpenOptions {
             .field("queue", &self.queue)
             .finish_non_exhaustive()
     }
-}
-
-/// What opening found and did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OpenReport {
-    /// What was damaged and is whole again. Not empty means that a disk, a program or a person altered the journal.
-    pub repaired: Vec<Repair>,
-    /// Records that sled had not synced before the process or the machine stopped; nothing to worry about.
-    pub replayed: u64,
-    /// Bytes of a last commit that was never acknowledged and was cut off; nothing to worry about.
-    pub cut_bytes: u64,
-    /// Runs in the journal, those in the archive and pruned ones included.
-    pub runs: usize,
-    /// Records whose chain was verified: all of every run that is not [sealed](SledJournal::seal).
-    pub records_verified: u64,
-}
-
-/// A copy that was damaged and was written anew from the other one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Repair {
-    /// The file or folder, and what was wrong where that is known.
-    pub what: String,
-    /// Where its content came from.
-    pub from: String,
-    /// How many records were not there as they were written.
-    pub records: u64,
-    /// Where the damaged one was put, for a post-mortem. It may be deleted.
-    pub kept: Option<PathBuf>,
 }
 
 /// See the module. Dropping it finishes what was accepted, syncs sled and lets go of the lock; it blocks for that.
@@ -193,6 +170,7 @@ impl SledJournal {
             .count();
         let fixed = Fixed {
             dir: places.wal.clone(),
+            end: places.dir.clone(),
             bytes: options.segment_bytes.max(4096),
             wrap: options
                 .segment_hook
@@ -297,8 +275,30 @@ impl SledJournal {
         let writer = self.writer.take().map(JoinHandle::join);
         self.shared.stop();
         let applier = self.applier.take().map(JoinHandle::join);
+        if let (Some(Ok(())), Some(Ok(()))) = (&writer, &applier) {
+            self.close();
+        }
         if matches!(writer, Some(Err(_))) || matches!(applier, Some(Err(_))) {
             tracing::error!("a thread of the journal panicked; the next open replays its segments");
+        }
+    }
+}
+
+impl SledJournal {
+    /// Notes that nothing follows what sled has on disk.
+    fn close(&self) {
+        let shared = &self.shared;
+        if shared.check().and_then(|()| shared.may_write()).is_err() {
+            return;
+        }
+        let (dir, last) = (&shared.places.dir, shared.durable());
+        let closed = match checkpoint::load(dir) {
+            Ok(at) if at.lsn() == last => end::close(dir, last),
+            Ok(_) => Ok(()),
+            Err(e) => Err(e),
+        };
+        if let Err(why) = closed {
+            tracing::warn!(%why, "the next open takes this end of the journal for a crash");
         }
     }
 }

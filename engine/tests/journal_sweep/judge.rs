@@ -181,7 +181,9 @@ fn refused(e: &JournalError) -> String {
 async fn look(dir: &Path, promise: &Promise, beyond: u64) -> Result<String, String> {
     let dir = PathBuf::from(dir);
     let (journal, report) = opened(&dir)?;
-    let heads = contents(&journal, promise, beyond).await?;
+    let heads = contents(&journal, promise, beyond).await;
+    let said = report.dropped.as_ref().map(|d| format!(" [said: {d}]"));
+    let heads = heads.map_err(|e| e + &said.unwrap_or_default())?;
     for (name, there) in RUNS.iter().zip(&heads) {
         let batch = Append {
             run: run(name),

@@ -191,6 +191,11 @@ impl Session {
 
 /// A closed journal in a folder, made in this process.
 pub(crate) fn made(dir: &Path, goal: u64) -> Promise {
+    made_until(dir, goal, || ())
+}
+
+/// The same; `last` looks at it when everything is acknowledged and it is not closed yet.
+pub(crate) fn made_until(dir: &Path, goal: u64, last: impl FnOnce()) -> Promise {
     let mut promise = Promise::default();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -215,5 +220,6 @@ pub(crate) fn made(dir: &Path, goal: u64) -> Promise {
             }
         }
     });
+    last();
     promise
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::wal::path_of;
-use super::{Entry, Header, encode_frame, scan};
+use super::{Entry, HEADERS, Header, encode_frame, scan};
 use crate::journal::files;
 use crate::journal::segment::decode_payload;
 
@@ -36,6 +36,11 @@ pub(crate) fn rewrite(dir: &Path, plan: SegmentPlan) -> io::Result<Option<PathBu
     }
     let mut salt = [0; 8];
     getrandom::fill(&mut salt).map_err(|e| io::Error::other(e.to_string()))?;
+    let salt = u64::from_le_bytes(salt);
+    let mut bytes = vec![0; HEADERS];
+    for (lsn, entries) in &frames {
+        encode_frame(&mut bytes, salt, *lsn, entries);
+    }
     let header = Header {
         number: plan.number,
         first_lsn: frames
@@ -44,12 +49,10 @@ pub(crate) fn rewrite(dir: &Path, plan: SegmentPlan) -> io::Result<Option<PathBu
             .copied()
             .or(header.map(|h| h.first_lsn))
             .unwrap_or(1),
-        salt: u64::from_le_bytes(salt),
+        salt,
+        size: Some(bytes.len() as u64),
     };
-    let mut bytes = header.encode().to_vec();
-    for (lsn, entries) in &frames {
-        encode_frame(&mut bytes, header.salt, *lsn, entries);
-    }
+    bytes[..HEADERS].copy_from_slice(&header.encode());
     let path = path_of(dir, plan.number);
     let kept = plan.damaged.map(|old| (files::aside(&old), old));
     if let Some((kept, old)) = &kept {

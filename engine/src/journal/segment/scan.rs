@@ -1,6 +1,8 @@
 //! Finding the frames of a segment, and telling a torn tail from damage.
 
-use super::{FRAME_HEADER, FRAME_MAGIC, HEADERS, Header, decode_payload, verify_frame};
+use super::{
+    FRAME_HEADER, FRAME_MAGIC, HEADERS, Header, OPENING_MAGIC, decode_payload, verify_frame,
+};
 use crate::journal::segment::Entry;
 
 /// What a segment file turned out to hold.
@@ -10,7 +12,11 @@ pub(crate) struct Scan {
     pub(crate) header: Option<Header>,
     /// Both copies of the header are as written.
     pub(crate) header_sound: bool,
-    /// Offset behind the last sound frame.
+    /// The file is smaller than it was made.
+    pub(crate) short: bool,
+    /// The marks that openings of the journal left.
+    pub(crate) openings: Vec<u64>,
+    /// Offset behind the last sound frame or opening.
     pub(crate) end: usize,
     /// Bytes between `end` and the last one that is not zero: a write that was never acknowledged, or a damaged last
     /// frame; only the other copy can tell which.
@@ -19,6 +25,8 @@ pub(crate) struct Scan {
     pub(crate) damaged: Vec<usize>,
     /// What the damaged or torn parts seem to say: good enough to name a record, never to use one.
     pub(crate) suspects: Vec<Entry>,
+    /// The first record of the tail, as far as one can be made out.
+    pub(crate) tail_begins: Option<Entry>,
 }
 
 /// Goes through the bytes of a segment and hands each sound frame to `found` as (number, offset, payload).
@@ -32,6 +40,7 @@ pub(crate) fn scan(bytes: &[u8], mut found: impl FnMut(u64, usize, &[u8])) -> Sc
     let mut scan = Scan {
         header: Some(header),
         header_sound,
+        short: header.size.is_some_and(|size| (bytes.len() as u64) < size),
         end: HEADERS,
         ..Scan::default()
     };
@@ -43,6 +52,11 @@ pub(crate) fn scan(bytes: &[u8], mut found: impl FnMut(u64, usize, &[u8])) -> Sc
                 found(lsn, at, payload);
                 at += FRAME_HEADER + payload.len();
                 next = lsn + 1;
+                scan.end = at;
+            }
+            None if let Some(mark) = opening_at(bytes, at, header.salt) => {
+                scan.openings.push(mark);
+                at += FRAME_HEADER + size_of::<u64>();
                 scan.end = at;
             }
             None => match next_sound(bytes, at, header.salt, next) {
@@ -58,14 +72,21 @@ pub(crate) fn scan(bytes: &[u8], mut found: impl FnMut(u64, usize, &[u8])) -> Sc
     let rest = bytes.get(scan.end..).unwrap_or_default();
     scan.tail = used(rest);
     if scan.tail > 0 {
-        scan.suspects.extend(suspects(rest));
+        let suspects = suspects(rest);
+        scan.tail_begins = suspects.first().cloned();
+        scan.suspects.extend(suspects);
     }
     scan
 }
 
 /// A frame numbered below `least` is a leftover of something else and counts as none.
 fn frame_at(bytes: &[u8], at: usize, salt: u64, least: u64) -> Option<(u64, &[u8])> {
-    verify_frame(bytes.get(at..)?, salt).filter(|(lsn, _)| *lsn >= least)
+    verify_frame(FRAME_MAGIC, bytes.get(at..)?, salt).filter(|(lsn, _)| *lsn >= least)
+}
+
+fn opening_at(bytes: &[u8], at: usize, salt: u64) -> Option<u64> {
+    let (_, mark) = verify_frame(OPENING_MAGIC, bytes.get(at..)?, salt)?;
+    Some(u64::from_le_bytes(mark.try_into().ok()?))
 }
 
 fn next_sound(bytes: &[u8], from: usize, salt: u64, least: u64) -> Option<usize> {

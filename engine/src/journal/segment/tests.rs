@@ -14,6 +14,7 @@ const HEAD: Header = Header {
     number: 4,
     first_lsn: 10,
     salt: 0x1234_5678_9abc_def0,
+    size: Some(4096),
 };
 
 /// A segment with three frames and the offset of each.
@@ -142,4 +143,87 @@ fn the_suspects_of_a_damaged_frame_name_its_record() {
         (scan.suspects[0].run.as_str(), scan.suspects[0].seq),
         ("r-1", 1)
     );
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digits = |b: &u8| [b >> 4, b & 15];
+    let digit = |d: u8| char::from_digit(d.into(), 16).unwrap();
+    bytes.iter().flat_map(digits).map(digit).collect()
+}
+
+#[test]
+fn headers_of_both_layouts_are_the_bytes_they_always_were_and_are_read() {
+    let old = Header { size: None, ..HEAD };
+    let golden = [
+        (
+            old,
+            "464c4f57534547310400000000000000\
+               0a00000000000000f0debc9a78563412688c9c98",
+        ),
+        (
+            HEAD,
+            "464c4f57534547320400000000000000\
+                0a00000000000000f0debc9a785634120010000000000000d373819e",
+        ),
+    ];
+    for (header, start) in golden {
+        let bytes = header.encode();
+        let start = start.replace(' ', "");
+        assert_eq!(hex(&bytes[..start.len() / 2]), start);
+        assert!(bytes[start.len() / 2..HEADER].iter().all(|b| *b == 0));
+        assert_eq!(bytes[..HEADER], bytes[HEADER..]);
+        assert_eq!(Header::decode(&bytes), Some((header, true)));
+    }
+}
+
+#[test]
+fn the_file_end_is_the_bytes_it_always_was_and_every_flipped_bit_of_it_is_noticed() {
+    let end = end::End {
+        segment: 3,
+        floor: 40,
+        opening: 0x1234,
+        closed: true,
+    };
+    let bytes = end::encode(end);
+    assert_eq!(
+        hex(&bytes),
+        "464c4f57454e443103000000000000002800000000000000341200000000000001dabd2f96"
+    );
+    assert_eq!(end::decode(&bytes), Some(end));
+    for at in 0..bytes.len() {
+        for bit in 0..8 {
+            let mut bytes = bytes.clone();
+            bytes[at] ^= 1 << bit;
+            assert_eq!(end::decode(&bytes), None, "byte {at} bit {bit}");
+        }
+        assert_eq!(end::decode(&bytes[..at]), None);
+    }
+}
+
+#[test]
+fn a_file_that_was_cut_is_short_even_where_it_held_only_zeros() {
+    let (bytes, _) = segment();
+    for len in [HEADERS, 1000, 4095, 4096] {
+        assert_eq!(frames(&bytes[..len]).0.short, len < 4096, "{len}");
+    }
+    let old = Header { size: None, ..HEAD };
+    assert!(!frames(&old.encode()).0.short, "it does not say its size");
+}
+
+#[test]
+fn the_mark_of_an_opening_is_found_and_is_no_frame() {
+    let mut bytes = HEAD.encode().to_vec();
+    encode_frame(&mut bytes, HEAD.salt, 10, &[entry(0, b"before")]);
+    encode_opening(&mut bytes, HEAD.salt, 11, 77);
+    let after = bytes.len();
+    encode_frame(&mut bytes, HEAD.salt, 11, &[entry(1, b"after")]);
+    assert_eq!(bytes.len() - after, frame_len(&[entry(1, b"after")]));
+    bytes.resize(4096, 0);
+    let (scan, found) = frames(&bytes);
+    assert_eq!((found, &scan.openings[..]), (vec![10, 11], &[77][..]));
+    assert_eq!((scan.tail, scan.damaged.len()), (0, 0));
+    bytes[after - 1] ^= 1;
+    let (scan, found) = frames(&bytes);
+    assert_eq!((found.len(), scan.openings.len()), (2, 0));
+    assert_eq!(scan.damaged.len(), 1, "a damaged mark shows");
 }

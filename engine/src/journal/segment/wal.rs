@@ -6,7 +6,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Entry, HEADERS, Header, Scan, SegmentFile, encode_frame, scan};
+use super::end::{self, End};
+use super::{Entry, HEADERS, Header, Scan, SegmentFile, encode_frame, encode_opening, scan};
 use crate::journal::files;
 
 /// A segment that is there, with what it holds.
@@ -30,6 +31,8 @@ pub(crate) struct Found<'a> {
 #[derive(Clone)]
 pub(crate) struct Fixed {
     pub(crate) dir: PathBuf,
+    /// The folder of the file that says how far the segments reach.
+    pub(crate) end: PathBuf,
     pub(crate) bytes: u64,
     pub(crate) wrap: Arc<dyn Fn(File) -> Box<dyn SegmentFile> + Send + Sync>,
     /// A zeroed file made ahead of time, so that no commit waits for the zeroing.
@@ -123,6 +126,12 @@ pub(crate) fn prepare_spare(fixed: &Fixed) -> io::Result<()> {
     Ok(())
 }
 
+fn random() -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(|e| io::Error::other(e.to_string()))?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
 /// The end of the log, to append to. Owned by the writer.
 pub(crate) struct Wal {
     fixed: Fixed,
@@ -132,40 +141,68 @@ pub(crate) struct Wal {
     position: u64,
     size: u64,
     next_lsn: u64,
+    /// The mark of this opening; 0 when it left none.
+    opening: u64,
     frame: Vec<u8>,
 }
 
 impl Wal {
     /// Continues behind the last sound frame; what follows it is zeroed, durably, so that it can never be taken for
-    /// something later.
+    /// something later. Leaves the mark of this opening there, and notes it.
     pub(crate) fn resume(fixed: Fixed, last: Option<&Segment>, next_lsn: u64) -> io::Result<Wal> {
         let sound = last.and_then(|s| Some((s, s.scan.header?)));
         let Some((segment, header)) = sound else {
-            return Wal::start(fixed, 1, next_lsn, 0);
+            return Wal::start(fixed, 1, next_lsn, 0, 0);
         };
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .open(&segment.path)?;
         let size = file.metadata()?.len();
-        let position = segment.scan.end as u64;
+        let mut position = segment.scan.end as u64;
         if segment.scan.tail > 0 {
             file.write_all_at(&vec![0; segment.scan.tail], position)?;
             file.sync_all()?;
         }
-        Ok(Wal {
+        let mut opening = 0;
+        if header.size.is_some() {
+            let mut frame = Vec::new();
+            opening = random()?.max(1);
+            encode_opening(&mut frame, header.salt, next_lsn, opening);
+            if position + frame.len() as u64 > size {
+                return Wal::start(fixed, header.number + 1, next_lsn, 0, 0);
+            }
+            file.write_all_at(&frame, position)?;
+            file.sync_data()?;
+            position += frame.len() as u64;
+        }
+        let wal = Wal {
             file: (fixed.wrap)(file),
             number: header.number,
             salt: header.salt,
             position,
             size,
             next_lsn,
+            opening,
             frame: Vec::new(),
             fixed,
-        })
+        };
+        wal.note()?;
+        Ok(wal)
     }
 
-    fn start(fixed: Fixed, number: u64, next_lsn: u64, need: u64) -> io::Result<Wal> {
+    /// Writes down how far the segments reach at least.
+    fn note(&self) -> io::Result<()> {
+        let end = End {
+            segment: self.number,
+            floor: self.next_lsn - 1,
+            opening: self.opening,
+            closed: false,
+        };
+        end::store(&self.fixed.end, end)
+    }
+
+    fn start(fixed: Fixed, number: u64, next_lsn: u64, need: u64, opening: u64) -> io::Result<Wal> {
         let (path, spare) = (path_of(&fixed.dir, number), fixed.dir.join(SPARE));
         // Held to the end: nobody may make a new spare under the same name before this one has its own.
         let mut ready = fixed.spare.lock().unwrap_or_else(PoisonError::into_inner);
@@ -174,12 +211,11 @@ impl Wal {
             Some(file) if size == fixed.bytes => file,
             _ => zeroed(&spare, size)?,
         };
-        let mut salt = [0; 8];
-        getrandom::fill(&mut salt).map_err(|e| io::Error::other(e.to_string()))?;
         let header = Header {
             number,
             first_lsn: next_lsn,
-            salt: u64::from_le_bytes(salt),
+            salt: random()?,
+            size: Some(size),
         };
         let mut file = (fixed.wrap)(file);
         file.write_all_at(&header.encode(), 0)?;
@@ -187,16 +223,19 @@ impl Wal {
         fs::rename(&spare, &path)?;
         files::sync_dir(&fixed.dir)?;
         drop(ready);
-        Ok(Wal {
+        let wal = Wal {
             file,
             number,
             salt: header.salt,
             position: HEADERS as u64,
             size,
             next_lsn,
+            opening,
             frame: Vec::new(),
             fixed,
-        })
+        };
+        wal.note()?;
+        Ok(wal)
     }
 
     /// Commits one frame: returns its number when it would survive a power cut. After an error the log must not be
@@ -211,6 +250,7 @@ impl Wal {
                 self.number + 1,
                 self.next_lsn,
                 frame.len() as u64,
+                self.opening,
             )?;
             frame.clear();
             encode_frame(&mut frame, self.salt, self.next_lsn, entries);

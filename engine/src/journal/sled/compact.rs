@@ -1,9 +1,9 @@
 //! Writing the live store anew with only the runs that belong there, and exchanging it for the old one.
 //!
 //! ```text
-//! <dir>/next/{wal,sled,checkpoint}   the new store while it is written; worth nothing without
-//! <dir>/next/READY                   all of it is durable and was verified: from here on the new one counts
-//! <dir>/old/                         the parts it replaces, until all are replaced
+//! <dir>/next/{wal,sled,checkpoint,END}  the new store while it is written; worth nothing without
+//! <dir>/next/READY                      all of it is durable and was verified: from here on the new one counts
+//! <dir>/old/                            the parts it replaces, until all are replaced
 //! ```
 //!
 //! A crash before `READY` leaves the old store as it was; after it, the next open finishes the exchange. Doing so twice
@@ -24,7 +24,7 @@ use crate::journal::segment::{self, Entry, Fixed, Wal, decode_payload, frame_cos
 use crate::journal::{Head, JournalError, files};
 
 /// What is exchanged, in this order.
-const PARTS: [&str; 3] = ["wal", "sled", "checkpoint"];
+const PARTS: [&str; 4] = ["wal", "sled", "checkpoint", "END"];
 /// Bytes of records that go into one frame of the new segments: few syncs, little memory.
 const FRAME: usize = 256 << 10;
 /// How long sled's threads may keep a database that was closed.
@@ -77,6 +77,7 @@ pub(super) fn prepare(
     keep_evidence(&places.wal, &next.wal).map_err(failed)?;
     fill_sled(&next, options, seals)?;
     checkpoint::store(&next.dir, last).map_err(failed)?;
+    segment::end::close(&next.dir, last).map_err(failed)?;
     verify(&next, options, keep)?;
     files::sync_dir(&next.dir).map_err(failed)?;
     files::replace(
@@ -97,6 +98,7 @@ fn write_segments(
 ) -> io::Result<u64> {
     let fixed = Fixed {
         dir: next.wal.clone(),
+        end: next.dir.clone(),
         bytes: options.segment_bytes.max(4096),
         wrap: Arc::new(|file| Box::new(file)),
         spare: Arc::default(),

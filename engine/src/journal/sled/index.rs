@@ -115,7 +115,7 @@ impl Index {
     pub(super) fn segment_is_damaged(&self, index: usize) -> bool {
         let scan = &self.segments[index].scan;
         let last = index + 1 == self.segments.len();
-        !scan.header_sound || !scan.damaged.is_empty() || (scan.tail > 0 && !last)
+        !scan.header_sound || scan.short || !scan.damaged.is_empty() || (scan.tail > 0 && !last)
     }
 
     /// Bytes behind the last frame of the last segment that are no frame.

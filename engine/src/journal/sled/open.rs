@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use super::checkpoint::{self, Checkpoint};
 use super::compare::{Verdict, compare};
 use super::index::Index;
-use super::repair;
 use super::store::{OpenFailure, Store};
 use super::{OpenOptions, OpenReport, Repair};
+use super::{doubt, repair};
 use crate::id::RunId;
-use crate::journal::segment::{self, Entry, unusable};
+use crate::journal::segment::end::{self, Noted};
+use crate::journal::segment::{self, Entry, frame_len, unusable};
 use crate::journal::{Head, JournalError};
 
 /// A journal whose copies agree.
@@ -46,6 +47,8 @@ impl Places {
 /// Everything that was looked at.
 pub(super) struct Looked {
     pub(super) checkpoint: Checkpoint,
+    /// How far the segments reach at least.
+    pub(super) noted: Noted,
     pub(super) index: Index,
     pub(super) store: Option<Store>,
     /// Why there is no store though there should be.
@@ -55,10 +58,21 @@ pub(super) struct Looked {
     pub(super) lost_frames: BTreeSet<u64>,
 }
 
+impl Looked {
+    /// Bytes of the frames behind the last sound one that sled has.
+    fn again(&self) -> usize {
+        let lost = self.lost_frames.range(self.index.last + 1..);
+        lost.filter_map(|lsn| self.verdict.salvage.get(lsn))
+            .map(|frame| frame_len(frame.iter().map(|k| &k.entry)))
+            .sum()
+    }
+}
+
 /// The lock is held by the caller.
 pub(super) fn open(places: &Places, options: &OpenOptions) -> Result<Sound, JournalError> {
     let looked = look(places, options)?;
     let mut report = OpenReport {
+        dropped: doubt::dropped(looked.noted, &looked.index, looked.again()),
         cut_bytes: looked.index.torn() as u64,
         records_verified: looked.verdict.verified,
         ..OpenReport::default()
@@ -77,7 +91,9 @@ pub(super) fn open(places: &Places, options: &OpenOptions) -> Result<Sound, Jour
 pub(super) fn look(places: &Places, options: &OpenOptions) -> Result<Looked, JournalError> {
     let checkpoint = checkpoint::load(&places.dir).map_err(|e| unusable(&places.dir, &e))?;
     segment::discard_leftovers(&places.wal).map_err(|e| unusable(&places.wal, &e))?;
+    let noted = end::load(&places.dir).map_err(|e| unusable(&places.dir, &e))?;
     let index = Index::build(&places.wal).map_err(|e| unusable(&places.wal, &e))?;
+    doubt::refuse_lost(places, checkpoint, noted, &index)?;
     index.sync().map_err(|e| unusable(&places.wal, &e))?;
     let (store, no_store) = open_store(places, options, checkpoint, &index)?;
     let sealed = match &store {
@@ -85,16 +101,19 @@ pub(super) fn look(places: &Places, options: &OpenOptions) -> Result<Looked, Jou
         None => Vec::new(),
     };
     let mut verdict = compare(&index, store.as_ref(), &sealed)?;
-    let reach = |v: &Verdict| v.sled_reaches.max(checkpoint.lsn());
+    let floor = noted.end().map_or(0, |end| end.floor);
+    let reach = |v: &Verdict| v.sled_reaches.max(checkpoint.lsn()).max(floor);
     let doubt = index.is_damaged() || reach(&verdict) > index.last || verdict.not_in_segments > 0;
     if doubt && !verdict.sealed.is_empty() {
         verdict = compare(&index, store.as_ref(), &[])?;
     }
+    doubt::refuse_missing_end(noted, &index, reach(&verdict))?;
     let beyond = index.last + 1..=reach(&verdict);
     let lost_frames: BTreeSet<u64> = index.missing.iter().copied().chain(beyond).collect();
     all_salvaged(&index, &verdict, &lost_frames)?;
     Ok(Looked {
         checkpoint,
+        noted,
         index,
         store,
         no_store,

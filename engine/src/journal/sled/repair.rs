@@ -9,7 +9,7 @@ use super::compare::Verdict;
 use super::index::Index;
 use super::open::{Looked, Places, repaired};
 use super::store::{Kept, OpenFailure, Store, guard};
-use super::{OpenOptions, OpenReport};
+use super::{OpenOptions, OpenReport, doubt};
 use crate::journal::segment::{self, Entry, SegmentPlan, decode_payload, unusable};
 use crate::journal::{JournalError, files};
 
@@ -25,6 +25,7 @@ pub(super) fn mend(
 ) -> Result<(Store, Index, Verdict), JournalError> {
     let Looked {
         checkpoint,
+        noted,
         mut index,
         mut store,
         no_store,
@@ -32,6 +33,10 @@ pub(super) fn mend(
         lost_frames,
     } = looked;
     let salvage = std::mem::take(&mut verdict.salvage);
+    if let Some(what) = doubt::about_the_file(noted, &index) {
+        let repair = repaired(what, "the segments", 0, None);
+        report.repaired.push(repair);
+    }
     let plans = plan_segments(&index, salvage, lost_frames.into_iter().collect());
     if !plans.is_empty() {
         mend_segments(places, &index, plans, report)?;
@@ -97,17 +102,13 @@ fn mend_segments(
     plans: BTreeMap<usize, SegmentPlan>,
     report: &mut OpenReport,
 ) -> Result<(), JournalError> {
+    // What is written anew has no mark of an opening in it, and is not to be missed there after a crash.
+    segment::end::forget_opening(&places.dir).map_err(|e| unusable(&places.dir, &e))?;
     for (at, plan) in plans {
         let records = plan.add.values().map(|e| e.len() as u64).sum();
         let name = index.segments.get(at).map_or_else(
             || "the segments".to_owned(),
-            |s| {
-                s.path
-                    .file_name()
-                    .unwrap_or_default()
-                    .to_string_lossy()
-                    .into_owned()
-            },
+            |s| segment::path_name(&s.path),
         );
         let kept = segment::rewrite(&places.wal, plan).map_err(|e| unusable(&places.wal, &e))?;
         report.repaired.push(repaired(&name, "sled", records, kept));
