@@ -80,7 +80,10 @@ async fn a_done_step_whose_undo_cannot_be_read_is_not_skipped_away() {
         step: "a/rare".into(),
     };
     let run = bench.run().await;
-    assert_eq!(run.accepts(&skip), Err(Refusal::CannotUndo("a/rare".into())));
+    assert_eq!(
+        run.accepts(&skip),
+        Err(Refusal::CannotUndo("a/rare".into()))
+    );
     assert_eq!(run.accepts(&Order::Rollback), Ok(()));
 }
 
