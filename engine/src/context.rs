@@ -1,7 +1,7 @@
 //! What a step is given: its own identity, the run so far, and the few ways to speak to the engine.
 
 use std::any::{Any, TypeId};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ use crate::id::RunId;
 use crate::journal::Journal;
 use crate::plan::Plan;
 use crate::planner::Arg;
-use crate::run::Run;
+use crate::retention::RunSummary;
+use crate::run::{LoadError, Run};
 use crate::signal::Signal;
 use crate::step::StepError;
 
@@ -284,26 +285,41 @@ impl Cx {
         self.cancel.cancelled().await;
     }
 
-    /// Every other run in the journal, for gates that ask about the past. Damaged runs are an error, not a gap.
+    /// The other runs of the journal that are `wanted`, for gates that ask about the past. Of the runs that were put
+    /// away only those are read; the others are judged by what the catalog says of them. Damaged runs are an error, not
+    /// a gap: those that are wanted, and those of the live store, of which that is not known before they are read.
     ///
     /// # Errors
-    /// [`StepError::Fail`] when the journal cannot be read.
-    pub async fn other_runs(&self) -> Result<Vec<Run>, StepError> {
-        let unreadable = |e: &crate::run::LoadError| {
-            StepError::fail("the journal's past runs cannot be read").because(e)
-        };
+    /// [`StepError::Fail`] when the journal or one of these runs cannot be read.
+    pub async fn other_runs(
+        &self,
+        wanted: impl Fn(&RunSummary) -> bool + Send,
+    ) -> Result<Vec<Run>, StepError> {
+        let unreadable =
+            |e: LoadError| StepError::fail("the journal's past runs cannot be read").because(&e);
         let ids = self
             .journal
             .runs()
             .await
-            .map_err(|e| unreadable(&e.into()))?;
+            .map_err(|e| unreadable(e.into()))?;
+        let archived = self.journal.archived().await;
+        let archived = archived.map_err(|e| unreadable(e.into()))?;
+        // A summary that only a newer version can read says nothing: that run is loaded and then judged.
+        let unwanted: BTreeSet<RunId> = archived
+            .iter()
+            .filter_map(RunSummary::of_archived)
+            .filter(|summary| !wanted(summary))
+            .map(|summary| summary.id)
+            .collect();
         let mut runs = Vec::new();
-        for id in ids.into_iter().filter(|id| *id != self.run.id) {
-            runs.push(
-                Run::load(&*self.journal, &id)
-                    .await
-                    .map_err(|e| unreadable(&e))?,
-            );
+        for id in ids {
+            if id == self.run.id || unwanted.contains(&id) {
+                continue;
+            }
+            let run = Run::load(&*self.journal, &id).await.map_err(unreadable)?;
+            if wanted(&RunSummary::of(&run)) {
+                runs.push(run);
+            }
         }
         Ok(runs)
     }

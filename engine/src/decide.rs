@@ -36,7 +36,7 @@ pub fn next(run: &Run, now: Timestamp, in_flight: &BTreeSet<u32>) -> Next {
 fn forward(run: &Run, now: Timestamp, in_flight: &BTreeSet<u32>) -> Next {
     let nodes = &run.plan.nodes;
     let open = |i: &usize| !matches!(run.steps[*i].status, Status::Done | Status::Skipped);
-    let Some(first) = (0..nodes.len()).find(open) else {
+    let Some(first) = (run.settled_steps..nodes.len()).find(open) else {
         return Next::Append(Record::Finished {
             verdict: Verdict::Completed,
         });

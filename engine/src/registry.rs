@@ -1,6 +1,6 @@
 //! From a stored (kind, version, params) back to a step. Type erasure lives only here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -61,7 +61,7 @@ impl Registry {
             Life::Unwinding(_) => false,
             Life::Parked { .. } | Life::Finished { .. } => return None,
         };
-        let back = run.undo_order();
+        let back: BTreeSet<u32> = run.undo_order().into_iter().collect();
         (0u32..)
             .zip(run.plan.nodes.iter().zip(&run.steps))
             .filter(|(index, (_, state))| {

@@ -55,6 +55,8 @@ pub struct Run {
     pub next_seq: u64,
     /// Who drove it last.
     pub holder: String,
+    /// All steps before this one are done or skipped, which they stay: where to look for the next one.
+    pub(crate) settled_steps: usize,
 }
 
 /// An order as it was given.

@@ -8,7 +8,8 @@
 //!        and syncs what has gathered
 //! W3     a state folder with 10,000 finished runs of 20 steps and one interrupted run of 1,000: from the start of a
 //!        process to the effect of its next step, the chain of the interrupted run verified
-//! scale  one run of 1,000, 10,000 and 100,000 records: taking it up again, and exporting it
+//! scale  one run of 1,000, 10,000 and 100,000 records (or as many as the words say): taking it up again, and
+//!        exporting it
 //! ```
 //!
 //! `cargo bench -p flow-engine` runs all; words behind `--` choose. `BENCH_ROUNDS` sets the rounds, `BENCH_DIR` where
@@ -47,8 +48,15 @@ fn main() {
         println!("{}", history::run(&base));
     }
     if wanted("scale") {
-        for records in [1_000, 10_000, 100_000] {
-            println!("{}", scale::run(&dir, records));
+        let numbers: Vec<u32> = words.iter().filter_map(|word| word.parse().ok()).collect();
+        let usual = [1_000, 10_000, 100_000];
+        let sizes = if numbers.is_empty() {
+            &usual[..]
+        } else {
+            &numbers
+        };
+        for records in sizes {
+            println!("{}", scale::run(&dir, *records));
         }
     }
     std::fs::remove_dir_all(&dir).expect("it can be removed");

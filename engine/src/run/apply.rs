@@ -73,6 +73,7 @@ impl Run {
             epoch,
             next_seq: 1,
             holder: String::new(),
+            settled_steps: 0,
         };
         run.tell(0, Topic::Started, entry.at);
         Ok(run)
@@ -93,6 +94,10 @@ impl Run {
         self.epoch = self.epoch.max(epoch);
         self.updated = entry.at;
         self.next_seq += 1;
+        let settled = |s: &StepState| matches!(s.status, Status::Done | Status::Skipped);
+        while self.steps.get(self.settled_steps).is_some_and(settled) {
+            self.settled_steps += 1;
+        }
         Ok(())
     }
 

@@ -159,7 +159,7 @@ async fn about_to_act(
     gate: Option<&PromotionRule>,
 ) -> Result<(), StepError> {
     if let Some(rule) = gate {
-        let others = cx.other_runs().await?;
+        let others = cx.other_runs(|r| r.commit == rule.commit).await?;
         rule.judge(cx.run(), &others, cx.now())
             .map_err(StepError::Refuse)?;
     }

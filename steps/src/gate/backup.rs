@@ -135,11 +135,9 @@ impl BackupRule {
     /// The whole rule, now. Refuses, saying what would satisfy it.
     pub(super) async fn judge(&self, cx: &Cx, first_release: bool) -> Result<Freshness, StepError> {
         let host = reach::host(cx, &self.host)?;
-        let others = cx.other_runs().await?;
-        let mut runs: Vec<&Run> = others
-            .iter()
-            .filter(|r| r.plan.environment == cx.plan().environment)
-            .collect();
+        let here = &cx.plan().environment;
+        let others = cx.other_runs(|r| r.environment == *here).await?;
+        let mut runs: Vec<&Run> = others.iter().collect();
         let history = runs.iter().any(|r| proven(r, self).is_some());
         runs.push(cx.run());
         if first_release && !history && proven(cx.run(), self).is_none() {

@@ -161,7 +161,7 @@ impl Step for Promotion {
 
 /// The rule, applied to the run and the journal as they are now.
 pub(crate) async fn judge(cx: &Cx, rule: &PromotionRule) -> Result<Vec<Passed>, StepError> {
-    let others = cx.other_runs().await?;
+    let others = cx.other_runs(|r| r.commit == rule.commit).await?;
     rule.judge(cx.run(), &others, cx.now())
         .map_err(StepError::Refuse)
 }

@@ -10,6 +10,10 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 
 use super::holder::Holder;
 use crate::journal::segment::unusable;
@@ -21,7 +25,25 @@ pub(super) struct Lock {
     _file: File,
     fence: PathBuf,
     ours: String,
+    seen: Mutex<Option<Seen>>,
 }
+
+/// How `FENCE` looked from outside when its content was ours.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    stamp: Stamp,
+    first: Instant,
+    /// It looked so long before the content was read, so that any change since has another stamp.
+    known: bool,
+}
+
+/// What differs when another file has the name, or the same file was written to: device, inode, size, and when the inode
+/// was last changed, which no program can set.
+type Stamp = (u32, u32, u64, u64, i64, u32);
+
+/// Much longer than the ticks in which file systems count the moments of changes; those that count in whole seconds show
+/// no fraction and are not trusted.
+const TICKS: Duration = Duration::from_millis(200);
 
 /// What a try for the lock found.
 pub(super) enum Tried {
@@ -57,6 +79,7 @@ pub(super) fn take(dir: &Path) -> Result<Lock, JournalError> {
         _file: file,
         fence: dir.join("FENCE"),
         ours,
+        seen: Mutex::default(),
     })
 }
 
@@ -109,6 +132,9 @@ impl Lock {
     /// # Errors
     /// [`JournalError::TakenOver`] with the one that may, for ever: the process must end.
     pub(super) fn check(&self) -> Result<(), JournalError> {
+        if self.reads_as_ours() {
+            return Ok(());
+        }
         let mut text = String::new();
         let read = File::open(&self.fence)
             .and_then(|file| file.take(LOOK_MAX).read_to_string(&mut text))
@@ -122,5 +148,73 @@ impl Lock {
             Err(why) => why,
         };
         Err(JournalError::TakenOver { by })
+    }
+
+    /// Done twice a commit: one look at the name, and the content only while the look alone proves nothing.
+    fn reads_as_ours(&self) -> bool {
+        let now = stamp(&self.fence);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = seen.filter(|seen| Some(seen.stamp) == now);
+        if same.is_some_and(|seen| seen.known) {
+            return true;
+        }
+        let mut buffer = [0; 512];
+        let read = File::open(&self.fence).and_then(|mut file| file.read(&mut buffer));
+        let ours = read.is_ok_and(|n| buffer[..n] == *self.ours.as_bytes());
+        *seen = now.filter(|_| ours).map(|stamp| {
+            let first = same.map_or_else(Instant::now, |seen| seen.first);
+            let fine = stamp.5 != 0;
+            Seen {
+                stamp,
+                first,
+                known: fine && first.elapsed() >= TICKS,
+            }
+        });
+        ours
+    }
+}
+
+/// A network file system asks its server for it.
+fn stamp(path: &Path) -> Option<Stamp> {
+    let wanted = StatxFlags::INO | StatxFlags::SIZE | StatxFlags::CTIME;
+    let found = statx(CWD, path, AtFlags::STATX_FORCE_SYNC, wanted).ok()?;
+    let changed = found.stx_ctime;
+    Some((
+        found.stx_dev_major,
+        found.stx_dev_minor,
+        found.stx_ino,
+        found.stx_size,
+        changed.tv_sec,
+        changed.tv_nsec,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fence_that_was_looked_at_often_is_still_seen_to_change() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let fence = dir.path().join("FENCE");
+        let lock = take(dir.path()).expect("nobody has it");
+        for _ in 0..30 {
+            lock.check().expect("it is ours");
+            std::thread::sleep(TICKS / 20);
+        }
+        let known = || lock.seen.lock().expect("no panic").is_some_and(|s| s.known);
+        let fine = stamp(&fence).is_some_and(|stamp| stamp.5 != 0);
+        assert_eq!(known(), fine, "it no longer reads what it need not");
+
+        let as_long = "0".repeat(lock.ours.len());
+        fs::write(&fence, &as_long).expect("written in its place");
+        lock.check()
+            .expect_err("another content of the same length");
+        fs::write(&fence, &lock.ours).expect("written in its place");
+        lock.check().expect("it is ours again");
+        fs::rename(&fence, dir.path().join("away")).expect("put aside");
+        lock.check().expect_err("nothing there");
+        fs::write(&fence, &as_long).expect("another file");
+        lock.check().expect_err("another file of that name");
     }
 }
