@@ -176,12 +176,21 @@ impl Store {
     }
 }
 
-/// Opens the journal; what was repaired is in the report.
+/// Opens the journal; what was repaired is in the report. A last commit that was dropped is said by whichever command
+/// opens the journal first: the next one does not find it any more.
 pub(crate) async fn open(dir: &Path) -> Result<(SledJournal, OpenReport), JournalError> {
     let dir = dir.to_owned();
-    tokio::task::spawn_blocking(move || SledJournal::open(&dir, &OpenOptions::default()))
-        .await
-        .map_err(|e| JournalError::Broken(format!("opening it did not end: {e}")))?
+    let opened =
+        tokio::task::spawn_blocking(move || SledJournal::open(&dir, &OpenOptions::default()))
+            .await
+            .map_err(|e| JournalError::Broken(format!("opening it did not end: {e}")))??;
+    if let Some(dropped) = &opened.1.dropped {
+        tracing::warn!(
+            "journal: {dropped}. If the power went while it was written, nothing acted on it; if not, what the run did \
+             last may have happened without being recorded: look at `flow status` and at the hosts before `flow resume`"
+        );
+    }
+    Ok(opened)
 }
 
 fn report_repairs(report: &OpenReport) {

@@ -100,7 +100,8 @@ fn repairs(report: &OpenReport) -> Vec<String> {
             r.what, r.records, r.from
         )
     };
-    report.repaired.iter().map(line).collect()
+    let dropped = report.dropped.iter().map(ToString::to_string);
+    report.repaired.iter().map(line).chain(dropped).collect()
 }
 
 fn in_words(found: &Found) -> String {

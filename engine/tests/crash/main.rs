@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use flow_engine::sim::{Binary, Point};
 
@@ -38,7 +38,11 @@ struct Tally {
     points: Mutex<BTreeMap<Point, u64>>,
     violations: Mutex<Vec<String>>,
     only: Option<String>,
+    playing: Mutex<Vec<(String, Instant)>>,
 }
+
+/// A case takes milliseconds; one that takes this long goes round in circles without passing a kill point.
+const LONGEST_CASE: Duration = Duration::from_secs(60);
 
 fn paused<F: Future>(body: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -59,7 +63,7 @@ impl Tally {
             return None;
         }
         self.cases.fetch_add(1, Ordering::Relaxed);
-        match paused(play(case)) {
+        match self.watched(name, case) {
             Ok(played) => {
                 self.deaths.fetch_add(played.deaths, Ordering::Relaxed);
                 self.second
@@ -73,6 +77,28 @@ impl Tally {
         }
     }
 
+    /// Plays a case where [`Tally::watch`] sees it.
+    fn watched(&self, name: &str, case: &Case<'_>) -> Result<Played, String> {
+        lock(&self.playing).push((name.to_owned(), Instant::now()));
+        let end = paused(play(case));
+        lock(&self.playing).retain(|(other, _)| other != name);
+        end
+    }
+
+    /// Ends the whole simulation with a violation when a case never ends: its thread cannot be stopped.
+    fn watch(&self) {
+        loop {
+            std::thread::sleep(Duration::from_secs(1));
+            let playing = lock(&self.playing);
+            let stuck = |(_, since): &&(String, Instant)| since.elapsed() > LONGEST_CASE;
+            if let Some((name, _)) = playing.iter().find(stuck) {
+                let mut out = std::io::stderr();
+                let _ = writeln!(out, "  violation: {name}: it goes round in circles");
+                std::process::exit(1);
+            }
+        }
+    }
+
     fn count(&self, point: Point) {
         *lock(&self.points).entry(point).or_default() += 1;
     }
@@ -80,7 +106,7 @@ impl Tally {
     /// A case that nobody disturbs.
     fn quiet(&self, setting: &Setting) -> Option<Played> {
         let case = setting.case();
-        match paused(play(&case)) {
+        match self.watched(&setting.name, &case) {
             Ok(played) => Some(played),
             Err(why) => {
                 lock(&self.violations).push(format!("{}: {why}", setting.name));
@@ -164,10 +190,11 @@ fn a_second_death_during_recovery_changes_nothing(tally: &Tally) {
             for (after, point) in (1..).zip(&quiet.trace) {
                 let first = ends(*point, after)[0];
                 let kills = vec![first];
-                let Ok(recovered) = paused(play(&Case {
+                let case = Case {
                     kills,
                     ..setting.case()
-                })) else {
+                };
+                let Ok(recovered) = tally.watched(&setting.name, &case) else {
                     continue;
                 };
                 let later = recovered
@@ -282,15 +309,16 @@ fn main() -> std::process::ExitCode {
         return std::process::ExitCode::SUCCESS;
     }
     let began = Instant::now();
-    let tally = Tally {
+    let tally: &'static Tally = Box::leak(Box::new(Tally {
         only: std::env::var("FLOW_SIM").ok(),
         ..Tally::default()
-    };
+    }));
+    std::thread::spawn(|| tally.watch());
     let (mut passed, mut failed, mut found) = (0, 0, 0);
     let mut out = std::io::stderr();
     for (name, section) in SECTIONS.into_iter().filter(|(name, _)| wanted(name)) {
         let (before, since) = (tally.cases.load(Ordering::Relaxed), Instant::now());
-        section(&tally);
+        section(tally);
         let cases = tally.cases.load(Ordering::Relaxed) - before;
         let violations = std::mem::take(&mut *lock(&tally.violations));
         let verdict = if violations.is_empty() {

@@ -1,5 +1,7 @@
 //! One case from its first record to its end: lives, deaths, and an operator who answers.
 
+use std::time::Duration;
+
 use flow_engine::driver::Stop;
 use flow_engine::journal::JournalError;
 use flow_engine::plan::Plan;
@@ -70,6 +72,15 @@ pub(crate) struct Played {
 }
 
 const LIVES: u32 = 60;
+
+/// Of the world's own time, which costs nothing: no case has a pause or a limit that comes near it.
+const LONGEST_LIFE: Duration = Duration::from_hours(30 * 24);
+
+/// A process that waits for what never comes is a verdict, not a simulation that hangs.
+async fn ends<T>(life: impl Future<Output = T>) -> Result<T, String> {
+    let end = tokio::time::timeout(LONGEST_LIFE, life).await;
+    end.map_err(|_| "it waits for what never comes".into())
+}
 
 struct Stage<'a> {
     case: &'a Case<'a>,
@@ -147,7 +158,7 @@ impl Stage<'_> {
         let mut meddle = self.case.meddle.clone();
         let mut regretted = false;
         for _ in 0..LIVES {
-            let stop = match self.sim.live(self.binary, meddle.take()).await {
+            let stop = match ends(self.sim.live(self.binary, meddle.take())).await? {
                 Ok(stop) => stop,
                 Err(e) if is_broken(&e) => None,
                 Err(e) => return Err(format!("the driver ended with: {e}")),
@@ -312,10 +323,8 @@ impl Stage<'_> {
             facts.into_iter().filter(|f| !mail(f)).count()
         };
         let before = acts(world.ledger());
-        let stop = self
-            .sim
-            .live(Binary::Same, None)
-            .await
+        let stop = ends(self.sim.live(Binary::Same, None))
+            .await?
             .map_err(|e| e.to_string())?;
         if !matches!(stop, Some(Stop::Finished(_))) || acts(world.ledger()) != before {
             return Err(format!(
