@@ -133,9 +133,7 @@ impl Store {
     /// refused while a damaged run may be it.
     pub(crate) async fn find(&self, named: &str) -> Result<Run, Diagnostic> {
         if named == "latest" {
-            let past = self.past().await?;
-            past.refuse_latest()?;
-            return past.newest(self.journal()).await;
+            return Past::newest(self.journal(), Past::refuse_latest).await;
         }
         let id = self.resolve(named).await?;
         Ok(Run::load(self.journal(), &id).await?)
@@ -144,9 +142,11 @@ impl Store {
     /// The run that a person wants to look at: as [`Store::find`], but a damaged run is only remarked on.
     pub(crate) async fn look_up(&self, named: &str) -> Result<Run, Diagnostic> {
         if named == "latest" {
-            let past = self.past().await?;
-            past.remark();
-            return past.newest(self.journal()).await;
+            let remark = |past: &Past| {
+                past.remark();
+                Ok(())
+            };
+            return Past::newest(self.journal(), remark).await;
         }
         self.find(named).await
     }
