@@ -45,6 +45,7 @@ use crate::id::{Digest, RunId};
 
 mod applier;
 mod checkpoint;
+mod closed;
 mod compact;
 mod compare;
 mod doubt;
@@ -63,6 +64,7 @@ mod takeover;
 mod upkeep;
 mod writer;
 
+pub use closed::ClosedJournal;
 pub use holder::Holder;
 use open::Places;
 pub use report::{Dropped, OpenReport, Repair};
