@@ -15,7 +15,7 @@ use super::open::Places;
 use super::{checkpoint, doubt, objects, read, takeover};
 use crate::id::{Digest, RunId};
 use crate::journal::archive::{Catalog, Filed};
-use crate::journal::segment::{end, unusable};
+use crate::journal::segment::{Entry, end, unusable};
 use crate::journal::{Append, Archived, Head, Journal, JournalError, Stored};
 
 /// A journal that was closed in order, to read from. While it exists nobody opens the journal to write; any number may
@@ -83,17 +83,15 @@ impl ClosedJournal {
         let Some(head) = self.live(run) else {
             return Ok(Vec::new());
         };
-        let mut records = Vec::new();
-        for slot in &self.index.runs[run] {
-            let path = self.index.path_of(slot);
-            let entry = self.index.load(run, slot).map_err(|e| unusable(path, &e))?;
-            records.push(Stored {
-                seq: entry.seq,
-                epoch: entry.epoch,
-                body: entry.body,
-                hash: entry.hash,
-            });
-        }
+        let entries = self.index.load_all(run);
+        let entries = entries.map_err(|e| unusable(&self.places.wal, &e))?;
+        let stored = |entry: Entry| Stored {
+            seq: entry.seq,
+            epoch: entry.epoch,
+            body: entry.body,
+            hash: entry.hash,
+        };
+        let records: Vec<Stored> = entries.into_iter().map(stored).collect();
         read::verify(run, &records, &head)?;
         Ok(records)
     }
