@@ -10,12 +10,13 @@ use std::path::Path;
 
 use async_trait::async_trait;
 
-use super::index::Index;
+use super::index::{Index, Slot};
 use super::open::Places;
 use super::{checkpoint, doubt, objects, read, takeover};
 use crate::id::{Digest, RunId};
 use crate::journal::archive::{Catalog, Filed};
-use crate::journal::segment::{Entry, end, unusable};
+use crate::journal::segment::end::{self, End};
+use crate::journal::segment::{Entry, unusable};
 use crate::journal::{Append, Archived, Head, Journal, JournalError, Stored};
 
 /// A journal that was closed in order, to read from. While it exists nobody opens the journal to write; any number may
@@ -48,14 +49,16 @@ impl ClosedJournal {
         let noted = end::load(dir).map_err(io)?;
         let index = Index::build(&places.wal).map_err(io)?;
         let reached = checkpoint::load(dir).map_err(io)?.lsn();
-        let closed =
-            doubt::closed_at(noted, &index).filter(|at| *at == index.last && *at == reached);
-        let settled = closed.is_some()
-            && !index.is_damaged()
-            && index.torn() == 0
-            && doubt::missing_end(&noted.end().expect("it was closed"), &index, index.last)
-                .is_none();
-        if !settled || index.runs.values().any(|slots| slots[0].seq != 0) {
+        let whole = |end: End| {
+            let at = doubt::closed_at(noted, &index);
+            at == Some(index.last)
+                && at == Some(reached)
+                && !index.is_damaged()
+                && index.torn() == 0
+                && doubt::missing_end(&end, &index, index.last).is_none()
+        };
+        let begins = |slots: &Vec<Slot>| slots[0].seq == 0;
+        if !noted.end().is_some_and(whole) || !index.runs.values().all(begins) {
             return Ok(None);
         }
         let Ok((catalog, None)) = Catalog::load(&places.archive) else {
@@ -79,7 +82,7 @@ impl ClosedJournal {
         })
     }
 
-    fn from_segments(&self, run: &RunId) -> Result<Vec<Stored>, JournalError> {
+    fn of_segments(&self, run: &RunId) -> Result<Vec<Stored>, JournalError> {
         let Some(head) = self.live(run) else {
             return Ok(Vec::new());
         };
@@ -125,12 +128,12 @@ impl Journal for ClosedJournal {
 
     async fn read(&self, run: &RunId) -> Result<Vec<Stored>, JournalError> {
         let Some(filed) = self.catalog.runs.get(run) else {
-            return self.from_segments(run);
+            return self.of_segments(run);
         };
         let found = read::put_away(&self.places.archive, run, filed);
         // Until the live store is compacted it has the run too.
         if found.is_err() && self.live(run).is_some() {
-            return self.from_segments(run);
+            return self.of_segments(run);
         }
         found
     }

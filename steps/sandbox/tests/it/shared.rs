@@ -137,7 +137,7 @@ pub(crate) fn http(base: &str, path: &str, body: Option<&str>) -> (u16, String) 
         return (0, String::new());
     };
     stream
-        .set_read_timeout(Some(Duration::from_secs(60)))
+        .set_read_timeout(Some(Duration::from_mins(1)))
         .expect("a time limit");
     let (method, body) = body.map_or(("GET", ""), |body| ("POST", body));
     write!(
