@@ -8,7 +8,7 @@ use flow_engine::journal::sled::{OpenOptions, SledJournal};
 #[path = "support/left.rs"]
 mod left;
 
-use left::{Ago, err, flow, leave_at, out};
+use left::{Ago, err, flow, leave_at, leave_cancelled, out};
 
 /// Three completed runs of 400, 300 and 200 days ago, the older two sealed.
 fn sealed(dir: &Path) {
@@ -56,6 +56,31 @@ fn sealed_runs_are_listed_shown_exported_and_verified_as_before() {
     assert!(again.contains("nothing to seal"), "{again}");
     let counted = out(&flow(dir.path(), &["journal", "stats"]));
     assert!(counted.contains("sealed     2 runs"), "{counted}");
+}
+
+#[test]
+fn the_latest_run_may_be_a_sealed_one_and_is_a_live_one_when_that_is_newer() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let latest = || {
+        let status = flow(dir.path(), &["status", "latest", "--json"]);
+        assert_eq!(status.status.code(), Some(0), "{}", err(&status));
+        let json: serde_json::Value = serde_json::from_slice(&status.stdout).expect("JSON");
+        json["run"].as_str().expect("a name").to_owned()
+    };
+    leave_at(dir.path(), "r-stays", true, Arc::new(Ago(9)));
+    leave_cancelled(dir.path(), "r-ended", Arc::new(Ago(8)));
+    assert_eq!(latest(), "r-ended");
+    let seal = flow(dir.path(), &["journal", "seal", "--older-than", "0s"]);
+    assert!(out(&seal).contains("1 runs"), "{}", out(&seal));
+    let list = flow(dir.path(), &["list", "--json"]).stdout;
+    let list: serde_json::Value = serde_json::from_slice(&list).expect("JSON");
+    assert_eq!(
+        (&list[0]["run"], &list[0]["kept"]),
+        (&"r-ended".into(), &"sealed".into())
+    );
+    assert_eq!(latest(), "r-ended", "sealed and newer than the live one");
+    leave_at(dir.path(), "r-after", true, Arc::new(Ago(7)));
+    assert_eq!(latest(), "r-after", "live and newer than the sealed one");
 }
 
 #[test]
