@@ -69,7 +69,10 @@ pub use report::{Dropped, OpenReport, Repair};
 use shared::{Job, Shared};
 pub use stats::Stats;
 pub use takeover::{TakeOver, TakeOverError};
-pub use upkeep::{Compacted, Mended, Pruned, Sealed, ToSeal, Upkeep, rebuild_catalog};
+pub use upkeep::{
+    Compacted, Mended, Pruned, Rehearsed, Sealed, ToSeal, Unneeded, Upkeep, rebuild_catalog,
+    rehearse,
+};
 use writer::{Committer, Request};
 
 /// Makes the thing a commit writes to out of a segment's file.

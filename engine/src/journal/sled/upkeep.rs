@@ -17,8 +17,12 @@ use crate::journal::segment::{Entry, unusable};
 use crate::journal::{Head, JournalError, Stored, files};
 
 mod mend;
+mod rehearse;
+mod unneeded;
 
 pub use mend::{Mended, rebuild_catalog};
+pub use rehearse::{Rehearsed, rehearse};
+pub use unneeded::Unneeded;
 
 /// A finished run to put away.
 #[derive(Debug, Clone)]
