@@ -18,6 +18,10 @@ impl Model<'_> {
                     "parked for no failure"
                 );
                 ensure!(
+                    failed(step) != Some(FailureKind::Refused) || self.production_changed(),
+                    "a gate's no is called a failure"
+                );
+                ensure!(
                     !(rolls_back && self.production_changed()),
                     "parked with production changed"
                 );
@@ -26,6 +30,10 @@ impl Model<'_> {
                 ensure!(
                     forward && failed(step) == Some(FailureKind::Refused),
                     "parked for no refusal"
+                );
+                ensure!(
+                    !self.production_changed(),
+                    "parked as refused with production changed"
                 );
             }
             ParkReason::Unknown { step } => {
