@@ -7,7 +7,7 @@ use std::time::Duration;
 use flow_engine::clock::{Clock as _, SystemClock};
 use flow_engine::id::RunId;
 use flow_engine::journal::memory::MemoryJournal;
-use flow_engine::journal::sled::{OpenOptions, OpenReport, SledJournal};
+use flow_engine::journal::sled::{ClosedJournal, OpenOptions, OpenReport, SledJournal};
 use flow_engine::journal::{Journal, JournalError};
 use flow_engine::run::{Run, append_order, append_signal};
 use flow_engine::signal::{Actor, Order, Signal};
@@ -57,6 +57,18 @@ impl Store {
                 }
                 Err(error) => return Err(error.into()),
             }
+        }
+    }
+
+    /// For commands that only look: as [`Store::open`], but a journal that was closed in order is read as it lies, and
+    /// nothing is written.
+    pub(crate) async fn look(state: &State) -> Result<Store, Diagnostic> {
+        let dir = state.journal();
+        let closed = tokio::task::spawn_blocking(move || ClosedJournal::open(&dir)).await;
+        match closed {
+            Ok(Ok(Some(journal))) => Ok(Store::Open(Arc::new(journal))),
+            // Whoever has it open answers, and what is wrong with it is said, where it is opened in full.
+            _ => Store::open(state).await,
         }
     }
 
@@ -133,9 +145,7 @@ impl Store {
     /// refused while a damaged run may be it.
     pub(crate) async fn find(&self, named: &str) -> Result<Run, Diagnostic> {
         if named == "latest" {
-            let past = self.past().await?;
-            past.refuse_latest()?;
-            return past.newest(self.journal()).await;
+            return Past::newest(self.journal(), Past::refuse_latest).await;
         }
         let id = self.resolve(named).await?;
         Ok(Run::load(self.journal(), &id).await?)
@@ -144,9 +154,11 @@ impl Store {
     /// The run that a person wants to look at: as [`Store::find`], but a damaged run is only remarked on.
     pub(crate) async fn look_up(&self, named: &str) -> Result<Run, Diagnostic> {
         if named == "latest" {
-            let past = self.past().await?;
-            past.remark();
-            return past.newest(self.journal()).await;
+            let remark = |past: &Past| {
+                past.remark();
+                Ok(())
+            };
+            return Past::newest(self.journal(), remark).await;
         }
         self.find(named).await
     }

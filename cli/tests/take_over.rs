@@ -130,7 +130,7 @@ impl Driving {
         let socket = dir.join(".flow/control.sock");
         let begun = Instant::now();
         while std::os::unix::net::UnixStream::connect(&socket).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(20), "it never serves");
+            assert!(begun.elapsed() < Duration::from_secs(90), "it never serves");
             std::thread::sleep(Duration::from_millis(20));
         }
         driving
@@ -149,7 +149,7 @@ impl Driving {
             .expect("reads")
             .contains(") T ")
         {
-            assert!(begun.elapsed() < Duration::from_secs(20), "it never stops");
+            assert!(begun.elapsed() < Duration::from_secs(90), "it never stops");
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -210,7 +210,7 @@ fn a_stopped_driver_is_named_at_once_and_replaced_on_request() {
     );
     assert!(said.contains("flow resume --take-over"), "{said}");
     assert!(
-        begun.elapsed() < Duration::from_secs(4),
+        begun.elapsed() < Duration::from_secs(15),
         "nobody waits for what cannot answer"
     );
 

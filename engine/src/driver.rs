@@ -93,6 +93,8 @@ pub struct Driver {
     tasks: JoinSet<Ended>,
     in_flight: BTreeMap<u32, CancellationToken>,
     names: HashMap<tokio::task::Id, (u32, Way)>,
+    /// A step that had ended when it was first looked at, and was never handed to the runtime.
+    at_once: Option<Ended>,
     begun: Vec<(u32, Box<dyn AnyStep>, bool, Way)>,
     outbox: Outbox,
     requests: (mpsc::Sender<Request>, mpsc::Receiver<Request>),
@@ -152,6 +154,7 @@ impl Engine {
             tasks: JoinSet::new(),
             in_flight: BTreeMap::new(),
             names: HashMap::new(),
+            at_once: None,
             begun: Vec::new(),
             outbox,
             requests: mpsc::channel(64),
@@ -191,12 +194,12 @@ impl Driver {
                 Next::Run(steps) => {
                     self.begin(&steps, Way::Forward)?;
                     self.flush().await?;
-                    self.launch();
+                    self.launch().await;
                 }
                 Next::Undo(step) => {
                     self.begin(&[step], Way::Backward)?;
                     self.flush().await?;
-                    self.launch();
+                    self.launch().await;
                 }
                 Next::Interrupt => {
                     self.flush().await?;

@@ -54,6 +54,18 @@ pub struct RunSummary {
     pub pruned: bool,
 }
 
+/// How a stored [`RunSummary`] begins.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "they lie before what is wanted")]
+struct Dated<'a> {
+    id: &'a str,
+    workflow: &'a str,
+    environment: &'a str,
+    commit: &'a str,
+    subject: &'a str,
+    created: Timestamp,
+}
+
 /// The format of a stored summary.
 const FORMAT: u8 = 1;
 
@@ -106,6 +118,17 @@ impl RunSummary {
         let mut summary = RunSummary::decode(&filed.summary)?;
         summary.pruned = filed.pruned;
         Some(summary)
+    }
+
+    /// When a run that was put away was started, without reading the rest of its summary. Nothing as in
+    /// [`RunSummary::of_archived`].
+    pub fn created_of_archived(filed: &Archived) -> Option<Timestamp> {
+        let (format, rest) = filed.summary.split_first()?;
+        let dated = || postcard::take_from_bytes::<Dated<'_>>(rest).ok();
+        (*format == FORMAT)
+            .then(dated)
+            .flatten()
+            .map(|(dated, _)| dated.created)
     }
 
     fn decode(bytes: &[u8]) -> Option<RunSummary> {

@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// Where the other process works; set for it alone.
 const PLACE: &str = "FLOW_TEST_LEASE_PLACE";
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Not a test of its own: what the other process does. It appends for ever, writes down what was acknowledged, and
 /// writes down why it ended.

@@ -22,7 +22,7 @@ const CHUNK: u64 = 1 << 20;
 /// Shows what steps put out, in the order of the plan. Reads files only, so it works while another process drives.
 pub(crate) async fn run(global: &Global, args: Logs) -> Result<Exit, Diagnostic> {
     let state = State::of(global)?;
-    let run = Store::open(&state).await?.look_up(&args.run).await?;
+    let run = Store::look(&state).await?.look_up(&args.run).await?;
     if let Some(step) = &args.step
         && run.plan.node(step).is_none()
     {
@@ -44,7 +44,7 @@ pub(crate) async fn run(global: &Global, args: Logs) -> Result<Exit, Diagnostic>
     let mut run = run;
     while args.follow && !super::status::rests(&run) {
         tokio::time::sleep(PAUSE).await;
-        run = Store::open(&state).await?.find(&id).await?;
+        run = Store::look(&state).await?.find(&id).await?;
         shown.show(&run, super::status::rests(&run))?;
     }
     Ok(Exit::Done)

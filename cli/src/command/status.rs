@@ -18,7 +18,7 @@ pub(crate) async fn run(global: &Global, args: &Status) -> Result<Exit, Diagnost
     if args.watch {
         return watch(global, &state, &args.run).await;
     }
-    let run = Store::open(&state).await?.look_up(&args.run).await?;
+    let run = Store::look(&state).await?.look_up(&args.run).await?;
     let now = SystemClock.now();
     if args.json {
         view::out_json(&json::Status::of(&run, now));
@@ -33,7 +33,7 @@ async fn watch(global: &Global, state: &State, named: &str) -> Result<Exit, Diag
     let animate = view::may_animate(global.plain);
     let mut shown = None;
     loop {
-        let run = Store::open(state).await?.look_up(named).await?;
+        let run = Store::look(state).await?.look_up(named).await?;
         let news = shown != Some(run.next_seq);
         if animate || news {
             if animate {

@@ -65,7 +65,7 @@ fn answer(step: &str) -> Signal {
 }
 
 async fn ended(driver: tokio::task::JoinHandle<Result<Exit, Diagnostic>>) -> Exit {
-    let limit = Duration::from_secs(20);
+    let limit = Duration::from_secs(90);
     let joined = tokio::time::timeout(limit, driver).await.expect("in time");
     joined.expect("no panic").expect("no error")
 }

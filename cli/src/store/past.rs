@@ -1,10 +1,11 @@
 //! Every run of a journal, those that cannot be read included.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
+use flow_engine::clock::Timestamp;
 use flow_engine::codec;
 use flow_engine::id::RunId;
-use flow_engine::journal::{Journal, JournalError};
+use flow_engine::journal::{Archived, Journal, JournalError};
 use flow_engine::plan::Plan;
 use flow_engine::record::{Payload, Record};
 use flow_engine::retention::RunSummary;
@@ -45,19 +46,7 @@ impl Past {
     /// When the journal itself fails or does not answer; not for a run that is damaged.
     pub(crate) async fn of(journal: &dyn Journal) -> Result<Past, Diagnostic> {
         let archived = journal.archived().await?;
-        let away: BTreeSet<&RunId> = archived.iter().map(|filed| &filed.run).collect();
-        let mut past = Past {
-            runs: Vec::new(),
-            sealed: Vec::new(),
-            damaged: Vec::new(),
-        };
-        for id in journal.runs().await? {
-            if !away.contains(&id)
-                && let Some(run) = past.load(journal, &id).await?
-            {
-                past.runs.push(run);
-            }
-        }
+        let mut past = Past::live(journal, &archived).await?;
         for filed in &archived {
             match RunSummary::of_archived(filed) {
                 Some(summary) => past.sealed.push(summary),
@@ -68,6 +57,24 @@ impl Past {
                     }
                 }
                 None => {}
+            }
+        }
+        Ok(past)
+    }
+
+    /// Reads the runs that were not put away.
+    async fn live(journal: &dyn Journal, archived: &[Archived]) -> Result<Past, Diagnostic> {
+        let away: HashSet<&RunId> = archived.iter().map(|filed| &filed.run).collect();
+        let mut past = Past {
+            runs: Vec::new(),
+            sealed: Vec::new(),
+            damaged: Vec::new(),
+        };
+        for id in journal.runs().await? {
+            if !away.contains(&id)
+                && let Some(run) = past.load(journal, &id).await?
+            {
+                past.runs.push(run);
             }
         }
         let newest_first = |a: &Run, b: &Run| (b.created, &b.id).cmp(&(a.created, &a.id));
@@ -98,16 +105,33 @@ impl Past {
         all
     }
 
-    /// The newest run that can be read.
-    pub(super) async fn newest(self, journal: &dyn Journal) -> Result<Run, Diagnostic> {
-        // Of 10,000 sealed runs none is copied or sorted for this.
-        let live = self.runs.into_iter().next();
-        let sealed = self.sealed.iter().max_by_key(|s| (s.created, &s.id));
-        match (live, sealed) {
+    /// The newest run that can be read, once the damaged ones passed a judgement. Of the runs that were put away only
+    /// the age is looked at.
+    pub(super) async fn newest(
+        journal: &dyn Journal,
+        judge: impl FnOnce(&Past) -> Result<(), Diagnostic>,
+    ) -> Result<Run, Diagnostic> {
+        let archived = journal.archived().await?;
+        let mut past = Past::live(journal, &archived).await?;
+        let mut newest: Option<(Timestamp, &RunId)> = None;
+        for filed in &archived {
+            let created = match RunSummary::created_of_archived(filed) {
+                Some(created) => created,
+                // Written by a newer version: the run itself still says everything.
+                None if !filed.pruned => match past.load(journal, &filed.run).await? {
+                    Some(run) => run.created,
+                    None => continue,
+                },
+                None => continue,
+            };
+            newest = newest.max(Some((created, &filed.run)));
+        }
+        judge(&past)?;
+        match (past.runs.into_iter().next(), newest) {
             (None, None) => Err(super::no_runs()),
-            (Some(run), Some(s)) if (s.created, &s.id) <= (run.created, &run.id) => Ok(run),
+            (Some(run), sealed) if sealed <= Some((run.created, &run.id)) => Ok(run),
+            (_, Some((_, sealed))) => Ok(Run::load(journal, sealed).await?),
             (Some(run), None) => Ok(run),
-            (_, Some(sealed)) => Ok(Run::load(journal, &sealed.id).await?),
         }
     }
 

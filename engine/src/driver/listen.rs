@@ -30,6 +30,7 @@ impl Driver {
             () = self.shutdown.cancelled() => return Ok(false),
             Some(request) = self.requests.1.recv() => self.serve(request).await?,
             Some(command) = self.commands.recv() => self.obey(command).await?,
+            () = std::future::ready(()), if self.at_once.is_some() => self.ended_at_once()?,
             Some(ended) = self.tasks.join_next_with_id() => self.ended(ended)?,
             delivered = self.outbox.delivered() => {
                 if let Some(record) = self.outbox.conclude(delivered, self.engine.clock.now()) {
@@ -55,6 +56,18 @@ impl Driver {
                 None => return Ok(()),
             },
         };
+        self.conclude(ended)
+    }
+
+    /// Takes in the step that took no more than its first turn, if there is one.
+    pub(super) fn ended_at_once(&mut self) -> Result<(), LoadError> {
+        match self.at_once.take() {
+            Some(ended) => self.conclude(ended),
+            None => Ok(()),
+        }
+    }
+
+    fn conclude(&mut self, ended: Ended) -> Result<(), LoadError> {
         self.in_flight.remove(&ended.step);
         match work::record(&self.run, ended, self.engine.clock.now()) {
             Some(record) => self.stage(record),

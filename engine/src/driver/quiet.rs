@@ -9,6 +9,7 @@ use super::{DRAIN, Driver, Duration, GRACE, LoadError};
 impl Driver {
     /// Lets steps in flight leave off, drops those that do not, and takes in what they report.
     pub(super) async fn interrupt(&mut self) -> Result<(), LoadError> {
+        self.ended_at_once()?;
         self.in_flight.values().for_each(CancellationToken::cancel);
         let clock = Arc::clone(&self.engine.clock);
         let grace = clock.sleep(GRACE);

@@ -27,11 +27,13 @@ use std::os::unix::fs::FileExt;
 use super::JournalError;
 use crate::id::{Digest, RunId};
 
+mod direct;
 pub(crate) mod end;
 mod rewrite;
 mod scan;
 mod wal;
 
+pub(crate) use direct::{BLOCK, unbuffered};
 pub(crate) use rewrite::{SegmentPlan, rewrite};
 pub(crate) use scan::{Scan, scan};
 pub(crate) use wal::{

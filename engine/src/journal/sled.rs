@@ -39,12 +39,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::archive::{self, Catalog};
 pub use super::segment::SegmentFile;
-use super::segment::{Fixed, Wal, end, unusable};
+use super::segment::{BLOCK, Fixed, Wal, end, unbuffered, unusable};
 use super::{Append, Archived, BODY_MAX, Head, Journal, JournalError, Stored, files};
 use crate::id::{Digest, RunId};
 
 mod applier;
 mod checkpoint;
+mod closed;
 mod compact;
 mod compare;
 mod doubt;
@@ -63,6 +64,7 @@ mod takeover;
 mod upkeep;
 mod writer;
 
+pub use closed::ClosedJournal;
 pub use holder::Holder;
 use open::Places;
 pub use report::{Dropped, OpenReport, Repair};
@@ -174,11 +176,11 @@ impl SledJournal {
         let fixed = Fixed {
             dir: places.wal.clone(),
             end: places.dir.clone(),
-            bytes: options.segment_bytes.max(4096),
+            bytes: options.segment_bytes.max(1).next_multiple_of(BLOCK as u64),
             wrap: options
                 .segment_hook
                 .clone()
-                .unwrap_or_else(|| Arc::new(|file| Box::new(file))),
+                .unwrap_or_else(|| Arc::new(unbuffered)),
             spare: Arc::default(),
         };
         let last = sound.index.last;

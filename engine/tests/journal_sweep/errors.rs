@@ -1,5 +1,6 @@
 //! Writes and syncs that fail: the process stops, no acknowledgement follows, and what was acknowledged is there.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::judge::{Judge, Verdict};
@@ -62,24 +63,29 @@ fn points() -> impl Iterator<Item = u64> {
     std::iter::successors(Some(1), move |k| Some(step(*k))).take_while(|k| *k < MOST)
 }
 
-/// What a frame that was written and not synced says must not have been acknowledged.
+/// What was written and not synced must not have been acknowledged. A write repeats what its block holds already, so
+/// what an earlier sync of the same file made durable does not count.
 fn acknowledged_in_spite(session: &Session, log: &str) -> Option<String> {
-    let mut written = "";
-    for line in log.lines() {
-        if line.contains("pwrite64(") && line.contains(".seg>") {
-            written = line;
+    let said = |line: &str| -> BTreeSet<(&str, u64)> {
+        let all = RUNS.iter().flat_map(|name| {
+            let acked = session.promise.acked.get(*name).copied().unwrap_or(0);
+            (0..acked).map(move |seq| (*name, seq))
+        });
+        all.filter(|(name, seq)| line.contains(&format!("<{name} says {seq:06}>")))
+            .collect()
+    };
+    let (mut written, mut durable) = (BTreeSet::new(), BTreeSet::new());
+    for line in log.lines().filter(|line| line.contains(".seg>")) {
+        let is_write = line.contains("pwrite64(");
+        if is_write {
+            written.extend(said(line));
         }
-        let failed = line.contains("(INJECTED)") && line.contains(".seg>");
-        if !failed {
-            continue;
-        }
-        for name in RUNS {
-            let acked = session.promise.acked.get(name).copied().unwrap_or(0);
-            for seq in 0..acked {
-                if written.contains(&format!("<{name} says {seq:06}>")) {
-                    return Some(format!("{name} {seq} was acknowledged though {line:.120}"));
-                }
+        if line.contains("(INJECTED)") {
+            if let Some((name, seq)) = written.difference(&durable).next() {
+                return Some(format!("{name} {seq} was acknowledged though {line:.120}"));
             }
+        } else if !is_write {
+            durable.append(&mut written);
         }
     }
     None
@@ -142,12 +148,10 @@ fn faulty(dir: &Path, fault: &Injection, log: &Path) -> Session {
     let mut options = vec![
         "-y".to_owned(),
         "-s100000".to_owned(),
-        format!("-etrace={}", fault.calls),
+        // Beside the calls that fail, what tells which bytes were durable when they did.
+        format!("-etrace={},pwrite64,fdatasync,fsync", fault.calls),
         format!("-einject={}:{}", fault.calls, fault.what),
     ];
-    if fault.calls == "fdatasync,fsync" {
-        options[2] = "-etrace=fdatasync,fsync,pwrite64".into();
-    }
     for path in &fault.paths {
         options.extend(["-P".to_owned(), path.clone()]);
     }

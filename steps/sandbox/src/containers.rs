@@ -80,7 +80,7 @@ impl Kit {
         let trial = dir.join("trial");
         let mut unshare = unshare();
         unshare.args(["bash", "-c", TRIAL]).arg(&trial);
-        let limit = Duration::from_secs(20);
+        let limit = Duration::from_mins(1);
         folder(&trial, 0o700)
             .and_then(|()| run_within("making namespaces and an overlay", &mut unshare, b"", limit))
             .map_err(|error| error.to_string())?;
@@ -251,7 +251,7 @@ impl Ground {
         if let Some(identity) = Identity::of(child.id()) {
             identity.record(&run.join(plan.name))?;
         }
-        let until = Instant::now() + Duration::from_secs(20);
+        let until = Instant::now() + Duration::from_mins(1);
         loop {
             let first = children_of(child.id()).into_iter().next();
             if let Some(identity) = first.and_then(Identity::of) {

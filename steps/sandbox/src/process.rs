@@ -277,7 +277,7 @@ impl Scope {
         }
         wait_until(
             "the end of all processes of the sandbox",
-            Duration::from_secs(20),
+            Duration::from_mins(1),
             || {
                 // Asked anew each time: what a dying process starts is ended as well.
                 self.signal(Signal::KILL);

@@ -180,14 +180,14 @@ impl Sandbox {
         }
         wait_until(
             "the mail server's greeting",
-            Duration::from_secs(20),
+            Duration::from_secs(90),
             || greets(([127, 0, 0, 1], smtp_port).into(), b"220"),
         )?;
         Ok(sandbox)
     }
 
     pub(crate) fn wait_for(plan: &Plan) -> Result<(), SandboxError> {
-        let limit = Duration::from_secs(30);
+        let limit = Duration::from_secs(90);
         wait_until(&format!("ssh to {}", plan.name), limit, || {
             greets(plan.at(plan.ssh), b"SSH-")
         })?;

@@ -93,7 +93,7 @@ impl Sshd {
         std::fs::write(&file, self.block("box", more)).unwrap();
         let mut config = SshConfig::new("box", "box");
         config.config_file = Some(file);
-        config.connect_timeout = Duration::from_secs(15);
+        config.connect_timeout = Duration::from_mins(1);
         config
     }
 
@@ -159,7 +159,7 @@ fn run(dir: &Path, port: u16, options: &str) -> Option<Child> {
         .stderr(std::fs::File::create(dir.join("log")).unwrap())
         .spawn()
         .unwrap();
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + Duration::from_mins(1);
     while Instant::now() < until {
         if child.try_wait().unwrap().is_some() {
             return None;

@@ -4,6 +4,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 pub(super) struct Exim {
@@ -13,6 +14,9 @@ pub(super) struct Exim {
     pub(super) implicit: u16,
     pub(super) plain: u16,
 }
+
+/// How long the server may take to listen or to deliver. Wide: other tests keep the disk busy.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 const CONFIG: &str = r"
 primary_hostname = mail.flow.test
@@ -121,10 +125,18 @@ fn certificates(folder: &Path) {
     run("openssl", &sign.split(' ').collect::<Vec<_>>(), folder);
 }
 
-/// A port nobody listens on now.
+/// A port nobody listens on now, below the range the system hands out by itself: what another test asks the system for
+/// cannot be this one. No two calls in one process give the same.
 pub(super) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    for _ in 0..1000 {
+        let place = std::process::id() * 31 + CALLS.fetch_add(1, Ordering::Relaxed);
+        let port = 20_000 + u16::try_from(place % 12_000).expect("below 12,000");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no free port among 1,000");
 }
 
 impl Exim {
@@ -170,7 +182,7 @@ impl Exim {
         let began = Instant::now();
         while TcpStream::connect(("127.0.0.1", plain)).is_err() {
             assert!(
-                began.elapsed() < Duration::from_secs(20),
+                began.elapsed() < PATIENCE,
                 "exim does not listen: {}",
                 exim.log()
             );
@@ -205,7 +217,7 @@ impl Exim {
                 return files.into_iter().map(read).collect();
             }
             assert!(
-                began.elapsed() < Duration::from_secs(20),
+                began.elapsed() < PATIENCE,
                 "{} of {count} mails: {}",
                 files.len(),
                 self.log()
@@ -218,6 +230,9 @@ impl Exim {
 impl Drop for Exim {
     /// Ends the server and its children: one that outlived it would write its log into a folder that is gone.
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the mail server said: {}", self.log());
+        }
         let group = i32::try_from(self.process.id()).ok();
         if let Some(group) = group.and_then(rustix::process::Pid::from_raw) {
             let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);

@@ -16,7 +16,7 @@ use std::path::Path;
 use super::{put_run, take_run};
 use crate::id::{Digest, RunId};
 use crate::journal::segment::{Reader, unusable};
-use crate::journal::{GENESIS, Head, JournalError, files};
+use crate::journal::{Archived, GENESIS, Head, JournalError, files};
 
 const MAGIC: [u8; 8] = *b"FLOWCAT1";
 
@@ -80,6 +80,17 @@ impl Catalog {
                     .into(),
             }),
         }
+    }
+
+    /// All of it, in the order of the names.
+    pub(crate) fn archived(&self) -> Vec<Archived> {
+        let entry = |(run, filed): (&RunId, &Filed)| Archived {
+            run: run.clone(),
+            head: filed.head,
+            summary: filed.summary.to_vec(),
+            pruned: filed.place.is_none(),
+        };
+        self.runs.iter().map(entry).collect()
     }
 
     /// Whether both copies on disk say this.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::end::{self, End};
-use super::{Entry, HEADERS, Header, Scan, SegmentFile, encode_frame, encode_opening, scan};
+use super::{BLOCK, Entry, HEADERS, Header, Scan, SegmentFile, encode_frame, encode_opening, scan};
 use crate::journal::files;
 
 /// A segment that is there, with what it holds.
@@ -207,6 +207,7 @@ impl Wal {
         // Held to the end: nobody may make a new spare under the same name before this one has its own.
         let mut ready = fixed.spare.lock().unwrap_or_else(PoisonError::into_inner);
         let size = fixed.bytes.max(need + HEADERS as u64);
+        let size = size.next_multiple_of(BLOCK as u64);
         let file = match ready.take() {
             Some(file) if size == fixed.bytes => file,
             _ => zeroed(&spare, size)?,

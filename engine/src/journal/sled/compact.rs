@@ -20,7 +20,9 @@ use super::open::{Places, look};
 use super::store::Store;
 use super::{OpenOptions, checkpoint, repair};
 use crate::id::RunId;
-use crate::journal::segment::{self, Entry, Fixed, Wal, decode_payload, frame_cost, unusable};
+use crate::journal::segment::{
+    self, BLOCK, Entry, Fixed, Wal, decode_payload, frame_cost, unusable,
+};
 use crate::journal::{Head, JournalError, files};
 
 /// What is exchanged, in this order.
@@ -99,7 +101,7 @@ fn write_segments(
     let fixed = Fixed {
         dir: next.wal.clone(),
         end: next.dir.clone(),
-        bytes: options.segment_bytes.max(4096),
+        bytes: options.segment_bytes.max(1).next_multiple_of(BLOCK as u64),
         wrap: Arc::new(|file| Box::new(file)),
         spare: Arc::default(),
     };

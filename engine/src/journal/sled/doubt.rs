@@ -81,7 +81,8 @@ pub(super) fn refuse_missing_end(
     })
 }
 
-fn missing_end(end: &End, index: &Index, reach: u64) -> Option<(String, String)> {
+/// What of the end of the segments is missing, as the file and what about it.
+pub(super) fn missing_end(end: &End, index: &Index, reach: u64) -> Option<(String, String)> {
     let named = |number: u64| format!("wal/wal-{number:08}.seg");
     let last = index.segments.last().filter(|s| number(s) >= end.segment);
     let Some(last) = last else {

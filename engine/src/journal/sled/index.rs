@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use crate::id::{Digest, RunId};
@@ -105,6 +106,29 @@ impl Index {
             hash: slot.hash,
             body: segment::read_at(self.path_of(slot), slot.offset, slot.len)?,
         })
+    }
+
+    /// All records of a run, in the order in which they were written. Each file is opened once.
+    pub(super) fn load_all(&self, run: &RunId) -> io::Result<Vec<Entry>> {
+        let mut open: Option<(usize, File)> = None;
+        let mut entries = Vec::new();
+        for slot in self.runs.get(run).map_or(&[][..], Vec::as_slice) {
+            let file = match open.take() {
+                Some((segment, file)) if segment == slot.segment => file,
+                _ => File::open(self.path_of(slot))?,
+            };
+            let mut body = vec![0; slot.len];
+            file.read_exact_at(&mut body, slot.offset)?;
+            open = Some((slot.segment, file));
+            entries.push(Entry {
+                run: run.clone(),
+                seq: slot.seq,
+                epoch: slot.epoch,
+                hash: slot.hash,
+                body,
+            });
+        }
+        Ok(entries)
     }
 
     /// A segment does not look as the writer left it, its torn end apart.

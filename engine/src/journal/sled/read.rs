@@ -97,7 +97,7 @@ fn from_segments(dir: &Path, run: &RunId) -> Result<Vec<Stored>, JournalError> {
 }
 
 /// The chain from the first record, and at least as far as `least`.
-fn verify(run: &RunId, records: &[Stored], least: &Head) -> Result<(), JournalError> {
+pub(super) fn verify(run: &RunId, records: &[Stored], least: &Head) -> Result<(), JournalError> {
     let corrupt = |seq: u64, why: &str| JournalError::Corrupt {
         place: format!("run {run} record {seq}"),
         why: why.to_owned(),

