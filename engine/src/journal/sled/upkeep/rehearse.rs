@@ -12,7 +12,7 @@ use std::path::Path;
 use super::{Mended, OpenOptions, SledJournal, rebuild_catalog};
 use crate::journal::segment::unusable;
 use crate::journal::sled::OpenReport;
-use crate::journal::sled::lock::{self, Tried};
+use crate::journal::sled::closed::share;
 use crate::journal::{JournalError, files};
 
 /// What a repair would do.
@@ -36,7 +36,7 @@ pub fn rehearse(
     scratch: &Path,
     options: &OpenOptions,
 ) -> Result<Rehearsed, JournalError> {
-    let _lock = hold(dir)?;
+    let _lock = share(dir)?;
     files::create_dir(scratch)
         .and_then(|()| copy(dir, scratch))
         .map_err(|e| unusable(scratch, &e))?;
@@ -61,22 +61,6 @@ pub fn rehearse(
         *line = real(line);
     }
     Ok(done)
-}
-
-/// Keeps everybody else from opening the journal, without writing anything.
-fn hold(dir: &Path) -> Result<Option<fs::File>, JournalError> {
-    if !dir.join("LOCK").exists() {
-        return Ok(None);
-    }
-    match lock::attempt(dir).map_err(|e| unusable(&dir.join("LOCK"), &e))? {
-        Tried::Ours(file) => Ok(Some(file)),
-        Tried::Held(holder) => Err(JournalError::Locked {
-            holder: holder.map_or_else(
-                || "a process that is just starting".to_owned(),
-                |h| h.in_words(),
-            ),
-        }),
-    }
 }
 
 fn mend(dir: &Path, options: &OpenOptions) -> Result<Rehearsed, JournalError> {
