@@ -39,6 +39,15 @@ pub(crate) struct Tidied {
 /// # Errors
 /// Exit 7, naming the holder, when another process has it; 2 when there is none.
 pub(crate) async fn hold(state: &State) -> Result<(SledJournal, OpenReport), Diagnostic> {
+    nobody_drives(state).await?;
+    Ok(store::open(&state.journal()).await?)
+}
+
+/// That there is a journal and no process that drives a run on it.
+///
+/// # Errors
+/// As [`hold`].
+pub(crate) async fn nobody_drives(state: &State) -> Result<(), Diagnostic> {
     if !state.journal().exists() {
         return Err(Diagnostic::usage("there is no journal yet").hint("flow start"));
     }
@@ -51,7 +60,7 @@ pub(crate) async fn hold(state: &State) -> Result<(SledJournal, OpenReport), Dia
             .world("That run goes on; this command changed nothing.")
             .hint("flow status     look at it; try again when it is over"));
     }
-    Ok(store::open(&state.journal()).await?)
+    Ok(())
 }
 
 /// Ends the journal's threads and keeps its lock.

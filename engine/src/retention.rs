@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::codec;
 use crate::id::{Digest, RunId};
 use crate::journal::sled::ToSeal;
-use crate::journal::{Archived, Journal};
+use crate::journal::{Archived, Journal, Stored};
 use crate::record::{Payload, Verdict};
 use crate::run::{Delivery, LoadError, Run, Status};
 use crate::signal::{Actor, Order};
@@ -211,16 +211,8 @@ pub async fn prepare(journal: &dyn Journal, runs: &[&Run]) -> Result<Vec<ToSeal>
                 source,
             }
         };
-        let mut objects: Vec<Digest> = Vec::new();
         let records = journal.read(&run.id).await?;
-        for stored in &records {
-            let mut entry = codec::decode(&stored.body).map_err(unreadable(stored.seq))?;
-            if let Some(Payload::Object(digest)) = entry.record.payload_mut() {
-                objects.push(*digest);
-            }
-        }
-        objects.sort();
-        objects.dedup();
+        let objects = objects_of(&records).map_err(|(seq, e)| unreadable(seq)(e))?;
         let Some(head) = journal.head(&run.id).await? else {
             continue;
         };
@@ -229,10 +221,25 @@ pub async fn prepare(journal: &dyn Journal, runs: &[&Run]) -> Result<Vec<ToSeal>
             run: run.id.clone(),
             head,
             summary,
-            objects,
+            objects: objects.into_iter().collect(),
         });
     }
     Ok(all)
+}
+
+/// The stored objects that these records name.
+///
+/// # Errors
+/// With the number of the record that cannot be read, for what it names is not known.
+pub(crate) fn objects_of(records: &[Stored]) -> Result<BTreeSet<Digest>, (u64, codec::CodecError)> {
+    let mut objects = BTreeSet::new();
+    for stored in records {
+        let mut entry = codec::decode(&stored.body).map_err(|e| (stored.seq, e))?;
+        if let Some(Payload::Object(digest)) = entry.record.payload_mut() {
+            objects.insert(*digest);
+        }
+    }
+    Ok(objects)
 }
 
 /// Which sealed runs are older than `older_than`, the newest `keep` of each environment apart.

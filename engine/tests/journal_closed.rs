@@ -9,19 +9,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use flow_engine::id::Digest;
 use flow_engine::journal::sled::{ClosedJournal, SledJournal, ToSeal};
 use flow_engine::journal::{Append, Archived, Journal, JournalError, Stored};
 use journal_support::*;
 
 const RUNS: [&str; 3] = ["a", "b", "c"];
 
-/// Three runs, of which `a` was put away, and with it the object.
+/// Three runs, of which `a` was put away, and with it one of two objects.
 async fn some_put_away(dir: &Path) {
     let (journal, _) = open(dir);
     for name in RUNS {
         append(&journal, name, 0..40).await;
     }
     let object = journal.put(&[7; 9000]).await.unwrap();
+    journal.put(&[8; 9000]).await.unwrap();
     let pick = ToSeal {
         run: run("a"),
         head: journal.head(&run("a")).await.unwrap().unwrap(),
@@ -35,7 +37,7 @@ async fn some_put_away(dir: &Path) {
 struct Seen {
     runs: BTreeMap<String, Vec<Stored>>,
     archived: Vec<Archived>,
-    object: Vec<u8>,
+    objects: [Vec<u8>; 2],
 }
 
 async fn seen(journal: &dyn Journal) -> Result<Seen, JournalError> {
@@ -51,9 +53,10 @@ async fn seen(journal: &dyn Journal) -> Result<Seen, JournalError> {
     Ok(Seen {
         runs,
         archived: journal.archived().await?,
-        object: journal
-            .get(&flow_engine::id::Digest::of(&[7; 9000]))
-            .await?,
+        objects: [
+            journal.get(&Digest::of(&[7; 9000])).await?,
+            journal.get(&Digest::of(&[8; 9000])).await?,
+        ],
     })
 }
 
@@ -139,6 +142,7 @@ async fn no_damage_is_ever_shown_as_something_else() {
     some_put_away(dir.path()).await;
     let truth = seen(&look(dir.path()).unwrap()).await.unwrap();
     let (mut left, mut refused, mut harmless) = (0, 0, 0);
+    // A damaged object is read from the copy that the archive has of it, as it is when the journal is opened in full.
     for (path, file) in files(dir.path()) {
         let Some((_, content)) = file else {
             continue;
@@ -175,7 +179,7 @@ async fn no_damage_is_ever_shown_as_something_else() {
         fs::write(&path, content).unwrap();
     }
     assert!(
-        left > 200 && refused > 50 && harmless > 0,
+        left > 200 && refused > 50 && harmless > 150,
         "{left} {refused} {harmless}"
     );
 }

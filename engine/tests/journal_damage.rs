@@ -201,42 +201,6 @@ async fn a_damaged_or_missing_checkpoint_harms_nothing() {
 }
 
 #[tokio::test]
-async fn a_sealed_run_is_not_hashed_again_but_still_missed_and_still_verified_when_read() {
-    let dir = tempfile::tempdir().unwrap();
-    filled(dir.path()).await;
-    let (journal, _) = open(dir.path());
-    journal.seal(&run("a")).await.unwrap();
-    journal.seal(&run("b")).await.unwrap();
-    append(&journal, "b", 300..301).await;
-    drop(journal);
-    let (journal, report) = open(dir.path());
-    assert_eq!(
-        report.records_verified, 601,
-        "a is sealed, b was written to again"
-    );
-    drop(journal);
-
-    spoil_in_sled(dir.path(), "a", 7, &Spoil::Flip);
-    let (journal, report) = open(dir.path());
-    assert_eq!(report.repaired, []);
-    complete(&journal, "a", 300).await;
-    drop(journal);
-    let (journal, report) = open(dir.path());
-    assert_eq!(
-        report.repaired.len(),
-        1,
-        "reading took the seal away: {report:?}"
-    );
-    journal.seal(&run("a")).await.unwrap();
-    drop(journal);
-
-    spoil_in_sled(dir.path(), "a", 299, &Spoil::Remove);
-    let (journal, report) = open(dir.path());
-    assert_eq!(report.repaired.len(), 1, "{report:?}");
-    complete(&journal, "a", 300).await;
-}
-
-#[tokio::test]
 async fn a_damaged_object_is_refused_and_storing_it_again_mends_it() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, _) = open(dir.path());
@@ -248,21 +212,4 @@ async fn a_damaged_object_is_refused_and_storing_it_again_mends_it() {
     assert!(place_of(&error).contains(&name));
     journal.put(&[3; 10_000]).await.unwrap();
     assert_eq!(journal.get(&digest).await.unwrap(), [3; 10_000]);
-}
-
-#[tokio::test]
-async fn a_seal_in_an_older_copy_of_sled_does_not_hide_what_came_after() {
-    let dir = tempfile::tempdir().unwrap();
-    let (journal, _) = open(dir.path());
-    append(&journal, "a", 0..100).await;
-    journal.seal(&run("a")).await.unwrap();
-    drop(journal);
-    let old = tempfile::tempdir().unwrap();
-    copy(&dir.path().join("sled"), old.path());
-    append(&open(dir.path()).0, "a", 100..110).await;
-    fs::remove_dir_all(dir.path().join("sled")).unwrap();
-    copy(old.path(), &dir.path().join("sled"));
-    let (journal, report) = open(dir.path());
-    assert_eq!(report.repaired.len(), 1, "{report:?}");
-    complete(&journal, "a", 110).await;
 }

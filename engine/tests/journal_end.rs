@@ -101,6 +101,31 @@ async fn an_end_that_was_taken_away_after_a_kill_is_missed_by_name_and_nothing_i
     }
 }
 
+/// No file is cut or gone here, and no commit is missing that anything but the mark of the opening tells of.
+#[tokio::test]
+async fn a_segment_from_before_the_opening_is_missed_by_its_mark_alone() {
+    let (dir, before) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    append(&open(dir.path()).0, "a", 0..10).await;
+    copy(dir.path(), before.path());
+    let live = tempfile::tempdir().unwrap();
+    copy(dir.path(), live.path());
+    let (journal, _) = open(live.path());
+    append(&journal, "a", 10..20).await;
+    assert_eq!(segments(live.path()).len(), 1, "nothing but one segment");
+    put_back("wal", live.path(), dir.path());
+    for killed in [&dir, &before] {
+        put_back("END", live.path(), killed.path());
+    }
+    drop(journal);
+    let (sound, report) = open(dir.path());
+    assert_eq!(report.repaired, []);
+    complete(&sound, "a", 20).await;
+    let error = refused(before.path());
+    assert_eq!(place_of(&error), "wal/wal-00000001.seg");
+    let words = "it is from before the journal was last opened";
+    assert!(error.to_string().contains(words), "{error}");
+}
+
 #[tokio::test]
 async fn an_end_that_was_taken_away_after_an_orderly_end_is_written_again_from_sled() {
     for how in 0..6 {

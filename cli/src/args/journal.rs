@@ -10,7 +10,7 @@ pub(crate) enum Journal {
     /// Reads every record of every run, sealed ones too, and verifies its chain
     Verify(Json),
     /// Rebuilds what is damaged from its other copy, and says what it did; damaged files are kept aside
-    Repair(Json),
+    Repair(Repair),
     /// Puts finished runs away into verified archive files; they stay listed and readable
     Seal(Seal),
     /// Brings a sealed run back, so that it can be rolled back
@@ -21,7 +21,7 @@ pub(crate) enum Journal {
         #[arg(long)]
         json: bool,
     },
-    /// Removes the records of old sealed runs for good; their lines in the list stay
+    /// Removes the records of old sealed runs for good, and stored objects that no run needs; their lines in the list stay
     Prune(Prune),
     /// Writes the live store anew without what is sealed or left over
     Compact(Json),
@@ -31,6 +31,17 @@ pub(crate) enum Journal {
 
 #[derive(Debug, Args)]
 pub(crate) struct Json {
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Repair {
+    /// Only say what would be rebuilt from what. It is tried on a copy in the folder for temporary files; the journal is
+    /// not changed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// As JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,18 +1,13 @@
 //! `flow journal`.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use flow_engine::clock::{Clock as _, SystemClock};
-use flow_engine::id::RunId;
-use flow_engine::journal::Journal as _;
-use flow_engine::journal::sled::{OpenReport, Stats, rebuild_catalog};
-use flow_engine::retention;
+use flow_engine::journal::sled::{OpenReport, Stats};
 use flow_engine::run::Run;
 
-use crate::args::{Global, Journal, Prune};
+use crate::args::{Global, Journal};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::state::State;
@@ -20,19 +15,23 @@ use crate::store::{self, Store};
 use crate::upkeep::{self, Tidied, blocking};
 use crate::view;
 
+mod prune;
+mod repair;
+
 /// Looks after the store of runs.
 pub(crate) async fn run(global: &Global, args: Journal) -> Result<Exit, Diagnostic> {
     let state = &State::of(global)?;
     match args {
         Journal::Verify(args) => verify(state, args.json).await,
-        Journal::Repair(args) => repair(state, args.json).await,
+        Journal::Repair(args) if args.dry_run => repair::rehearse(state, args.json).await,
+        Journal::Repair(args) => repair::repair(state, args.json).await,
         Journal::Seal(args) => {
             let (journal, _) = upkeep::hold(state).await?;
             let done = upkeep::seal(journal, args.older_than, 1).await?;
             Ok(show(args.json, &done, &sealed(&done), Exit::Done))
         }
         Journal::Unseal { run, json } => unseal(state, &run, json).await,
-        Journal::Prune(args) => prune(state, &args).await,
+        Journal::Prune(args) => prune::prune(state, &args).await,
         Journal::Compact(args) => compact(state, args.json).await,
         Journal::Stats(args) => {
             let (journal, _) = upkeep::hold(state).await?;
@@ -118,48 +117,6 @@ fn in_words(found: &Found) -> String {
     text
 }
 
-/// What repairing did.
-#[derive(Debug, Serialize)]
-struct Repaired {
-    repaired: Vec<String>,
-    lost: Vec<String>,
-}
-
-/// Opening mends segments and sled; what is beyond that is mended here.
-async fn repair(state: &State, json: bool) -> Result<Exit, Diagnostic> {
-    let mut done = Repaired {
-        repaired: Vec::new(),
-        lost: Vec::new(),
-    };
-    let dir = state.journal();
-    if dir.exists() {
-        let rebuilt = blocking(move || rebuild_catalog(&dir)).await?;
-        done.repaired.extend(rebuilt);
-    }
-    let (journal, report) = upkeep::hold(state).await?;
-    done.repaired.extend(repairs(&report));
-    let mut upkeep = upkeep::begin(journal).await?;
-    let mended = blocking(move || upkeep.mend()).await?;
-    done.repaired.extend(mended.done);
-    done.lost = mended.lost;
-    let mut text = String::new();
-    for line in &done.repaired {
-        let _infallible = writeln!(text, "repaired: {line}");
-    }
-    for line in &done.lost {
-        let _infallible = writeln!(text, "cannot be repaired: {line}");
-    }
-    if text.is_empty() {
-        text.push_str("There is nothing to repair.\n");
-    }
-    let exit = if done.lost.is_empty() {
-        Exit::Done
-    } else {
-        Exit::Failed
-    };
-    Ok(show(json, &done, &text, exit))
-}
-
 fn sealed(done: &Tidied) -> String {
     if done.sealed == 0 {
         return "There is nothing to seal.\n".into();
@@ -216,43 +173,6 @@ async fn unseal(state: &State, named: &str, json: bool) -> Result<Exit, Diagnost
     let done: Compacted = blocking(move || upkeep.unseal(&id)).await?.into();
     let text = format!("run {run} is in the live store\n");
     Ok(show(json, &done, &text, Exit::Done))
-}
-
-/// What pruning did, or would do.
-#[derive(Debug, Serialize)]
-struct Pruned {
-    #[serde(rename = "pruned")]
-    done: bool,
-    runs: Vec<RunId>,
-    bytes: u64,
-}
-
-async fn prune(state: &State, args: &Prune) -> Result<Exit, Diagnostic> {
-    let (journal, _) = upkeep::hold(state).await?;
-    let archived = journal.archived().await?;
-    let sealed: BTreeSet<RunId> = archived.into_iter().map(|a| a.run).collect();
-    let all = retention::summaries(&journal).await?;
-    let now = SystemClock.now();
-    let runs = retention::prunable(&all, &sealed, now, args.older_than, args.keep);
-    let mut pruned = Pruned {
-        done: args.yes && !runs.is_empty(),
-        runs,
-        bytes: 0,
-    };
-    if pruned.done {
-        let mut upkeep = upkeep::begin(journal).await?;
-        let runs = pruned.runs.clone();
-        pruned.bytes = blocking(move || upkeep.prune(&runs)).await?.bytes;
-    }
-    let mut text = match (pruned.runs.len(), pruned.done) {
-        (0, _) => "There is nothing to prune.\n".to_owned(),
-        (n, true) => format!("{n} runs pruned, {} freed:\n", size(pruned.bytes)),
-        (n, false) => format!("{n} runs would be pruned; with --yes they are:\n"),
-    };
-    for run in &pruned.runs {
-        let _infallible = writeln!(text, "  {run}");
-    }
-    Ok(show(args.json, &pruned, &text, Exit::Done))
 }
 
 fn stats(s: &Stats) -> String {

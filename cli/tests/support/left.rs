@@ -19,7 +19,8 @@ use flow_engine::journal::sled::{OpenOptions, SledJournal};
 use flow_engine::plan::OnFailure;
 use flow_engine::planner::Planner;
 use flow_engine::registry::Registry;
-use flow_engine::signal::Actor;
+use flow_engine::run::{Run, append_order};
+use flow_engine::signal::{Actor, Order};
 use flow_engine::step::{Cx, Resources, Step, StepError};
 
 #[derive(Serialize, Deserialize)]
@@ -69,16 +70,14 @@ pub(crate) fn leave_at(dir: &Path, id: &str, well: bool, clock: Arc<dyn Clock>) 
     leave_run(dir, id, planner, clock);
 }
 
-/// Leaves a run in the journal under `dir/.flow`, driven until it stops.
-pub(crate) fn leave_run(dir: &Path, id: &str, planner: Planner, clock: Arc<dyn Clock>) {
-    let runtime = tokio::runtime::Runtime::new().expect("starts");
+fn engine(dir: &Path, clock: Arc<dyn Clock>) -> Engine {
     let state = dir.join(".flow");
     std::fs::create_dir_all(&state).expect("creates");
     std::fs::set_permissions(&state, std::os::unix::fs::PermissionsExt::from_mode(0o700))
         .expect("sets");
     let (journal, _) =
         SledJournal::open(&state.join("journal"), &OpenOptions::default()).expect("opens");
-    let engine = Engine {
+    Engine {
         journal: Arc::new(journal),
         registry: Arc::new(Registry::default().with::<Look>()),
         resources: Resources::default(),
@@ -87,21 +86,46 @@ pub(crate) fn leave_run(dir: &Path, id: &str, planner: Planner, clock: Arc<dyn C
         notifier: None,
         version: "test".into(),
         wait_for_people: false,
-    };
-    let by = Actor {
+    }
+}
+
+fn anna() -> Actor {
+    Actor {
         name: "anna".into(),
         from: "box".into(),
-    };
+    }
+}
+
+/// Leaves a run in the journal under `dir/.flow`, driven until it stops.
+pub(crate) fn leave_run(dir: &Path, id: &str, planner: Planner, clock: Arc<dyn Clock>) {
+    let runtime = tokio::runtime::Runtime::new().expect("starts");
+    let engine = engine(dir, clock);
     let plan = planner.finish().expect("plans");
     let new = NewRun {
         id: id.parse().expect("an id"),
         plan,
-        by,
+        by: anna(),
         reason: "a test".into(),
         request: Some(format!("key-of-{id}")),
     };
     runtime.block_on(async {
         let (driver, _handle) = engine.start(new).await.expect("starts");
+        driver.drive().await.expect("drives");
+    });
+}
+
+/// Leaves a run that failed and was cancelled.
+pub(crate) fn leave_cancelled(dir: &Path, id: &str, clock: Arc<dyn Clock>) {
+    leave_at(dir, id, false, Arc::clone(&clock));
+    let runtime = tokio::runtime::Runtime::new().expect("starts");
+    let engine = engine(dir, Arc::clone(&clock));
+    runtime.block_on(async {
+        let journal = Arc::clone(&engine.journal);
+        let id = id.parse().expect("an id");
+        let mut run = Run::load(&*journal, &id).await.expect("reads");
+        let cancel = append_order(&*journal, &mut run, Order::Cancel, anna(), "x", clock.now());
+        cancel.await.expect("accepted");
+        let (driver, _handle) = engine.resume(&id).await.expect("resumes");
         driver.drive().await.expect("drives");
     });
 }

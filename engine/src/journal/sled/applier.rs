@@ -62,24 +62,15 @@ const BATCH: usize = 512;
 /// The number of the last commit among the jobs.
 fn apply(shared: &Shared, jobs: &[Job]) -> Result<Option<u64>, String> {
     let mut commits: Vec<(u64, &[Entry])> = Vec::new();
-    let (mut last, mut records) = (None, 0);
-    for job in jobs {
-        match job {
-            Job::Commit { lsn, entries } => {
-                commits.push((*lsn, entries));
-                last = Some(*lsn);
-                records += entries.len();
-                if records >= BATCH {
-                    records = 0;
-                    shared.store.apply(commits.drain(..))?;
-                }
-            }
-            Job::Seal(run, head) => {
-                shared.store.apply(commits.drain(..))?;
-                shared.store.seal(run, head)?;
-            }
+    let mut records = 0;
+    for Job { lsn, entries } in jobs {
+        commits.push((*lsn, entries));
+        records += entries.len();
+        if records >= BATCH {
+            records = 0;
+            shared.store.apply(commits.drain(..))?;
         }
     }
     shared.store.apply(commits.into_iter())?;
-    Ok(last)
+    Ok(jobs.last().map(|job| job.lsn))
 }

@@ -14,7 +14,7 @@ use super::index::{Index, Slot};
 use super::open::Places;
 use super::{checkpoint, doubt, objects, read, takeover};
 use crate::id::{Digest, RunId};
-use crate::journal::archive::{Catalog, Filed};
+use crate::journal::archive::{self, Catalog, Filed};
 use crate::journal::segment::end::{self, End};
 use crate::journal::segment::{Entry, unusable};
 use crate::journal::{Append, Archived, Head, Journal, JournalError, Stored};
@@ -100,8 +100,8 @@ impl ClosedJournal {
     }
 }
 
-/// The lock, shared; nothing where there is no journal yet.
-fn share(dir: &Path) -> Result<Option<File>, JournalError> {
+/// The lock, shared; nothing where there is no journal yet. Nothing is written.
+pub(super) fn share(dir: &Path) -> Result<Option<File>, JournalError> {
     let path = dir.join("LOCK");
     let file = match File::open(&path) {
         Ok(file) => file,
@@ -157,7 +157,10 @@ impl Journal for ClosedJournal {
     }
 
     async fn get(&self, object: &Digest) -> Result<Vec<u8>, JournalError> {
-        objects::get(&self.places.objects, object)
+        match objects::get(&self.places.objects, object) {
+            Ok(bytes) => Ok(bytes),
+            Err(lost) => archive::find_object(&self.places.archive, object).ok_or(lost),
+        }
     }
 
     async fn archived(&self) -> Result<Vec<Archived>, JournalError> {

@@ -66,7 +66,6 @@ pub(super) fn prepare(
     places: &Places,
     options: &OpenOptions,
     keep: &BTreeMap<RunId, Head>,
-    seals: &[(RunId, Head)],
     back: Vec<Entry>,
 ) -> Result<(), JournalError> {
     let next = Places::of(&places.dir.join("next"));
@@ -77,7 +76,7 @@ pub(super) fn prepare(
     }
     let last = write_segments(places, &next, options, keep, back).map_err(failed)?;
     keep_evidence(&places.wal, &next.wal).map_err(failed)?;
-    fill_sled(&next, options, seals)?;
+    fill_sled(&next, options)?;
     checkpoint::store(&next.dir, last).map_err(failed)?;
     segment::end::close(&next.dir, last).map_err(failed)?;
     verify(&next, options, keep)?;
@@ -146,17 +145,10 @@ fn keep_evidence(from: &Path, to: &Path) -> io::Result<()> {
     files::sync_dir(to)
 }
 
-fn fill_sled(
-    next: &Places,
-    options: &OpenOptions,
-    seals: &[(RunId, Head)],
-) -> Result<(), JournalError> {
+fn fill_sled(next: &Places, options: &OpenOptions) -> Result<(), JournalError> {
     let failed = |why: String| unusable(&next.sled, &io::Error::other(why));
     let store = repair::create(&next.sled, options)?;
     repair::refill(next, &store, 1)?;
-    for (run, head) in seals {
-        store.seal(run, head).map_err(failed)?;
-    }
     store.checkpoint().map_err(failed)?;
     close(store, &next.sled)
 }

@@ -15,8 +15,6 @@ use crate::journal::{GENESIS, Head, JournalError, chain};
 #[derive(Debug, Default)]
 pub(super) struct Verdict {
     pub(super) heads: BTreeMap<RunId, Head>,
-    /// Runs whose seal still fits.
-    pub(super) sealed: Vec<(RunId, Head)>,
     /// Records hashed.
     pub(super) verified: u64,
     /// Records sled does not have as they were written.
@@ -43,12 +41,8 @@ impl Verdict {
     }
 }
 
-/// Compares everything except the runs in `sealed`, of which only the last record is looked at.
-pub(super) fn compare(
-    index: &Index,
-    store: Option<&Store>,
-    sealed: &[(RunId, Head)],
-) -> Result<Verdict, JournalError> {
+/// Compares everything.
+pub(super) fn compare(index: &Index, store: Option<&Store>) -> Result<Verdict, JournalError> {
     let mut verdict = Verdict::default();
     let mut runs: Vec<RunId> = index.runs.keys().cloned().collect();
     match store.map(Store::runs) {
@@ -61,42 +55,11 @@ pub(super) fn compare(
     }
     runs.sort();
     runs.dedup();
-    let sealed: BTreeMap<&RunId, &Head> = sealed.iter().map(|(run, head)| (run, head)).collect();
     for run in runs {
         let slots = index.runs.get(&run).map_or(&[][..], Vec::as_slice);
-        if let Some(head) = sealed.get(&run)
-            && seal_fits(&mut verdict, &run, head, slots, store)
-        {
-            verdict.heads.insert(run.clone(), **head);
-            verdict.sealed.push((run, **head));
-            continue;
-        }
         compare_run(&mut verdict, index, store, &run, slots)?;
     }
     Ok(verdict)
-}
-
-fn seal_fits(
-    verdict: &mut Verdict,
-    run: &RunId,
-    head: &Head,
-    slots: &[Slot],
-    store: Option<&Store>,
-) -> bool {
-    let whole = slots.len() as u64 == head.seq + 1;
-    let Some(last) = slots.last() else {
-        return false;
-    };
-    let Some(Ok(Some(kept))) = store.map(|s| s.record(run, head.seq)) else {
-        return false;
-    };
-    let fits = whole
-        && (last.seq, last.hash) == (head.seq, head.hash)
-        && (kept.entry.hash, kept.lsn) == (head.hash, last.lsn);
-    if fits {
-        verdict.sled_reaches = verdict.sled_reaches.max(kept.lsn);
-    }
-    fits
 }
 
 fn compare_run(

@@ -32,6 +32,40 @@ pub(super) fn put(objects: &Path, bytes: &[u8]) -> io::Result<Digest> {
     Ok(digest)
 }
 
+/// The objects there are, by name; whether they are what their names say is not looked at.
+pub(super) fn list(objects: &Path) -> io::Result<Vec<Digest>> {
+    let mut found = Vec::new();
+    let folders = match fs::read_dir(objects) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(found),
+        other => other?,
+    };
+    for folder in folders {
+        let folder = folder?.path();
+        if !folder.is_dir() {
+            continue;
+        }
+        for item in fs::read_dir(&folder)? {
+            let path = item?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let digest = Digest::from_hex(&name);
+            found.extend(digest.filter(|d| path_of(objects, d) == path));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Bytes of an object; 0 when it is gone.
+pub(super) fn size(objects: &Path, digest: &Digest) -> io::Result<u64> {
+    files::bytes_in(&path_of(objects, digest))
+}
+
+/// Takes an object away; one that is gone is gone. It may come back after a power cut: then it is taken away the next
+/// time.
+pub(super) fn remove(objects: &Path, digest: &Digest) -> io::Result<()> {
+    files::remove(&path_of(objects, digest))
+}
+
 /// The bytes, when they are what was stored.
 pub(super) fn get(objects: &Path, digest: &Digest) -> Result<Vec<u8>, JournalError> {
     let path = path_of(objects, digest);

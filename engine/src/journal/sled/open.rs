@@ -96,17 +96,9 @@ pub(super) fn look(places: &Places, options: &OpenOptions) -> Result<Looked, Jou
     doubt::refuse_lost(places, checkpoint, noted, &index)?;
     index.sync().map_err(|e| unusable(&places.wal, &e))?;
     let (store, no_store) = open_store(places, options, checkpoint, &index)?;
-    let sealed = match &store {
-        Some(store) => store.sealed().unwrap_or_default(),
-        None => Vec::new(),
-    };
-    let mut verdict = compare(&index, store.as_ref(), &sealed)?;
+    let verdict = compare(&index, store.as_ref())?;
     let floor = noted.end().map_or(0, |end| end.floor);
     let reach = |v: &Verdict| v.sled_reaches.max(checkpoint.lsn()).max(floor);
-    let doubt = index.is_damaged() || reach(&verdict) > index.last || verdict.not_in_segments > 0;
-    if doubt && !verdict.sealed.is_empty() {
-        verdict = compare(&index, store.as_ref(), &[])?;
-    }
     doubt::refuse_missing_end(noted, &index, reach(&verdict))?;
     let beyond = index.last + 1..=reach(&verdict);
     let lost_frames: BTreeSet<u64> = index.missing.iter().copied().chain(beyond).collect();

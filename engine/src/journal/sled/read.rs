@@ -33,9 +33,6 @@ pub(super) fn read(shared: &Shared, run: &RunId) -> Result<Vec<Stored>, JournalE
     tracing::warn!(%run, %why, "sled's copy is damaged, reading the segments");
     let records = from_segments(&shared.places.wal, run)?;
     verify(run, &records, &least)?;
-    if let Err(why) = shared.store.unseal(run) {
-        tracing::warn!(%run, %why, "the damaged run stays sealed");
-    }
     Ok(records)
 }
 

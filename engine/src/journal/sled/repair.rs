@@ -135,11 +135,6 @@ fn rebuild(
     }
     let store = create(&places.sled, options)?;
     refill(places, &store, 1)?;
-    for (run, head) in &verdict.sealed {
-        store
-            .seal(run, head)
-            .map_err(|e| sled_failed(&places.sled, &e))?;
-    }
     let what = format!("sled ({why})");
     report
         .repaired

@@ -16,7 +16,7 @@ pub struct OpenReport {
     pub cut_bytes: u64,
     /// Runs in the journal, those in the archive and pruned ones included.
     pub runs: usize,
-    /// Records whose chain was verified: all of every run that is not [sealed](super::SledJournal::seal).
+    /// Records whose chain was verified: all of the live store.
     pub records_verified: u64,
 }
 

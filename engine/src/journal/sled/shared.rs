@@ -13,10 +13,10 @@ use crate::journal::archive::Catalog;
 use crate::journal::segment::{Entry, Fixed};
 use crate::journal::{Archived, Head, JournalError};
 
-/// Work for the applier, in the order it must be done.
-pub(super) enum Job {
-    Commit { lsn: u64, entries: Vec<Entry> },
-    Seal(RunId, Head),
+/// A commit that sled has not got yet.
+pub(super) struct Job {
+    pub(super) lsn: u64,
+    pub(super) entries: Vec<Entry>,
 }
 
 #[derive(Default)]
@@ -165,10 +165,7 @@ impl Shared {
     pub(super) fn push(&self, job: Job) {
         let mut work = hold(&self.work);
         let (first, before) = (work.jobs.is_empty(), work.records);
-        work.records += match &job {
-            Job::Commit { entries, .. } => entries.len(),
-            Job::Seal(..) => 1,
-        };
+        work.records += job.entries.len();
         work.jobs.push(job);
         if first || (before < ENOUGH && work.records >= ENOUGH) {
             self.to_do.notify_one();

@@ -15,7 +15,7 @@ use sled::{Batch, Db, Tree};
 
 use crate::id::{Digest, RunId};
 use crate::journal::segment::{Entry, Reader, unusable};
-use crate::journal::{Head, JournalError, files};
+use crate::journal::{JournalError, files};
 
 /// A record with its place in the segments: frame number, position in the frame, records in the frame. With these
 /// a lost frame can be written again exactly as it was, and it is known whether all of it is there.
@@ -33,7 +33,6 @@ const FORMAT: u8 = 1;
 pub(super) struct Store {
     db: Closing<Db>,
     records: Closing<Tree>,
-    sealed: Closing<Tree>,
     file: File,
 }
 
@@ -196,13 +195,12 @@ impl Store {
             };
             let db = Closing::new(db);
             let records = Closing::new(db.open_tree("records")?);
-            let sealed = Closing::new(db.open_tree("sealed")?);
-            Ok((db, records, sealed))
+            Ok((db, records))
         });
         if let Some(why) = refused {
             return Err(OpenFailure::Refused(why));
         }
-        let (db, records, sealed) = opened.map_err(OpenFailure::Damaged)?;
+        let (db, records) = opened.map_err(OpenFailure::Damaged)?;
         for name in ["db", "conf"] {
             files::make_private(&path.join(name), 0o600).map_err(io)?;
         }
@@ -211,61 +209,22 @@ impl Store {
             file.sync_all().map_err(io)?;
             files::sync_dir(path).map_err(io)?;
         }
-        Ok(Store {
-            db,
-            records,
-            sealed,
-            file,
-        })
+        Ok(Store { db, records, file })
     }
 
-    /// Applies commits in their order, in one batch. A record appended to a sealed run takes the seal away.
+    /// Applies commits in their order, in one batch.
     pub(super) fn apply<'a>(
         &self,
         commits: impl Iterator<Item = (u64, &'a [Entry])>,
     ) -> Result<(), String> {
         let mut batch = Batch::default();
-        let mut last: Option<&RunId> = None;
         for (lsn, entries) in commits {
             let count = u32::try_from(entries.len()).map_err(|e| e.to_string())?;
             for (index, e) in (0u32..).zip(entries) {
                 batch.insert(key(&e.run, e.seq), encode(e, lsn, index, count));
-                if e.seq > 0 && last != Some(&e.run) {
-                    self.unseal(&e.run)?;
-                    last = Some(&e.run);
-                }
             }
         }
         guard("apply", || self.records.apply_batch(batch))
-    }
-
-    /// Remembers that a run was verified up to its head and is finished.
-    pub(super) fn seal(&self, run: &RunId, head: &Head) -> Result<(), String> {
-        let mut value = head.seq.to_le_bytes().to_vec();
-        value.extend_from_slice(&head.epoch.to_le_bytes());
-        value.extend_from_slice(&head.hash.0);
-        guard("seal", || self.sealed.insert(run.as_str(), value)).map(drop)
-    }
-
-    pub(super) fn unseal(&self, run: &RunId) -> Result<(), String> {
-        guard("unseal", || {
-            if self.sealed.contains_key(run.as_str())? {
-                self.sealed.remove(run.as_str())?;
-            }
-            Ok(())
-        })
-    }
-
-    /// The sealed runs with the heads they had.
-    pub(super) fn sealed(&self) -> Result<Vec<(RunId, Head)>, String> {
-        guard("list seals", || {
-            let mut runs = Vec::new();
-            for item in self.sealed.iter() {
-                let (key, value) = item?;
-                runs.extend(decode_seal(&key, &value));
-            }
-            Ok(runs)
-        })
     }
 
     /// Returns when everything applied so far would survive a power cut.
@@ -291,12 +250,6 @@ impl Store {
             }
             Ok(records)
         })
-    }
-
-    /// One record.
-    pub(super) fn record(&self, run: &RunId, seq: u64) -> Result<Option<Kept>, String> {
-        guard("get", || self.records.get(key(run, seq)))
-            .map(|value| value.and_then(|v| decode(run, seq, &v)))
     }
 
     /// The runs that have records here, and whether there are keys that belong to none.
@@ -356,15 +309,4 @@ fn decode(run: &RunId, seq: u64, value: &[u8]) -> Option<Kept> {
         index,
         count,
     })
-}
-
-fn decode_seal(key: &[u8], value: &[u8]) -> Option<(RunId, Head)> {
-    let run = std::str::from_utf8(key).ok()?.parse().ok()?;
-    let mut r = Reader(value);
-    let head = Head {
-        seq: r.u64()?,
-        epoch: r.u64()?,
-        hash: Digest(r.array()?),
-    };
-    r.0.is_empty().then_some((run, head))
 }

@@ -17,8 +17,12 @@ use crate::journal::segment::{Entry, unusable};
 use crate::journal::{Head, JournalError, Stored, files};
 
 mod mend;
+mod rehearse;
+mod unneeded;
 
 pub use mend::{Mended, rebuild_catalog};
+pub use rehearse::{Rehearsed, rehearse};
+pub use unneeded::Unneeded;
 
 /// A finished run to put away.
 #[derive(Debug, Clone)]
@@ -279,13 +283,8 @@ impl Upkeep {
                 self.is_put_away(run, &head, filed)?;
             }
         }
-        let sealed = self.shared.store.sealed().unwrap_or_default();
-        let seals: Vec<(RunId, Head)> = sealed
-            .into_iter()
-            .filter(|(run, head)| keep.get(run) == Some(head))
-            .collect();
         let before = live_bytes(&places)?;
-        compact::prepare(&places, &self.options, &keep, &seals, back)?;
+        compact::prepare(&places, &self.options, &keep, back)?;
         let old = std::mem::take(&mut self.shared.catalog);
         let (store, _lock) = self.shared.into_store();
         compact::close(store, &places.sled)?;

@@ -192,7 +192,7 @@ fn commit(shared: &Shared, wal: &mut Wal, group: Vec<Request>) {
             shared.publish(lsn, draft.heads.into_iter());
             answer(draft.replies);
             let entries = draft.entries;
-            shared.push(Job::Commit { lsn, entries });
+            shared.push(Job { lsn, entries });
         }
         Err(e) => {
             let broken = shared.break_with(format!("commit to the write-ahead segment: {e}"));

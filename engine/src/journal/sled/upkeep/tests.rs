@@ -361,3 +361,6 @@ fn a_lost_object_is_read_from_the_archive_and_brought_back() {
     assert_eq!((mended.done.len(), mended.lost.len()), (1, 0), "{mended:?}");
     assert_eq!(fs::read(&path).unwrap(), [7; 9000]);
 }
+
+mod objects_kept;
+mod rehearsed;

@@ -18,6 +18,7 @@ use flow_engine::step::{Cx, Resources, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::*;
+use crate::host::{Command, SshConfig, SshHost};
 
 /// Where the other process works; set for it alone.
 const PLACE: &str = "FLOW_TEST_WOKEN_PLACE";
@@ -38,6 +39,9 @@ impl Step for Act {
     }
 
     async fn run(&self, cx: &Cx) -> Result<String, StepError> {
+        let host = host(&self.place);
+        // Over ssh: the connection is there, and is authenticated, before the process is stopped.
+        host.run(&Command::script("true")).await.unwrap();
         let begun = format!("begun.{}", cx.epoch());
         std::fs::write(self.place.join(begun), "").unwrap();
         let go = self.place.join(format!("go.{}", cx.epoch()));
@@ -54,19 +58,30 @@ impl Step for Act {
         spec.epoch = cx.epoch();
         // A folder of its own for each epoch: only the fence can keep the second one from acting.
         spec.attempt = u16::try_from(cx.epoch()).unwrap();
-        let host = Local::new("here");
-        let launched = launch(&host, &spec).await;
+        let launched = launch(&*host, &spec).await;
         let said = match &launched {
             Ok(how) => format!("{how:?}"),
             Err(e) => e.to_string(),
         };
         std::fs::write(self.place.join(format!("host.{}", cx.epoch())), said).unwrap();
         launched.map_err(|e| StepError::refuse(e.to_string()))?;
-        follow(&host, &spec, 0, fast(), |_, _| ())
+        follow(&*host, &spec, 0, fast(), |_, _| ())
             .await
             .map_err(|e| StepError::ask(e.to_string()))?;
         Ok("acted".into())
     }
+}
+
+/// This machine, by way of the sshd whose configuration lies in the folder when there is one.
+fn host(place: &Path) -> Arc<dyn Host> {
+    let file = place.join("ssh_config");
+    if !file.exists() {
+        return Arc::new(Local::new("here"));
+    }
+    let mut config = SshConfig::new("box", "box");
+    config.config_file = Some(file);
+    config.connect_timeout = Duration::from_secs(15);
+    Arc::new(SshHost::new(config))
 }
 
 fn engine(journal: SledJournal) -> Engine {
@@ -130,8 +145,12 @@ struct Sleeper {
 
 impl Sleeper {
     /// A driver that has begun its step and was stopped in it.
-    async fn asleep() -> Sleeper {
+    async fn asleep(by_way_of: Option<&Sshd>) -> Sleeper {
         let dir = tempfile::tempdir().unwrap();
+        if let Some(sshd) = by_way_of {
+            let block = sshd.block("box", " IdentitiesOnly yes\n IdentityAgent none");
+            std::fs::write(dir.path().join("ssh_config"), block).unwrap();
+        }
         let child = std::process::Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
@@ -206,9 +225,8 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-#[tokio::test]
-async fn a_driver_that_wakes_up_replaced_is_refused_by_its_journal_and_by_its_host() {
-    let sleeper = Sleeper::asleep().await;
+/// A driver is stopped, replaced, and woken; what its host then says to it.
+async fn woken(sleeper: &Sleeper) -> String {
     // Its lock went with the folder it has open; what lies in its place now is free for another process.
     copy(&sleeper.at("journal"), &sleeper.at("copy"));
     std::fs::rename(sleeper.at("journal"), sleeper.at("old")).unwrap();
@@ -219,19 +237,54 @@ async fn a_driver_that_wakes_up_replaced_is_refused_by_its_journal_and_by_its_ho
     std::fs::write(sleeper.at("go.1"), "").unwrap();
     signal(sleeper.child.id(), Signal::CONT);
     let host = sleeper.shows("host.1").await;
-    assert!(
-        host.contains("has seen epoch 2") && host.contains("has 1"),
-        "{host}"
-    );
     let journal = sleeper.shows("said").await;
     assert!(journal.contains("was taken over by pid"), "{journal}");
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(sleeper.ledger(), "epoch 2\n", "there is no second effect");
+    host
+}
+
+#[tokio::test]
+async fn a_driver_that_wakes_up_replaced_is_refused_by_its_journal_and_by_its_host() {
+    let sleeper = Sleeper::asleep(None).await;
+    let host = woken(&sleeper).await;
+    assert!(
+        host.contains("has seen epoch 2") && host.contains("has 1"),
+        "{host}"
+    );
+}
+
+#[tokio::test]
+async fn a_driver_that_wakes_up_replaced_is_refused_over_the_connection_it_had() {
+    let sshd = Sshd::start();
+    let sleeper = Sleeper::asleep(Some(&sshd)).await;
+    let before = sshd.connections();
+    assert!(!before.is_empty(), "it is connected");
+    let logins = || sshd.log().matches("Accepted publickey").count();
+    assert_eq!(logins(), 1, "{}", sshd.log());
+    let host = woken(&sleeper).await;
+    assert!(
+        host.contains("has seen epoch 2") && host.contains("has 1"),
+        "{host}"
+    );
+    assert_eq!(logins(), 2, "the second is the one that replaced it");
+}
+
+#[tokio::test]
+async fn a_driver_that_wakes_up_replaced_and_cut_off_is_refused_over_a_new_connection() {
+    let sshd = Sshd::start();
+    let sleeper = Sleeper::asleep(Some(&sshd)).await;
+    sshd.cut();
+    let host = woken(&sleeper).await;
+    assert!(
+        host.contains("has seen epoch 2") && host.contains("has 1"),
+        "{host}"
+    );
 }
 
 #[tokio::test]
 async fn a_stopped_driver_is_ended_and_its_step_done_once() {
-    let mut sleeper = Sleeper::asleep().await;
+    let mut sleeper = Sleeper::asleep(None).await;
     let path = sleeper.at("journal");
     SledJournal::take_over(&path, Duration::from_secs(20)).unwrap();
     sleeper.replace().await;
