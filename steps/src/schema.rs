@@ -13,9 +13,13 @@ use crate::people::{People, Subject, Waiver, waived};
 use crate::reach;
 
 mod applied;
+pub mod review;
+mod shown;
 mod source;
 
 use applied::Applied;
+pub use review::{MigrationReview, Reviewed};
+pub use shown::{ShownFile, ShownFinding};
 
 /// Checks every migration that the commit has and the target has not, with the earlier ones as context.
 ///
