@@ -35,6 +35,7 @@ const FILES: &[(&str, &str)] = &[
     ("tables", include_str!("migration/cases/tables.sql")),
     ("text", include_str!("migration/cases/text.sql")),
     ("types", include_str!("migration/cases/types.sql")),
+    ("views", include_str!("migration/cases/views.sql")),
 ];
 
 struct Case {
