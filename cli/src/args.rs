@@ -149,7 +149,7 @@ pub(crate) struct Resume {
 pub(crate) struct Check {
     /// The run
     pub(crate) run: String,
-    /// The checklist's step, such as `test/features`; without it the one that waits
+    /// The step of the checklist or review, such as `test/features`; without it the checklist that waits
     pub(crate) checklist: Option<String>,
     /// One answer; once per item. Without any it asks on the terminal
     #[arg(long = "item", value_name = "KEY=pass|fail|na")]
@@ -157,6 +157,9 @@ pub(crate) struct Check {
     /// A note that goes with every answer given here
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) note: String,
+    /// Only show what is asked and what was answered, as JSON
+    #[arg(long, conflicts_with = "items")]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -166,6 +169,9 @@ pub(crate) struct Sign {
     /// The role you sign as, such as `qa`
     #[arg(long)]
     pub(crate) role: String,
+    /// The review to sign, such as `schema/migration-review`; without it the role's sign-off
+    #[arg(long)]
+    pub(crate) step: Option<String>,
     /// Approve (the default)
     #[arg(long, conflicts_with = "reject")]
     pub(crate) approve: bool,

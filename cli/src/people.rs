@@ -12,10 +12,12 @@ use flow_engine::run::Run;
 use flow_engine::signal::Signal;
 use flow_engine::step::Step as _;
 use flow_steps::people::key::PublicKey;
+use flow_steps::people::waiver::HOURS_MAX;
 use flow_steps::people::{
     Checklist, People, Person, SignOff, SignOffRefusal, SignedAnswer, Statement, Subject,
-    checklist, sign_off, verify_answer, verify_waiver,
+    checklist, sign_off, verify_answer, verify_review, verify_waiver,
 };
+use flow_steps::schema::review;
 use flow_workflows::setup::Setup;
 
 use crate::control::server::Verifier;
@@ -58,16 +60,18 @@ impl Roster {
         let answer: SignedAnswer = serde_json::from_str(&signal.body)
             .map_err(|e| refused(&SignOffRefusal::Unreadable(e.to_string())))?;
         let step = &signal.step;
-        let judged = if node.kind == sign_off::KIND {
-            verify_answer(run, step, &self.0, &answer, now).await
-        } else {
-            let said = Statement::parse(&answer.statement);
-            let finding = said
-                .as_ref()
-                .and_then(|s| s.finding.clone())
-                .unwrap_or_default();
-            let subject = said.map_or(Subject::Waiver, |s| s.subject);
-            verify_waiver(run, step, &self.0, (subject, &finding), &answer, now).await
+        let judged = match node.kind.as_str() {
+            sign_off::KIND => verify_answer(run, step, &self.0, &answer, now).await,
+            review::KIND => {
+                let asked = review::asked(run, step).ok_or_else(|| nothing_to_review(run, step))?;
+                verify_review(run, step, &self.0, &asked, &answer, now).await
+            }
+            _ => {
+                let said = Statement::parse(&answer.statement);
+                let finding = said.and_then(|s| s.finding).unwrap_or_default();
+                let about = (Subject::Waiver, finding.as_str());
+                verify_waiver(run, step, &self.0, about, &answer, now).await
+            }
         };
         judged.map(|_| ()).map_err(|e| match e {
             SignOffRefusal::Unchecked(_) => {
@@ -89,6 +93,68 @@ pub(crate) fn checklist_of(node: &Node) -> Result<Checklist, Diagnostic> {
     Checklist::decode(node.version, &node.params).map_err(|e| {
         Diagnostic::usage(format!("step `{}` is no checklist of this flow", node.key)).because(&e)
     })
+}
+
+/// What `flow sign` is to sign.
+pub(crate) struct ToSign {
+    pub(crate) step: String,
+    pub(crate) subject: Subject,
+    /// For a review: the digest of what is approved.
+    pub(crate) finding: Option<String>,
+    /// How long it may hold.
+    pub(crate) hours: u64,
+}
+
+/// The sign-off of a role, or the review that is named.
+pub(crate) fn to_sign(run: &Run, role: &str, step: Option<&str>) -> Result<ToSign, Diagnostic> {
+    let named = step.map(|step| {
+        run.plan.node(step).map(|(_, node)| node).ok_or_else(|| {
+            Diagnostic::usage(format!("the plan of run {} has no step `{step}`", run.id))
+                .hint(format!("flow status {}", run.id))
+        })
+    });
+    match named.transpose()? {
+        Some(node) if node.kind == review::KIND => {
+            let asked = review::asked(run, &node.key);
+            let asked = asked.ok_or_else(|| nothing_to_review(run, &node.key))?;
+            if asked.role != role {
+                let message = format!(
+                    "`{}` asks the role `{}`, not `{role}`",
+                    node.key, asked.role
+                );
+                return Err(Diagnostic::new(Exit::Refused, message).world("Nothing was signed."));
+            }
+            Ok(ToSign {
+                step: node.key.clone(),
+                subject: Subject::Review,
+                finding: Some(asked.digest),
+                hours: HOURS_MAX,
+            })
+        }
+        named => {
+            let (key, asked) = sign_off_of(run, role)?;
+            if let Some(other) = named.filter(|node| node.key != key) {
+                let message = format!("`{}` is no sign-off of the role `{role}`", other.key);
+                return Err(Diagnostic::usage(message).hint(format!("flow status {}", run.id)));
+            }
+            Ok(ToSign {
+                step: key.to_owned(),
+                subject: Subject::Signoff,
+                finding: None,
+                hours: asked.valid_hours,
+            })
+        }
+    }
+}
+
+/// A review that cannot be answered now.
+pub(crate) fn nothing_to_review(run: &Run, step: &str) -> Diagnostic {
+    let message = format!(
+        "there is nothing to review in `{step}`: its check has not reported, or nothing is pending"
+    );
+    Diagnostic::new(Exit::Refused, message)
+        .world("Nothing was stored.")
+        .hint(format!("flow status {}", run.id))
 }
 
 /// The sign-off step of a role.

@@ -6,9 +6,11 @@
 //! fewer labels is a removal although no statement says so. What cannot be read, or has no rule, is reported: silence means
 //! that every statement is known to be harmless.
 
+mod fingerprint;
 mod fold;
 mod guard;
 mod judge;
+mod lines;
 mod load;
 mod op;
 mod query;
@@ -24,9 +26,9 @@ mod types;
 
 use std::collections::BTreeSet;
 
-use sha2::{Digest, Sha256};
-
+use self::fingerprint::Fingerprints;
 use self::fold::{Draft, Fold};
+use self::lines::Lines;
 use self::op::{Parsed, Problem, Site, Trouble};
 use self::state::Schema;
 use self::suppress::Directives;
@@ -38,8 +40,6 @@ pub use self::report::{
 pub use self::rule::{EXAMPLE_CONTEXT, Explanation, RuleId, UnknownRule, explain, rules_page};
 pub use self::settings::{Ignore, Settings, Weight};
 
-/// Characters of a statement shown in a finding.
-const EXCERPT: usize = 160;
 /// Findings per migration; a file that has more is bad enough.
 const MAX_FINDINGS: usize = 1_000;
 
@@ -100,7 +100,7 @@ fn unused(ignore: &Ignore) -> Finding {
         name: ignore.migration.clone(),
         ..Migration::default()
     };
-    finding(&migration, &draft, &Lines::new(""))
+    of_file(&migration, &draft)
 }
 
 fn run(
@@ -138,10 +138,7 @@ fn run(
         };
         let message = "this migration is pending, but its file is not there".to_owned();
         let draft = Draft::error(RuleId::CannotCheck, &start(), String::new(), message);
-        linted
-            .report
-            .findings
-            .push(finding(&migration, &draft, &Lines::new("")));
+        linted.report.findings.push(of_file(&migration, &draft));
     }
     linted
 }
@@ -153,7 +150,7 @@ pub fn edited(name: &str, message: String) -> Finding {
         ..Migration::default()
     };
     let draft = Draft::error(RuleId::EditedMigration, &start(), String::new(), message);
-    finding(&migration, &draft, &Lines::new(""))
+    of_file(&migration, &draft)
 }
 
 fn judge_one(
@@ -172,17 +169,23 @@ fn judge_one(
     let direct = std::mem::take(&mut fold.drafts);
     let judged = judge::judge(schema);
     let lines = Lines::new(&migration.sql);
-    for (at, table, key) in &judged.keys {
-        report.unique_keys.push(UniqueKey {
-            migration: migration.name.clone(),
-            schema: table.schema.clone(),
-            table: table.name.clone(),
-            terms: key.terms.clone(),
-            predicate: key.predicate.clone(),
-            nulls_equal: key.nulls_not_distinct || key.primary,
-            finding: finding(migration, &judged.drafts[*at], &lines).digest,
-        });
-    }
+    let mut prints = Fingerprints::of(&migration.name, &migration.sql, &parsed.spans);
+    let keys: Vec<(Draft, UniqueKey)> = judged
+        .keys
+        .iter()
+        .map(|(at, table, key)| {
+            let key = UniqueKey {
+                migration: migration.name.clone(),
+                schema: table.schema.clone(),
+                table: table.name.clone(),
+                terms: key.terms.clone(),
+                predicate: key.predicate.clone(),
+                nulls_equal: key.nulls_not_distinct || key.primary,
+                finding: String::new(),
+            };
+            (judged.drafts[*at].clone(), key)
+        })
+        .collect();
     report
         .removed_labels
         .extend(judged.removed.iter().map(|(name, labels)| RemovedLabels {
@@ -205,31 +208,40 @@ fn judge_one(
     drafts.extend(direct);
     drafts.extend(judged.drafts);
     if suppress {
-        drafts = kept(drafts, parsed, migration, &lines, &mut linted.suppressed);
+        drafts = kept(drafts, parsed, &lines, |draft, reason| {
+            let finding = finding(migration, &draft, &lines, &mut prints);
+            linted.suppressed.push(Suppressed { finding, reason });
+        });
     }
-    let findings = in_order(drafts).into_iter();
-    linted
-        .report
-        .findings
-        .extend(findings.map(|draft| finding(migration, &draft, &lines)));
+    let drafts = in_order(drafts);
+    let mut findings = Vec::with_capacity(drafts.len());
+    for draft in &drafts {
+        findings.push(finding(migration, draft, &lines, &mut prints));
+    }
+    let report = &mut linted.report;
+    report
+        .unique_keys
+        .extend(keys.into_iter().map(|(draft, key)| {
+            let found = drafts.iter().position(|each| *each == draft);
+            let finding =
+                found.map_or_else(|| prints.next(&draft), |at| findings[at].digest.clone());
+            UniqueKey { finding, ..key }
+        }));
+    report.findings.extend(findings);
 }
 
 /// The drafts no comment suppresses, and what is wrong with the comments.
 fn kept(
     drafts: Vec<Draft>,
     parsed: &Parsed,
-    migration: &Migration,
     lines: &Lines<'_>,
-    suppressed: &mut Vec<Suppressed>,
+    mut suppressed: impl FnMut(Draft, String),
 ) -> Vec<Draft> {
     let mut directives = Directives::read(parsed, lines);
     let mut kept = Vec::new();
     for draft in drafts {
         match directives.covers(&draft) {
-            Some(reason) => suppressed.push(Suppressed {
-                finding: finding(migration, &draft, lines),
-                reason,
-            }),
+            Some(reason) => suppressed(draft, reason),
             None => kept.push(draft),
         }
     }
@@ -276,7 +288,7 @@ fn gap(migration: &Migration, problem: &Problem) -> Finding {
         problem.message
     );
     let draft = Draft::warning(RuleId::CannotCheck, &problem.site, String::new(), message);
-    finding(migration, &draft, &Lines::new(&migration.sql))
+    of_file(migration, &draft)
 }
 
 fn start() -> Site {
@@ -287,17 +299,24 @@ fn start() -> Site {
     }
 }
 
-fn finding(migration: &Migration, draft: &Draft, lines: &Lines<'_>) -> Finding {
+/// A finding about a file as a whole.
+fn of_file(migration: &Migration, draft: &Draft) -> Finding {
+    let mut prints = Fingerprints::of(&migration.name, &migration.sql, &[]);
+    finding(migration, draft, &Lines::new(&migration.sql), &mut prints)
+}
+
+fn finding(
+    migration: &Migration,
+    draft: &Draft,
+    lines: &Lines<'_>,
+    prints: &mut Fingerprints<'_>,
+) -> Finding {
     let Site { start, end, inside } = &draft.site;
     let (line, column) = lines.position(*start);
     let message = match inside {
         Some(inside) => format!("in {inside}: {}", draft.message),
         None => draft.message.clone(),
     };
-    let identity = format!(
-        "{}\n{:?}\n{}\n{}\n{start}..{end}",
-        draft.rule, draft.level, draft.object, lines.sha256
-    );
     Finding {
         file: migration.file(),
         rule: draft.rule,
@@ -313,72 +332,6 @@ fn finding(migration: &Migration, draft: &Draft, lines: &Lines<'_>) -> Finding {
         sql: draft.sql.clone(),
         query: draft.query.clone(),
         waivable: draft.level != Level::Error,
-        digest: load::hex(&Sha256::digest(identity.as_bytes())),
-    }
-}
-
-/// A file's text with what every finding in it needs.
-struct Lines<'a> {
-    text: &'a str,
-    starts: Vec<usize>,
-    sha256: String,
-}
-
-impl<'a> Lines<'a> {
-    fn new(text: &'a str) -> Self {
-        let breaks = text
-            .bytes()
-            .enumerate()
-            .filter(|(_, byte)| *byte == b'\n')
-            .map(|(at, _)| at + 1);
-        Self {
-            text,
-            starts: std::iter::once(0).chain(breaks).collect(),
-            sha256: load::hex(&Sha256::digest(text.as_bytes())),
-        }
-    }
-
-    /// Line and column, both from 1.
-    fn position(&self, at: usize) -> (usize, usize) {
-        let line = self.starts.partition_point(|start| *start <= at).max(1);
-        let before = self.text.get(self.starts[line - 1]..at).unwrap_or_default();
-        (line, before.chars().count() + 1)
-    }
-
-    /// Characters of the range on its first line.
-    fn length(&self, start: usize, end: usize) -> usize {
-        let text = self.text.get(start..end).unwrap_or_default();
-        let first = text.lines().next().unwrap_or_default();
-        first.trim_end().chars().count().max(1)
-    }
-
-    /// The byte at which a line begins; the end of the text behind the last one.
-    fn start_of(&self, line: usize) -> usize {
-        self.starts
-            .get(line.saturating_sub(1))
-            .copied()
-            .unwrap_or(self.text.len() + 1)
-    }
-
-    /// From the beginning of the line up to the end of the range, on one line.
-    fn excerpt(&self, start: usize, end: usize) -> String {
-        let (line, _) = self.position(start);
-        let from = self.starts[line - 1];
-        let end = self.text[..].get(end..).map_or(end, |rest| {
-            end + rest.find([';', '\n']).unwrap_or(rest.len())
-        });
-        let text = self.text.get(from..end).unwrap_or_default();
-        let mut short = String::new();
-        for word in text.split_whitespace() {
-            if short.len() > EXCERPT {
-                short.push('…');
-                break;
-            }
-            if !short.is_empty() {
-                short.push(' ');
-            }
-            short.extend(word.chars().take(EXCERPT));
-        }
-        short
+        digest: prints.next(draft),
     }
 }

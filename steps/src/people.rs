@@ -1,4 +1,4 @@
-//! What only people can decide: four signed sign-offs, checklists, waivers.
+//! What only people can decide: four signed sign-offs, checklists, reviews, waivers.
 //!
 //! A sign-off is an SSH signature over a [statement](statement) that names the run, the plan, the commit, the evidence
 //! and the summary that was shown; `flow` never holds a private key. A signature proves possession of a key, not that
@@ -8,6 +8,7 @@
 pub mod checklist;
 pub mod items;
 pub mod key;
+pub mod review;
 pub mod roster;
 pub mod sign_off;
 pub mod sshsig;
@@ -17,6 +18,7 @@ pub mod verify;
 pub mod waiver;
 
 pub use checklist::{Checklist, ChecklistResult, Item, ItemAnswer, ItemResult};
+pub use review::verify_review;
 pub use roster::{Contact, People, Person, RosterError};
 pub use sign_off::{SignOff, SignedOff, still_valid};
 pub use statement::{Decision, Statement, Subject, Words};
@@ -24,6 +26,6 @@ pub use verify::{Accepted, SignOffRefusal, SignedAnswer, verify_answer};
 pub use waiver::{Waiver, verify_waiver, waived};
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;

@@ -13,13 +13,17 @@ use crate::people::{People, Subject, Waiver, waived};
 use crate::reach;
 
 mod applied;
+pub mod review;
+mod shown;
 mod source;
 
 use applied::Applied;
+pub use review::{MigrationReview, Reviewed};
+pub use shown::{ShownFile, ShownFinding};
 
 /// Checks every migration that the commit has and the target has not, with the earlier ones as context.
 ///
-/// An error blocks. A warning waits for a signed waiver of exactly that finding in exactly that file. An applied
+/// An error blocks. A warning waits for a signed waiver of exactly that finding (see [`Finding::digest`]). An applied
 /// migration that is missing in the commit, or was changed since, or never finished, blocks too. Reads only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MigrationSafety {

@@ -36,6 +36,7 @@ pub fn registry() -> Registry {
         .with::<pm2::Online>()
         .with::<pm2::Processes>()
         .with::<pm2::Restarted>()
+        .with::<schema::MigrationReview>()
         .with::<schema::MigrationSafety>()
         .with::<watch::Watch>()
 }

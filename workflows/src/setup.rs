@@ -81,12 +81,14 @@ impl Setup {
             .signoff
             .roles
             .iter()
+            .map(String::as_str)
+            .chain([config.signoff.reviewer()])
             .find(|role| people.of_role(role).is_empty())
         {
             let file = config.path(&config.people).display().to_string();
             return Err(SetupError::NobodyHolds {
                 file,
-                role: role.clone(),
+                role: role.to_owned(),
             });
         }
         Ok(Setup {

@@ -6,6 +6,7 @@ use flow_engine::plan::Node;
 use flow_engine::run::Run;
 use flow_engine::signal::Signal;
 use flow_steps::people::{Checklist, ItemAnswer, ItemResult, checklist};
+use flow_steps::schema::review as migration_review;
 
 use crate::actor;
 use crate::args::{Check, Global};
@@ -16,13 +17,22 @@ use crate::state::State;
 use crate::store::Store;
 use crate::view;
 
-/// Hands in answers to a checklist: those on the command line, or those a person gives on the terminal. All are looked
+pub(super) mod review;
+
+/// Shows a review. Hands in answers to a checklist: those on the command line, or those a person gives on the terminal. All are looked
 /// at before the first is stored.
 pub(crate) async fn run(global: &Global, args: Check) -> Result<Exit, Diagnostic> {
     let state = State::of(global)?;
     let run = Store::open(&state).await?.find(&args.run).await?;
     let node = choose(&run, args.checklist.as_deref())?;
+    if node.kind == migration_review::KIND {
+        return self::review::show(&run, &node.key, &args).await;
+    }
     let list = checklist_of(node)?;
+    if args.json {
+        view::out_json(&as_json(&run, &node.key, &list));
+        return Ok(Exit::Done);
+    }
     let me = actor::me();
     let answers = if args.items.is_empty() {
         ask(&run, &node.key, &list)?
@@ -75,25 +85,51 @@ pub(crate) async fn run(global: &Global, args: Check) -> Result<Exit, Diagnostic
     Ok(Exit::Done)
 }
 
-/// The step that is named, else the only checklist that waits.
+fn is_asked(node: &Node) -> bool {
+    matches!(node.kind.as_str(), checklist::KIND | migration_review::KIND)
+}
+
+/// A checklist with what was answered so far.
+fn as_json(run: &Run, key: &str, list: &Checklist) -> serde_json::Value {
+    let (answered, _) = list.tally(run.signals_for(key), started(run, key));
+    let items = list.items.iter().map(|item| {
+        serde_json::json!({
+            "key": item.key, "text": item.text, "required": item.required, "answer": answered.get(&item.key),
+        })
+    });
+    serde_json::json!({
+        "run": run.id, "step": key, "title": list.title, "who": list.who, "items": items.collect::<Vec<_>>(),
+    })
+}
+
+fn started(run: &Run, key: &str) -> Option<flow_engine::clock::Timestamp> {
+    let (at, _) = run.plan.node(key)?;
+    run.steps[at as usize].started
+}
+
+/// The step that is named, else the only checklist or review that waits.
 fn choose<'a>(run: &'a Run, named: Option<&str>) -> Result<&'a Node, Diagnostic> {
     if let Some(named) = named {
         let node = run.plan.node(named).map(|(_, node)| node);
-        return node.filter(|n| n.kind == checklist::KIND).ok_or_else(|| {
-            Diagnostic::usage(format!("run {} has no checklist `{named}`", run.id))
-                .hint(format!("flow status {}", run.id))
+        return node.filter(|n| is_asked(n)).ok_or_else(|| {
+            Diagnostic::usage(format!(
+                "run {} has no checklist or review `{named}`",
+                run.id
+            ))
+            .hint(format!("flow status {}", run.id))
         });
     }
     let waiting = run
         .waiting()
         .map(|(step, _)| &run.plan.nodes[step as usize]);
-    let waiting: Vec<_> = waiting.filter(|n| n.kind == checklist::KIND).collect();
+    let waiting: Vec<_> = waiting.filter(|n| is_asked(n)).collect();
     match waiting.as_slice() {
         [only] => Ok(only),
-        [] => Err(
-            Diagnostic::usage(format!("run {} waits for no checklist now", run.id))
-                .hint("name the checklist to answer it before the run asks"),
-        ),
+        [] => Err(Diagnostic::usage(format!(
+            "run {} waits for no checklist and no review now",
+            run.id
+        ))
+        .hint("name the checklist to answer it before the run asks")),
         several => {
             let keys: Vec<_> = several.iter().map(|n| n.key.as_str()).collect();
             Err(Diagnostic::usage(format!(
@@ -142,11 +178,7 @@ fn ask(run: &Run, key: &str, list: &Checklist) -> Result<Vec<Given>, Diagnostic>
         "{}\np = pass, f = fail, n = does not apply, empty = later\n\n",
         list.title
     ));
-    let started = run
-        .plan
-        .node(key)
-        .and_then(|(i, _)| run.steps[i as usize].started);
-    let (answered, _) = list.tally(run.signals_for(key), started);
+    let (answered, _) = list.tally(run.signals_for(key), started(run, key));
     let mut given = Vec::new();
     for item in list
         .items

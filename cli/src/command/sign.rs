@@ -28,16 +28,16 @@ pub(crate) async fn run(global: &Global, args: Sign) -> Result<Exit, Diagnostic>
     let (state, setup) = project::open(global)?;
     let roster = people::roster(&setup);
     let run = Store::open(&state).await?.find(&args.run).await?;
-    let (step, asked) = people::sign_off_of(&run, &args.role)?;
+    let asked = people::to_sign(&run, &args.role, args.step.as_deref())?;
     if let Some(signature) = &args.import {
         let answer = import(signature)?;
-        return hand_in(&state, Roster(roster), &run, step, answer).await;
+        return hand_in(&state, Roster(roster), &run, &asked.step, answer).await;
     }
     let me = actor::me();
     let (role, person) = people::signer(&roster, Some(&args.role), args.key.as_deref(), &me.name)?;
     let now = SystemClock.now();
     let words = Words {
-        subject: Subject::Signoff,
+        subject: asked.subject,
         role: role.to_owned(),
         signer: person.name.clone(),
         decision: if args.reject {
@@ -45,20 +45,23 @@ pub(crate) async fn run(global: &Global, args: Sign) -> Result<Exit, Diagnostic>
         } else {
             Decision::Approve
         },
-        note: args.note.unwrap_or_default(),
-        finding: None,
+        note: args.note.clone().unwrap_or_default(),
+        finding: asked.finding,
         issued_at: now,
-        expires_at: now.plus(Duration::from_secs(asked.valid_hours.saturating_mul(3600))),
+        expires_at: now.plus(Duration::from_secs(asked.hours.saturating_mul(3600))),
     };
-    let text = statement::build(&run, step, words)
+    let text = statement::build(&run, &asked.step, words)
         .map_err(|e| refused(&e))?
         .text();
     if let Some(path) = &args.export {
-        return export(&run, &args.role, path, &text);
+        return export(&run, &args, path, &text);
+    }
+    if asked.subject == Subject::Review {
+        view::note(&super::check::review::text(&run, &asked.step).await?);
     }
     show_and_ask(&text, args.yes)?;
     let answer = sign(text, args.key.as_deref(), person).await?;
-    hand_in(&state, Roster(roster), &run, step, answer).await
+    hand_in(&state, Roster(roster), &run, &asked.step, answer).await
 }
 
 /// What is signed is what was on the screen; a person says yes to it.
@@ -143,7 +146,7 @@ pub(super) async fn hand_in(
     Ok(Exit::Done)
 }
 
-fn export(run: &Run, role: &str, path: &Path, text: &str) -> Result<Exit, Diagnostic> {
+fn export(run: &Run, args: &Sign, path: &Path, text: &str) -> Result<Exit, Diagnostic> {
     let written = std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -155,8 +158,13 @@ fn export(run: &Run, role: &str, path: &Path, text: &str) -> Result<Exit, Diagno
     view::note(&format!(
         "{shown} holds what is to be signed. Read it, then:\n  \
          ssh-keygen -Y sign -n {NAMESPACE} -f KEY {shown}\n  \
-         flow sign {} --role {role} --import {shown}.sig\n",
-        run.id
+         flow sign {} --role {}{} --import {shown}.sig\n",
+        run.id,
+        args.role,
+        args.step
+            .as_ref()
+            .map(|step| format!(" --step {step}"))
+            .unwrap_or_default()
     ));
     Ok(Exit::Done)
 }

@@ -35,7 +35,7 @@ fn how(sandbox: &Sandbox, project: &Path, exe: &Path, fault: Option<Fault>) -> S
          One terminal drives (it asks for the name of the environment: prod):\n\n  \
          flow start --commit origin/{branch}\n\n\
          Others look, answer what is asked and sign, when it waits for them:\n\n  \
-         flow status\n  flow check latest\n",
+         flow status\n  flow check latest\n  flow sign latest --role tech-lead --step schema/migration-review --key …\n",
         project::WATCH
     );
     for person in sandbox.people() {

@@ -134,7 +134,10 @@ impl Stage<'_> {
             let key = person
                 .map(|p| p.key.display().to_string())
                 .unwrap_or_default();
-            let args = ["sign", run, "--role", role, "--key", &key, "--yes"];
+            let mut args = vec!["sign", run, "--role", role, "--key", &key, "--yes"];
+            if command.contains("--step ") {
+                args.extend(["--step", step]);
+            }
             self.terminals.somebody(role, &args).await?;
         } else {
             view::out(&format!(

@@ -116,6 +116,20 @@ fn wrong_signatures_are_refused(world: &World) -> PathBuf {
     let said = world.sign(&run, "qa", "developer");
     said.expect(3).says(&["this needs a key of role `qa`"]);
 
+    let review = "schema/migration-review";
+    let said = world.approve_migrations(&run, "tech-lead", "qa");
+    said.expect(3)
+        .says(&["this needs a key of role `tech-lead`"]);
+    let said = world.approve_migrations(&run, "qa", "qa");
+    said.expect(3)
+        .says(&["asks the role `tech-lead`, not `qa`"]);
+    let said = world.flow(&["check", &run, review, "--json"]).expect(0);
+    let shown: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
+    assert!(
+        shown["files"][0]["sql"][0].is_string(),
+        "{shown}: what was approved can still be read"
+    );
+
     let stranger = world.path("stranger");
     let mut keygen = Command::new("ssh-keygen");
     checked(

@@ -188,6 +188,8 @@ impl World {
                 args.extend(["--item", item]);
             }
             self.flow(&args)
+        } else if step == "schema/migration-review" {
+            self.approve_migrations(run, "tech-lead", "tech-lead")
         } else {
             let role = step.strip_prefix("signoff/");
             let role = role.unwrap_or_else(|| panic!("nobody here answers `{command}`"));
@@ -204,6 +206,16 @@ impl World {
     pub(crate) fn sign(&self, run: &str, role: &str, holder: &str) -> Said {
         let key = self.key(holder).display().to_string();
         self.flow(&["sign", run, "--role", role, "--key", &key, "--yes"])
+    }
+
+    /// Approves the pending migrations as a role, with the key of the person who holds another one.
+    pub(crate) fn approve_migrations(&self, run: &str, role: &str, holder: &str) -> Said {
+        let key = self.key(holder).display().to_string();
+        let step = "schema/migration-review";
+        let args = [
+            "sign", run, "--role", role, "--step", step, "--key", &key, "--yes",
+        ];
+        self.flow(&args)
     }
 
     /// The private key of a role.

@@ -7,6 +7,7 @@ mod keys;
 mod locks;
 mod rows;
 mod tables;
+pub(in crate::migration) mod views;
 
 use super::op::{Item, Name, Op, Rule, Site};
 use super::report::Level;
@@ -144,12 +145,18 @@ impl<'a> Fold<'a> {
                 self.work_under_lock(op, site);
                 self.rows(op, site);
             }
+            Op::CreateView(view) => self.create_view(view, site),
             Op::CreateObject(kind, name) => {
                 let key = (kind.clone(), name.clone());
                 let fresh = self.schema.objects_dropped.remove(&key).is_none();
                 self.schema.objects.entry(key).or_insert(fresh);
             }
-            Op::DropObject(kind, name) => self.drop_object(kind, name, site),
+            Op::DropObject(kind, name) => {
+                if kind == "VIEW" {
+                    self.drop_view(name, self.cascades(site), site);
+                }
+                self.drop_object(kind, name, site);
+            }
             Op::DefineFunction(name, items) => self.define(name, items, site),
             _ => self.statement(op, site, statements),
         }

@@ -4,6 +4,7 @@ mod columns;
 mod keys;
 
 use super::fold::Draft;
+use super::fold::views::lost;
 use super::op::{Key, Name, Rule, SqlType};
 use super::query;
 use super::rule::RuleId;
@@ -35,6 +36,24 @@ pub(super) fn judge(schema: &Schema) -> Judged {
             name.to_string(),
             message,
         ));
+    }
+    for (name, before) in &schema.views_before {
+        let Some(view) = schema.views.get(name) else {
+            continue;
+        };
+        let lost = lost(Some(before), view.columns.as_deref());
+        if !lost.is_empty() {
+            let message = format!(
+                "view {name} is made again without {}; the running version may read it",
+                lost.join(", ")
+            );
+            judged.drafts.push(Draft::warning(
+                RuleId::ViewColumn,
+                &view.site,
+                name.to_string(),
+                message,
+            ));
+        }
     }
     for (name, table) in &schema.tables {
         if let Some(was) = table.was.as_ref().filter(|_| table.touched) {

@@ -249,7 +249,8 @@ pub(super) enum Op {
     Update(Name, Vec<Assignment>, Filter),
     /// `INSERT … ON CONFLICT DO UPDATE`, `MERGE`: rows that exist may change.
     Upsert(Name),
-    /// View, function, trigger …: kind and name.
+    CreateView(NewView),
+    /// Function, trigger …: kind and name.
     CreateObject(String, Name),
     DropObject(String, Name),
     /// CASCADE on anything but a table or type: what goes along is not named.
@@ -279,6 +280,22 @@ pub(super) enum Op {
     /// Triggers, rules, row security, revoked rights.
     Behaviour(String),
     Unknown(String),
+}
+
+/// A view as its text says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NewView {
+    pub(super) name: Name,
+    pub(super) replace: bool,
+    pub(super) if_not_exists: bool,
+    /// Tables and views it reads; names of its own WITH queries too.
+    pub(super) relations: Vec<Name>,
+    /// Every name in it: columns it reads are among them.
+    pub(super) names: Vec<String>,
+    /// It reads every column its relations have now.
+    pub(super) star: bool,
+    /// What it gives, `None` for a star; nothing when a name is not in the text.
+    pub(super) columns: Option<Vec<Option<String>>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

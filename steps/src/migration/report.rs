@@ -62,8 +62,8 @@ pub struct Finding {
     pub query: Option<String>,
     /// Whether a waiver can answer it: warnings yes, errors no.
     pub waivable: bool,
-    /// SHA-256 (hex) over rule, level, object, the migration's SHA-256 and the byte range: a waiver for this digest dies with
-    /// any change of the file.
+    /// The fingerprint: SHA-256 (hex) over migration, rule, level, object, message, the normalised statement (its tokens, without
+    /// layout and comments) and its number among equals. A waiver for it dies with any change that means something.
     pub digest: String,
 }
 

@@ -86,6 +86,10 @@ rules! {
     LockTimeout = "lock-timeout",
     /// A view, function, trigger, sequence or other object is dropped.
     DropObject = "drop-object",
+    /// A view reads what is dropped or given another type.
+    ViewInTheWay = "view-in-the-way",
+    /// A view is made again without a column it had.
+    ViewColumn = "view-column",
     /// Triggers, rules, row security or rights change what statements do.
     BehaviourChange = "behaviour-change",
     /// SQL made at run time, or code in a language that cannot be read.

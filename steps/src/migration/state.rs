@@ -17,6 +17,9 @@ pub(super) struct Schema {
     pub(super) objects: BTreeMap<(String, Name), bool>,
     /// Those the file dropped and has not made again.
     pub(super) objects_dropped: BTreeMap<(String, Name), Site>,
+    pub(super) views: BTreeMap<Name, View>,
+    /// Columns of the views there were when the file began, where they are known.
+    pub(super) views_before: BTreeMap<Name, Vec<String>>,
     /// Schemas a migration makes, and whether this file does and nothing was seen in them before.
     pub(super) schemas: BTreeMap<String, bool>,
     /// Functions made by migrations.
@@ -41,6 +44,17 @@ pub(super) struct Table {
     pub(super) lost_keys: Vec<(Key, Site)>,
     pub(super) lost_checks: Vec<(Rule, Site)>,
     pub(super) lost_columns: Vec<(String, Facts, Site)>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct View {
+    /// What it reads: table or view, and names that are columns of it as far as its text tells.
+    pub(super) reads: BTreeMap<Name, BTreeSet<String>>,
+    /// It reads one table only, so that the names in it can be no other's.
+    pub(super) sure: bool,
+    /// What it gives; nothing when that is not known.
+    pub(super) columns: Option<Vec<String>>,
+    pub(super) site: Site,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -299,12 +313,23 @@ impl Schema {
         self.enums_before.clear();
         self.enums_dropped.clear();
         self.objects_dropped.clear();
+        let known = |(name, view): (&Name, &View)| Some((name.clone(), view.columns.clone()?));
+        self.views_before = self.views.iter().filter_map(known).collect();
         for (name, each) in &mut self.enums {
             each.was = Some(name.clone());
             self.enums_before.insert(name.clone(), each.labels.clone());
         }
         self.schemas.values_mut().for_each(|new| *new = false);
         self.objects.values_mut().for_each(|fresh| *fresh = false);
+    }
+
+    /// Columns of a table or view, as far as they are known.
+    pub(super) fn columns_of(&self, name: &Name) -> Vec<String> {
+        match (self.tables.get(name), self.views.get(name)) {
+            (Some(table), _) => table.columns.keys().cloned().collect(),
+            (None, Some(view)) => view.columns.clone().unwrap_or_default(),
+            (None, None) => Vec::new(),
+        }
     }
 
     /// Takes note of a schema.

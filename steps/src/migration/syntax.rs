@@ -7,6 +7,7 @@ mod parse;
 mod rows;
 mod table;
 mod tree;
+mod view;
 
 use squawk_syntax::{SyntaxKind as K, SyntaxNode};
 
@@ -159,12 +160,6 @@ impl Reader<'_> {
                 &element,
                 Op::Unknown("CREATE SCHEMA with elements".to_owned()),
             );
-        }
-    }
-
-    fn create_view(&mut self, node: &SyntaxNode) {
-        if let Some(name) = name_of(node) {
-            self.push(node, Op::CreateObject("VIEW".to_owned(), name));
         }
     }
 

@@ -21,7 +21,7 @@ use super::*;
 
 /// A step that reports what it was told to.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Report(pub(super) serde_json::Value);
+pub(crate) struct Report(pub(crate) serde_json::Value);
 
 #[async_trait::async_trait]
 impl Step for Report {
@@ -37,7 +37,7 @@ impl Step for Report {
     }
 }
 
-pub(super) fn keygen(folder: &Path, name: &str, kind: &[&str]) -> PathBuf {
+pub(crate) fn keygen(folder: &Path, name: &str, kind: &[&str]) -> PathBuf {
     let path = folder.join(name);
     let made = std::process::Command::new("ssh-keygen")
         .args(["-q", "-N", "", "-C", name, "-f"])
@@ -49,7 +49,7 @@ pub(super) fn keygen(folder: &Path, name: &str, kind: &[&str]) -> PathBuf {
     path
 }
 
-pub(super) fn person(name: &str, key: &Path) -> Person {
+pub(crate) fn person(name: &str, key: &Path) -> Person {
     Person {
         name: name.into(),
         email: Some(format!("{name}@example.org")),
@@ -62,17 +62,17 @@ pub(super) fn person(name: &str, key: &Path) -> Person {
 }
 
 /// Two roles with a key each, and a key of nobody.
-pub(super) struct Team {
-    pub(super) folder: tempfile::TempDir,
-    pub(super) dev: PathBuf,
-    pub(super) qa: PathBuf,
-    pub(super) nobody: PathBuf,
+pub(crate) struct Team {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) dev: PathBuf,
+    pub(crate) qa: PathBuf,
+    pub(crate) nobody: PathBuf,
 }
 
-pub(super) const ED25519: [&str; 2] = ["-t", "ed25519"];
+pub(crate) const ED25519: [&str; 2] = ["-t", "ed25519"];
 
 impl Team {
-    pub(super) fn new() -> Team {
+    pub(crate) fn new() -> Team {
         let folder = tempfile::tempdir().expect("a folder");
         let key = |name| keygen(folder.path(), name, &ED25519);
         let (dev, qa, nobody) = (key("dev"), key("qa"), key("nobody"));
@@ -84,7 +84,7 @@ impl Team {
         }
     }
 
-    pub(super) fn people(&self) -> People {
+    pub(crate) fn people(&self) -> People {
         let roles = [
             ("developer".into(), vec![person("dev", &self.dev)]),
             ("qa".into(), vec![person("qa", &self.qa)]),
@@ -93,14 +93,14 @@ impl Team {
     }
 }
 
-pub(super) fn by(name: &str) -> Actor {
+pub(crate) fn by(name: &str) -> Actor {
     Actor {
         name: name.into(),
         from: "here".into(),
     }
 }
 
-pub(super) fn signal(step: &str, id: &str, body: String) -> Signal {
+pub(crate) fn signal(step: &str, id: &str, body: String) -> Signal {
     Signal {
         step: step.into(),
         id: id.into(),
@@ -111,7 +111,7 @@ pub(super) fn signal(step: &str, id: &str, body: String) -> Signal {
 }
 
 /// A plan with some evidence, two sign-offs side by side, and what `more` adds.
-pub(super) fn plan(
+pub(crate) fn plan(
     commit: &str,
     backup: &serde_json::Value,
     more: impl FnOnce(&mut Planner),
@@ -136,12 +136,12 @@ pub(super) fn plan(
     planner.finish().expect("a plan")
 }
 
-pub(super) fn usual() -> flow_engine::plan::Plan {
+pub(crate) fn usual() -> flow_engine::plan::Plan {
     let backup = serde_json::json!({"path": "/b/x.sql.zst", "sha256": "ab".repeat(32), "bytes": 7});
     plan(&"c0ffee".repeat(7)[..40], &backup, |_| {})
 }
 
-pub(super) fn engine(people: Option<People>) -> Engine {
+pub(crate) fn engine(people: Option<People>) -> Engine {
     let resources = people.map_or_else(Resources::default, |p| Resources::default().with(p));
     Engine {
         journal: Arc::new(MemoryJournal::default()),
@@ -160,7 +160,7 @@ pub(super) fn engine(people: Option<People>) -> Engine {
     }
 }
 
-pub(super) fn new_run(id: &str, plan: flow_engine::plan::Plan) -> NewRun {
+pub(crate) fn new_run(id: &str, plan: flow_engine::plan::Plan) -> NewRun {
     NewRun {
         id: id.parse().expect("an id"),
         plan,
@@ -170,7 +170,7 @@ pub(super) fn new_run(id: &str, plan: flow_engine::plan::Plan) -> NewRun {
     }
 }
 
-pub(super) async fn drive(driver: flow_engine::driver::Driver) -> (Arc<Run>, Stop) {
+pub(crate) async fn drive(driver: flow_engine::driver::Driver) -> (Arc<Run>, Stop) {
     tokio::time::timeout(Duration::from_mins(1), driver.drive())
         .await
         .expect("in time")
@@ -178,7 +178,7 @@ pub(super) async fn drive(driver: flow_engine::driver::Driver) -> (Arc<Run>, Sto
 }
 
 /// Starts a run and drives it until it waits or ends.
-pub(super) async fn start(
+pub(crate) async fn start(
     engine: &Engine,
     id: &str,
     plan: flow_engine::plan::Plan,
@@ -192,7 +192,7 @@ pub(super) async fn start(
 }
 
 /// Hands answers in while nobody drives, then goes on.
-pub(super) async fn answer(engine: &Engine, run: &Run, signals: Vec<Signal>) -> (Arc<Run>, Stop) {
+pub(crate) async fn answer(engine: &Engine, run: &Run, signals: Vec<Signal>) -> (Arc<Run>, Stop) {
     let mut run = run.clone();
     for signal in signals {
         flow_engine::run::append_signal(&*engine.journal, &mut run, signal)
@@ -203,7 +203,7 @@ pub(super) async fn answer(engine: &Engine, run: &Run, signals: Vec<Signal>) -> 
     drive(driver).await
 }
 
-pub(super) fn words(role: &str, signer: &str, decision: Decision, note: &str) -> Words {
+pub(crate) fn words(role: &str, signer: &str, decision: Decision, note: &str) -> Words {
     let now = flow_engine::clock::Clock::now(&SystemClock);
     Words {
         subject: Subject::Signoff,
@@ -217,14 +217,14 @@ pub(super) fn words(role: &str, signer: &str, decision: Decision, note: &str) ->
     }
 }
 
-pub(super) async fn signed(run: &Run, step: &str, words: Words, key: &Path) -> SignedAnswer {
+pub(crate) async fn signed(run: &Run, step: &str, words: Words, key: &Path) -> SignedAnswer {
     let text = statement::build(run, step, words)
         .expect("a statement")
         .text();
     seal(text, key).await
 }
 
-pub(super) async fn seal(text: String, key: &Path) -> SignedAnswer {
+pub(crate) async fn seal(text: String, key: &Path) -> SignedAnswer {
     let signature = sshsig::sign(text.as_bytes(), key, None)
         .await
         .expect("signs");
@@ -234,7 +234,7 @@ pub(super) async fn seal(text: String, key: &Path) -> SignedAnswer {
     }
 }
 
-pub(super) fn other_namespace(text: &str, key: &Path) -> String {
+pub(crate) fn other_namespace(text: &str, key: &Path) -> String {
     let file = key.with_extension("text");
     std::fs::write(&file, text).expect("written");
     let status = std::process::Command::new("ssh-keygen")
@@ -247,13 +247,13 @@ pub(super) fn other_namespace(text: &str, key: &Path) -> String {
 }
 
 /// An ssh-agent of our own, ended by its process id.
-pub(super) struct Agent {
+pub(crate) struct Agent {
     process: std::process::Child,
-    pub(super) socket: PathBuf,
+    pub(crate) socket: PathBuf,
 }
 
 impl Agent {
-    pub(super) fn start(folder: &Path) -> Agent {
+    pub(crate) fn start(folder: &Path) -> Agent {
         let socket = folder.join("agent.sock");
         let process = std::process::Command::new("ssh-agent")
             .args(["-D", "-a"])
@@ -270,7 +270,7 @@ impl Agent {
         Agent { process, socket }
     }
 
-    pub(super) fn add(&self, key: &Path) {
+    pub(crate) fn add(&self, key: &Path) {
         let added = std::process::Command::new("ssh-add")
             .arg("-q")
             .arg(key)

@@ -130,7 +130,7 @@ pub(super) fn newest<'a>(
 }
 
 /// The one made later; of two made in the same instant the no.
-fn later(last: Option<Accepted>, next: Accepted) -> Accepted {
+pub(super) fn later(last: Option<Accepted>, next: Accepted) -> Accepted {
     let rank = |a: &Accepted| (a.statement.issued_at, a.rejects());
     match last {
         Some(last) if rank(&last) > rank(&next) => last,

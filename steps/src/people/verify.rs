@@ -163,13 +163,21 @@ pub async fn verify_answer(
     };
     let accepted = check(run, step, people, answer, &wanted, now).await?;
     one_key_one_role(run, step, &accepted)?;
-    if people.forbid_starter {
-        let person = people.holder(&accepted.fingerprint).map(|(_, p)| p);
-        if person.is_some_and(|p| p.is(&run.by.name)) {
-            return Err(SignOffRefusal::Starter(accepted.statement.signer));
-        }
-    }
+    not_the_starter(run, people, &accepted)?;
     Ok(accepted)
+}
+
+/// Where the roster bars the person who started the run, their answer does not count.
+pub(super) fn not_the_starter(
+    run: &Run,
+    people: &People,
+    accepted: &Accepted,
+) -> Result<(), SignOffRefusal> {
+    let person = people.holder(&accepted.fingerprint).map(|(_, p)| p);
+    if people.forbid_starter && person.is_some_and(|p| p.is(&run.by.name)) {
+        return Err(SignOffRefusal::Starter(accepted.statement.signer.clone()));
+    }
+    Ok(())
 }
 
 pub(super) fn sign_off_of(node: &Node) -> Option<SignOff> {

@@ -10,8 +10,10 @@ use super::*;
 use crate::code::tests::git;
 use crate::reach::testing::{Bench, Say, failure, output, plan};
 
-fn registry() -> Registry {
-    Registry::default().with::<MigrationSafety>()
+pub(super) fn registry() -> Registry {
+    Registry::default()
+        .with::<MigrationSafety>()
+        .with::<MigrationReview>()
 }
 
 const INIT: &str = "CREATE TABLE \"Task\" (\"id\" TEXT NOT NULL, \"title\" TEXT NOT NULL, CONSTRAINT \"Task_pkey\" PRIMARY KEY (\"id\"));\n";
@@ -20,12 +22,12 @@ const INIT: &str = "CREATE TABLE \"Task\" (\"id\" TEXT NOT NULL, \"title\" TEXT 
 type Row<'a> = (&'a str, &'a str, bool, bool);
 
 /// A repository with migrations, and a `psql` that answers from a file.
-struct Rig {
+pub(super) struct Rig {
     dir: tempfile::TempDir,
 }
 
 impl Rig {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let rig = Rig {
             dir: tempfile::tempdir().unwrap(),
         };
@@ -40,7 +42,7 @@ impl Rig {
         self.dir.path().join("repo")
     }
 
-    fn migration(&self, name: &str, sql: &str) {
+    pub(super) fn migration(&self, name: &str, sql: &str) {
         let folder = self.repo().join("backend/prisma/migrations").join(name);
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("migration.sql"), sql).unwrap();
@@ -63,7 +65,7 @@ impl Rig {
         .unwrap();
     }
 
-    fn step(&self) -> MigrationSafety {
+    pub(super) fn step(&self) -> MigrationSafety {
         git(&self.repo(), &["add", "."]);
         git(&self.repo(), &["commit", "--allow-empty", "-qm", "x"]);
         // What is not committed must not count.

@@ -70,6 +70,8 @@ pub struct SignOff {
     pub roles: Vec<String>,
     /// The role that may waive a warning of the migration check.
     pub waived_by: String,
+    /// The role that reads the pending migrations and approves them; without it the last that signs.
+    pub reviewed_by: Option<String>,
     /// How long a signature counts, in hours.
     pub valid_hours: u64,
     /// How long the smoke test on production may take, in minutes.
@@ -82,8 +84,17 @@ impl Default for SignOff {
         SignOff {
             roles: roles.iter().map(|r| (*r).to_owned()).collect(),
             waived_by: "tech-lead".into(),
+            reviewed_by: None,
             valid_hours: 24,
             smoke_minutes: 60,
         }
+    }
+}
+
+impl SignOff {
+    /// The role that reviews migrations. In the protocol the tech lead signs last, and does.
+    pub fn reviewer(&self) -> &str {
+        let last = self.roles.last().map_or("", String::as_str);
+        self.reviewed_by.as_deref().unwrap_or(last)
     }
 }

@@ -8,7 +8,7 @@ use flow_steps::mail::Notify;
 use flow_steps::people::items;
 use flow_steps::people::{Checklist, SignOff};
 use flow_steps::pg::Policy;
-use flow_steps::schema::MigrationSafety;
+use flow_steps::schema::{Checked, MigrationReview, MigrationSafety};
 
 use crate::config::{Config, Environment};
 
@@ -73,6 +73,16 @@ impl Release<'_> {
             schema: "public".into(),
             script: self.config.app.migration_check.clone(),
             waiver_role: self.config.signoff.waived_by.clone(),
+        }
+    }
+
+    pub(in crate::release) fn migration_review(&self, checked: &Out<Checked>) -> MigrationReview {
+        MigrationReview {
+            repo: self.repository.clone(),
+            commit: self.commit.clone(),
+            migrations: self.config.app.migrations.clone(),
+            checked: checked.into(),
+            role: self.config.signoff.reviewer().to_owned(),
         }
     }
 

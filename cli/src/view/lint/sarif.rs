@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use flow_steps::migration::{Finding, RuleId, explain};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use super::{Judged, file, fix};
 
@@ -66,24 +65,8 @@ fn result(file: &str, finding: &Finding) -> Value {
                 "snippet": {"text": finding.statement},
             },
         }}],
-        "partialFingerprints": {"flowFinding/v1": fingerprint(finding)},
+        "partialFingerprints": {"flowFinding/v1": finding.digest},
     })
-}
-
-/// Stays the same when the file grows above the statement, and changes when the statement does.
-fn fingerprint(finding: &Finding) -> String {
-    let identity = format!(
-        "{}\n{}\n{}\n{}",
-        finding.migration, finding.rule, finding.object, finding.statement
-    );
-    let digest = Sha256::digest(identity.as_bytes());
-    digest
-        .iter()
-        .take(16)
-        .fold(String::new(), |mut text, byte| {
-            let _infallible = write!(text, "{byte:02x}");
-            text
-        })
 }
 
 /// A relative reference (RFC 3986): what is neither unreserved nor a slash is escaped.

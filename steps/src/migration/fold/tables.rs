@@ -29,6 +29,7 @@ impl Fold<'_> {
     }
 
     pub(super) fn drop_table(&mut self, name: &Name, if_exists: bool, cascade: bool, site: &Site) {
+        self.read_by_views((name, None), cascade, "drop it", site);
         let object = name.to_string();
         let along = if cascade {
             self.cut_off(name)
@@ -125,6 +126,7 @@ impl Fold<'_> {
             .unwrap_or_else(|| Table::new(Some(from.clone())));
         table.touched = true;
         table.renamed = Some(site.clone());
+        self.renamed_under_views(from, &to);
         self.schema.tables.insert(to, table);
     }
 
@@ -153,11 +155,17 @@ impl Fold<'_> {
         if let ColumnChange::Drop { if_exists } = change {
             return self.drop_column(name, column, *if_exists, site);
         }
-        let table = self.schema.table(name);
-        table.column(column, site);
         if let ColumnChange::Rename(to) = change {
+            self.column_renamed_under_views(name, column, to);
+            let table = self.schema.table(name);
+            table.column(column, site);
             return rename_column(table, column, to, site);
         }
+        if matches!(change, ColumnChange::SetType(_)) {
+            self.read_by_views((name, Some(column)), false, "change its type", site);
+        }
+        let table = self.schema.table(name);
+        table.column(column, site);
         let each = table.column(column, site);
         match change {
             ColumnChange::SetNotNull => each.tighten(site),
@@ -181,6 +189,8 @@ impl Fold<'_> {
     }
 
     fn drop_column(&mut self, name: &Name, column: &str, if_exists: bool, site: &Site) {
+        let cascade = self.cascades(site);
+        self.read_by_views((name, Some(column)), cascade, "drop it", site);
         let table = self.schema.table(name);
         let known = table.columns.contains_key(column);
         table.column(column, site);

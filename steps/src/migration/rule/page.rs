@@ -26,6 +26,8 @@ impl RuleId {
             | Self::SetNotNull
             | Self::RequiredColumn
             | Self::EnumValueRemoved
+            | Self::ViewInTheWay
+            | Self::ViewColumn
             | Self::CannotCheck => &[Error, Warning],
             Self::DropConstraint
             | Self::DropNotNull

@@ -251,6 +251,22 @@ ALTER TABLE "Task" ALTER COLUMN "status" SET DEFAULT 'open';"#,
             r#"DROP VIEW "OpenTask"; CREATE VIEW "OpenTask" AS SELECT "id", "title" FROM "Task";"#,
             MANUAL
         ),
+        RuleId::ViewInTheWay => explanation!(
+            "a view reads what is dropped or given another type",
+            "PostgreSQL refuses the statement while the view is there, so the migration fails; with CASCADE the view goes too.",
+            "Drop the view before and make it again after, in the same migration.",
+            r#"ALTER TABLE "Task" ALTER COLUMN "id" TYPE BIGINT;"#,
+            r#"DROP VIEW "OpenTask"; ALTER TABLE "Task" ALTER COLUMN "id" TYPE BIGINT; CREATE VIEW "OpenTask" AS SELECT "id" FROM "Task" WHERE "status" = 'open';"#,
+            MANUAL
+        ),
+        RuleId::ViewColumn => explanation!(
+            "a view loses a column",
+            "The running version may read the column; CREATE OR REPLACE VIEW, which must keep every column in its place, is refused.",
+            "Keep the column until no running version reads it, or make a second view.",
+            r#"DROP VIEW "OpenTask"; CREATE VIEW "OpenTask" AS SELECT "title" FROM "Task" WHERE "status" = 'open';"#,
+            r#"CREATE OR REPLACE VIEW "OpenTask" AS SELECT "id", "title" FROM "Task" WHERE "status" = 'open';"#,
+            MANUAL
+        ),
         RuleId::BehaviourChange => explanation!(
             "triggers, rules, row security or rights change",
             "The same statements of the running version do something else, see fewer rows, or are refused.",

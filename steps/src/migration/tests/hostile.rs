@@ -20,7 +20,10 @@ fn four_mebibytes_are_judged_in_bounded_time() {
     let row = "INSERT INTO \"Task\" (\"title\") VALUES ('a'), ('b'), ('c'), ('d'), ('e'), ('f'), ('g'), ('h');\n";
     let sql = row.repeat((4 << 20) / row.len() - 1) + "DROP TABLE \"Task\";";
     let began = Instant::now();
-    assert_eq!(found_in(&[EXAMPLE_CONTEXT, &sql]), ["error drop-table"]);
+    assert_eq!(
+        found_in(&[EXAMPLE_CONTEXT, &sql]),
+        ["error drop-table", "error view-in-the-way"]
+    );
     assert!(
         began.elapsed() < Duration::from_secs(30),
         "{:?}",

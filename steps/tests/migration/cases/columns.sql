@@ -56,6 +56,7 @@ ALTER TABLE "Book" DROP COLUMN "shelf", ADD COLUMN "shelf" TEXT NOT NULL;
 ALTER TABLE "Book" DROP COLUMN "lent";
 ALTER TABLE "Book" ADD COLUMN "lent" BOOLEAN GENERATED ALWAYS AS ("rating" > 5) STORED;
 => error drop-column "Book"."lent"
+=> error view-in-the-way "LentBook"
 => warning table-rewrite "Book"
 === a rename as a generator writes it
 ALTER TABLE "Book" DROP COLUMN "pages", ADD COLUMN "pageCount" BIGINT;

@@ -147,3 +147,15 @@ CREATE TYPE "Mood" AS ENUM ('good');
 ALTER TYPE "Mood" ADD VALUE 'bad';
 ALTER TABLE "Book" ADD COLUMN "mood" "Mood" NOT NULL DEFAULT 'bad';
 => nothing
+=== through text, the type dropped and made again without a label
+ALTER TABLE "Book" ALTER COLUMN "shelf" TYPE TEXT;
+DROP TYPE "Shelf";
+CREATE TYPE "Shelf" AS ENUM ('left');
+ALTER TABLE "Book" ALTER COLUMN "shelf" TYPE "Shelf" USING "shelf"::"Shelf";
+=> error enum-value-removed "Shelf"
+=== through text, the type made again with the same labels
+ALTER TABLE "Book" ALTER COLUMN "shelf" TYPE TEXT;
+DROP TYPE "Shelf";
+CREATE TYPE "Shelf" AS ENUM ('right', 'left');
+ALTER TABLE "Book" ALTER COLUMN "shelf" TYPE "Shelf" USING "shelf"::"Shelf";
+=> nothing

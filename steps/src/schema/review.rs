@@ -1,0 +1,248 @@
+//! `schema.migration-review`: somebody of a role reads every pending migration beside what was found in it.
+
+use async_trait::async_trait;
+use flow_engine::id::Digest;
+use flow_engine::planner::Arg;
+use flow_engine::record::Wait;
+use flow_engine::run::Run;
+use flow_engine::step::{Cx, Step, StepError};
+use serde::{Deserialize, Serialize};
+
+use super::shown::{self, ShownFile};
+use super::{Checked, Pending, source};
+use crate::people::review::{self, Asked};
+use crate::people::{People, SignOffRefusal, Waiver};
+
+/// [`MigrationReview`]'s kind.
+pub const KIND: &str = "schema.migration-review";
+const NOTHING: &str = "no migration is pending";
+
+/// Waits until somebody of a role approved, by signature, the pending migrations beside their findings.
+///
+/// The approval is for one [`digest`]: of the names, order and bytes of the files and of what was found. Another file,
+/// set, order or finding has another digest, so it is asked for anew. Passes at once when nothing is pending.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MigrationReview {
+    /// The repository on this machine.
+    pub repo: String,
+    /// The full commit that is to be released.
+    pub commit: String,
+    /// The folder of migrations inside the repository.
+    pub migrations: String,
+    /// What the check found pending, and in it.
+    pub checked: Arg<Checked>,
+    /// Who must approve, such as `tech-lead`.
+    pub role: String,
+}
+
+/// Migrations that somebody approved, or that there are none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reviewed {
+    /// For people: who approved what, or that there was nothing to approve.
+    pub verdict: String,
+    /// What the approval is for; see [`digest`]. Empty when nothing is pending.
+    pub digest: String,
+    /// The files, in the order in which they will be applied.
+    pub pending: Vec<Pending>,
+    /// The approval; its `finding` is the digest. Nothing only when nothing is pending.
+    pub approval: Option<Waiver>,
+}
+
+/// Digest, in hexadecimal digits, of names, order and sha256 of the pending files, and of every finding: migration, line,
+/// rule, level, message and fingerprint.
+///
+/// # Panics
+/// Never: texts and numbers are JSON.
+pub fn digest(checked: &Checked) -> String {
+    let files: Vec<_> = checked
+        .pending
+        .iter()
+        .map(|p| (&p.name, &p.sha256))
+        .collect();
+    let findings: Vec<_> = checked
+        .report
+        .findings
+        .iter()
+        .map(|f| {
+            let place = (&f.migration, f.line);
+            (place, f.rule, f.level.as_str(), &f.message, &f.digest)
+        })
+        .collect();
+    let text = serde_json::to_vec(&("flow-migration-review-1", files, findings))
+        .expect("texts and numbers are JSON");
+    Digest::of(&text).to_string()
+}
+
+/// What a step of a run asks a reviewer for. Nothing when the step is no review, its check has not reported yet, or
+/// no migration is pending.
+pub fn asked(run: &Run, step: &str) -> Option<Asked> {
+    let (review, checked) = of_run(run, step)?;
+    (!checked.pending.is_empty()).then(|| Asked {
+        digest: digest(&checked),
+        role: review.role,
+    })
+}
+
+fn of_run(run: &Run, step: &str) -> Option<(MigrationReview, Checked)> {
+    let (_, node) = run.plan.node(step).filter(|(_, n)| n.kind == KIND)?;
+    let review = MigrationReview::decode(node.version, &node.params).ok()?;
+    let checked = match &review.checked {
+        Arg::Value(checked) => checked.clone(),
+        Arg::Output(key) => serde_json::from_str(run.output(key)?).ok()?,
+    };
+    Some((review, checked))
+}
+
+/// What a reviewer is shown: each pending file beside its findings. Bounded, and safe for a terminal.
+///
+/// # Errors
+/// A failure in words: the commit cannot be read here, or is not what was checked.
+pub async fn material(run: &Run, step: &str) -> Result<Vec<ShownFile>, StepError> {
+    let (review, checked) = of_run(run, step)
+        .ok_or_else(|| StepError::fail(format!("there is nothing to review yet in `{step}`")))?;
+    review.shown(&checked).await
+}
+
+#[async_trait]
+impl Step for MigrationReview {
+    const KIND: &'static str = KIND;
+    type Output = Reviewed;
+
+    fn summary(&self) -> String {
+        format!(
+            "{} reads every pending migration beside its findings, and approves exactly that",
+            self.role
+        )
+    }
+
+    fn answered_by(&self) -> Option<String> {
+        Some(self.role.clone())
+    }
+
+    async fn run(&self, cx: &Cx) -> Result<Reviewed, StepError> {
+        let checked = cx.arg(&self.checked)?;
+        if checked.pending.is_empty() {
+            cx.log(NOTHING);
+            return Ok(Reviewed {
+                verdict: NOTHING.to_owned(),
+                digest: String::new(),
+                pending: Vec::new(),
+                approval: None,
+            });
+        }
+        let asked = Asked {
+            role: self.role.clone(),
+            digest: digest(&checked),
+        };
+        self.show(cx, &checked, &asked.digest).await?;
+        let people = cx.resource::<People>()?;
+        if people.of_role(&self.role).is_empty() {
+            return Err(StepError::fail(format!(
+                "nobody in the roster has the role `{}`, which reviews migrations",
+                self.role
+            ))
+            .hint("add a person with a key to flow.people.toml, then `flow retry`"));
+        }
+        let answers = review::answers(cx.run(), cx.key(), &people, &asked, cx.now())
+            .await
+            .map_err(|e: SignOffRefusal| {
+                StepError::retry("an answer could not be checked").because(&e)
+            })?;
+        for line in answers.ignored {
+            cx.log(line);
+        }
+        match answers.last {
+            None => Err(StepError::Wait(self.wait(cx, &checked, &asked.digest))),
+            Some(no) if no.rejects() => Err(StepError::refuse(format!(
+                "{} ({}) rejected the migrations: {}",
+                no.statement.signer, no.statement.role, no.statement.note
+            ))
+            .hint("a changed migration is another commit: `flow cancel`, and start with that one")
+            .hint(
+                "if it was cleared up without a change: have the role approve, then `flow retry`",
+            )),
+            Some(yes) => Ok(Reviewed {
+                verdict: format!(
+                    "{} approved {}",
+                    yes.statement.signer,
+                    count(checked.pending.len())
+                ),
+                digest: asked.digest,
+                pending: checked.pending,
+                approval: Some(yes.into()),
+            }),
+        }
+    }
+}
+
+fn count(files: usize) -> String {
+    match files {
+        1 => "1 pending migration".to_owned(),
+        n => format!("{n} pending migrations"),
+    }
+}
+
+impl MigrationReview {
+    async fn shown(&self, checked: &Checked) -> Result<Vec<ShownFile>, StepError> {
+        let files = source::read(&self.repo, &self.commit, &self.migrations).await?;
+        let mut pending = Vec::new();
+        for wanted in &checked.pending {
+            let file = files
+                .iter()
+                .find(|f| f.name == wanted.name && f.sha256() == wanted.sha256);
+            pending.push(file.ok_or_else(|| {
+                StepError::fail(format!(
+                    "{} of commit {} is not what was checked",
+                    wanted.name, self.commit
+                ))
+                .hint("look at the repository, then cancel the run and start a new one")
+            })?);
+        }
+        Ok(shown::files(&pending, &checked.report.findings))
+    }
+
+    /// Puts the files out for `flow logs`, once for each digest however often the step is run.
+    async fn show(&self, cx: &Cx, checked: &Checked, digest: &str) -> Result<(), StepError> {
+        let files = self.shown(checked).await?;
+        if cx.noted::<String>()?.as_deref() == Some(digest) {
+            return Ok(());
+        }
+        cx.log(format!("{} to review:", count(files.len())));
+        for line in files.iter().flat_map(ShownFile::lines) {
+            cx.log(line);
+        }
+        cx.log(format!("digest of all this: {digest}"));
+        cx.note(&digest).await
+    }
+
+    fn wait(&self, cx: &Cx, checked: &Checked, digest: &str) -> Wait {
+        let names: Vec<&str> = checked
+            .pending
+            .iter()
+            .take(5)
+            .map(|p| p.name.as_str())
+            .collect();
+        let more = checked.pending.len() - names.len();
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        let (run, step) = (cx.run_id(), cx.key());
+        let short: String = digest.chars().take(12).collect();
+        Wait {
+            who: self.role.clone(),
+            what: format!(
+                "review of {} ({}{more}) with {} findings, digest {short}; read them with `flow check {run} {step}`",
+                count(checked.pending.len()),
+                names.join(", "),
+                checked.report.findings.len()
+            ),
+            command: format!("flow sign {run} --role {} --step {step}", self.role),
+            until: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
