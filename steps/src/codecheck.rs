@@ -4,7 +4,18 @@
 //! schema, and only what is new is reported ([`types`]). Beside it a look at the syntax finds what types cannot see
 //! ([`syntax`]), and at the GraphQL schema what it promises and a nullable column cannot keep ([`graphql`]).
 
+mod checkout;
+mod enums;
+pub mod graphql;
+mod judge;
+mod nullable;
 pub mod schema;
+pub mod syntax;
+pub mod types;
+
+pub use enums::EnumUsage;
+pub use judge::{CodeAt, CodeChecked, Found, Version};
+pub use nullable::NullableAccess;
 
 use serde::{Deserialize, Serialize};
 
@@ -24,4 +35,9 @@ pub struct Hit {
     pub about: String,
     /// What is wrong and what helps, in one sentence.
     pub message: String,
+}
+
+/// Whether a place is about the values of an enum, or about fields.
+fn is_about_values(hit: &Hit) -> bool {
+    matches!(hit.kind.as_str(), "removed-value" | "added-value")
 }

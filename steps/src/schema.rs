@@ -13,7 +13,7 @@ use crate::people::{People, Subject, Waiver, waived};
 use crate::reach;
 
 mod applied;
-mod source;
+pub(crate) mod source;
 
 use applied::Applied;
 

@@ -76,6 +76,8 @@ fn production(p: &mut Planner, r: &Release, earlier: &[&str]) {
 fn schema(p: &mut Planner, r: &Release) {
     p.step("gate/machines", r.machines());
     p.step("schema/migration-safety", r.migration_safety());
+    p.step("schema/nullable-access", r.nullable_access());
+    p.step("schema/enum-usage", r.enum_usage());
 }
 
 fn test(p: &mut Planner, r: &Release) {
