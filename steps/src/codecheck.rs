@@ -41,3 +41,6 @@ pub struct Hit {
 fn is_about_values(hit: &Hit) -> bool {
     matches!(hit.kind.as_str(), "removed-value" | "added-value")
 }
+
+#[cfg(test)]
+mod tests;
