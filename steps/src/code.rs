@@ -16,6 +16,11 @@ mod revert;
 
 use git::Git;
 
+/// The commit that a work tree on a host is at.
+pub(crate) async fn head(host: &dyn Host, dir: &str) -> Result<String, StepError> {
+    Git::new(host, dir)?.head().await
+}
+
 /// How long bundling or fetching a whole history may take. A repository of 1 GB took two minutes.
 const BUNDLE_WITHIN: Duration = Duration::from_mins(15);
 

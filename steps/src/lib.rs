@@ -2,6 +2,7 @@
 //! through outputs and arguments.
 
 pub mod code;
+pub mod codecheck;
 pub mod deploy;
 pub mod gate;
 pub mod health;

@@ -15,7 +15,7 @@ use crate::reach;
 mod applied;
 pub mod review;
 mod shown;
-mod source;
+pub(crate) mod source;
 
 use applied::Applied;
 pub use review::{MigrationReview, Reviewed};

@@ -84,6 +84,36 @@ pub struct App {
     /// The team's own migration check, run in the repository; exit code 0 required.
     #[serde(default)]
     pub migration_check: Option<Vec<String>>,
+    /// `schema.prisma` inside the repository; without it the one beside the migrations.
+    #[serde(default)]
+    pub schema: Option<String>,
+    /// The folder with `package.json` and `tsconfig.json` inside the repository; without it the one that holds the folder of
+    /// the schema.
+    #[serde(default)]
+    pub code: Option<String>,
+    /// Installed packages for type checking; without it `node_modules` in the local checkout of that folder. What is in them
+    /// is executed.
+    #[serde(default)]
+    pub node_modules: Option<PathBuf>,
+}
+
+impl App {
+    /// `schema.prisma` inside the repository.
+    pub fn schema_file(&self) -> String {
+        let folder = Path::new(self.migrations.trim_matches('/')).parent();
+        let beside = folder.unwrap_or(Path::new("")).join("schema.prisma");
+        let given = self.schema.clone();
+        given.unwrap_or_else(|| beside.to_string_lossy().into_owned())
+    }
+
+    /// The folder of the code inside the repository; empty for its root.
+    pub fn code_folder(&self) -> String {
+        let schema = self.schema_file();
+        let holder = Path::new(&schema).parent().and_then(Path::parent);
+        let holder = holder.map_or_else(String::new, |path| path.to_string_lossy().into_owned());
+        let given = self.code.as_ref();
+        given.map_or(holder, |code| code.trim_matches('/').to_owned())
+    }
 }
 
 fn here() -> PathBuf {

@@ -2,13 +2,15 @@
 
 use flow_engine::registry::Registry;
 use flow_steps::{
-    code, deploy, gate, health, identity, lease, mail, people, pg, pm2, schema, watch,
+    code, codecheck, deploy, gate, health, identity, lease, mail, people, pg, pm2, schema, watch,
 };
 
 /// What this binary can run.
 pub fn registry() -> Registry {
     let registry = Registry::default()
         .with::<code::CodeSnapshot>()
+        .with::<codecheck::EnumUsage>()
+        .with::<codecheck::NullableAccess>()
         .with::<deploy::Deploy>()
         .with::<gate::BackupFresh>()
         .with::<gate::Preflight>()

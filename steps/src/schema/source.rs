@@ -9,7 +9,8 @@ use crate::host::{Command, HostExt as _, Local, Output};
 use crate::migration::{MAX_FILE, Migration, from_pairs};
 use crate::reach;
 
-fn git(repo: &str, args: &[&str]) -> Result<Command, StepError> {
+/// git in a repository on this machine.
+pub(crate) fn git(repo: &str, args: &[&str]) -> Result<Command, StepError> {
     let repo = reach::absolute(repo)?;
     Ok(Command::new("git")
         .args([
@@ -125,6 +126,18 @@ fn parse<'a>(listing: &'a str, folder: &str) -> Result<Vec<Entry<'a>>, StepError
 /// How long the project's own check may take.
 const SCRIPT_WITHIN: Duration = Duration::from_mins(10);
 
+/// Puts the files of a commit into a folder that is there.
+pub(crate) async fn unpack(repo: &str, commit: &str, into: &str) -> Result<(), StepError> {
+    let here = Local::new("this machine");
+    let tar = format!("{into}/.flow.tar");
+    let archive = ["archive", "--format=tar", "--output", &tar, commit];
+    reach::run(&here, &git(repo, &archive)?.deadline(SCRIPT_WITHIN)).await?;
+    let unpack = Command::new("tar").args(["-xf", &tar, "-C", into]);
+    reach::run(&here, &unpack.deadline(SCRIPT_WITHIN)).await?;
+    std::fs::remove_file(&tar)
+        .map_err(|e| StepError::fail(format!("{tar} cannot be removed")).because(&e))
+}
+
 /// Runs a command in a copy of the commit, which is removed afterwards: the work tree may be at another commit.
 pub(super) async fn run_in_copy(
     repo: &str,
@@ -138,21 +151,7 @@ pub(super) async fn run_in_copy(
     made.map_err(|e| StepError::fail(format!("{} cannot be made", dir.display())).because(&e))?;
     let text = dir.to_string_lossy().into_owned();
     let ran = async {
-        let tar = format!("{text}/.flow.tar");
-        reach::run(
-            &here,
-            &git(repo, &["archive", "--format=tar", "--output", &tar, commit])?
-                .deadline(SCRIPT_WITHIN),
-        )
-        .await?;
-        reach::run(
-            &here,
-            &Command::new("tar")
-                .args(["-xf", &tar, "-C", &text])
-                .deadline(SCRIPT_WITHIN),
-        )
-        .await?;
-        reach::run(&here, &Command::new("rm").args(["--", &tar])).await?;
+        unpack(repo, commit, &text).await?;
         let command = reach::command(script, &[])?
             .cwd(&text)
             .deadline(SCRIPT_WITHIN);

@@ -1,6 +1,9 @@
 //! The steps of the release with their parameters filled in from `flow.toml`.
 
+use std::path::PathBuf;
+
 use flow_engine::planner::Out;
+use flow_steps::codecheck::{CodeAt, EnumUsage, NullableAccess};
 use flow_steps::gate::{BackupFresh, BackupRule, Free, Preflight, Promotion, PromotionRule};
 use flow_steps::identity::Identity;
 use flow_steps::lease::{HostLease, Lease, ReleaseLease};
@@ -83,6 +86,39 @@ impl Release<'_> {
             migrations: self.config.app.migrations.clone(),
             checked: checked.into(),
             role: self.config.signoff.reviewer().to_owned(),
+        }
+    }
+
+    /// The code, as it is released and as it runs.
+    fn code_at(&self) -> CodeAt {
+        let app = &self.config.app;
+        let folder = app.code_folder();
+        let beside = PathBuf::from(&self.repository)
+            .join(&folder)
+            .join("node_modules");
+        let modules = app.node_modules.as_ref().map(|path| self.config.path(path));
+        CodeAt {
+            repo: self.repository.clone(),
+            commit: self.commit.clone(),
+            schema: app.schema_file(),
+            node_modules: modules.unwrap_or(beside).to_string_lossy().into_owned(),
+            folder,
+            host: "prod".into(),
+            dir: self.env("prod").app_dir.clone(),
+        }
+    }
+
+    pub(in crate::release) fn nullable_access(&self) -> NullableAccess {
+        NullableAccess {
+            code: self.code_at(),
+            waiver_role: self.config.signoff.waived_by.clone(),
+        }
+    }
+
+    pub(in crate::release) fn enum_usage(&self) -> EnumUsage {
+        EnumUsage {
+            code: self.code_at(),
+            waiver_role: self.config.signoff.waived_by.clone(),
         }
     }
 

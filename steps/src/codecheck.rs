@@ -1,0 +1,46 @@
+//! Whether code, the new one and the one that is deployed, survives a changed `schema.prisma`.
+//!
+//! The compiler answers first: the client is generated and the project's own `tsc` is run with the old and the new
+//! schema, and only what is new is reported ([`types`]). Beside it a look at the syntax finds what types cannot see
+//! ([`syntax`]), and at the GraphQL schema what it promises and a nullable column cannot keep ([`graphql`]).
+
+mod checkout;
+mod enums;
+pub mod graphql;
+mod judge;
+mod nullable;
+pub mod schema;
+pub mod syntax;
+pub mod types;
+
+pub use enums::EnumUsage;
+pub use judge::{CodeAt, CodeChecked, Found, Version};
+pub use nullable::NullableAccess;
+
+use serde::{Deserialize, Serialize};
+
+/// A place in code that the change of the schema reaches.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Hit {
+    /// The file, relative to the root of the checkout, with `/`.
+    pub file: String,
+    /// From 1.
+    pub line: u32,
+    /// From 1, in characters.
+    pub column: u32,
+    /// What was found, in a word that does not change: `unguarded-access`, `non-null-assertion`, `any`, `ts-ignore`,
+    /// `raw-sql`, `removed-value`, `non-null-in-graphql`, `type-error`, `not-read`.
+    pub kind: String,
+    /// What it is about: `Model.field`, `Enum.VALUE`, or a code of the compiler.
+    pub about: String,
+    /// What is wrong and what helps, in one sentence.
+    pub message: String,
+}
+
+/// Whether a place is about the values of an enum, or about fields.
+fn is_about_values(hit: &Hit) -> bool {
+    matches!(hit.kind.as_str(), "removed-value" | "added-value")
+}
+
+#[cfg(test)]
+mod tests;

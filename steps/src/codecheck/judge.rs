@@ -1,0 +1,288 @@
+//! What the steps of the code check share: what they look at, and what a person has to accept.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use flow_engine::id::Digest;
+use flow_engine::record::Wait;
+use flow_engine::step::Progress;
+use flow_engine::step::{Cx, StepError};
+use serde::{Deserialize, Serialize};
+
+use super::checkout::{self, Checkout};
+use super::schema::Changes;
+use super::types::{self, Project};
+use super::{Hit, graphql, syntax};
+use crate::people::{People, Subject, Waiver, waived};
+
+/// Where the code is, and where it runs now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeAt {
+    /// The repository on this machine.
+    pub repo: String,
+    /// The full commit that is to be released.
+    pub commit: String,
+    /// `schema.prisma` inside the repository.
+    pub schema: String,
+    /// The folder with `package.json` and `tsconfig.json` inside the repository; empty for its root.
+    pub folder: String,
+    /// The installed packages that type checking uses, absolute. What is in them is executed.
+    pub node_modules: String,
+    /// The host that the code is deployed to.
+    pub host: String,
+    /// Its work tree there, absolute.
+    pub dir: String,
+}
+
+/// Which code something was found in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Version {
+    /// What is to be released.
+    New,
+    /// What runs now, and goes on running while the new schema is there already.
+    Deployed,
+}
+
+/// A place that the change of the schema reaches.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Found {
+    /// In which code.
+    pub version: Version,
+    /// What and where.
+    #[serde(flatten)]
+    pub hit: Hit,
+}
+
+/// What was checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeChecked {
+    /// The commit that runs now; nothing when there was no need to know.
+    pub deployed: Option<String>,
+    /// What differs between its schema and the new one.
+    pub changes: Changes,
+    /// What was found, the first 500 of it.
+    pub found: Vec<Found>,
+    /// How much more was found.
+    pub omitted: usize,
+    /// Why the code was not type-checked; nothing when it was, or nothing asked for it.
+    pub not_typed: Option<String>,
+    /// Who accepted that, where somebody had to.
+    pub waiver: Option<Waiver>,
+}
+
+/// The most places that are kept and named: what has more is not reviewed place by place.
+pub(super) const MOST: usize = 500;
+
+/// How long type checking of one version may take. Twice a compiler's run; 24 to 32 s each for 800 files were seen.
+const TYPES_WITHIN: Duration = Duration::from_mins(15);
+
+/// The two versions and what differs between their schemas.
+pub(super) struct Looked {
+    pub(super) versions: [(Version, Checkout); 2],
+    pub(super) schemas: [String; 2],
+    pub(super) changes: Changes,
+}
+
+/// What there is to look at.
+pub(super) enum Subjects {
+    /// Neither version has a schema where the configuration says.
+    NoSchema,
+    /// Code cannot notice a difference.
+    Nothing(String, Changes),
+    /// Both versions.
+    Both(Box<Looked>),
+}
+
+impl CodeAt {
+    pub(super) async fn look(&self, cx: &Cx) -> Result<Subjects, StepError> {
+        let deployed = checkout::deployed(cx, &self.repo, &self.host, &self.dir).await?;
+        let old = checkout::schema_text(&self.repo, &deployed, &self.schema).await?;
+        let new = checkout::schema_text(&self.repo, &self.commit, &self.schema).await?;
+        let (old, new) = match (old, new) {
+            (None, None) => return Ok(Subjects::NoSchema),
+            (old, new) => (old.unwrap_or_default(), new.unwrap_or_default()),
+        };
+        let read = |text: &str, commit: &str| checkout::schema(text, commit, &self.schema);
+        let changes = read(&old, &deployed)?.changes(&read(&new, &self.commit)?);
+        if changes.concern_nothing() {
+            return Ok(Subjects::Nothing(deployed, changes));
+        }
+        let versions = [
+            (Version::New, Checkout::of(&self.repo, &self.commit).await?),
+            (
+                Version::Deployed,
+                Checkout::of(&self.repo, &deployed).await?,
+            ),
+        ];
+        Ok(Subjects::Both(Box::new(Looked {
+            versions,
+            schemas: [old, new],
+            changes,
+        })))
+    }
+
+    /// What the compiler says about both versions, or why it was not asked.
+    pub(super) async fn types(&self, cx: &Cx, looked: &Looked) -> Result<Vec<Found>, String> {
+        let mut found = Vec::new();
+        let [old, new] = &looked.schemas;
+        for (version, checkout) in &looked.versions {
+            let project = Project {
+                checkout: checkout.path().to_owned(),
+                folder: self.folder.clone(),
+                schema: self.schema.clone(),
+                node_modules: PathBuf::from(&self.node_modules),
+            };
+            let which = match version {
+                Version::New => "the new code",
+                Version::Deployed => "the deployed code",
+            };
+            let progress = |what: &str| cx.log(format!("{which}: {what}"));
+            let hits = types::differential(&project, old, new, TYPES_WITHIN, progress)
+                .await
+                .map_err(|why| format!("{which} was not type-checked: {why}"))?;
+            found.extend(hits.into_iter().map(|hit| Found {
+                version: *version,
+                hit,
+            }));
+        }
+        Ok(found)
+    }
+}
+
+impl Looked {
+    /// What the syntax of both versions shows, as far as `wanted` wants it.
+    pub(super) fn syntax(
+        &self,
+        cx: &Cx,
+        wanted: impl Fn(&Hit) -> bool,
+    ) -> Result<Vec<Found>, StepError> {
+        let mut found = Vec::new();
+        for (version, checkout) in &self.versions {
+            let files = checkout.files()?;
+            for (done, file) in files.iter().enumerate() {
+                if done % 200 == 0 {
+                    cx.progress(Progress {
+                        unit: "files".into(),
+                        done: done as u64,
+                        total: Some(files.len() as u64),
+                    });
+                }
+                let name = file.to_string_lossy();
+                let hits = look(&checkout.path().join(file), &name, &self.changes);
+                found.extend(hits.into_iter().filter(&wanted).map(|hit| Found {
+                    version: *version,
+                    hit,
+                }));
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn look(path: &std::path::Path, name: &str, changes: &Changes) -> Vec<Hit> {
+    let ending = name.rsplit('.').next().unwrap_or_default();
+    let code = matches!(
+        ending,
+        "ts" | "tsx" | "mts" | "cts" | "js" | "jsx" | "mjs" | "cjs"
+    );
+    let graphql = matches!(ending, "graphql" | "gql");
+    if !(code || graphql) {
+        return Vec::new();
+    }
+    let not_read = |why: String| {
+        vec![Hit {
+            file: name.to_owned(),
+            line: 1,
+            column: 1,
+            kind: "not-read".into(),
+            about: String::new(),
+            message: why,
+        }]
+    };
+    match std::fs::read(path).map(String::from_utf8) {
+        Err(e) => not_read(format!("it cannot be read: {e}")),
+        Ok(Err(_)) => not_read("it is not UTF-8".into()),
+        Ok(Ok(text)) if code => syntax::look(name, &text, changes),
+        Ok(Ok(text)) => graphql::look(name, &text, changes),
+    }
+}
+
+/// What a person has to accept: the same places and the same reason give the same digest.
+pub(super) fn digest(found: &[Found], not_typed: Option<&str>) -> String {
+    let all = serde_json::to_vec(&(found, not_typed)).expect("plain data is written as JSON");
+    Digest::of(&all).to_string()
+}
+
+/// The waiver of all of it, or the wait for one; nothing when there is nothing to accept.
+pub(super) async fn accepted(
+    cx: &Cx,
+    role: &str,
+    found: &[Found],
+    not_typed: Option<&str>,
+) -> Result<Option<Waiver>, StepError> {
+    let open: Vec<Found> = found.iter().filter(|f| blocks(&f.hit)).cloned().collect();
+    if open.is_empty() && not_typed.is_none() {
+        return Ok(None);
+    }
+    let digest = digest(&open, not_typed);
+    let people = cx.resource::<People>()?;
+    let subject = (Subject::Waiver, digest.as_str());
+    let waiver = waived(cx.run(), cx.key(), &people, subject, cx.now())
+        .await
+        .map_err(|e| StepError::retry("a waiver could not be judged").because(&e))?;
+    if let Some(waiver) = waiver.filter(|w| w.role == role) {
+        return Ok(Some(waiver));
+    }
+    Err(StepError::Wait(Wait {
+        who: role.to_owned(),
+        what: in_short(&open, not_typed),
+        command: format!(
+            "flow waive {} {} {digest} --reason …",
+            cx.run_id(),
+            cx.key()
+        ),
+        until: None,
+    }))
+}
+
+/// A value that was only added is told and needs nobody's word.
+fn blocks(hit: &Hit) -> bool {
+    hit.kind != "added-value"
+}
+
+fn in_short(open: &[Found], not_typed: Option<&str>) -> String {
+    let mut parts = Vec::new();
+    if let Some(why) = not_typed {
+        parts.push(format!("not type-checked: {why}"));
+    }
+    if let Some(first) = open.first() {
+        parts.push(format!(
+            "{} found; first: {}",
+            places(open.len()),
+            line(first)
+        ));
+    }
+    let short: String = parts.join("; ").chars().take(600).collect();
+    short
+}
+
+fn places(n: usize) -> String {
+    match n {
+        1 => "1 place".to_owned(),
+        n => format!("{n} places"),
+    }
+}
+
+/// One place as a line.
+pub(super) fn line(found: &Found) -> String {
+    let Found { version, hit } = found;
+    let whose = match version {
+        Version::New => "",
+        Version::Deployed => " (deployed code)",
+    };
+    format!(
+        "{}:{}:{}{whose} {} {}: {}",
+        hit.file, hit.line, hit.column, hit.kind, hit.about, hit.message
+    )
+}
