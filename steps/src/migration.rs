@@ -77,7 +77,8 @@ pub fn lint(migrations: &[Migration], pending: &BTreeSet<String>, settings: &Set
         }
     }
     for (ignore, used) in settings.ignore.iter().zip(used) {
-        if !used && pending.contains(&ignore.migration) {
+        // What a replay finds is not known here.
+        if !used && !ignore.rule.is_of_replay() && pending.contains(&ignore.migration) {
             linted.report.findings.push(unused(ignore));
         }
     }
@@ -154,6 +155,49 @@ pub fn edited(name: &str, message: String) -> Finding {
     };
     let draft = Draft::error(RuleId::EditedMigration, &start(), String::new(), message);
     finding(&migration, &draft, &Lines::new(""))
+}
+
+/// A finding made elsewhere, such as by a replay, about a byte of a migration's text.
+pub(crate) fn said(
+    migration: &Migration,
+    (rule, level): (RuleId, Level),
+    at: usize,
+    object: String,
+    message: String,
+) -> Finding {
+    let site = Site {
+        start: at,
+        end: at,
+        inside: None,
+    };
+    let draft = Draft {
+        level,
+        ..Draft::error(rule, &site, object, message)
+    };
+    finding(migration, &draft, &Lines::new(&migration.sql))
+}
+
+/// Adds findings made elsewhere, as a team weighs them: its levels, and what `[[lint.ignore]]` accepts. Comments in a file
+/// speak to the text check only.
+pub fn settle(linted: &mut Linted, findings: Vec<Finding>, settings: &Settings) {
+    for mut finding in findings {
+        let Some(level) = settings.weigh(finding.rule, finding.level) else {
+            continue;
+        };
+        finding.level = level;
+        finding.waivable = level != Level::Error;
+        let accepted = settings
+            .ignore
+            .iter()
+            .find(|each| each.covers(&finding) && !each.reason.trim().is_empty());
+        match accepted {
+            Some(ignore) => {
+                let reason = ignore.reason.clone();
+                linted.suppressed.push(Suppressed { finding, reason });
+            }
+            None => linted.report.findings.push(finding),
+        }
+    }
 }
 
 fn judge_one(
