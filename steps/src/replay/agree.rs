@@ -175,7 +175,11 @@ fn unseen(migration: &Migration, finding: &Finding) -> Finding {
     } else {
         "the catalog shows nothing of it"
     };
-    let level = finding.level.min(Level::Warning);
+    // A warning says that something may happen; that it does not is worth knowing, and no more.
+    let level = match finding.level {
+        Level::Error => Level::Warning,
+        Level::Warning | Level::Note => Level::Note,
+    };
     let mut differs = migration::said(
         migration,
         (RuleId::ReplayDiffers, level),

@@ -151,20 +151,22 @@ impl Effects<'_> {
     }
 }
 
-/// Changes that keep rows and indexes as they are (manual, ALTER TABLE).
+/// Changes that keep rows and indexes as they are (manual, ALTER TABLE): a higher limit, or none, of the same type.
 fn is_free(old: &str, new: &str) -> bool {
     let parts = |text: &str| {
         let (base, rest) = text.split_once('(').unwrap_or((text, ""));
-        let limit = rest
-            .split([')', ','])
-            .next()
-            .and_then(|each| each.parse().ok());
-        let tail = rest.split_once(')').map_or("", |(_, tail)| tail);
-        (base.to_owned(), limit.unwrap_or(u32::MAX), tail.to_owned())
+        let (limits, tail) = rest.split_once(')').unwrap_or(("", rest));
+        let limits: Vec<i64> = limits.split(',').filter_map(|n| n.parse().ok()).collect();
+        (format!("{base}{tail}"), limits)
     };
-    let (old, new) = (parts(old), parts(new));
+    let ((old, had), (new, has)) = (parts(old), parts(new));
     let texts = ["text", "character varying"];
-    let text = texts.contains(&old.0.as_str()) && texts.contains(&new.0.as_str());
-    let same = old.0 == new.0 && old.2 == new.2 && !old.0.starts_with("character");
-    (text || same) && new.1 >= old.1
+    let text = texts.contains(&old.as_str()) && texts.contains(&new.as_str());
+    let same = old == new && old != "character";
+    let wider = match (had.split_first(), has.split_first()) {
+        (_, None) => true,
+        (Some((had, old)), Some((has, new))) => has >= had && old == new,
+        (None, Some(_)) => false,
+    };
+    (text || same) && wider
 }

@@ -136,7 +136,13 @@ impl Effects<'_> {
                 .constraints
                 .values()
                 .any(|now| now.table == was.table && now.kind == was.kind);
-            let sure = kept && !again && was.kind == "f" && !was.columns.is_empty();
+            // A foreign key also goes with the table it points to, which is said already.
+            let table_gone = before
+                .tables
+                .keys()
+                .any(|id| !after.tables.contains_key(id));
+            let own = was.kind == "f" && !was.columns.is_empty();
+            let sure = kept && !again && own && !table_gone;
             let names = self.table_names(&was.table);
             let words = format!(
                 "{} is gone from {}: {}",
