@@ -27,13 +27,14 @@ use std::collections::BTreeSet;
 use sha2::{Digest, Sha256};
 
 use self::fold::{Draft, Fold};
-use self::op::{Parsed, Problem, Site, Trouble};
+use self::op::{ColumnChange, Op, Parsed, Problem, Site, TableChange, Trouble};
 use self::state::Schema;
 use self::suppress::Directives;
 
 pub use self::load::{LoadError, MAX_FILE, Migration, from_pairs, read_folder};
 pub use self::report::{
-    Finding, Level, Linted, NullableColumn, RemovedLabels, Report, Suppressed, UniqueKey, Verdict,
+    ChangedRows, Finding, Level, Linted, NullableColumn, RemovedLabels, Report, Suppressed,
+    UniqueKey, Verdict,
 };
 pub use self::rule::{EXAMPLE_CONTEXT, Explanation, RuleId, UnknownRule, explain, rules_page};
 pub use self::settings::{Ignore, Settings, Weight};
@@ -224,6 +225,7 @@ fn judge_one(
             terms: key.terms.clone(),
             predicate: key.predicate.clone(),
             nulls_equal: key.nulls_not_distinct || key.primary,
+            primary: key.primary,
             finding: finding(migration, &judged.drafts[*at], &lines).digest,
         });
     }
@@ -245,6 +247,7 @@ fn judge_one(
                 added: *added,
             }),
     );
+    report.changed_rows.extend(changed_rows(migration, parsed));
     let mut drafts: Vec<Draft> = parsed.problems.iter().map(trouble).collect();
     drafts.extend(direct);
     drafts.extend(judged.drafts);
@@ -256,6 +259,29 @@ fn judge_one(
         .report
         .findings
         .extend(findings.map(|draft| finding(migration, &draft, &lines)));
+}
+
+/// Every table whose rows the file changes, once.
+fn changed_rows(migration: &Migration, parsed: &Parsed) -> Vec<ChangedRows> {
+    let table = |item: &op::Item| match &item.op {
+        Op::Truncate(name) | Op::Delete(name, _) | Op::Update(name, ..) | Op::Upsert(name) => {
+            Some((name.to_string(), false))
+        }
+        Op::Alter(name, TableChange::Column(_, ColumnChange::SetType(_))) => {
+            Some((name.to_string(), true))
+        }
+        Op::Dynamic(_) | Op::Calls { query: true, .. } | Op::Unknown(_) => {
+            Some((String::new(), false))
+        }
+        _ => None,
+    };
+    let tables: BTreeSet<(String, bool)> = parsed.items.iter().filter_map(table).collect();
+    let each = tables.into_iter().map(|(table, by_type)| ChangedRows {
+        migration: migration.name.clone(),
+        table,
+        by_type,
+    });
+    each.collect()
 }
 
 /// The drafts no comment suppresses, and what is wrong with the comments.

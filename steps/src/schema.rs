@@ -14,6 +14,9 @@ use crate::reach;
 
 mod applied;
 mod source;
+mod unique;
+
+pub use unique::{Answered, DataReport, Standing, UniqueSafe};
 
 use applied::Applied;
 

@@ -37,5 +37,6 @@ pub fn registry() -> Registry {
         .with::<pm2::Processes>()
         .with::<pm2::Restarted>()
         .with::<schema::MigrationSafety>()
+        .with::<schema::UniqueSafe>()
         .with::<watch::Watch>()
 }

@@ -75,7 +75,8 @@ fn production(p: &mut Planner, r: &Release, earlier: &[&str]) {
 
 fn schema(p: &mut Planner, r: &Release) {
     p.step("gate/machines", r.machines());
-    p.step("schema/migration-safety", r.migration_safety());
+    let checked = p.step("schema/migration-safety", r.migration_safety());
+    p.step("schema/unique-safe", r.unique_safe(&checked));
 }
 
 fn test(p: &mut Planner, r: &Release) {
