@@ -13,9 +13,11 @@ use crate::people::{People, Subject, Waiver, waived};
 use crate::reach;
 
 mod applied;
+mod replay;
 mod source;
 mod unique;
 
+pub use replay::{Replay, ReplayReport};
 pub use unique::{Answered, DataReport, Standing, UniqueSafe};
 
 use applied::Applied;

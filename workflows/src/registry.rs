@@ -37,6 +37,7 @@ pub fn registry() -> Registry {
         .with::<pm2::Processes>()
         .with::<pm2::Restarted>()
         .with::<schema::MigrationSafety>()
+        .with::<schema::Replay>()
         .with::<schema::UniqueSafe>()
         .with::<watch::Watch>()
 }

@@ -77,6 +77,9 @@ fn schema(p: &mut Planner, r: &Release) {
     p.step("gate/machines", r.machines());
     let checked = p.step("schema/migration-safety", r.migration_safety());
     p.step("schema/unique-safe", r.unique_safe(&checked));
+    if let Some(replay) = r.replay(&checked) {
+        p.step("schema/replay", replay);
+    }
 }
 
 fn test(p: &mut Planner, r: &Release) {
