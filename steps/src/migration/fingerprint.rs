@@ -254,7 +254,7 @@ impl Scan<'_> {
                 Some(&byte) if byte == quote => {
                     self.at += 1;
                     if self.bytes.get(self.at) != Some(&quote) {
-                        return self.to_boundary();
+                        return self.skip_to_boundary();
                     }
                     self.at += 1;
                 }
@@ -347,7 +347,7 @@ impl Scan<'_> {
     }
 
     /// After an escape `at` may stand inside a character.
-    fn to_boundary(&mut self) {
+    fn skip_to_boundary(&mut self) {
         while !self.text.is_char_boundary(self.at) {
             self.at += 1;
         }

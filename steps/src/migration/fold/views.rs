@@ -74,8 +74,8 @@ impl Fold<'_> {
     ) {
         let reads = |view: &View| {
             let used = view.reads.get(name)?;
-            let uses = column.is_none_or(|column| used.contains(column));
-            uses.then_some(column.is_none() || view.sure)
+            let touched = column.is_none_or(|column| used.contains(column));
+            touched.then_some(column.is_none() || view.sure)
         };
         let views = self.schema.views.iter();
         let found: Vec<(Name, bool)> = views

@@ -46,10 +46,10 @@ fn a_waiver_is_void_when_anything_in_the_statement_changes() {
         ("UNIQUE INDEX", "UNIQUE INDEX CONCURRENTLY"),
     ];
     for (from, to) in changes {
-        let changed = UNIQUE.replace(from, to);
-        assert_ne!(changed, UNIQUE);
-        let now = of(&changed);
-        assert!(!now.contains(&first[0]), "{changed}");
+        let altered = UNIQUE.replace(from, to);
+        assert_ne!(altered, UNIQUE);
+        let now = of(&altered);
+        assert!(!now.contains(&first[0]), "{altered}");
     }
 }
 
