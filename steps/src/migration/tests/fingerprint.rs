@@ -118,7 +118,8 @@ fn tokens_that_look_alike_are_told_apart() {
 proptest::proptest! {
     #[test]
     fn every_text_is_read_to_its_end(text in "[ 'eE\"$a\\\\\\n/*;-ü1.&u(]{0,40}") {
-        use crate::migration::fingerprint::tokens;
+        use crate::migration::fingerprint::{hashed, normalised, tokens};
+        proptest::prop_assert_eq!(normalised(&text), hashed(tokens(&text, 0)));
         // Nothing but white space and comments is left out, so no token is longer than the text.
         let all = tokens(&text, 0);
         let sum: usize = all.iter().map(String::len).sum();
