@@ -106,7 +106,7 @@ fn laid_out_anew(sql: &str) -> String {
         let raw = token.text();
         match token.kind() {
             SyntaxKind::WHITESPACE | SyntaxKind::COMMENT => {
-                text.push_str("\n\t/* it's */ -- \"x\n")
+                text.push_str("\n\t/* it's */ -- \"x\n");
             }
             kind if format!("{kind:?}").ends_with("_KW") => text += &raw.to_ascii_lowercase(),
             _ => text += raw,
