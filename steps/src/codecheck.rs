@@ -5,6 +5,7 @@
 //! ([`syntax`]), and at the GraphQL schema what it promises and a nullable column cannot keep ([`graphql`]).
 
 pub mod schema;
+pub mod types;
 
 use serde::{Deserialize, Serialize};
 
