@@ -75,9 +75,12 @@ pub fn look(file: &str, text: &str, old: &Schema, changes: &Changes) -> Vec<Hit>
     if !reads(file) || !mentions(text, changes) {
         return Vec::new();
     }
-    match with_syntax(file, text, (old.clone(), changes.clone()), |view, (old, changes)| {
-        view.about(old, changes)
-    }) {
+    match with_syntax(
+        file,
+        text,
+        (old.clone(), changes.clone()),
+        |view, (old, changes)| view.about(old, changes),
+    ) {
         Ok(mut hits) => {
             hits.sort_by(|a, b| (a.line, a.column, a).cmp(&(b.line, b.column, b)));
             hits.dedup();
@@ -153,7 +156,9 @@ fn parsed<D, T>(
         allow_return_outside_function: true,
         ..ParseOptions::default()
     };
-    let read = Parser::new(&memory, text, kind).with_options(options).parse();
+    let read = Parser::new(&memory, text, kind)
+        .with_options(options)
+        .parse();
     if let Some(first) = read.diagnostics.iter().next() {
         return Err(format!("it does not parse: {first}"));
     }

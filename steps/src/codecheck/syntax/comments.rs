@@ -30,7 +30,9 @@ impl View<'_, '_> {
                     continue;
                 }
                 let name = called(field);
-                let message = format!("`{directive}` keeps the compiler from seeing that {name} changed: take it away");
+                let message = format!(
+                    "`{directive}` keeps the compiler from seeing that {name} changed: take it away"
+                );
                 hits.push(self.hit(comment.span.start, "ts-ignore", &name, message));
             }
         }

@@ -15,7 +15,13 @@ use super::proof::Missing;
 use super::view::View;
 
 /// Functions that do not return: of frameworks, and of Node.js.
-const LEAVES: [&str; 5] = ["exit", "notFound", "redirect", "permanentRedirect", "unreachable"];
+const LEAVES: [&str; 5] = [
+    "exit",
+    "notFound",
+    "redirect",
+    "permanentRedirect",
+    "unreachable",
+];
 
 /// Functions that throw unless their first argument holds.
 const ASSERTS: [&str; 4] = ["assert", "invariant", "ok", "strict"];
@@ -33,10 +39,15 @@ impl<'a> View<'a, '_> {
         for parent in nodes.ancestors(node) {
             let proved = match parent.kind() {
                 AstKind::LogicalExpression(e) if e.right.node_id() == child => {
-                    (e.operator.is_and() && of(&e.left, true)) || (e.operator.is_or() && of(&e.left, false))
+                    (e.operator.is_and() && of(&e.left, true))
+                        || (e.operator.is_or() && of(&e.left, false))
                 }
-                AstKind::ConditionalExpression(e) if e.consequent.node_id() == child => of(&e.test, true),
-                AstKind::ConditionalExpression(e) if e.alternate.node_id() == child => of(&e.test, false),
+                AstKind::ConditionalExpression(e) if e.consequent.node_id() == child => {
+                    of(&e.test, true)
+                }
+                AstKind::ConditionalExpression(e) if e.alternate.node_id() == child => {
+                    of(&e.test, false)
+                }
                 AstKind::IfStatement(s) if s.consequent.node_id() == child => of(&s.test, true),
                 AstKind::IfStatement(s) if s.test.node_id() != child => of(&s.test, false),
                 AstKind::WhileStatement(s) if s.body.node_id() == child => of(&s.test, true),
@@ -44,13 +55,19 @@ impl<'a> View<'a, '_> {
                     s.test.as_ref().is_some_and(|test| of(test, true))
                 }
                 AstKind::BlockStatement(s) => self.before(&s.body, child, target, missing, used),
-                AstKind::FunctionBody(s) => self.before(&s.statements, child, target, missing, used),
+                AstKind::FunctionBody(s) => {
+                    self.before(&s.statements, child, target, missing, used)
+                }
                 AstKind::Program(s) => self.before(&s.body, child, target, missing, used),
                 AstKind::SwitchCase(s) => self.before(&s.consequent, child, target, missing, used),
                 AstKind::StaticBlock(s) => self.before(&s.body, child, target, missing, used),
                 AstKind::TSModuleBlock(s) => self.before(&s.body, child, target, missing, used),
-                AstKind::Function(f) if f.is_declaration() || !self.is_constant(target) => return false,
-                AstKind::ArrowFunctionExpression(_) | AstKind::PropertyDefinition(_) if !self.is_constant(target) => {
+                AstKind::Function(f) if f.is_declaration() || !self.is_constant(target) => {
+                    return false;
+                }
+                AstKind::ArrowFunctionExpression(_) | AstKind::PropertyDefinition(_)
+                    if !self.is_constant(target) =>
+                {
                     return false;
                 }
                 _ => false,
@@ -66,16 +83,26 @@ impl<'a> View<'a, '_> {
     /// A variable that is never assigned again, and nothing of it.
     fn is_constant(&self, target: &Path) -> bool {
         match target.root {
-            Root::Symbol(symbol) => target.steps.is_empty() && !self.scoping().symbol_is_mutated(symbol),
+            Root::Symbol(symbol) => {
+                target.steps.is_empty() && !self.scoping().symbol_is_mutated(symbol)
+            }
             _ => false,
         }
     }
 
     /// Whether a statement before the one that holds the use proves it.
-    fn before(&self, list: &'a [Statement<'a>], child: NodeId, target: &Path, missing: Missing, used: u32) -> bool {
+    fn before(
+        &self,
+        list: &'a [Statement<'a>],
+        child: NodeId,
+        target: &Path,
+        missing: Missing,
+        used: u32,
+    ) -> bool {
         let earlier = list.iter().take_while(|s| s.node_id() != child);
         earlier.into_iter().any(|statement| {
-            self.leaves_proved(statement, target, missing) && !self.written(target, statement.span().end, used)
+            self.leaves_proved(statement, target, missing)
+                && !self.written(target, statement.span().end, used)
         })
     }
 
@@ -85,14 +112,17 @@ impl<'a> View<'a, '_> {
                 let test = AstKind::from_expression(&s.test);
                 let settled = |s| self.leaves(s) || self.assigns(s, target);
                 (settled(&s.consequent) && self.proves(test, false, target, missing))
-                    || (s.alternate.as_ref().is_some_and(settled) && self.proves(test, true, target, missing))
+                    || (s.alternate.as_ref().is_some_and(settled)
+                        && self.proves(test, true, target, missing))
             }
             Statement::ExpressionStatement(s) => match &s.expression {
                 Expression::CallExpression(call) => {
                     let name = last_name(self, AstKind::from_expression(&call.callee));
                     let first = call.arguments.first().and_then(|a| a.as_expression());
                     name.is_some_and(|name| ASSERTS.contains(&name))
-                        && first.is_some_and(|e| self.proves(AstKind::from_expression(e), true, target, missing))
+                        && first.is_some_and(|e| {
+                            self.proves(AstKind::from_expression(e), true, target, missing)
+                        })
                 }
                 _ => self.assigns(statement, target),
             },
@@ -112,8 +142,10 @@ impl<'a> View<'a, '_> {
                 self.leaves(&s.consequent) && s.alternate.as_ref().is_some_and(|s| self.leaves(s))
             }
             Statement::ExpressionStatement(s) => match &s.expression {
-                Expression::CallExpression(call) => last_name(self, AstKind::from_expression(&call.callee))
-                    .is_some_and(|name| LEAVES.contains(&name)),
+                Expression::CallExpression(call) => {
+                    last_name(self, AstKind::from_expression(&call.callee))
+                        .is_some_and(|name| LEAVES.contains(&name))
+                }
                 _ => false,
             },
             _ => false,
@@ -136,7 +168,9 @@ impl<'a> View<'a, '_> {
                         );
                     let kept = matches!(
                         e.operator,
-                        AssignmentOperator::Assign | AssignmentOperator::LogicalOr | AssignmentOperator::LogicalNullish
+                        AssignmentOperator::Assign
+                            | AssignmentOperator::LogicalOr
+                            | AssignmentOperator::LogicalNullish
                     );
                     something && kept && self.assigned(&e.left).as_ref() == Some(target)
                 }
@@ -163,7 +197,10 @@ impl<'a> View<'a, '_> {
             }
         }
         !target.steps.is_empty()
-            && self.assignments().iter().any(|(at, path)| between(*at) && target.begins_with(path))
+            && self
+                .assignments()
+                .iter()
+                .any(|(at, path)| between(*at) && target.begins_with(path))
     }
 
     /// Places where a property is assigned.
@@ -172,7 +209,9 @@ impl<'a> View<'a, '_> {
             let nodes = self.nodes().iter();
             nodes
                 .filter_map(|node| match node.kind() {
-                    AstKind::AssignmentExpression(e) => Some((e.span.start, self.assigned(&e.left)?)),
+                    AstKind::AssignmentExpression(e) => {
+                        Some((e.span.start, self.assigned(&e.left)?))
+                    }
                     _ => None,
                 })
                 .collect()

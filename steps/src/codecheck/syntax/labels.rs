@@ -9,13 +9,31 @@ use super::view::View;
 use crate::codecheck::schema::Schema;
 
 /// Keys between a field and its value in a query.
-const OPERATORS: [&str; 9] = ["in", "notIn", "equals", "not", "set", "push", "has", "hasSome", "hasEvery"];
+const OPERATORS: [&str; 9] = [
+    "in", "notIn", "equals", "not", "set", "push", "has", "hasSome", "hasEvery",
+];
 
 /// Functions that say which texts a field may have: those of validators.
-const VALIDATORS: [&str; 8] = ["enum", "literal", "union", "oneOf", "array", "nativeEnum", "picklist", "valid"];
+const VALIDATORS: [&str; 8] = [
+    "enum",
+    "literal",
+    "union",
+    "oneOf",
+    "array",
+    "nativeEnum",
+    "picklist",
+    "valid",
+];
 
 /// Types that are a part of another one's values, or a list of them.
-const PARTS: [&str; 6] = ["Extract", "Exclude", "Array", "ReadonlyArray", "Set", "Readonly"];
+const PARTS: [&str; 6] = [
+    "Extract",
+    "Exclude",
+    "Array",
+    "ReadonlyArray",
+    "Set",
+    "Readonly",
+];
 
 impl<'a> View<'a, '_> {
     /// Whether the text at `id` stands where a value of the enum is meant.
@@ -30,7 +48,9 @@ impl<'a> View<'a, '_> {
             match nodes.kind(parent) {
                 AstKind::ConditionalExpression(e) if e.test.node_id() != at => {}
                 AstKind::LogicalExpression(e) => {
-                    if e.right.node_id() == at && self.has_enum(AstKind::from_expression(&e.left), of, value, old) {
+                    if e.right.node_id() == at
+                        && self.has_enum(AstKind::from_expression(&e.left), of, value, old)
+                    {
                         return true;
                     }
                 }
@@ -79,11 +99,22 @@ impl<'a> View<'a, '_> {
         }
     }
 
-    fn is_label_in(&self, parent: AstKind<'a>, at: NodeId, of: &str, value: &str, old: &Schema) -> bool {
+    fn is_label_in(
+        &self,
+        parent: AstKind<'a>,
+        at: NodeId,
+        of: &str,
+        value: &str,
+        old: &Schema,
+    ) -> bool {
         let has = |e| self.has_enum(AstKind::from_expression(e), of, value, old);
         match parent {
             AstKind::BinaryExpression(e) if e.operator.is_equality() => {
-                let other = if e.left.node_id() == at { &e.right } else { &e.left };
+                let other = if e.left.node_id() == at {
+                    &e.right
+                } else {
+                    &e.left
+                };
                 has(other)
             }
             AstKind::SwitchCase(_) => match self.nodes().parent_kind(parent.node_id()) {
@@ -95,12 +126,16 @@ impl<'a> View<'a, '_> {
             }
             AstKind::VariableDeclarator(d) => match (&d.type_annotation, &d.id) {
                 (Some(annotated), _) => self.type_has(&annotated.type_annotation, of),
-                (None, BindingPattern::BindingIdentifier(name)) => self.name_has(name.name.as_str(), of, value, old),
+                (None, BindingPattern::BindingIdentifier(name)) => {
+                    self.name_has(name.name.as_str(), of, value, old)
+                }
                 _ => false,
             },
             AstKind::FormalParameter(p) => match (&p.type_annotation, &p.pattern) {
                 (Some(annotated), _) => self.type_has(&annotated.type_annotation, of),
-                (None, BindingPattern::BindingIdentifier(name)) => self.name_has(name.name.as_str(), of, value, old),
+                (None, BindingPattern::BindingIdentifier(name)) => {
+                    self.name_has(name.name.as_str(), of, value, old)
+                }
                 _ => false,
             },
             AstKind::AssignmentPattern(p) => match self.nodes().parent_kind(parent.node_id()) {
@@ -111,27 +146,40 @@ impl<'a> View<'a, '_> {
                 _ => false,
             },
             AstKind::JSXAttribute(a) => match &a.name {
-                JSXAttributeName::Identifier(name) => self.name_has(name.name.as_str(), of, value, old),
+                JSXAttributeName::Identifier(name) => {
+                    self.name_has(name.name.as_str(), of, value, old)
+                }
                 JSXAttributeName::NamespacedName(_) => false,
             },
-            AstKind::TSTypeAnnotation(_) => match self.nodes().parent_kind(self.nodes().parent_id(at)) {
-                AstKind::TSPropertySignature(p) => {
-                    p.key.static_name().is_some_and(|key| self.name_has(&key, of, value, old))
+            AstKind::TSTypeAnnotation(_) => {
+                match self.nodes().parent_kind(self.nodes().parent_id(at)) {
+                    AstKind::TSPropertySignature(p) => p
+                        .key
+                        .static_name()
+                        .is_some_and(|key| self.name_has(&key, of, value, old)),
+                    _ => false,
                 }
-                _ => false,
-            },
+            }
             AstKind::TSTypeReference(named) => {
                 let name = super::model::type_name(&named.type_name).unwrap_or_default();
                 let arguments = named.type_arguments.as_ref();
                 PARTS.contains(&name)
-                    && arguments.is_some_and(|a| a.params.iter().any(|of_type| self.type_has(of_type, of)))
+                    && arguments
+                        .is_some_and(|a| a.params.iter().any(|of_type| self.type_has(of_type, of)))
             }
             _ => false,
         }
     }
 
     /// `["A", "B"].includes(x.role)`, `new Set(["A"]).has(x.role)`.
-    fn is_searched(&self, member: NodeId, method: &str, of: &str, value: &str, old: &Schema) -> bool {
+    fn is_searched(
+        &self,
+        member: NodeId,
+        method: &str,
+        of: &str,
+        value: &str,
+        old: &Schema,
+    ) -> bool {
         if !["includes", "indexOf", "has"].contains(&method) {
             return false;
         }
@@ -152,12 +200,17 @@ impl<'a> View<'a, '_> {
             AstKind::StaticMemberExpression(m) => {
                 let name = m.property.name.as_str();
                 match self.model_of(AstKind::from_expression(&m.object), old) {
-                    Some(model) => old.models[model].fields.get(name).is_some_and(|f| f.kind == of),
+                    Some(model) => old.models[model]
+                        .fields
+                        .get(name)
+                        .is_some_and(|f| f.kind == of),
                     None => self.name_has(name, of, value, old),
                 }
             }
             AstKind::IdentifierReference(name) => {
-                let declared = self.symbol(name).map(|s| self.semantic.symbol_declaration(s).kind());
+                let declared = self
+                    .symbol(name)
+                    .map(|s| self.semantic.symbol_declaration(s).kind());
                 let annotated = match declared {
                     Some(AstKind::VariableDeclarator(d)) if d.id.is_binding_identifier() => {
                         if let (None, Some(init)) = (&d.type_annotation, &d.init)
@@ -167,15 +220,21 @@ impl<'a> View<'a, '_> {
                         }
                         d.type_annotation.as_ref()
                     }
-                    Some(AstKind::FormalParameter(p)) if p.pattern.is_binding_identifier() => p.type_annotation.as_ref(),
+                    Some(AstKind::FormalParameter(p)) if p.pattern.is_binding_identifier() => {
+                        p.type_annotation.as_ref()
+                    }
                     _ => None,
                 };
                 match annotated.map(|a| &a.type_annotation) {
-                    Some(TSType::TSStringKeyword(_)) | None => self.name_has(name.name.as_str(), of, value, old),
+                    Some(TSType::TSStringKeyword(_)) | None => {
+                        self.name_has(name.name.as_str(), of, value, old)
+                    }
                     Some(annotated) => self.type_has(annotated, of),
                 }
             }
-            kind => self.field_name(kind).is_some_and(|name| self.name_has(name, of, value, old)),
+            kind => self
+                .field_name(kind)
+                .is_some_and(|name| self.name_has(name, of, value, old)),
         }
     }
 
@@ -187,7 +246,9 @@ impl<'a> View<'a, '_> {
             TSType::TSTypeReference(named) => {
                 let inner = named.type_arguments.as_ref();
                 self.names_enum(of, &named.type_name)
-                    || inner.is_some_and(|inner| inner.params.iter().any(|kind| self.type_has(kind, of)))
+                    || inner.is_some_and(|inner| {
+                        inner.params.iter().any(|kind| self.type_has(kind, of))
+                    })
             }
             _ => false,
         }
@@ -195,14 +256,21 @@ impl<'a> View<'a, '_> {
 
     /// A key of an object: of a query when it is in one, and by its name otherwise.
     fn field_has(&self, key: &str, property: NodeId, of: &str, value: &str, old: &Schema) -> bool {
-        let query = self.nodes().ancestor_kinds(property).find_map(|kind| match kind {
-            AstKind::CallExpression(call) => self.queried(call, old),
-            _ => None,
-        });
+        let query = self
+            .nodes()
+            .ancestor_kinds(property)
+            .find_map(|kind| match kind {
+                AstKind::CallExpression(call) => self.queried(call, old),
+                _ => None,
+            });
         match query {
             // Relations lead from a query to fields of other models, so only another enum of the same name excludes it.
             Some(model) => match old.models[model].fields.get(key) {
-                Some(field) => field.kind == of || !old.enums.contains_key(&field.kind) && self.name_has(key, of, value, old),
+                Some(field) => {
+                    field.kind == of
+                        || !old.enums.contains_key(&field.kind)
+                            && self.name_has(key, of, value, old)
+                }
                 None => self.name_has(key, of, value, old),
             },
             None => self.name_has(key, of, value, old),
@@ -227,7 +295,10 @@ impl<'a> View<'a, '_> {
             match known.fields.get(name) {
                 Some(field) if field.kind == of => ours.push(model),
                 Some(field) => {
-                    let same = old.enums.get(&field.kind).map(|e| e.values.contains_key(value));
+                    let same = old
+                        .enums
+                        .get(&field.kind)
+                        .map(|e| e.values.contains_key(value));
                     others |= same.unwrap_or(field.kind == "String");
                 }
                 None => {}
@@ -246,10 +317,14 @@ impl<'a> View<'a, '_> {
         let nodes = self.nodes();
         let object = nodes.parent_id(property);
         let kind = match nodes.parent_kind(object) {
-            AstKind::VariableDeclarator(d) => d.type_annotation.as_ref().map(|a| &a.type_annotation),
+            AstKind::VariableDeclarator(d) => {
+                d.type_annotation.as_ref().map(|a| &a.type_annotation)
+            }
             AstKind::TSSatisfiesExpression(e) => Some(&e.type_annotation),
             AstKind::TSAsExpression(e) => Some(&e.type_annotation),
-            AstKind::PropertyDefinition(d) => d.type_annotation.as_ref().map(|a| &a.type_annotation),
+            AstKind::PropertyDefinition(d) => {
+                d.type_annotation.as_ref().map(|a| &a.type_annotation)
+            }
             _ => None,
         };
         kind.is_some_and(|kind| self.keyed_by(kind, of))
@@ -260,7 +335,8 @@ impl<'a> View<'a, '_> {
             TSType::TSMappedType(mapped) => self.type_has(&mapped.constraint, of),
             TSType::TSTypeReference(named) => {
                 let name = super::model::type_name(&named.type_name).unwrap_or_default();
-                let Some(first) = named.type_arguments.as_ref().and_then(|a| a.params.first()) else {
+                let Some(first) = named.type_arguments.as_ref().and_then(|a| a.params.first())
+                else {
                     return false;
                 };
                 match name {

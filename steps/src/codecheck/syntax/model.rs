@@ -13,14 +13,40 @@ const STEPS: u32 = 24;
 
 /// Methods of a list that hand its elements to their callback, or return them.
 const OF_LISTS: [&str; 17] = [
-    "map", "forEach", "filter", "find", "findLast", "some", "every", "flatMap", "findIndex", "at", "slice", "sort",
-    "toSorted", "reverse", "pop", "shift", "concat",
+    "map",
+    "forEach",
+    "filter",
+    "find",
+    "findLast",
+    "some",
+    "every",
+    "flatMap",
+    "findIndex",
+    "at",
+    "slice",
+    "sort",
+    "toSorted",
+    "reverse",
+    "pop",
+    "shift",
+    "concat",
 ];
 
 /// Queries of the client that return rows of their model.
 const QUERIES: [&str; 13] = [
-    "findUnique", "findUniqueOrThrow", "findFirst", "findFirstOrThrow", "findMany", "create", "createManyAndReturn",
-    "update", "updateManyAndReturn", "upsert", "delete", "findRaw", "aggregateRaw",
+    "findUnique",
+    "findUniqueOrThrow",
+    "findFirst",
+    "findFirstOrThrow",
+    "findMany",
+    "create",
+    "createManyAndReturn",
+    "update",
+    "updateManyAndReturn",
+    "upsert",
+    "delete",
+    "findRaw",
+    "aggregateRaw",
 ];
 
 impl<'a> View<'a, '_> {
@@ -33,47 +59,78 @@ impl<'a> View<'a, '_> {
         let steps = steps.checked_sub(1)?;
         let of = |e: &'a Expression<'a>| self.model(AstKind::from_expression(e), old, steps);
         match value {
-            AstKind::TSAsExpression(e) => model_of_type(&e.type_annotation, old).or_else(|| of(&e.expression)),
-            AstKind::TSTypeAssertion(e) => model_of_type(&e.type_annotation, old).or_else(|| of(&e.expression)),
+            AstKind::TSAsExpression(e) => {
+                model_of_type(&e.type_annotation, old).or_else(|| of(&e.expression))
+            }
+            AstKind::TSTypeAssertion(e) => {
+                model_of_type(&e.type_annotation, old).or_else(|| of(&e.expression))
+            }
             AstKind::TSSatisfiesExpression(e) => of(&e.expression),
             AstKind::TSNonNullExpression(e) => of(&e.expression),
-            AstKind::ChainExpression(e) => self.model(self.nodes().kind(e.expression.node_id()), old, steps),
+            AstKind::ChainExpression(e) => {
+                self.model(self.nodes().kind(e.expression.node_id()), old, steps)
+            }
             AstKind::AwaitExpression(e) => of(&e.argument),
             AstKind::LogicalExpression(e) => of(&e.left).or_else(|| of(&e.right)),
             AstKind::ComputedMemberExpression(e) => of(&e.object),
             AstKind::StaticMemberExpression(e) => {
                 let model = of(&e.object)?;
-                let field = old.models.get(model)?.fields.get(e.property.name.as_str())?;
-                old.models.get_key_value(&field.kind).map(|(name, _)| name.as_str())
+                let field = old
+                    .models
+                    .get(model)?
+                    .fields
+                    .get(e.property.name.as_str())?;
+                old.models
+                    .get_key_value(&field.kind)
+                    .map(|(name, _)| name.as_str())
             }
             AstKind::CallExpression(call) => self.model_of_call(call, old, steps),
-            AstKind::IdentifierReference(name) => self.model_of_symbol(self.symbol(name)?, old, steps),
+            AstKind::IdentifierReference(name) => {
+                self.model_of_symbol(self.symbol(name)?, old, steps)
+            }
             _ => None,
         }
     }
 
-    fn model_of_call<'m>(&self, call: &'a CallExpression<'a>, old: &'m Schema, steps: u32) -> Option<&'m str> {
-        let AstKind::StaticMemberExpression(callee) = self.bare(AstKind::from_expression(&call.callee)) else {
+    fn model_of_call<'m>(
+        &self,
+        call: &'a CallExpression<'a>,
+        old: &'m Schema,
+        steps: u32,
+    ) -> Option<&'m str> {
+        let AstKind::StaticMemberExpression(callee) =
+            self.bare(AstKind::from_expression(&call.callee))
+        else {
             return None;
         };
         let method = callee.property.name.as_str();
         if QUERIES.contains(&method) {
-            let AstKind::StaticMemberExpression(on) = self.bare(AstKind::from_expression(&callee.object)) else {
+            let AstKind::StaticMemberExpression(on) =
+                self.bare(AstKind::from_expression(&callee.object))
+            else {
                 return None;
             };
             return delegate(on.property.name.as_str(), old);
         }
-        let lists = OF_LISTS.contains(&method) && !matches!(method, "map" | "flatMap" | "some" | "every");
+        let lists =
+            OF_LISTS.contains(&method) && !matches!(method, "map" | "flatMap" | "some" | "every");
         if lists {
             return self.model(AstKind::from_expression(&callee.object), old, steps);
         }
         None
     }
 
-    fn model_of_symbol<'m>(&self, symbol: SymbolId, old: &'m Schema, steps: u32) -> Option<&'m str> {
+    fn model_of_symbol<'m>(
+        &self,
+        symbol: SymbolId,
+        old: &'m Schema,
+        steps: u32,
+    ) -> Option<&'m str> {
         let declared = self.semantic.symbol_declaration(symbol);
         match declared.kind() {
-            AstKind::VariableDeclarator(d) if matches!(d.id, BindingPattern::BindingIdentifier(_)) => {
+            AstKind::VariableDeclarator(d)
+                if matches!(d.id, BindingPattern::BindingIdentifier(_)) =>
+            {
                 if let Some(annotated) = &d.type_annotation {
                     return model_of_type(&annotated.type_annotation, old);
                 }
@@ -82,7 +139,9 @@ impl<'a> View<'a, '_> {
                     None => self.model_of_element(declared.id(), old, steps),
                 }
             }
-            AstKind::FormalParameter(p) if matches!(p.pattern, BindingPattern::BindingIdentifier(_)) => {
+            AstKind::FormalParameter(p)
+                if matches!(p.pattern, BindingPattern::BindingIdentifier(_)) =>
+            {
                 match &p.type_annotation {
                     Some(annotated) => model_of_type(&annotated.type_annotation, old),
                     None => self.model_of_argument(declared.id(), old, steps),
@@ -93,16 +152,28 @@ impl<'a> View<'a, '_> {
     }
 
     /// `for (const x of rows)`.
-    fn model_of_element<'m>(&self, declarator: NodeId, old: &'m Schema, steps: u32) -> Option<&'m str> {
+    fn model_of_element<'m>(
+        &self,
+        declarator: NodeId,
+        old: &'m Schema,
+        steps: u32,
+    ) -> Option<&'m str> {
         let nodes = self.nodes();
         match nodes.parent_kind(nodes.parent_id(declarator)) {
-            AstKind::ForOfStatement(s) => self.model(AstKind::from_expression(&s.right), old, steps),
+            AstKind::ForOfStatement(s) => {
+                self.model(AstKind::from_expression(&s.right), old, steps)
+            }
             _ => None,
         }
     }
 
     /// `rows.map(x => …)`.
-    fn model_of_argument<'m>(&self, parameter: NodeId, old: &'m Schema, steps: u32) -> Option<&'m str> {
+    fn model_of_argument<'m>(
+        &self,
+        parameter: NodeId,
+        old: &'m Schema,
+        steps: u32,
+    ) -> Option<&'m str> {
         let nodes = self.nodes();
         let list = nodes.parent_id(parameter);
         let AstKind::FormalParameters(parameters) = nodes.kind(list) else {
@@ -136,7 +207,9 @@ impl<'a> View<'a, '_> {
                 AstKind::StaticMemberExpression(e) => AstKind::from_expression(&e.object),
                 AstKind::ComputedMemberExpression(e) => AstKind::from_expression(&e.object),
                 AstKind::IdentifierReference(name) => {
-                    return self.symbol(name).is_some_and(|symbol| self.declared_any(symbol));
+                    return self
+                        .symbol(name)
+                        .is_some_and(|symbol| self.declared_any(symbol));
                 }
                 _ => return false,
             };
@@ -145,7 +218,9 @@ impl<'a> View<'a, '_> {
 
     fn declared_any(&self, symbol: SymbolId) -> bool {
         let annotated = match self.semantic.symbol_declaration(symbol).kind() {
-            AstKind::VariableDeclarator(d) if matches!(d.id, BindingPattern::BindingIdentifier(_)) => {
+            AstKind::VariableDeclarator(d)
+                if matches!(d.id, BindingPattern::BindingIdentifier(_)) =>
+            {
                 if let Some(Expression::TSAsExpression(e)) = &d.init
                     && d.type_annotation.is_none()
                 {
@@ -156,7 +231,9 @@ impl<'a> View<'a, '_> {
             AstKind::FormalParameter(p) => &p.type_annotation,
             _ => return false,
         };
-        annotated.as_ref().is_some_and(|a| holds_any(&a.type_annotation))
+        annotated
+            .as_ref()
+            .is_some_and(|a| holds_any(&a.type_annotation))
     }
 }
 
@@ -193,7 +270,15 @@ fn model_of_type<'m>(of: &TSType<'_>, old: &'m Schema) -> Option<&'m str> {
             if let Some((model, _)) = old.models.get_key_value(model) {
                 return Some(model);
             }
-            let wraps = ["Array", "Promise", "Readonly", "Partial", "Required", "ReadonlyArray", "NonNullable"];
+            let wraps = [
+                "Array",
+                "Promise",
+                "Readonly",
+                "Partial",
+                "Required",
+                "ReadonlyArray",
+                "NonNullable",
+            ];
             let inner = named.type_arguments.as_ref()?.params.first()?;
             if wraps.contains(&name) {
                 model_of_type(inner, old)

@@ -5,8 +5,8 @@ pub(super) const MOST: usize = 5_000;
 
 /// Words that go before another expression or statement and so add a level without a bracket.
 const PREFIXES: [&str; 20] = [
-    "if", "else", "while", "for", "do", "with", "new", "typeof", "void", "await", "delete", "yield", "keyof", "in", "of",
-    "as", "extends", "infer", "readonly", "unique",
+    "if", "else", "while", "for", "do", "with", "new", "typeof", "void", "await", "delete",
+    "yield", "keyof", "in", "of", "as", "extends", "infer", "readonly", "unique",
 ];
 
 /// A bound from above that needs no parser: brackets that are open, and what can add a level without one since the last
@@ -42,8 +42,8 @@ pub(super) fn too_deep(text: &str) -> bool {
                     total += 1;
                 }
             }
-            b'!' | b'~' | b'+' | b'-' | b'*' | b'/' | b'%' | b'<' | b'>' | b'=' | b'?' | b':' | b'.' | b'&' | b'|'
-            | b'^' | b'`' => {
+            b'!' | b'~' | b'+' | b'-' | b'*' | b'/' | b'%' | b'<' | b'>' | b'=' | b'?' | b':'
+            | b'.' | b'&' | b'|' | b'^' | b'`' => {
                 *level += 1;
                 total += 1;
             }

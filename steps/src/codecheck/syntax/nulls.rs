@@ -35,7 +35,10 @@ impl<'a> View<'a, '_> {
         let nullable = changes.nullable.iter().map(|f| (f, Missing::Null));
         let removed = changes.removed.iter().map(|f| (f, Missing::Undefined));
         for (field, missing) in nullable.chain(removed) {
-            names.entry(field.field.as_str()).or_default().push((field, missing));
+            names
+                .entry(field.field.as_str())
+                .or_default()
+                .push((field, missing));
         }
         let mut hits = Vec::new();
         for node in self.nodes().iter() {
@@ -53,7 +56,10 @@ impl<'a> View<'a, '_> {
                     }
                 }
                 AstKind::BindingProperty(p) if !p.computed => {
-                    let fields = p.key.static_name().and_then(|name| names.get(name.as_ref()));
+                    let fields = p
+                        .key
+                        .static_name()
+                        .and_then(|name| names.get(name.as_ref()));
                     if let Some(fields) = fields {
                         self.taken_apart(node.id(), p, fields, old, &mut hits);
                     }
@@ -101,7 +107,8 @@ impl<'a> View<'a, '_> {
             _ => None,
         };
         let base = from.map(AstKind::from_expression);
-        let Some(mut value) = self.value(base.and_then(|base| self.model_of(base, old)), fields) else {
+        let Some(mut value) = self.value(base.and_then(|base| self.model_of(base, old)), fields)
+        else {
             return;
         };
         value.path = base.and_then(|base| self.path(base)).map(|mut path| {
@@ -119,13 +126,19 @@ impl<'a> View<'a, '_> {
                     self.follow(id, Used::Named(symbol), &value, NAMES, hits);
                 }
             }
-            BindingPattern::AssignmentPattern(_) if fields.iter().all(|f| f.1 == Missing::Undefined) => {}
+            BindingPattern::AssignmentPattern(_)
+                if fields.iter().all(|f| f.1 == Missing::Undefined) => {}
             // A default stands in for `undefined`, not for null.
             BindingPattern::AssignmentPattern(p) => {
                 if let BindingPattern::BindingIdentifier(name) = &p.left
                     && let Some(symbol) = name.symbol_id.get()
                 {
-                    let only_null = value.fields.iter().filter(|f| f.1 == Missing::Null).copied().collect();
+                    let only_null = value
+                        .fields
+                        .iter()
+                        .filter(|f| f.1 == Missing::Null)
+                        .copied()
+                        .collect();
                     value.fields = only_null;
                     self.follow(id, Used::Named(symbol), &value, NAMES, hits);
                 }
@@ -138,7 +151,11 @@ impl<'a> View<'a, '_> {
     fn value<'c>(&self, model: Option<&str>, fields: &Fields<'c>) -> Option<Value<'c>> {
         let fields: Fields<'c> = match model {
             None => fields.clone(),
-            Some(model) => fields.iter().filter(|(f, _)| f.model == model).copied().collect(),
+            Some(model) => fields
+                .iter()
+                .filter(|(f, _)| f.model == model)
+                .copied()
+                .collect(),
         };
         (!fields.is_empty()).then_some(Value {
             fields,
@@ -155,7 +172,10 @@ impl<'a> View<'a, '_> {
             return;
         }
         let fields = value.fields.iter().copied().filter(|(_, missing)| {
-            let guarded = value.path.as_ref().is_some_and(|path| self.guarded(id, path, *missing));
+            let guarded = value
+                .path
+                .as_ref()
+                .is_some_and(|path| self.guarded(id, path, *missing));
             !guarded
         });
         let left = Value {
@@ -188,7 +208,10 @@ impl<'a> View<'a, '_> {
 
     fn report(&self, id: NodeId, used: Used, value: &Value<'_>, hits: &mut Vec<Hit>) {
         let at = self.nodes().kind(id).span();
-        let written = self.text.get(at.start as usize..at.end as usize).unwrap_or_default();
+        let written = self
+            .text
+            .get(at.start as usize..at.end as usize)
+            .unwrap_or_default();
         let written: String = written.split_whitespace().collect::<Vec<_>>().join(" ");
         let written: String = written.chars().take(60).collect();
         for (field, missing) in &value.fields {
@@ -200,19 +223,27 @@ impl<'a> View<'a, '_> {
             let (kind, message) = match used {
                 Used::Asserted => (
                     "non-null-assertion",
-                    format!("`{written}` is asserted with `!`, and {name} {state}: say what happens without it"),
+                    format!(
+                        "`{written}` is asserted with `!`, and {name} {state}: say what happens without it"
+                    ),
                 ),
                 Used::AsAny => (
                     "any",
-                    format!("`{written}` has type any, so the compiler cannot see that {name} {state}: give it its type"),
+                    format!(
+                        "`{written}` has type any, so the compiler cannot see that {name} {state}: give it its type"
+                    ),
                 ),
                 Used::Printed => (
                     "unguarded-access",
-                    format!("`{written}` becomes part of a text that reads \"{reads}\" when {name}, which {state}, is missing"),
+                    format!(
+                        "`{written}` becomes part of a text that reads \"{reads}\" when {name}, which {state}, is missing"
+                    ),
                 ),
                 _ => (
                     "unguarded-access",
-                    format!("`{written}` is used as if it were there, and {name} {state}: guard it with `?.`, `??` or `if`"),
+                    format!(
+                        "`{written}` is used as if it were there, and {name} {state}: guard it with `?.`, `??` or `if`"
+                    ),
                 ),
             };
             let plain = kind == "unguarded-access";

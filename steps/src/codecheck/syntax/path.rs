@@ -98,7 +98,9 @@ impl<'a> View<'a, '_> {
         match key {
             Expression::StringLiteral(text) => Some(text.value.to_string()),
             Expression::NumericLiteral(number) => Some(number.value.to_string()),
-            Expression::Identifier(name) => Some(format!("[{:?} {}]", self.symbol(name), name.name)),
+            Expression::Identifier(name) => {
+                Some(format!("[{:?} {}]", self.symbol(name), name.name))
+            }
             _ => None,
         }
     }

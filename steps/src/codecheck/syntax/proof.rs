@@ -1,7 +1,9 @@
 //! What a condition proves about a value.
 
 use oxc_ast::AstKind;
-use oxc_ast::ast::{BinaryExpression, BinaryOperator, CallExpression, Expression, LogicalOperator, UnaryOperator};
+use oxc_ast::ast::{
+    BinaryExpression, BinaryOperator, CallExpression, Expression, LogicalOperator, UnaryOperator,
+};
 
 use super::path::{Path, last_name};
 use super::view::View;
@@ -20,25 +22,53 @@ pub(super) enum Missing {
 
 /// Functions that return true for nothing that is missing, by their usual names.
 const CHECKS: [&str; 8] = [
-    "isArray", "Boolean", "isString", "isDefined", "isPresent", "isNotNull", "isNonNull", "isNotNil",
+    "isArray",
+    "Boolean",
+    "isString",
+    "isDefined",
+    "isPresent",
+    "isNotNull",
+    "isNonNull",
+    "isNotNil",
 ];
 
 impl<'a> View<'a, '_> {
     /// Whether `target` is there when `condition` turned out to be `truth`.
-    pub(super) fn proves(&self, condition: AstKind<'a>, truth: bool, target: &Path, missing: Missing) -> bool {
+    pub(super) fn proves(
+        &self,
+        condition: AstKind<'a>,
+        truth: bool,
+        target: &Path,
+        missing: Missing,
+    ) -> bool {
         self.proved(condition, truth, target, missing, DEPTH)
     }
 
-    fn proved(&self, condition: AstKind<'a>, truth: bool, target: &Path, missing: Missing, depth: u32) -> bool {
+    fn proved(
+        &self,
+        condition: AstKind<'a>,
+        truth: bool,
+        target: &Path,
+        missing: Missing,
+        depth: u32,
+    ) -> bool {
         let Some(depth) = depth.checked_sub(1) else {
             return false;
         };
-        let go = |e: &'a Expression<'a>, truth| self.proved(AstKind::from_expression(e), truth, target, missing, depth);
+        let go = |e: &'a Expression<'a>, truth| {
+            self.proved(AstKind::from_expression(e), truth, target, missing, depth)
+        };
         match self.bare(condition) {
-            AstKind::UnaryExpression(e) if e.operator == UnaryOperator::LogicalNot => go(&e.argument, !truth),
+            AstKind::UnaryExpression(e) if e.operator == UnaryOperator::LogicalNot => {
+                go(&e.argument, !truth)
+            }
             AstKind::LogicalExpression(e) => match (e.operator, truth) {
-                (LogicalOperator::And, true) | (LogicalOperator::Or, false) => go(&e.left, truth) || go(&e.right, truth),
-                (LogicalOperator::And, false) | (LogicalOperator::Or, true) => go(&e.left, truth) && go(&e.right, truth),
+                (LogicalOperator::And, true) | (LogicalOperator::Or, false) => {
+                    go(&e.left, truth) || go(&e.right, truth)
+                }
+                (LogicalOperator::And, false) | (LogicalOperator::Or, true) => {
+                    go(&e.left, truth) && go(&e.right, truth)
+                }
                 (LogicalOperator::Coalesce, _) => false,
             },
             AstKind::BinaryExpression(e) => self.compared(e, truth, target, missing),
@@ -47,7 +77,12 @@ impl<'a> View<'a, '_> {
                 let itself = truth && self.path(condition).as_ref() == Some(target);
                 itself || self.held(name).is_some_and(|e| go(e, truth))
             }
-            other => truth && self.path(other).is_some_and(|path| path.begins_with(target)),
+            other => {
+                truth
+                    && self
+                        .path(other)
+                        .is_some_and(|path| path.begins_with(target))
+            }
         }
     }
 
@@ -58,17 +93,25 @@ impl<'a> View<'a, '_> {
             return None;
         }
         match self.semantic.symbol_declaration(symbol).kind() {
-            AstKind::VariableDeclarator(d) if d.id.is_binding_identifier() => match d.init.as_ref()? {
-                e @ (Expression::UnaryExpression(_) | Expression::BinaryExpression(_) | Expression::LogicalExpression(_)) => {
-                    Some(e)
+            AstKind::VariableDeclarator(d) if d.id.is_binding_identifier() => {
+                match d.init.as_ref()? {
+                    e @ (Expression::UnaryExpression(_)
+                    | Expression::BinaryExpression(_)
+                    | Expression::LogicalExpression(_)) => Some(e),
+                    _ => None,
                 }
-                _ => None,
-            },
+            }
             _ => None,
         }
     }
 
-    fn compared(&self, e: &'a BinaryExpression<'a>, truth: bool, target: &Path, missing: Missing) -> bool {
+    fn compared(
+        &self,
+        e: &'a BinaryExpression<'a>,
+        truth: bool,
+        target: &Path,
+        missing: Missing,
+    ) -> bool {
         use BinaryOperator as Op;
         let equals = matches!(e.operator, Op::Equality | Op::StrictEquality);
         let differs = matches!(e.operator, Op::Inequality | Op::StrictInequality);
@@ -83,7 +126,8 @@ impl<'a> View<'a, '_> {
             {
                 let about = path(&of.argument).as_ref() == Some(target);
                 return about
-                    && ((equal && type_proves(other, missing)) || (unequal && type_rules_out(other, missing)));
+                    && ((equal && type_proves(other, missing))
+                        || (unequal && type_rules_out(other, missing)));
             }
             let Some(path) = path(one).filter(|path| path.begins_with(target)) else {
                 return false;
@@ -102,7 +146,9 @@ impl<'a> View<'a, '_> {
                 };
             }
             match e.operator {
-                Op::LessThan | Op::LessEqualThan | Op::GreaterThan | Op::GreaterEqualThan => truth && deeper,
+                Op::LessThan | Op::LessEqualThan | Op::GreaterThan | Op::GreaterEqualThan => {
+                    truth && deeper
+                }
                 Op::Instanceof => truth && std::ptr::eq(one, &raw const e.left),
                 _ => false,
             }

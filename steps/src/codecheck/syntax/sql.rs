@@ -12,7 +12,16 @@ use crate::codecheck::schema::{Changes, Schema};
 
 /// Functions and tags whose text is SQL.
 const TAGS: [&str; 10] = [
-    "$queryRaw", "$executeRaw", "$queryRawUnsafe", "$executeRawUnsafe", "queryRaw", "executeRaw", "sql", "raw", "query", "execute",
+    "$queryRaw",
+    "$executeRaw",
+    "$queryRawUnsafe",
+    "$executeRawUnsafe",
+    "queryRaw",
+    "executeRaw",
+    "sql",
+    "raw",
+    "query",
+    "execute",
 ];
 
 impl<'a> View<'a, '_> {
@@ -50,7 +59,10 @@ impl<'a> View<'a, '_> {
                 let quoted = text.contains(&format!("'{}'", gone.label));
                 if quoted && speaks_of_enum(&text, &gone.of, old) {
                     let name = format!("{}.{}", gone.of, gone.value);
-                    let message = format!("SQL in a string has the label '{}', and {name} is no more", gone.label);
+                    let message = format!(
+                        "SQL in a string has the label '{}', and {name} is no more",
+                        gone.label
+                    );
                     hits.push(self.hit(at, "removed-value", &name, message));
                 }
             }
@@ -74,7 +86,13 @@ impl<'a> View<'a, '_> {
 pub(super) fn joined(text: &TemplateLiteral<'_>) -> String {
     let parts = text.quasis.iter();
     let parts: Vec<&str> = parts
-        .map(|part| part.value.cooked.as_ref().unwrap_or(&part.value.raw).as_str())
+        .map(|part| {
+            part.value
+                .cooked
+                .as_ref()
+                .unwrap_or(&part.value.raw)
+                .as_str()
+        })
         .collect();
     parts.join(" ? ")
 }
@@ -83,12 +101,17 @@ pub(super) fn joined(text: &TemplateLiteral<'_>) -> String {
 fn is_sql(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let both = |one: &str, other: &str| has_word(&lower, one) && has_word(&lower, other);
-    both("select", "from") || both("insert", "into") || both("update", "set") || both("delete", "from")
+    both("select", "from")
+        || both("insert", "into")
+        || both("update", "set")
+        || both("delete", "from")
 }
 
 fn names_a_table(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
-    ["from", "into", "update", "join"].iter().any(|word| has_word(&lower, word))
+    ["from", "into", "update", "join"]
+        .iter()
+        .any(|word| has_word(&lower, word))
 }
 
 /// It names the type, or a column that has it.
@@ -100,6 +123,7 @@ fn speaks_of_enum(text: &str, of: &str, old: &Schema) -> bool {
     old.models.iter().any(|(name, model)| {
         let table = model.table.as_deref().unwrap_or(name);
         let mut columns = model.fields.iter().filter(|(_, field)| field.kind == of);
-        has_word(text, table) && columns.any(|(name, field)| has_word(text, field.column.as_deref().unwrap_or(name)))
+        has_word(text, table)
+            && columns.any(|(name, field)| has_word(text, field.column.as_deref().unwrap_or(name)))
     })
 }

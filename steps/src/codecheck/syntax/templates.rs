@@ -51,8 +51,14 @@ impl<'a> View<'a, '_> {
     }
 
     fn is_marked(&self, text: &TemplateLiteral<'a>) -> bool {
-        let before = self.text.get(..text.span.start as usize).unwrap_or_default();
-        before.trim_end().to_ascii_lowercase().ends_with("/* graphql */")
+        let before = self
+            .text
+            .get(..text.span.start as usize)
+            .unwrap_or_default();
+        before
+            .trim_end()
+            .to_ascii_lowercase()
+            .ends_with("/* graphql */")
     }
 
     fn template(&self, text: &TemplateLiteral<'a>) -> Template {

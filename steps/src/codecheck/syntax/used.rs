@@ -23,7 +23,6 @@ pub(super) enum Used {
     Fine,
 }
 
-
 impl<'a> View<'a, '_> {
     /// What is done with the value of an expression.
     pub(super) fn used(&self, value: NodeId) -> Used {
@@ -58,15 +57,24 @@ impl<'a> View<'a, '_> {
             AstKind::CallExpression(c) => c.callee.node_id() == at && !c.optional,
             AstKind::NewExpression(c) => c.callee.node_id() == at,
             AstKind::TaggedTemplateExpression(t) => t.tag.node_id() == at,
-            AstKind::SpreadElement(_) => !matches!(self.nodes().parent_kind(id), AstKind::ObjectExpression(_)),
+            AstKind::SpreadElement(_) => {
+                !matches!(self.nodes().parent_kind(id), AstKind::ObjectExpression(_))
+            }
             AstKind::ForOfStatement(s) => s.right.node_id() == at,
             AstKind::BinaryExpression(e) => match e.operator {
-                BinaryOperator::In | BinaryOperator::Instanceof => e.right.node_id() == at && e.operator == BinaryOperator::In,
-                BinaryOperator::Addition if is_text(&e.left) || is_text(&e.right) => return Used::Printed,
+                BinaryOperator::In | BinaryOperator::Instanceof => {
+                    e.right.node_id() == at && e.operator == BinaryOperator::In
+                }
+                BinaryOperator::Addition if is_text(&e.left) || is_text(&e.right) => {
+                    return Used::Printed;
+                }
                 _ => false,
             },
             AstKind::TemplateLiteral(_) => {
-                let tagged = matches!(self.nodes().parent_kind(id), AstKind::TaggedTemplateExpression(_));
+                let tagged = matches!(
+                    self.nodes().parent_kind(id),
+                    AstKind::TaggedTemplateExpression(_)
+                );
                 return if tagged { Used::Fine } else { Used::Printed };
             }
             AstKind::VariableDeclarator(d) => match &d.id {
@@ -86,5 +94,8 @@ pub(super) fn is_any(of: &TSType<'_>) -> bool {
 }
 
 fn is_text(e: &Expression<'_>) -> bool {
-    matches!(e, Expression::StringLiteral(_) | Expression::TemplateLiteral(_))
+    matches!(
+        e,
+        Expression::StringLiteral(_) | Expression::TemplateLiteral(_)
+    )
 }

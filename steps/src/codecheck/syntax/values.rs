@@ -20,7 +20,10 @@ impl<'a> View<'a, '_> {
         for node in self.nodes().iter() {
             let found: Vec<&ValueName> = match node.kind() {
                 AstKind::StaticMemberExpression(m) => {
-                    let (of, value) = (AstKind::from_expression(&m.object), m.property.name.as_str());
+                    let (of, value) = (
+                        AstKind::from_expression(&m.object),
+                        m.property.name.as_str(),
+                    );
                     self.gone(changes, value, |v| self.is_enum(of, &v.of))
                 }
                 AstKind::ComputedMemberExpression(m) => match &m.expression {
@@ -30,12 +33,14 @@ impl<'a> View<'a, '_> {
                     }
                     _ => continue,
                 },
-                AstKind::TSQualifiedName(n) => {
-                    self.gone(changes, n.right.name.as_str(), |v| self.is_enum_type(&n.left, &v.of))
-                }
+                AstKind::TSQualifiedName(n) => self.gone(changes, n.right.name.as_str(), |v| {
+                    self.is_enum_type(&n.left, &v.of)
+                }),
                 AstKind::StringLiteral(text) => {
                     let value = text.value.as_str();
-                    self.gone(changes, value, |v| self.is_label_of(node.id(), &v.of, value, old))
+                    self.gone(changes, value, |v| {
+                        self.is_label_of(node.id(), &v.of, value, old)
+                    })
                 }
                 AstKind::ObjectProperty(p) if !p.computed => match p.key.static_name() {
                     Some(key) => self.gone(changes, &key, |v| self.is_key_of(node.id(), &v.of)),
@@ -49,14 +54,21 @@ impl<'a> View<'a, '_> {
             };
             for gone in found {
                 let name = format!("{}.{}", gone.of, gone.value);
-                let message = format!("{name} is no more: what is compared with it never matches, and what writes it fails");
+                let message = format!(
+                    "{name} is no more: what is compared with it never matches, and what writes it fails"
+                );
                 hits.push(self.hit(node.kind().span().start, "removed-value", &name, message));
             }
         }
         hits
     }
 
-    fn gone<'c>(&self, changes: &'c Changes, value: &str, of: impl Fn(&ValueName) -> bool) -> Vec<&'c ValueName> {
+    fn gone<'c>(
+        &self,
+        changes: &'c Changes,
+        value: &str,
+        of: impl Fn(&ValueName) -> bool,
+    ) -> Vec<&'c ValueName> {
         let named = changes.values_removed.iter().filter(|v| v.value == value);
         named.filter(|v| of(v)).collect()
     }
@@ -102,7 +114,13 @@ impl<'a> View<'a, '_> {
     }
 
     /// A `switch` without `default` over an enum that has a new value, where all old ones have their case.
-    fn switched(&self, s: &'a SwitchStatement<'a>, old: &Schema, changes: &Changes, hits: &mut Vec<Hit>) {
+    fn switched(
+        &self,
+        s: &'a SwitchStatement<'a>,
+        old: &Schema,
+        changes: &Changes,
+        hits: &mut Vec<Hit>,
+    ) {
         if s.cases.iter().any(|case| case.test.is_none()) {
             return;
         }
@@ -116,24 +134,40 @@ impl<'a> View<'a, '_> {
                 .filter_map(|case| self.case_of(case.test.as_ref()?, s, &new.of, old))
                 .collect();
             let mut left = known.values.keys().filter(|value| {
-                !changes.values_removed.iter().any(|v| v.of == new.of && v.value == **value)
+                !changes
+                    .values_removed
+                    .iter()
+                    .any(|v| v.of == new.of && v.value == **value)
             });
-            if !cases.is_empty() && left.all(|value| cases.contains(value.as_str())) && !cases.contains(new.value.as_str()) {
+            if !cases.is_empty()
+                && left.all(|value| cases.contains(value.as_str()))
+                && !cases.contains(new.value.as_str())
+            {
                 let name = format!("{}.{}", new.of, new.value);
-                let message = format!("this switch knows every value of {} but the new {name}, and has no default", new.of);
+                let message = format!(
+                    "this switch knows every value of {} but the new {name}, and has no default",
+                    new.of
+                );
                 hits.push(self.hit(s.span.start, "added-value", &name, message));
             }
         }
     }
 
-    fn case_of(&self, test: &'a Expression<'a>, s: &'a SwitchStatement<'a>, of: &str, old: &Schema) -> Option<&'a str> {
+    fn case_of(
+        &self,
+        test: &'a Expression<'a>,
+        s: &'a SwitchStatement<'a>,
+        of: &str,
+        old: &Schema,
+    ) -> Option<&'a str> {
         match test {
-            Expression::StaticMemberExpression(m) => {
-                self.is_enum(AstKind::from_expression(&m.object), of).then(|| m.property.name.as_str())
-            }
+            Expression::StaticMemberExpression(m) => self
+                .is_enum(AstKind::from_expression(&m.object), of)
+                .then(|| m.property.name.as_str()),
             Expression::StringLiteral(text) => {
                 let on = AstKind::from_expression(&s.discriminant);
-                self.has_enum(on, of, text.value.as_str(), old).then(|| text.value.as_str())
+                self.has_enum(on, of, text.value.as_str(), old)
+                    .then(|| text.value.as_str())
             }
             _ => None,
         }
