@@ -1,6 +1,6 @@
 //! What the steps of the code check share: what they look at, and what a person has to accept.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flow_engine::id::Digest;
@@ -10,7 +10,7 @@ use flow_engine::step::{Cx, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::checkout::{self, Checkout};
-use super::schema::Changes;
+use super::schema::{Changes, Schema};
 use super::types::{self, Project};
 use super::{Hit, graphql, syntax};
 use crate::people::{People, Subject, Waiver, waived};
@@ -81,6 +81,7 @@ const TYPES_WITHIN: Duration = Duration::from_mins(15);
 pub(super) struct Looked {
     pub(super) versions: [(Version, Checkout); 2],
     pub(super) schemas: [String; 2],
+    pub(super) old: Schema,
     pub(super) changes: Changes,
 }
 
@@ -104,7 +105,8 @@ impl CodeAt {
             (old, new) => (old.unwrap_or_default(), new.unwrap_or_default()),
         };
         let read = |text: &str, commit: &str| checkout::schema(text, commit, &self.schema);
-        let changes = read(&old, &deployed)?.changes(&read(&new, &self.commit)?);
+        let before = read(&old, &deployed)?;
+        let changes = before.changes(&read(&new, &self.commit)?);
         if changes.concern_nothing() {
             return Ok(Subjects::Nothing(deployed, changes));
         }
@@ -118,6 +120,7 @@ impl CodeAt {
         Ok(Subjects::Both(Box::new(Looked {
             versions,
             schemas: [old, new],
+            old: before,
             changes,
         })))
     }
@@ -169,7 +172,7 @@ impl Looked {
                     });
                 }
                 let name = file.to_string_lossy();
-                let hits = look(&checkout.path().join(file), &name, &self.changes);
+                let hits = look(&checkout.path().join(file), &name, &self.old, &self.changes);
                 found.extend(hits.into_iter().filter(&wanted).map(|hit| Found {
                     version: *version,
                     hit,
@@ -180,32 +183,31 @@ impl Looked {
     }
 }
 
-fn look(path: &std::path::Path, name: &str, changes: &Changes) -> Vec<Hit> {
-    let ending = name.rsplit('.').next().unwrap_or_default();
-    let code = matches!(
-        ending,
-        "ts" | "tsx" | "mts" | "cts" | "js" | "jsx" | "mjs" | "cjs"
-    );
-    let graphql = matches!(ending, "graphql" | "gql");
-    if !(code || graphql) {
+fn look(path: &Path, name: &str, old: &Schema, changes: &Changes) -> Vec<Hit> {
+    if !graphql::reads(name) {
         return Vec::new();
     }
-    let not_read = |why: String| {
-        vec![Hit {
-            file: name.to_owned(),
-            line: 1,
-            column: 1,
-            kind: "not-read".into(),
-            about: String::new(),
-            message: why,
-        }]
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(e) => {
+            return vec![Hit {
+                file: name.to_owned(),
+                line: 1,
+                column: 1,
+                kind: "not-read".into(),
+                about: String::new(),
+                message: format!("it cannot be read: {e}"),
+            }];
+        }
     };
-    match std::fs::read(path).map(String::from_utf8) {
-        Err(e) => not_read(format!("it cannot be read: {e}")),
-        Ok(Err(_)) => not_read("it is not UTF-8".into()),
-        Ok(Ok(text)) if code => syntax::look(name, &text, changes),
-        Ok(Ok(text)) => graphql::look(name, &text, changes),
-    }
+    let mut hits = syntax::look_bytes(name, &bytes, old, changes);
+    // One that is no text is said to be none by the look at the syntax, or has lost no more than what is no text.
+    hits.extend(graphql::look(
+        name,
+        &String::from_utf8_lossy(&bytes),
+        changes,
+    ));
+    hits
 }
 
 /// What a person has to accept: the same places and the same reason give the same digest.
