@@ -121,7 +121,7 @@ fn patiently(sql: &str) -> Parsed {
             sql,
             0,
             Trouble::Unreadable,
-            "reading it took longer than 20 s",
+            "reading it took longer than a minute",
         ),
         Err(mpsc::RecvTimeoutError::Disconnected) => failed(sql, 0, Trouble::Unreadable, FAILED),
     }
