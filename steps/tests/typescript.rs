@@ -2,8 +2,11 @@
 //!
 //! The packages come from npm once, into `target/test-tools`; the generator runs without network and without engines.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
+
 #[path = "typescript/refusals.rs"]
 mod refusals;
+
 #[path = "typescript/rig.rs"]
 mod rig;
 
