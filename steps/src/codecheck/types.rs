@@ -91,8 +91,10 @@ pub async fn differential(
     }
     let compile = |name: &'static str, index: usize| {
         let (node, look, client, tree) = (&node, &look, &clients[index], &trees[index]);
+        // The original: what the code has Prisma write into the copy is not executed.
+        let tsc = look.node_modules.join(compiler::TOOL);
         async move {
-            compiler::check(node, tree, &look.folder, client)
+            compiler::check(node, &tsc, tree, &look.folder, client)
                 .await
                 .map_err(|NotChecked(why)| NotChecked(format!("with the {name} schema, {why}")))
         }
@@ -158,7 +160,8 @@ impl<'a> Look<'a> {
         client: &Client,
         until: Instant,
     ) -> Result<Tree, NotChecked> {
-        let installed = self.node_modules.starts_with(&self.checkout);
+        let installed = self.node_modules.starts_with(&self.checkout)
+            && self.node_modules.ends_with("node_modules");
         let place = if installed {
             // Where it is already.
             self.node_modules

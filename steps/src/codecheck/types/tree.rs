@@ -109,7 +109,7 @@ struct Work {
 impl Work {
     fn code(&self, folder: &Path) -> Result<(), NotChecked> {
         let from = self.what.checkout.join(folder);
-        for (path, name, kind) in self.entries(&from)? {
+        for (path, name, kind) in entries(&from)? {
             let relative = folder.join(&name);
             let to = self.root.join(&relative);
             let label = name.to_string_lossy();
@@ -140,9 +140,11 @@ impl Work {
     /// A link of the code is kept when it stays inside: the compiler would print parts of a file elsewhere.
     fn link_inside(&self, path: &Path, to: &Path) -> io::Result<()> {
         let target = fs::read_link(path)?;
-        let stays = path
-            .canonicalize()
-            .is_ok_and(|real| real.starts_with(&self.what.checkout));
+        // Nor into the dependencies: the client could be generated over linked files.
+        let stays = path.canonicalize().is_ok_and(|real| {
+            real.strip_prefix(&self.what.checkout)
+                .is_ok_and(|it| it.iter().all(|part| part != "node_modules"))
+        });
         if stays && target.is_relative() {
             symlink(target, to)?;
         }
@@ -159,7 +161,7 @@ impl Work {
     }
 
     fn packages(&self, from: &Path, folder: &Path) -> Result<(), NotChecked> {
-        for (path, name, kind) in self.entries(from)? {
+        for (path, name, kind) in entries(from)? {
             let relative = folder.join(&name);
             let to = self.root.join(&relative);
             let done = if kind.is_dir() {
@@ -204,23 +206,17 @@ impl Work {
         }
         fs::create_dir_all(path).map_err(|error| NotChecked::io("cannot create", path, &error))
     }
+}
 
-    #[expect(
-        clippy::type_complexity,
-        reason = "three plain things of an entry, used twice below"
-    )]
-    fn entries(
-        &self,
-        folder: &Path,
-    ) -> Result<Vec<(PathBuf, std::ffi::OsString, fs::FileType)>, NotChecked> {
-        let read = || -> io::Result<Vec<_>> {
-            fs::read_dir(folder)?
-                .map(|entry| {
-                    let entry = entry?;
-                    Ok((entry.path(), entry.file_name(), entry.file_type()?))
-                })
-                .collect()
-        };
-        read().map_err(|error| NotChecked::io("cannot read", folder, &error))
-    }
+/// Path, name and kind of what is in a folder.
+fn entries(folder: &Path) -> Result<Vec<(PathBuf, std::ffi::OsString, fs::FileType)>, NotChecked> {
+    let read = || -> io::Result<Vec<_>> {
+        fs::read_dir(folder)?
+            .map(|entry| {
+                let entry = entry?;
+                Ok((entry.path(), entry.file_name(), entry.file_type()?))
+            })
+            .collect()
+    };
+    read().map_err(|error| NotChecked::io("cannot read", folder, &error))
 }
