@@ -6,6 +6,7 @@
 //! fewer labels is a removal although no statement says so. What cannot be read, or has no rule, is reported: silence means
 //! that every statement is known to be harmless.
 
+mod beside;
 mod fingerprint;
 mod fold;
 mod guard;
@@ -29,10 +30,12 @@ use std::collections::BTreeSet;
 use self::fingerprint::Fingerprints;
 use self::fold::{Draft, Fold};
 use self::lines::Lines;
-use self::op::{ColumnChange, Op, Parsed, Problem, Site, TableChange, Trouble};
+use self::op::{Parsed, Problem, Site, Trouble};
 use self::state::Schema;
 use self::suppress::Directives;
 
+pub(crate) use self::beside::said;
+pub use self::beside::{edited, settle};
 pub use self::load::{LoadError, MAX_FILE, Migration, from_pairs, read_folder};
 pub use self::report::{
     ChangedRows, Finding, Level, Linted, NullableColumn, RemovedLabels, Report, Suppressed,
@@ -145,59 +148,6 @@ fn run(
     linted
 }
 
-/// An applied migration that is no longer what was applied. The file's text is not needed, only its name.
-pub fn edited(name: &str, message: String) -> Finding {
-    let migration = Migration {
-        name: name.to_owned(),
-        ..Migration::default()
-    };
-    let draft = Draft::error(RuleId::EditedMigration, &start(), String::new(), message);
-    of_file(&migration, &draft)
-}
-
-/// A finding made elsewhere, such as by a replay, about a byte of a migration's text.
-pub(crate) fn said(
-    migration: &Migration,
-    (rule, level): (RuleId, Level),
-    at: usize,
-    object: String,
-    message: String,
-) -> Finding {
-    let site = Site {
-        start: at,
-        end: at,
-        inside: None,
-    };
-    let draft = Draft {
-        level,
-        ..Draft::error(rule, &site, object, message)
-    };
-    of_file(migration, &draft)
-}
-
-/// Adds findings made elsewhere, as a team weighs them: its levels, and what `[[lint.ignore]]` accepts. Comments in a file
-/// speak to the text check only.
-pub fn settle(linted: &mut Linted, findings: Vec<Finding>, settings: &Settings) {
-    for mut finding in findings {
-        let Some(level) = settings.weigh(finding.rule, finding.level) else {
-            continue;
-        };
-        finding.level = level;
-        finding.waivable = level != Level::Error;
-        let accepted = settings
-            .ignore
-            .iter()
-            .find(|each| each.covers(&finding) && !each.reason.trim().is_empty());
-        match accepted {
-            Some(ignore) => {
-                let reason = ignore.reason.clone();
-                linted.suppressed.push(Suppressed { finding, reason });
-            }
-            None => linted.report.findings.push(finding),
-        }
-    }
-}
-
 fn judge_one(
     migration: &Migration,
     parsed: &Parsed,
@@ -250,7 +200,9 @@ fn judge_one(
                 added: *added,
             }),
     );
-    report.changed_rows.extend(changed_rows(migration, parsed));
+    report
+        .changed_rows
+        .extend(beside::changed_rows(migration, parsed));
     let mut drafts: Vec<Draft> = parsed.problems.iter().map(trouble).collect();
     drafts.extend(direct);
     drafts.extend(judged.drafts);
@@ -275,29 +227,6 @@ fn judge_one(
             UniqueKey { finding, ..key }
         }));
     report.findings.extend(findings);
-}
-
-/// Every table whose rows the file changes, once.
-fn changed_rows(migration: &Migration, parsed: &Parsed) -> Vec<ChangedRows> {
-    let table = |item: &op::Item| match &item.op {
-        Op::Truncate(name) | Op::Delete(name, _) | Op::Update(name, ..) | Op::Upsert(name) => {
-            Some((name.to_string(), false))
-        }
-        Op::Alter(name, TableChange::Column(_, ColumnChange::SetType(_))) => {
-            Some((name.to_string(), true))
-        }
-        Op::Dynamic(_) | Op::Calls { query: true, .. } | Op::Unknown(_) => {
-            Some((String::new(), false))
-        }
-        _ => None,
-    };
-    let tables: BTreeSet<(String, bool)> = parsed.items.iter().filter_map(table).collect();
-    let each = tables.into_iter().map(|(table, by_type)| ChangedRows {
-        migration: migration.name.clone(),
-        table,
-        by_type,
-    });
-    each.collect()
 }
 
 /// The drafts no comment suppresses, and what is wrong with the comments.

@@ -47,9 +47,8 @@ impl Scram {
         let strange = || "the server's login question is not understood".to_owned();
         let server = std::str::from_utf8(server).map_err(|_| strange())?;
         let part = |key: &str| server.split(',').find_map(|each| each.strip_prefix(key));
-        let (nonce, salt, rounds) = match (part("r="), part("s="), part("i=")) {
-            (Some(nonce), Some(salt), Some(rounds)) => (nonce, salt, rounds),
-            _ => return Err(strange()),
+        let (Some(nonce), Some(salt), Some(rounds)) = (part("r="), part("s="), part("i=")) else {
+            return Err(strange());
         };
         let salt = STANDARD.decode(salt).map_err(|_| strange())?;
         let rounds: u32 = rounds.parse().map_err(|_| strange())?;

@@ -156,7 +156,7 @@ fn a_server_of_its_own_is_gone_afterwards_folder_and_all() {
     let lab = Lab::open(
         &Place::Own { bin: None },
         None,
-        Instant::now() + Duration::from_secs(60),
+        Instant::now() + Duration::from_mins(1),
     )
     .unwrap();
     let wire::Address::Unix(socket) = lab.address.clone() else {

@@ -179,51 +179,50 @@ impl Session {
                 continue;
             }
             let body = self.words(length)?;
-            let (code, rest) = body.split_at_checked(4).unwrap_or((&[], &[]));
-            match code {
-                [0, 0, 0, 0] => {}
-                [0, 0, 0, 3] if private => {
-                    let mut password = login.password.clone().into_bytes();
-                    password.push(0);
-                    self.send(Some(b'p'), &password)?;
-                }
-                [0, 0, 0, 3] => {
-                    return odd(
-                        "the server asks for the password in the clear, over a line others can read",
-                    );
-                }
-                [0, 0, 0, 10] => {
-                    let offered = rest.split(|b| *b == 0).any(|m| m == b"SCRAM-SHA-256");
-                    if !offered {
-                        return odd("the server offers no SCRAM-SHA-256");
-                    }
-                    let begun = Scram::begin(&login.password).map_err(WireError::Odd)?;
-                    let first = begun.first();
-                    let mut body = b"SCRAM-SHA-256\0".to_vec();
-                    let length = i32::try_from(first.len()).unwrap_or(i32::MAX);
-                    body.extend_from_slice(&length.to_be_bytes());
-                    body.extend_from_slice(first.as_bytes());
-                    self.send(Some(b'p'), &body)?;
-                    scram = Some(begun);
-                }
-                [0, 0, 0, 11] => {
-                    let Some(begun) = scram.as_mut() else {
-                        return odd("the server answers a question that was not asked");
-                    };
-                    let last = begun.answer(rest).map_err(WireError::Odd)?;
-                    self.send(Some(b'p'), last.as_bytes())?;
-                }
-                [0, 0, 0, 12] => {
-                    if !scram.as_ref().is_some_and(|begun| begun.proves(rest)) {
-                        return odd("the server does not know the password it asked for");
-                    }
-                }
-                _ => {
-                    return odd(
-                        "the server asks for a way of logging in that is not spoken here (SCRAM-SHA-256, password and trust are)",
-                    );
-                }
+            self.answer(&body, (login, private), &mut scram)?;
+        }
+    }
+
+    /// One question of the server about who this is.
+    fn answer(
+        &mut self,
+        body: &[u8],
+        (login, private): (&Login, bool),
+        scram: &mut Option<Scram>,
+    ) -> Result<(), WireError> {
+        let (code, rest) = body.split_at_checked(4).unwrap_or((&[], &[]));
+        match code {
+            [0, 0, 0, 0] => Ok(()),
+            [0, 0, 0, 3] if private => {
+                let mut password = login.password.clone().into_bytes();
+                password.push(0);
+                self.send(Some(b'p'), &password)
             }
+            [0, 0, 0, 3] => {
+                odd("the server asks for the password in the clear, over a line others can read")
+            }
+            [0, 0, 0, 10] if rest.split(|b| *b == 0).any(|m| m == b"SCRAM-SHA-256") => {
+                let begun = Scram::begin(&login.password).map_err(WireError::Odd)?;
+                let first = begun.first();
+                let mut body = b"SCRAM-SHA-256\0".to_vec();
+                let length = i32::try_from(first.len()).unwrap_or(i32::MAX);
+                body.extend_from_slice(&length.to_be_bytes());
+                body.extend_from_slice(first.as_bytes());
+                *scram = Some(begun);
+                self.send(Some(b'p'), &body)
+            }
+            [0, 0, 0, 11] => {
+                let Some(begun) = scram else {
+                    return odd("the server answers a question that was not asked");
+                };
+                let last = begun.answer(rest).map_err(WireError::Odd)?;
+                self.send(Some(b'p'), last.as_bytes())
+            }
+            [0, 0, 0, 12] if scram.as_ref().is_some_and(|begun| begun.proves(rest)) => Ok(()),
+            [0, 0, 0, 12] => odd("the server does not know the password it asked for"),
+            _ => odd(
+                "the server asks for a way of logging in that is not spoken here (SCRAM-SHA-256, password and trust are)",
+            ),
         }
     }
 

@@ -28,7 +28,8 @@ pub(super) fn add(
     };
     // Compared is what the check itself says, whatever a team makes of it afterwards.
     let report = migration::check(&source.migrations, pending);
-    let done = replay::replay(&source.migrations, pending, &report, &options).map_err(failed)?;
+    let done =
+        replay::replay(&source.migrations, pending, &report, &options).map_err(|e| failed(&e))?;
     view::note(&format!(
         "{}: {}\n",
         source.folder.display(),
@@ -66,7 +67,7 @@ fn read(path: &Path) -> Result<String, Diagnostic> {
     std::fs::read_to_string(path).map_err(|e| wrong(&e.to_string()))
 }
 
-fn failed(error: ReplayError) -> Diagnostic {
+fn failed(error: &ReplayError) -> Diagnostic {
     let diagnostic = Diagnostic::usage(error.to_string());
     match error {
         ReplayError::NoServer => diagnostic

@@ -144,10 +144,10 @@ impl Effects<'_> {
         let names = self.column_names(id, &[&now.name]);
         let shown = names.first().cloned().unwrap_or_default();
         // Where the running version names it already, only rows tell: they may be filled before it is required.
-        let named = named(self.before, table_of(id))
+        let known = named(self.before, table_of(id))
             .any(|(_, was)| was.name == now.name && was.required && !was.filled);
         let words = format!("column {shown} is new, required and not filled by itself");
-        self.add(Class::Required, !named, names, words);
+        self.add(Class::Required, !known, names, words);
     }
 }
 

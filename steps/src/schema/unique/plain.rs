@@ -115,17 +115,22 @@ pub(super) fn objection(query: &str) -> Option<String> {
             '-' if rest.peek() == Some(&'-') => return Some("it holds a comment".into()),
             '/' if rest.peek() == Some(&'*') => return Some("it holds a comment".into()),
             c if odd(c) => return Some(format!("it holds {}", c.escape_debug())),
-            c if c.is_alphanumeric() || c == '_' || c == '.' => {
+            // `public . lower` is `public.lower`.
+            '.' if word.ends_with(' ') || rest.peek().is_some_and(char::is_ascii_whitespace) => {
+                return Some("it holds a dot that stands alone".into());
+            }
+            // PostgreSQL takes every character beyond ASCII for a letter.
+            c if c.is_ascii_alphanumeric() || c == '_' || c == '.' || !c.is_ascii() => {
                 if named || word.ends_with(' ') {
                     word.clear();
                 }
                 word.push(c);
                 named = false;
             }
-            c if c.is_whitespace() => {
+            c if c.is_ascii_whitespace() => {
                 // A name and its bracket may stand apart.
                 if !word.is_empty() && !word.ends_with(' ') {
-                    let more = rest.clone().find(|c| !c.is_whitespace());
+                    let more = rest.clone().find(|c| !c.is_ascii_whitespace());
                     if more != Some('(') {
                         word.push(' ');
                     }
@@ -175,6 +180,10 @@ mod tests {
             "SELECT pg_read_file('/etc/passwd')",
             "SELECT pg_terminate_backend (1)",
             "SELECT 1 WHERE public.f(1)",
+            "SELECT 1 WHERE public . lower(1)",
+            "SELECT 1 WHERE \"public\" . lower(1)",
+            "SELECT 1 WHERE \"public\".lower(1)",
+            "SELECT 1 WHERE x€lower(1)",
             "SELECT 1 WHERE PG_SLEEP\n(9) IS NULL",
             r#"SELECT 1 WHERE "pg_sleep"(9) IS NULL"#,
             r#"SELECT 1 WHERE "pg_sleep" (9) IS NULL"#,

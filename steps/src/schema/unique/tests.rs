@@ -236,7 +236,7 @@ async fn released(
     db: Database,
     safety: Checked,
 ) -> (std::sync::Arc<flow_engine::run::Run>, Stop, Bench) {
-    let step = UniqueSafe {
+    let asking = UniqueSafe {
         db,
         schema: "public".into(),
         safety: Arg::Value(safety),
@@ -244,7 +244,7 @@ async fn released(
     };
     let plan = plan(
         |p| {
-            p.step("prep/unique", step);
+            p.step("prep/unique", asking);
         },
         |p| {
             p.step("prod/say", Say::new(1));
