@@ -228,7 +228,12 @@ impl Exim {
 }
 
 impl Drop for Exim {
-    /// Ends the server and its children: one that outlived it would write its log into a folder that is gone.
+    /// Ends the server and its children: one that outlived it would write its log into a folder that is gone. Shows that
+    /// log beside a failure.
+    #[expect(
+        clippy::print_stderr,
+        reason = "the test runner shows it with the test that failed"
+    )]
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("the mail server said: {}", self.log());
