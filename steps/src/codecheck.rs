@@ -4,7 +4,9 @@
 //! schema, and only what is new is reported ([`types`]). Beside it a look at the syntax finds what types cannot see
 //! ([`syntax`]), and at the GraphQL schema what it promises and a nullable column cannot keep ([`graphql`]).
 
+pub mod graphql;
 pub mod schema;
+pub mod syntax;
 
 use serde::{Deserialize, Serialize};
 
