@@ -9,6 +9,7 @@ use flow_engine::outbox::Notifier;
 use flow_engine::plan::Plan;
 use flow_engine::planner::{PlanError, Planner};
 use flow_engine::step::Resources;
+use flow_steps::codecheck::CodeAt;
 use flow_steps::host::Hosts;
 use flow_steps::host::{SshConfig, SshHost};
 use flow_steps::mail::{EnvOrFile, MailSettings, Mailer, Secrets as _, TeamMail, Tls};
@@ -115,6 +116,12 @@ impl Setup {
                 repository: repository.dir().display().to_string(),
                 source,
             })
+    }
+
+    /// The code of a commit (40 hexadecimal digits) and of what production runs, for the check of code against a schema.
+    pub fn code(&self, commit: &str) -> CodeAt {
+        let repository = self.repository().dir().display().to_string();
+        self.config.code_at(&repository, commit)
     }
 
     /// Plans a workflow for a commit (40 hexadecimal digits).
