@@ -91,8 +91,10 @@ pub async fn differential(
     }
     let compile = |name: &'static str, index: usize| {
         let (node, look, client, tree) = (&node, &look, &clients[index], &trees[index]);
+        // The original: what the code has Prisma write into the copy is not executed.
+        let tsc = look.node_modules.join(compiler::TOOL);
         async move {
-            compiler::check(node, tree, &look.folder, client)
+            compiler::check(node, &tsc, tree, &look.folder, client)
                 .await
                 .map_err(|NotChecked(why)| NotChecked(format!("with the {name} schema, {why}")))
         }

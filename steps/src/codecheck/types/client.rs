@@ -14,6 +14,9 @@ use super::tree::Tree;
 /// In `node_modules`.
 pub(super) const TOOL: &str = "prisma/build/index.js";
 
+/// A folder that holds one of these is a generated client.
+const MADE: [&str; 3] = ["index.d.ts", "client.ts", "client.d.ts"];
+
 /// Prisma runs only the generators that are asked for by name, and those have names nothing else in the schema has.
 const NAME: &str = "flow_types_client_";
 
@@ -115,25 +118,7 @@ impl Client {
         path: &Path,
     ) -> Result<(), NotChecked> {
         let schema = tree.root.join(path);
-        let write = || {
-            fs::create_dir_all(schema.parent().unwrap_or(&tree.root))?;
-            // The code may have a link here.
-            if schema.symlink_metadata().is_ok() {
-                fs::remove_file(&schema)?;
-            }
-            fs::write(&schema, &self.schema)?;
-            for output in &self.outputs {
-                // What was generated and committed is not a client of this schema.
-                match fs::remove_dir_all(tree.root.join(output)) {
-                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                        return Err(error);
-                    }
-                    _ => {}
-                }
-            }
-            Ok(())
-        };
-        write().map_err(|error| NotChecked::io("cannot write", &schema, &error))?;
+        self.write(tree, &schema)?;
         let names: Vec<String> = (0..self.generators)
             .map(|index| format!("--generator={NAME}{index}"))
             .collect();
@@ -152,6 +137,34 @@ impl Client {
             )));
         }
         Ok(())
+    }
+
+    fn write(&self, tree: &Tree, schema: &Path) -> Result<(), NotChecked> {
+        for output in &self.outputs {
+            let folder = tree.root.join(output);
+            let installed = output.iter().any(|part| part == "node_modules");
+            if installed || !folder.exists() {
+                continue;
+            }
+            // Errors in the folder are not reported, so it must hold nothing but a client.
+            if !MADE.iter().any(|file| folder.join(file).is_file()) {
+                return Err(NotChecked(format!(
+                    "the client's output {} holds other files already",
+                    output.display()
+                )));
+            }
+            fs::remove_dir_all(&folder)
+                .map_err(|error| NotChecked::io("cannot remove", &folder, &error))?;
+        }
+        let write = || {
+            fs::create_dir_all(schema.parent().unwrap_or(&tree.root))?;
+            // The code may have a link here.
+            if schema.symlink_metadata().is_ok() {
+                fs::remove_file(schema)?;
+            }
+            fs::write(schema, &self.schema)
+        };
+        write().map_err(|error| NotChecked::io("cannot write", schema, &error))
     }
 
     /// Whether a file of the copy, relative to its root, was generated.

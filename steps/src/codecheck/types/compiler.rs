@@ -56,6 +56,7 @@ type Key = (String, u32, u32, u32);
 /// Checks a tree; the errors in files that were not generated, and only when the whole program was looked at.
 pub(super) async fn check(
     node: &Node,
+    tsc: &Path,
     tree: &Tree,
     folder: &Path,
     client: &Client,
@@ -63,8 +64,7 @@ pub(super) async fn check(
     let dir = tree.root.join(folder);
     let mut args: Vec<&OsStr> = vec!["-p".as_ref(), "tsconfig.json".as_ref()];
     args.extend(OPTIONS.iter().map(OsStr::new));
-    let script = tree.node_modules.join(TOOL);
-    let ended = node.run("tsc", &script, &args, &dir).await?;
+    let ended = node.run("tsc", tsc, &args, &dir).await?;
     read(&ended, &tree.root, folder, client)
 }
 

@@ -140,9 +140,11 @@ impl Work {
     /// A link of the code is kept when it stays inside: the compiler would print parts of a file elsewhere.
     fn link_inside(&self, path: &Path, to: &Path) -> io::Result<()> {
         let target = fs::read_link(path)?;
-        let stays = path
-            .canonicalize()
-            .is_ok_and(|real| real.starts_with(&self.what.checkout));
+        // Nor into the dependencies: the client could be generated over linked files.
+        let stays = path.canonicalize().is_ok_and(|real| {
+            real.strip_prefix(&self.what.checkout)
+                .is_ok_and(|it| it.iter().all(|part| part != "node_modules"))
+        });
         if stays && target.is_relative() {
             symlink(target, to)?;
         }
