@@ -5,7 +5,8 @@ use flow_steps::codecheck::{CodeChecked, Version};
 use crate::args::{FailOn, Global, Lint, LintFormat};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
-use crate::{project, view};
+use crate::state::config_path;
+use crate::view;
 
 /// What a changed `schema.prisma` breaks in the commit at HEAD, and in the commit `--since` names, which runs on while the
 /// new schema is there already. Needs the configuration: it says where the schema, the code and its packages are.
@@ -18,9 +19,8 @@ pub(crate) async fn run(global: &Global, args: &Lint) -> Result<Exit, Diagnostic
                 .hint("flow lint --code --since REV --format json"),
         );
     }
-    let setup = project::setup(global)?;
-    let base = setup.commit(args.since.as_deref().unwrap_or("HEAD"))?;
-    let code = setup.code(&setup.commit("HEAD")?);
+    let base = args.since.as_deref().unwrap_or("HEAD");
+    let (code, base) = flow_workflows::setup::code(&config_path(global)?, base)?;
     let say = |what: String| view::note(&format!("{what}\n"));
     let checked = code
         .check_against(&base, say)
