@@ -213,7 +213,7 @@ fn an_unknown_key_is_refused_with_its_line() {
     insta::assert_snapshot!(shown(dir.path(), &["start"]), @r"
     exit 2
     ---
-    error: [dir]/flow.toml:32:1: unknown field `backup_max_age_hour`, expected one of `backup_max_age_hours`, `restore_max_age_days`, `promotion_max_age_hours`, `free_mib`, `distinct_machines`
+    error: [dir]/flow.toml:32:1: unknown field `backup_max_age_hour`, expected one of `backup_max_age_hours`, `restore_max_age_days`, `promotion_max_age_hours`, `free_mib`, `distinct_machines`, `replay`, `replay_setup`
 
     Nothing was changed.
     ");

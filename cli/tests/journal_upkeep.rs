@@ -1,10 +1,12 @@
 //! `flow journal` on runs that an earlier `flow` left behind.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use flow_engine::clock::Clock;
 use flow_engine::journal::sled::{OpenOptions, SledJournal};
 use flow_engine::plan::OnFailure;
 use flow_engine::planner::Planner;
@@ -72,7 +74,8 @@ fn the_latest_run_may_be_a_sealed_one_and_is_a_live_one_when_that_is_newer() {
         json["run"].as_str().expect("a name").to_owned()
     };
     leave_at(dir.path(), "r-stays", true, Arc::new(Ago(9)));
-    leave_cancelled(dir.path(), "r-ended", Arc::new(Ago(8)));
+    let then: Arc<dyn Clock> = Arc::new(Ago(8));
+    leave_cancelled(dir.path(), "r-ended", &then);
     assert_eq!(latest(), "r-ended");
     let seal = flow(dir.path(), &["journal", "seal", "--older-than", "0s"]);
     assert!(out(&seal).contains("1 runs"), "{}", out(&seal));
@@ -276,7 +279,8 @@ fn pruning_takes_the_objects_that_no_run_needs_and_a_kill_in_between_costs_nothi
         let dir = tempfile::tempdir().expect("a folder");
         copy(whole.path(), dir.path());
         let Some(killed) = killed_at(call, dir.path(), &yes) else {
-            eprintln!("strace is missing: no kills");
+            let words = b"strace is missing: nothing was killed\n";
+            std::io::stderr().write_all(words).expect("says so");
             break;
         };
         kills += u32::from(killed);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use flow_engine::clock::Timestamp;
 use flow_engine::driver::{Engine, Handle, Stop};
+use flow_engine::journal::BODY_MAX;
 use flow_engine::outbox::{DeliveryError, Notifier};
 use flow_engine::plan::OnFailure;
 use flow_engine::record::{FailureKind, ParkReason, Verdict};
@@ -193,8 +194,17 @@ async fn a_step_that_would_run_again_cannot_be_settled_as_done() {
 #[tokio::test(start_paused = true)]
 async fn a_reason_longer_than_a_record_is_refused_and_the_driver_lives() {
     let stop = while_working(async |handle: Handle| {
-        let answer = handle.order(Order::Rollback, me(), &"y".repeat(5000)).await;
-        assert!(matches!(answer, Ok(Err(Refusal::TooLong(_)))), "{answer:?}");
+        let too_long = async |length| {
+            let reason = "y".repeat(length);
+            match handle.order(Order::Rollback, me(), &reason).await {
+                Ok(Err(Refusal::TooLong(bytes))) => bytes,
+                other => panic!("{length}: {other:?}"),
+            }
+        };
+        // What it says is too many is too many by just that.
+        let bytes = too_long(5000).await;
+        assert!((5000 - BODY_MAX..1200).contains(&bytes), "{bytes}");
+        assert_eq!(too_long(5000 - bytes + 1).await, 1);
     });
     assert_eq!(stop.await, Stop::WaitingForPeople);
 }

@@ -15,6 +15,7 @@ pub mod people;
 pub mod pg;
 pub mod pm2;
 mod reach;
+pub mod replay;
 pub mod schema;
 pub mod standing;
 pub mod watch;

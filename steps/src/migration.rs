@@ -29,13 +29,14 @@ use std::collections::BTreeSet;
 use self::fingerprint::Fingerprints;
 use self::fold::{Draft, Fold};
 use self::lines::Lines;
-use self::op::{Parsed, Problem, Site, Trouble};
+use self::op::{ColumnChange, Op, Parsed, Problem, Site, TableChange, Trouble};
 use self::state::Schema;
 use self::suppress::Directives;
 
 pub use self::load::{LoadError, MAX_FILE, Migration, from_pairs, read_folder};
 pub use self::report::{
-    Finding, Level, Linted, NullableColumn, RemovedLabels, Report, Suppressed, UniqueKey, Verdict,
+    ChangedRows, Finding, Level, Linted, NullableColumn, RemovedLabels, Report, Suppressed,
+    UniqueKey, Verdict,
 };
 pub use self::rule::{EXAMPLE_CONTEXT, Explanation, RuleId, UnknownRule, explain, rules_page};
 pub use self::settings::{Ignore, Settings, Weight};
@@ -77,7 +78,8 @@ pub fn lint(migrations: &[Migration], pending: &BTreeSet<String>, settings: &Set
         }
     }
     for (ignore, used) in settings.ignore.iter().zip(used) {
-        if !used && pending.contains(&ignore.migration) {
+        // What a replay finds is not known here.
+        if !used && !ignore.rule.is_of_replay() && pending.contains(&ignore.migration) {
             linted.report.findings.push(unused(ignore));
         }
     }
@@ -153,6 +155,49 @@ pub fn edited(name: &str, message: String) -> Finding {
     of_file(&migration, &draft)
 }
 
+/// A finding made elsewhere, such as by a replay, about a byte of a migration's text.
+pub(crate) fn said(
+    migration: &Migration,
+    (rule, level): (RuleId, Level),
+    at: usize,
+    object: String,
+    message: String,
+) -> Finding {
+    let site = Site {
+        start: at,
+        end: at,
+        inside: None,
+    };
+    let draft = Draft {
+        level,
+        ..Draft::error(rule, &site, object, message)
+    };
+    of_file(migration, &draft)
+}
+
+/// Adds findings made elsewhere, as a team weighs them: its levels, and what `[[lint.ignore]]` accepts. Comments in a file
+/// speak to the text check only.
+pub fn settle(linted: &mut Linted, findings: Vec<Finding>, settings: &Settings) {
+    for mut finding in findings {
+        let Some(level) = settings.weigh(finding.rule, finding.level) else {
+            continue;
+        };
+        finding.level = level;
+        finding.waivable = level != Level::Error;
+        let accepted = settings
+            .ignore
+            .iter()
+            .find(|each| each.covers(&finding) && !each.reason.trim().is_empty());
+        match accepted {
+            Some(ignore) => {
+                let reason = ignore.reason.clone();
+                linted.suppressed.push(Suppressed { finding, reason });
+            }
+            None => linted.report.findings.push(finding),
+        }
+    }
+}
+
 fn judge_one(
     migration: &Migration,
     parsed: &Parsed,
@@ -181,6 +226,7 @@ fn judge_one(
                 terms: key.terms.clone(),
                 predicate: key.predicate.clone(),
                 nulls_equal: key.nulls_not_distinct || key.primary,
+                primary: key.primary,
                 finding: String::new(),
             };
             (judged.drafts[*at].clone(), key)
@@ -204,6 +250,7 @@ fn judge_one(
                 added: *added,
             }),
     );
+    report.changed_rows.extend(changed_rows(migration, parsed));
     let mut drafts: Vec<Draft> = parsed.problems.iter().map(trouble).collect();
     drafts.extend(direct);
     drafts.extend(judged.drafts);
@@ -228,6 +275,29 @@ fn judge_one(
             UniqueKey { finding, ..key }
         }));
     report.findings.extend(findings);
+}
+
+/// Every table whose rows the file changes, once.
+fn changed_rows(migration: &Migration, parsed: &Parsed) -> Vec<ChangedRows> {
+    let table = |item: &op::Item| match &item.op {
+        Op::Truncate(name) | Op::Delete(name, _) | Op::Update(name, ..) | Op::Upsert(name) => {
+            Some((name.to_string(), false))
+        }
+        Op::Alter(name, TableChange::Column(_, ColumnChange::SetType(_))) => {
+            Some((name.to_string(), true))
+        }
+        Op::Dynamic(_) | Op::Calls { query: true, .. } | Op::Unknown(_) => {
+            Some((String::new(), false))
+        }
+        _ => None,
+    };
+    let tables: BTreeSet<(String, bool)> = parsed.items.iter().filter_map(table).collect();
+    let each = tables.into_iter().map(|(table, by_type)| ChangedRows {
+        migration: migration.name.clone(),
+        table,
+        by_type,
+    });
+    each.collect()
 }
 
 /// The drafts no comment suppresses, and what is wrong with the comments.

@@ -43,11 +43,14 @@ pub use backup::{Backup, Compression, TakeBackup};
 pub use baseline::Baseline;
 pub use copy_safe::{Copied, CopySafe, Policy};
 pub use counts::{CountsMatch, CountsReport};
+pub(crate) use drill::key_in_words;
 pub use freeze::{Freeze, Frozen, Thaw};
 pub use integrity::{Integrity, IntegrityReport, TableFinding};
 pub use proof::{Proof, RestoreProof};
 pub use record::RecordState;
 pub use rehearsal::{Rehearsal, RestoreRehearsal};
+pub(crate) use text::{ident, literal, rows};
+
 pub use state::{Bucket, Column, DbState, TableState};
 
 /// A database, and how to reach it: a parameter of every step here.
@@ -180,4 +183,4 @@ impl From<PgError> for StepError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

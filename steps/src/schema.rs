@@ -13,13 +13,17 @@ use crate::people::{People, Subject, Waiver, waived};
 use crate::reach;
 
 mod applied;
+mod replay;
 pub mod review;
 mod shown;
 pub(crate) mod source;
+mod unique;
 
 use applied::Applied;
+pub use replay::{Replay, ReplayReport};
 pub use review::{MigrationReview, Reviewed};
 pub use shown::{ShownFile, ShownFinding};
+pub use unique::{Answered, DataReport, Standing, UniqueSafe};
 
 /// Checks every migration that the commit has and the target has not, with the earlier ones as context.
 ///

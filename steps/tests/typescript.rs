@@ -2,8 +2,11 @@
 //!
 //! The packages come from npm once, into `target/test-tools`; the generator runs without network and without engines.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
+
 #[path = "typescript/refusals.rs"]
 mod refusals;
+
 #[path = "typescript/rig.rs"]
 mod rig;
 #[path = "typescript/versions.rs"]
@@ -155,12 +158,17 @@ async fn a_composite_project_is_checked_and_writes_nothing() {
 #[tokio::test]
 async fn the_same_question_gets_the_same_answer_also_when_the_compiler_names_files() {
     let code = Code::new(
-        "import type { User as Own } from './own';\n\
-         export const f = (u: User): Own => u;\n",
+        "import type { User as Other } from './other';\n\
+         import type { User as Own } from './own';\n\
+         export const f = (u: Other): Own => u;\n",
+    );
+    code.write(
+        "app/src/other.ts",
+        "import type { User as Row } from '@prisma/client';\nexport interface User { name: Row['name'] }\n",
     );
     code.write("app/src/own.ts", "export interface User { name: string }\n");
     let hits = code.check(&before(), &nullable()).await.unwrap();
-    assert_eq!(places(&hits), ["app/src/a.ts:5:36 TS2322"]);
+    assert_eq!(places(&hits), ["app/src/a.ts:6:37 TS2322"]);
     let message = &hits[0].message;
     assert!(
         message.contains("import(\"/code/new/app/src/own\").User"),

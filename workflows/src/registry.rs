@@ -40,5 +40,7 @@ pub fn registry() -> Registry {
         .with::<pm2::Restarted>()
         .with::<schema::MigrationReview>()
         .with::<schema::MigrationSafety>()
+        .with::<schema::Replay>()
+        .with::<schema::UniqueSafe>()
         .with::<watch::Watch>()
 }

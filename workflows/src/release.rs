@@ -77,6 +77,10 @@ fn schema(p: &mut Planner, r: &Release) {
     p.step("gate/machines", r.machines());
     let checked = p.step("schema/migration-safety", r.migration_safety());
     p.step("schema/migration-review", r.migration_review(&checked));
+    p.step("schema/unique-safe", r.unique_safe(&checked));
+    if let Some(replay) = r.replay(&checked) {
+        p.step("schema/replay", replay);
+    }
     p.step("schema/nullable-access", r.nullable_access());
     p.step("schema/enum-usage", r.enum_usage());
 }

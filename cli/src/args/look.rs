@@ -175,6 +175,13 @@ pub(crate) struct Lint {
     /// `env:NAME` for one that holds a password; read with `psql`, in a transaction that cannot write
     #[arg(long, value_name = "URL", conflicts_with = "since")]
     pub(crate) database: Option<String>,
+    /// Replay the history in a throw-away PostgreSQL as well, and compare what its catalog shows with what the text check says:
+    /// on a server of its own, or on the one of the URL (or `env:NAME`), in a database that is made and dropped
+    #[arg(long, value_name = "URL", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub(crate) replay: Option<String>,
+    /// SQL that runs before a replay, with all rights: the roles, schemas and extensions the history takes for granted
+    #[arg(long, value_name = "FILE", requires = "replay")]
+    pub(crate) replay_setup: Option<PathBuf>,
     /// Show notes too
     #[arg(long)]
     pub(crate) notes: bool,

@@ -10,6 +10,7 @@ use crate::exit::Exit;
 use crate::view;
 
 mod database;
+mod replay;
 mod settings;
 mod since;
 mod source;
@@ -17,7 +18,7 @@ mod source;
 pub(crate) use source::Source;
 
 /// The migration check on its own, for CI and pre-commit. Reads files only (and, when asked, which migrations a database has
-/// applied); needs no configuration when a folder is named.
+/// applied, or what a replay in a throw-away database shows); needs no configuration when a folder is named.
 pub(crate) fn run(global: &Global, args: &Lint) -> Result<Exit, Diagnostic> {
     if let Some(rule) = &args.explain {
         return explain(rule);
@@ -57,6 +58,7 @@ fn judge(source: &Source, args: &Lint, settings: &Settings) -> Result<Linted, Di
         compared.new.retain(|name| only.contains(name));
     }
     let mut linted = migration::lint(&source.migrations, &compared.new, settings);
+    replay::add(&mut linted, source, &compared.new, (args, settings))?;
     let edited = compared
         .edited
         .into_iter()

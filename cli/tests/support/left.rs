@@ -115,10 +115,10 @@ pub(crate) fn leave_run(dir: &Path, id: &str, planner: Planner, clock: Arc<dyn C
 }
 
 /// Leaves a run that failed and was cancelled.
-pub(crate) fn leave_cancelled(dir: &Path, id: &str, clock: Arc<dyn Clock>) {
-    leave_at(dir, id, false, Arc::clone(&clock));
+pub(crate) fn leave_cancelled(dir: &Path, id: &str, clock: &Arc<dyn Clock>) {
+    leave_at(dir, id, false, Arc::clone(clock));
     let runtime = tokio::runtime::Runtime::new().expect("starts");
-    let engine = engine(dir, Arc::clone(&clock));
+    let engine = engine(dir, Arc::clone(clock));
     runtime.block_on(async {
         let journal = Arc::clone(&engine.journal);
         let id = id.parse().expect("an id");

@@ -113,19 +113,34 @@ impl Document<'_> {
             .map(|name| name.text().to_string())
             .unwrap_or_default();
         match definition {
-            Definition::ObjectTypeDefinition(d) => self.fields(&name, d.fields_definition()),
-            Definition::ObjectTypeExtension(d) => self.fields(&name, d.fields_definition()),
-            Definition::InterfaceTypeDefinition(d) => self.fields(&name, d.fields_definition()),
-            Definition::InterfaceTypeExtension(d) => self.fields(&name, d.fields_definition()),
-            Definition::EnumTypeDefinition(d) => self.labels(&name, d.enum_values_definition()),
-            Definition::EnumTypeExtension(d) => self.labels(&name, d.enum_values_definition()),
+            Definition::ObjectTypeDefinition(d) => {
+                self.fields(&name, d.fields_definition().as_ref());
+            }
+            Definition::ObjectTypeExtension(d) => {
+                self.fields(&name, d.fields_definition().as_ref());
+            }
+            Definition::InterfaceTypeDefinition(d) => {
+                self.fields(&name, d.fields_definition().as_ref());
+            }
+            Definition::InterfaceTypeExtension(d) => {
+                self.fields(&name, d.fields_definition().as_ref());
+            }
+            Definition::EnumTypeDefinition(d) => {
+                self.labels(&name, d.enum_values_definition().as_ref());
+            }
+            Definition::EnumTypeExtension(d) => {
+                self.labels(&name, d.enum_values_definition().as_ref());
+            }
             _ => {}
         }
         self.used_values(definition.syntax());
     }
 
-    fn fields(&mut self, of: &str, fields: Option<FieldsDefinition>) {
-        for field in fields.iter().flat_map(FieldsDefinition::field_definitions) {
+    fn fields(&mut self, of: &str, fields: Option<&FieldsDefinition>) {
+        for field in fields
+            .into_iter()
+            .flat_map(FieldsDefinition::field_definitions)
+        {
             let (Some(name), Some(ty)) = (field.name(), field.ty()) else {
                 continue;
             };
@@ -150,9 +165,9 @@ impl Document<'_> {
         }
     }
 
-    fn labels(&mut self, of: &str, labels: Option<EnumValuesDefinition>) {
+    fn labels(&mut self, of: &str, labels: Option<&EnumValuesDefinition>) {
         for label in labels
-            .iter()
+            .into_iter()
             .flat_map(EnumValuesDefinition::enum_value_definitions)
         {
             let value = label.enum_value().and_then(|v| v.name());

@@ -160,7 +160,8 @@ impl<'a> Look<'a> {
         client: &Client,
         until: Instant,
     ) -> Result<Tree, NotChecked> {
-        let installed = self.node_modules.starts_with(&self.checkout);
+        let installed = self.node_modules.starts_with(&self.checkout)
+            && self.node_modules.ends_with("node_modules");
         let place = if installed {
             // Where it is already.
             self.node_modules

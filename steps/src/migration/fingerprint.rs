@@ -9,12 +9,15 @@
 //! Two spellings that mean the same may have two fingerprints (`a<-1`, `a < -1`): then somebody is asked once more. Two
 //! statements that differ in more than white space, comments and case have two.
 
+mod scan;
+
 use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
 use super::fold::Draft;
 use super::load::hex;
+use scan::{Kind, Scan};
 
 /// Bodies in bodies that are read; deeper ones are literals.
 const MAX_DEPTH: usize = 4;
@@ -68,11 +71,9 @@ impl<'a> Fingerprints<'a> {
 
     /// Of the statement at this byte; of the whole file, byte for byte, where there is none.
     fn statement(&mut self, at: usize) -> [u8; 32] {
-        let span = self
-            .spans
-            .iter()
-            .find(|(start, end)| *start <= at && at < *end);
-        let Some(&(start, end)) = span else {
+        let next = self.spans.partition_point(|(start, _)| *start <= at);
+        let span = next.checked_sub(1).map(|at| self.spans[at]);
+        let Some((start, end)) = span.filter(|(_, end)| at < *end) else {
             return Sha256::digest(self.text.as_bytes()).into();
         };
         let text = self.text.get(start..end).unwrap_or_default();
@@ -89,27 +90,63 @@ fn feed(hash: &mut Sha256, part: &[u8]) {
     hash.update(part);
 }
 
-fn normalised(statement: &str) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    let mut all = tokens(statement, 0);
-    // The last statement of a file may do without.
-    if all.last().is_some_and(|last| last == ";") {
-        all.pop();
+pub(super) fn normalised(statement: &str) -> [u8; 32] {
+    if statement.contains('$') {
+        return hashed(tokens(statement, 0));
     }
-    for token in all {
-        feed(&mut hash, token.as_bytes());
+    // Almost every statement: without a body, and so without a list of its tokens.
+    let mut scan = Scan::new(statement);
+    let mut all = List::default();
+    while let Some((start, kind)) = scan.next() {
+        all.push(&statement[start..scan.at], kind == Kind::Folded);
     }
-    hash.finalize().into()
+    all.hash()
+}
+
+pub(super) fn hashed(tokens: Vec<String>) -> [u8; 32] {
+    let mut all = List::default();
+    for token in tokens {
+        all.push(&token, false);
+    }
+    all.hash()
+}
+
+/// Tokens as bytes, the length of each before it.
+#[derive(Default)]
+struct List {
+    bytes: Vec<u8>,
+    /// The last statement of a file may do without: one at the end does not count.
+    semicolon: bool,
+}
+
+impl List {
+    fn push(&mut self, token: &str, fold: bool) {
+        if std::mem::replace(&mut self.semicolon, token == ";") {
+            self.add(";", false);
+        }
+        if !self.semicolon {
+            self.add(token, fold);
+        }
+    }
+
+    fn add(&mut self, token: &str, fold: bool) {
+        let length = (token.len() as u64).to_be_bytes();
+        self.bytes.extend_from_slice(&length);
+        let from = self.bytes.len();
+        self.bytes.extend_from_slice(token.as_bytes());
+        if fold {
+            self.bytes[from..].make_ascii_lowercase();
+        }
+    }
+
+    fn hash(self) -> [u8; 32] {
+        Sha256::digest(&self.bytes).into()
+    }
 }
 
 /// See the module. What is not SQL after all (a quote that never ends) is one token up to the end.
 pub(super) fn tokens(text: &str, depth: usize) -> Vec<String> {
-    let mut scan = Scan {
-        text,
-        bytes: text.as_bytes(),
-        at: 0,
-        escapes: None,
-    };
+    let mut scan = Scan::new(text);
     let mut all = Vec::new();
     let mut bodies = Vec::new();
     while let Some((start, kind)) = scan.next() {
@@ -155,209 +192,4 @@ fn inside(quoted: &str) -> &str {
     quoted
         .get(mark..quoted.len().saturating_sub(mark))
         .unwrap_or_default()
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// Read without regard to case.
-    Folded,
-    Exact,
-    Dollar,
-}
-
-struct Scan<'a> {
-    text: &'a str,
-    bytes: &'a [u8],
-    at: usize,
-    /// Of the literal just read: a literal on a later line continues it, and is read alike.
-    escapes: Option<bool>,
-}
-
-impl Scan<'_> {
-    /// The next token: where it begins, and of which kind. It ends at `self.at`.
-    fn next(&mut self) -> Option<(usize, Kind)> {
-        let broken = self.skip_blank();
-        let continued = self.escapes.take().filter(|_| broken);
-        let start = self.at;
-        let byte = *self.bytes.get(start)?;
-        let kind = match byte {
-            b'\'' => self.literal(continued.unwrap_or(false)),
-            b'"' => {
-                self.quoted(b'"', false);
-                Kind::Exact
-            }
-            b'$' => self.dollar(),
-            b'0'..=b'9' => self.number(),
-            _ if is_word(byte) => self.word(),
-            _ if is_operator(byte) => self.operator(),
-            _ => {
-                self.at += 1;
-                Kind::Exact
-            }
-        };
-        Some((start, kind))
-    }
-
-    /// Whether there was a line break among it.
-    fn skip_blank(&mut self) -> bool {
-        let start = self.at;
-        loop {
-            match (self.bytes.get(self.at), self.bytes.get(self.at + 1)) {
-                (Some(b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c), _) => self.at += 1,
-                (Some(b'-'), Some(b'-')) => self.line_comment(),
-                (Some(b'/'), Some(b'*')) => self.block_comment(),
-                _ => return self.text[start..self.at].contains(['\n', '\r']),
-            }
-        }
-    }
-
-    fn line_comment(&mut self) {
-        self.at = self.text[self.at..]
-            .find(['\n', '\r'])
-            .map_or(self.bytes.len(), |end| self.at + end);
-    }
-
-    fn block_comment(&mut self) {
-        let mut depth = 0_usize;
-        loop {
-            match self.bytes.get(self.at..self.at + 2) {
-                Some(b"/*") => {
-                    depth += 1;
-                    self.at += 2;
-                }
-                Some(b"*/") => {
-                    depth -= 1;
-                    self.at += 2;
-                    if depth == 0 {
-                        return;
-                    }
-                }
-                Some(_) => self.at += 1,
-                None => return self.at = self.bytes.len(),
-            }
-        }
-    }
-
-    fn literal(&mut self, escapes: bool) -> Kind {
-        self.quoted(b'\'', escapes);
-        self.escapes = Some(escapes);
-        Kind::Exact
-    }
-
-    /// Moves behind the closing quote.
-    fn quoted(&mut self, quote: u8, escapes: bool) {
-        self.at += 1;
-        loop {
-            match self.bytes.get(self.at) {
-                None => return self.at = self.bytes.len(),
-                Some(b'\\') if escapes => self.at = (self.at + 2).min(self.bytes.len()),
-                Some(&byte) if byte == quote => {
-                    self.at += 1;
-                    if self.bytes.get(self.at) != Some(&quote) {
-                        return self.to_boundary();
-                    }
-                    self.at += 1;
-                }
-                Some(_) => self.at += 1,
-            }
-        }
-    }
-
-    fn dollar(&mut self) -> Kind {
-        let rest = &self.bytes[self.at + 1..];
-        let tag = rest
-            .iter()
-            .take_while(|b| is_word(**b) || b.is_ascii_digit());
-        let tag = tag.count();
-        if rest.get(tag) != Some(&b'$') || rest[0].is_ascii_digit() {
-            self.at += 1 + tag;
-            return Kind::Folded;
-        }
-        let from = self.at + tag + 2;
-        let mark = &self.text[self.at..from];
-        self.at = self.text[from..]
-            .find(mark)
-            .map_or(self.bytes.len(), |end| from + end + mark.len());
-        Kind::Dollar
-    }
-
-    /// Digits with what sticks to them, and the sign of an exponent.
-    fn number(&mut self) -> Kind {
-        let start = self.at;
-        loop {
-            match self.bytes.get(self.at) {
-                Some(b) if b.is_ascii_alphanumeric() || *b == b'_' || *b == b'.' => self.at += 1,
-                Some(b'+' | b'-')
-                    if self.bytes[self.at - 1].eq_ignore_ascii_case(&b'e')
-                        && !self.text[start..self.at]
-                            .to_ascii_lowercase()
-                            .starts_with("0x")
-                        && self.bytes.get(self.at + 1).is_some_and(u8::is_ascii_digit) =>
-                {
-                    self.at += 1;
-                }
-                _ => return Kind::Folded,
-            }
-        }
-    }
-
-    /// A word, or a literal with the letter that says how to read it.
-    fn word(&mut self) -> Kind {
-        let rest = &self.bytes[self.at..];
-        let length = rest
-            .iter()
-            .take_while(|b| is_word(**b) || b.is_ascii_digit() || **b == b'$')
-            .count();
-        let start = self.at;
-        self.at += length;
-        let word = self.text[start..self.at].to_ascii_lowercase();
-        match (
-            word.as_str(),
-            self.bytes.get(self.at),
-            self.bytes.get(self.at + 1),
-        ) {
-            ("e", Some(b'\''), _) => self.literal(true),
-            ("b" | "x" | "n", Some(b'\''), _) => self.literal(false),
-            ("u", Some(b'&'), Some(b'\'')) => {
-                self.at += 1;
-                self.literal(false)
-            }
-            ("u", Some(b'&'), Some(b'"')) => {
-                self.at += 1;
-                self.quoted(b'"', false);
-                Kind::Exact
-            }
-            _ => Kind::Folded,
-        }
-    }
-
-    /// Up to where a comment begins.
-    fn operator(&mut self) -> Kind {
-        while let Some(byte) = self.bytes.get(self.at).filter(|b| is_operator(**b)) {
-            let comment = matches!(
-                (byte, self.bytes.get(self.at + 1)),
-                (b'-', Some(b'-')) | (b'/', Some(b'*'))
-            );
-            if comment {
-                break;
-            }
-            self.at += 1;
-        }
-        Kind::Exact
-    }
-
-    /// After an escape `at` may stand inside a character.
-    fn to_boundary(&mut self) {
-        while !self.text.is_char_boundary(self.at) {
-            self.at += 1;
-        }
-    }
-}
-
-fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
-}
-
-fn is_operator(byte: u8) -> bool {
-    b"+-*/<>=~!@#%^&|`?:".contains(&byte)
 }

@@ -82,6 +82,9 @@ pub struct UniqueKey {
     pub predicate: Option<String>,
     /// Two NULLs count as equal (`NULLS NOT DISTINCT`, and never allowed in a primary key).
     pub nulls_equal: bool,
+    /// It is the primary key: no NULL at all.
+    #[serde(default)]
+    pub primary: bool,
     /// Digest of the finding this key belongs to.
     pub finding: String,
 }
@@ -110,6 +113,17 @@ pub struct NullableColumn {
     pub added: bool,
 }
 
+/// A table whose rows a pending migration changes or deletes: what is asked of its rows now may be answered otherwise then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedRows {
+    /// Name of the migration.
+    pub migration: String,
+    /// Table, quoted, with its schema when that is not `public`; empty when it may be any.
+    pub table: String,
+    /// By a change of a column's type, not by a statement about rows.
+    pub by_type: bool,
+}
+
 /// The outcome of a check. Equal input gives an equal report.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
@@ -127,6 +141,9 @@ pub struct Report {
     pub removed_labels: Vec<RemovedLabels>,
     /// Columns whose readers must handle NULL.
     pub nullable: Vec<NullableColumn>,
+    /// Tables whose rows are changed.
+    #[serde(default)]
+    pub changed_rows: Vec<ChangedRows>,
 }
 
 /// A finding somebody took responsibility for.

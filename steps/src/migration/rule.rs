@@ -112,6 +112,17 @@ rules! {
     UnknownStatement = "unknown-statement",
     /// A comment or configuration entry that is to suppress a finding and does not.
     Suppression = "suppression",
+    /// What a replay did is not what the text check says.
+    ReplayDiffers = "replay-differs",
+    /// A migration does not apply to the history before it.
+    ReplayFailed = "replay-failed",
+}
+
+impl RuleId {
+    /// Only a replay in a database speaks of it.
+    pub const fn is_of_replay(self) -> bool {
+        matches!(self, Self::ReplayDiffers | Self::ReplayFailed)
+    }
 }
 
 impl fmt::Display for RuleId {
@@ -143,7 +154,7 @@ pub struct Explanation {
     pub why: &'static str,
     /// What to do instead.
     pub fix: &'static str,
-    /// SQL that triggers the rule when it follows [`EXAMPLE_CONTEXT`]; for `edited-migration`, which no text can show,
+    /// SQL that triggers the rule when it follows [`EXAMPLE_CONTEXT`]; for `edited-migration` and a replay's, which no text can show,
     /// a sentence in a comment.
     pub bad: &'static str,
     /// SQL to the same end that does not.

@@ -18,7 +18,7 @@ pub(super) struct Schema {
     /// Those the file dropped and has not made again.
     pub(super) objects_dropped: BTreeMap<(String, Name), Site>,
     pub(super) views: BTreeMap<Name, View>,
-    /// Columns of the views there were when the file began, where they are known.
+    /// Columns, where they are known, of the views that the file found and dropped or made again.
     pub(super) views_before: BTreeMap<Name, Vec<String>>,
     /// Schemas a migration makes, and whether this file does and nothing was seen in them before.
     pub(super) schemas: BTreeMap<String, bool>,
@@ -54,6 +54,8 @@ pub(super) struct View {
     pub(super) sure: bool,
     /// What it gives; nothing when that is not known.
     pub(super) columns: Option<Vec<String>>,
+    /// The file made it.
+    pub(super) fresh: bool,
     pub(super) site: Site,
 }
 
@@ -313,14 +315,25 @@ impl Schema {
         self.enums_before.clear();
         self.enums_dropped.clear();
         self.objects_dropped.clear();
-        let known = |(name, view): (&Name, &View)| Some((name.clone(), view.columns.clone()?));
-        self.views_before = self.views.iter().filter_map(known).collect();
+        self.views_before.clear();
+        self.views.values_mut().for_each(|view| view.fresh = false);
         for (name, each) in &mut self.enums {
             each.was = Some(name.clone());
             self.enums_before.insert(name.clone(), each.labels.clone());
         }
         self.schemas.values_mut().for_each(|new| *new = false);
         self.objects.values_mut().for_each(|fresh| *fresh = false);
+    }
+
+    /// Takes a view away; remembers what it gave, if the file found it. Whether there was one.
+    pub(super) fn remove_view(&mut self, name: &Name) -> bool {
+        let Some(view) = self.views.remove(name) else {
+            return false;
+        };
+        if let Some(columns) = view.columns.filter(|_| !view.fresh) {
+            self.views_before.insert(name.clone(), columns);
+        }
+        true
     }
 
     /// Columns of a table or view, as far as they are known.

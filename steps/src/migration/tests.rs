@@ -54,7 +54,11 @@ fn every_rule_fires_on_its_bad_example_and_not_on_its_good_one() {
             linted.report.findings.iter().any(|each| each.rule == rule)
         };
         // No text shows it: it is found by comparing.
-        assert_eq!(fires(text.bad), rule != RuleId::EditedMigration, "{name}");
+        assert_eq!(
+            fires(text.bad),
+            rule != RuleId::EditedMigration && !rule.is_of_replay(),
+            "{name}"
+        );
         assert!(!fires(text.good), "{name}");
         assert!(
             ![text.title, text.why, text.fix, text.source].contains(&""),

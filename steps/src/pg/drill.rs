@@ -224,7 +224,7 @@ async fn name_keys(
 /// A key as people see it. Numbers and UUIDs stand as they are. Any other part may be an address, a name or a phone
 /// number and becomes the beginning of its SHA-256, by which somebody with the database can still find it:
 /// `encode(sha256(convert_to(key, 'UTF8')), 'hex')`.
-fn key_in_words(parts: &[String], numbered: &[bool]) -> String {
+pub(crate) fn key_in_words(parts: &[String], numbered: &[bool]) -> String {
     let word = |(part, number): (&String, &bool)| {
         if *number || is_uuid(part) {
             return part.clone();

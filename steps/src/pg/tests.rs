@@ -1,6 +1,6 @@
 //! Against a real server of this test's own.
 
-mod cluster;
+pub(crate) mod cluster;
 mod comparing;
 mod copying;
 mod engine;

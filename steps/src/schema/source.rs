@@ -80,6 +80,23 @@ pub(super) async fn read(
     from_pairs(pairs).map_err(|e| StepError::fail(e.to_string()))
 }
 
+/// One file of a commit. Fails when it is not there, is a folder, is too large or is no text.
+pub(super) async fn file(repo: &str, commit: &str, path: &str) -> Result<String, StepError> {
+    let here = Local::new("this machine");
+    let wrong = |why: &str| StepError::fail(format!("{path} of commit {commit} {why}"));
+    let blob = git(repo, &["cat-file", "blob", &format!("{commit}:{path}")])?;
+    let blob = here.output(&blob).await.map_err(|e| reach::error(&e))?;
+    if !blob.exit.success() {
+        return Err(wrong(
+            "cannot be read; correct its path in the configuration",
+        ));
+    }
+    if u64::try_from(blob.stdout.len()).is_ok_and(|size| size > MAX_FILE) {
+        return Err(wrong("is too large"));
+    }
+    String::from_utf8(blob.stdout).map_err(|_| wrong("is not UTF-8"))
+}
+
 struct Entry<'a> {
     name: &'a str,
     object: &'a str,

@@ -160,14 +160,51 @@ async fn what_was_applied_must_be_in_the_commit_unchanged_and_finished() {
         assert_eq!(stop, Stop::Parked(ParkReason::StepFailed { step: 0 }));
         assert!(failure(&run, "prep/safety").message.contains(no));
     }
-    // Rolled back and applied again is fine.
+    // Rolled back and applied again is fine, whether the first time had finished or not.
+    for finished in [false, true] {
+        let rig = Rig::new();
+        rig.applied(&[
+            ("20250101000000_init", "old", finished, true),
+            ("20250101000000_init", INIT, true, false),
+        ]);
+        let (run, _) = rig.run(rig.step()).await;
+        assert!(output::<Checked>(&run, "prep/safety").pending.is_empty());
+    }
+    // Rolled back and not applied again is pending.
     let rig = Rig::new();
-    rig.applied(&[
-        ("20250101000000_init", "old", false, true),
-        ("20250101000000_init", INIT, true, false),
-    ]);
+    rig.applied(&[("20250101000000_init", "old", false, true)]);
     let (run, _) = rig.run(rig.step()).await;
-    assert!(output::<Checked>(&run, "prep/safety").pending.is_empty());
+    assert_eq!(output::<Checked>(&run, "prep/safety").pending.len(), 1);
+}
+
+#[test]
+fn a_checksum_is_the_sha256_of_the_bytes_of_the_file() {
+    // By sha256sum, of a file with these bytes.
+    let known = [
+        (
+            "",
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        ),
+        (
+            "SELECT 1;\r\n",
+            "d3cd5042f97738960d802ad6b3a548dfa18152215118ba18f04493bc6944b0e4",
+        ),
+        (
+            "SELECT 1;\n",
+            "b4e0497804e46e0a0b0b8c31975b062152d551bac49c3c2e80932567b4085dcd",
+        ),
+        (
+            "\u{feff}-- größer\n",
+            "58f0702c2e62b91b391ce34d4e75530888ed526169d9f428e6399c545e9061ec",
+        ),
+    ];
+    for (sql, checksum) in known {
+        let file = crate::migration::Migration {
+            sql: sql.into(),
+            ..Default::default()
+        };
+        assert_eq!(file.sha256(), checksum, "{sql:?}");
+    }
 }
 
 #[tokio::test]

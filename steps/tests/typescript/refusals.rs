@@ -50,7 +50,7 @@ async fn a_compiler_that_never_ends_is_killed_with_what_it_started() {
         pids.display()
     );
     code.replace("typescript/bin/tsc", &script);
-    let start = Instant::now();
+    let began = Instant::now();
     let limit = Duration::from_secs(8);
     let why = code.within(limit, &before(), &before()).await.unwrap_err();
     assert!(
@@ -58,7 +58,7 @@ async fn a_compiler_that_never_ends_is_killed_with_what_it_started() {
             .contains("tsc had not ended when the time limit was reached"),
         "{why}"
     );
-    assert!(start.elapsed() < Duration::from_secs(15));
+    assert!(began.elapsed() < Duration::from_secs(15));
     let started: Vec<_> = pids
         .read_dir()
         .unwrap()
@@ -87,7 +87,7 @@ async fn a_compiler_that_crashes_is_not_one_without_errors() {
         ("throw new Error('out of ideas');", "out of ideas"),
         ("process.exit(0);", "tsc looked at no file"),
         (
-            "for (;;) console.log('x'.repeat(65536));",
+            "console.log('x'.repeat(9 << 20));",
             "printed more than 8 MiB",
         ),
     ] {

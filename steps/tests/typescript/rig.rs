@@ -16,7 +16,7 @@ const PACKAGES: &str = r#"{
 "#;
 
 /// The `node_modules` with the three packages.
-pub fn node_modules() -> &'static PathBuf {
+pub(crate) fn node_modules() -> &'static PathBuf {
     static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
     INSTALLED.get_or_init(|| {
         let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/test-tools");
@@ -43,7 +43,7 @@ pub fn node_modules() -> &'static PathBuf {
     })
 }
 
-pub const HEAD: &str = r#"datasource db {
+pub(crate) const HEAD: &str = r#"datasource db {
   provider = "postgresql"
   url      = env("DATABASE_URL")
 }
@@ -54,7 +54,7 @@ generator client {
 "#;
 
 /// A schema with this model and these values of an enum.
-pub fn schema(fields: &str, values: &str) -> String {
+pub(crate) fn schema(fields: &str, values: &str) -> String {
     format!(
         "{HEAD}\nenum Status {{\n  {}\n}}\n\nmodel User {{\n  id Int @id\n  status Status\n  {fields}\n}}\n",
         values.replace(' ', "\n  ")
@@ -62,11 +62,11 @@ pub fn schema(fields: &str, values: &str) -> String {
 }
 
 /// `name` is required.
-pub fn before() -> String {
+pub(crate) fn before() -> String {
     schema("name String\n  nick String?", "NEW DONE GONE")
 }
 
-pub const STRICT: &str = r#"{
+pub(crate) const STRICT: &str = r#"{
   "compilerOptions": {
     "target": "ES2022", "module": "commonjs", "moduleResolution": "node", "strict": true, "skipLibCheck": true
   },
@@ -74,22 +74,22 @@ pub const STRICT: &str = r#"{
 }
 "#;
 
-pub const IMPORT: &str = "import { PrismaClient, Status, type User } from '@prisma/client';\n\
+pub(crate) const IMPORT: &str = "import { PrismaClient, Status, type User } from '@prisma/client';\n\
     export const db = new PrismaClient();\n\
     export const statuses: Status[] = [];\n";
 
 /// A checkout with one file of code, which follows [`IMPORT`] and so begins in line 4.
-pub struct Code {
+pub(crate) struct Code {
     dir: tempfile::TempDir,
-    pub project: Project,
+    pub(crate) project: Project,
 }
 
 impl Code {
-    pub fn new(code: &str) -> Self {
+    pub(crate) fn new(code: &str) -> Self {
         Self::with(STRICT, &format!("{IMPORT}{code}"))
     }
 
-    pub fn with(tsconfig: &str, code: &str) -> Self {
+    pub(crate) fn with(tsconfig: &str, code: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let project = Project {
             checkout: dir.path().to_owned(),
@@ -104,18 +104,18 @@ impl Code {
         it
     }
 
-    pub fn write(&self, path: &str, text: &str) {
+    pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.dir.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
-    pub fn path(&self, path: &str) -> PathBuf {
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.dir.path().join(path)
     }
 
     /// Uses a folder of dependencies in which these packages are replaced by a script.
-    pub fn replace(&mut self, script: &str, text: &str) {
+    pub(crate) fn replace(&mut self, script: &str, text: &str) {
         let fake = self.dir.path().join("fake");
         fs::create_dir_all(&fake).unwrap();
         let replaced = script.split('/').next().unwrap();
@@ -131,11 +131,11 @@ impl Code {
         self.project.node_modules = fake;
     }
 
-    pub async fn check(&self, old: &str, new: &str) -> Result<Vec<Hit>, NotChecked> {
+    pub(crate) async fn check(&self, old: &str, new: &str) -> Result<Vec<Hit>, NotChecked> {
         self.within(Duration::from_secs(120), old, new).await
     }
 
-    pub async fn within(
+    pub(crate) async fn within(
         &self,
         limit: Duration,
         old: &str,
@@ -144,14 +144,14 @@ impl Code {
         differential(&self.project, old, new, limit, |_| ()).await
     }
 
-    pub async fn not_checked(&self) -> String {
+    pub(crate) async fn not_checked(&self) -> String {
         let why = self.check(&before(), &before()).await.unwrap_err();
         why.to_string()
     }
 }
 
 /// File, line, column and code of each.
-pub fn places(hits: &[Hit]) -> Vec<String> {
+pub(crate) fn places(hits: &[Hit]) -> Vec<String> {
     hits.iter()
         .map(|hit| {
             assert_eq!(hit.kind, "type-error");

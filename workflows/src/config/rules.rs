@@ -17,6 +17,10 @@ pub struct Gates {
     /// Whether test, staging and production must be three machines. An alias that leads to production by mistake
     /// would deploy there first.
     pub distinct_machines: bool,
+    /// Whether the migrations are also replayed in a PostgreSQL of their own on this machine (needs its server programs).
+    pub replay: bool,
+    /// A file of the repository with SQL that runs before such a replay, with all rights there.
+    pub replay_setup: Option<String>,
 }
 
 impl Default for Gates {
@@ -27,6 +31,8 @@ impl Default for Gates {
             promotion_max_age_hours: 72,
             free_mib: 512,
             distinct_machines: true,
+            replay: false,
+            replay_setup: None,
         }
     }
 }

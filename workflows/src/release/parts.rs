@@ -9,7 +9,7 @@ use flow_steps::mail::Notify;
 use flow_steps::people::items;
 use flow_steps::people::{Checklist, SignOff};
 use flow_steps::pg::Policy;
-use flow_steps::schema::{Checked, MigrationReview, MigrationSafety};
+use flow_steps::schema::{Checked, MigrationReview, MigrationSafety, Replay};
 
 use crate::config::{Config, Environment};
 
@@ -104,6 +104,17 @@ impl Release<'_> {
             code: self.code_at(),
             waiver_role: self.config.signoff.waived_by.clone(),
         }
+    }
+
+    /// Where the team asks for it.
+    pub(in crate::release) fn replay(&self, checked: &Out<Checked>) -> Option<Replay> {
+        self.config.gates.replay.then(|| Replay {
+            repo: self.repository.clone(),
+            commit: self.commit.clone(),
+            migrations: self.config.app.migrations.clone(),
+            setup: self.config.gates.replay_setup.clone(),
+            safety: checked.into(),
+        })
     }
 
     pub(in crate::release) fn checklist(

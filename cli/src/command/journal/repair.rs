@@ -14,7 +14,7 @@ use crate::upkeep::{self, blocking};
 
 /// What repairing did, or would do.
 #[derive(Debug, Default, Serialize)]
-struct Repaired {
+struct Outcome {
     dry_run: bool,
     repaired: Vec<String>,
     lost: Vec<String>,
@@ -22,7 +22,7 @@ struct Repaired {
 
 /// Opening mends segments and sled; what is beyond that is mended here.
 pub(super) async fn repair(state: &State, json: bool) -> Result<Exit, Diagnostic> {
-    let mut done = Repaired::default();
+    let mut done = Outcome::default();
     let dir = state.journal();
     if dir.exists() {
         let rebuilt = blocking(move || rebuild_catalog(&dir)).await?;
@@ -49,9 +49,9 @@ pub(super) async fn rehearse(state: &State, json: bool) -> Result<Exit, Diagnost
     let options = OpenOptions::default();
     let said = blocking(move || flow_engine::journal::sled::rehearse(&dir, &copy, &options));
     let said = said.await?;
-    let mut done = Repaired {
+    let mut done = Outcome {
         dry_run: true,
-        ..Repaired::default()
+        ..Outcome::default()
     };
     done.repaired.extend(said.catalog);
     done.repaired.extend(repairs(&said.report));
@@ -60,7 +60,7 @@ pub(super) async fn rehearse(state: &State, json: bool) -> Result<Exit, Diagnost
     Ok(done.show(json))
 }
 
-impl Repaired {
+impl Outcome {
     fn show(&self, json: bool) -> Exit {
         let would = if self.dry_run { "would be " } else { "" };
         let mut text = String::new();

@@ -9,17 +9,20 @@ use super::Compared;
 use super::source::Source;
 use crate::diagnostic::Diagnostic;
 
+/// A migration that was rolled back and applied again has two.
 #[derive(Deserialize)]
 struct Row {
     name: String,
+    /// SHA-256 (hex) of the file's bytes when it was applied.
     checksum: String,
+    finished: bool,
 }
 
 /// Whether there is Prisma's table; a database without it has applied none.
 const THERE: &str = "select to_regclass('_prisma_migrations') is not null";
-/// Migrations that are applied and hold.
-const APPLIED: &str = "select coalesce(json_agg(json_build_object('name', migration_name, 'checksum', checksum)), '[]') \
-    from _prisma_migrations where finished_at is not null and rolled_back_at is null";
+/// Migrations that were begun and not marked as rolled back; Prisma ignores those that were.
+const APPLIED: &str = "select coalesce(json_agg(json_build_object('name', migration_name, 'checksum', checksum, \
+    'finished', finished_at is not null)), '[]') from _prisma_migrations where rolled_back_at is null";
 
 pub(super) fn compare(source: &Source, url: &str) -> Result<Compared, Diagnostic> {
     let url = match url.strip_prefix("env:") {
@@ -32,7 +35,10 @@ pub(super) fn compare(source: &Source, url: &str) -> Result<Compared, Diagnostic
         Diagnostic::usage("--database is no URL of PostgreSQL")
             .hint("postgresql://user@host:5432/database?schema=public")
     })?;
-    let holds: BTreeMap<String, String> = applied(&connection)?
+    let (done, stuck): (Vec<Row>, Vec<Row>) = applied(&connection)?
+        .into_iter()
+        .partition(|row| row.finished);
+    let holds: BTreeMap<String, String> = done
         .into_iter()
         .map(|row| (row.name, row.checksum))
         .collect();
@@ -40,6 +46,11 @@ pub(super) fn compare(source: &Source, url: &str) -> Result<Compared, Diagnostic
         new: BTreeSet::new(),
         edited: Vec::new(),
     };
+    compared.edited.extend(stuck.into_iter().map(|row| {
+        let why = "this migration was begun in the database and never finished: `migrate deploy` refuses to go on (P3009) until it is \
+            resolved as applied or rolled back";
+        (row.name, why.to_owned())
+    }));
     for migration in &source.migrations {
         match holds.get(&migration.name) {
             None => {

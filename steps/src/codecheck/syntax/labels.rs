@@ -70,13 +70,13 @@ impl<'a> View<'a, '_> {
                     }
                 }
                 AstKind::ArrayExpression(_)
+                | AstKind::ObjectExpression(_)
                 | AstKind::TSLiteralType(_)
                 | AstKind::TSUnionType(_)
                 | AstKind::JSXExpressionContainer(_)
                 | AstKind::ParenthesizedExpression(_)
                 | AstKind::TSTypeParameterInstantiation(_) => {}
                 AstKind::NewExpression(e) if e.callee.is_specific_id("Set") => {}
-                AstKind::ObjectExpression(_) => {}
                 AstKind::ObjectProperty(p) if p.value.node_id() == at => {
                     let key = p.key.static_name().unwrap_or_default();
                     if !OPERATORS.contains(&key.as_ref()) {
@@ -94,7 +94,6 @@ impl<'a> View<'a, '_> {
                 }
                 kind => return self.is_label_in(kind, at, of, value, old),
             }
-            // An object ends what a text may be the value of, but for the operators of a query.
             at = parent;
         }
     }

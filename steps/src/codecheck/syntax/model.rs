@@ -151,6 +151,19 @@ impl<'a> View<'a, '_> {
         }
     }
 
+    /// The model of what a pattern takes apart: `({ name }: User) => …`, `rows.map(({ name }) => …)`.
+    pub(super) fn model_of_pattern<'m>(&self, pattern: NodeId, old: &'m Schema) -> Option<&'m str> {
+        let id = self.nodes().parent_id(pattern);
+        match self.nodes().kind(id) {
+            AstKind::FormalParameter(p) => match &p.type_annotation {
+                Some(annotated) => model_of_type(&annotated.type_annotation, old),
+                None => self.model_of_argument(id, old, STEPS),
+            },
+            AstKind::VariableDeclarator(_) => self.model_of_element(id, old, STEPS),
+            _ => None,
+        }
+    }
+
     /// `for (const x of rows)`.
     fn model_of_element<'m>(
         &self,

@@ -79,7 +79,7 @@ impl<'a> View<'a, '_> {
         hits: &mut Vec<Hit>,
     ) {
         let base = AstKind::from_expression(object);
-        let Some(mut value) = self.value(self.model_of(base, old), fields) else {
+        let Some(mut value) = value_of(self.model_of(base, old), fields) else {
             return;
         };
         value.path = self.path(self.nodes().kind(id));
@@ -107,8 +107,13 @@ impl<'a> View<'a, '_> {
             _ => None,
         };
         let base = from.map(AstKind::from_expression);
-        let Some(mut value) = self.value(base.and_then(|base| self.model_of(base, old)), fields)
-        else {
+        let Some(mut value) = value_of(
+            match base {
+                Some(base) => self.model_of(base, old),
+                None => self.model_of_pattern(pattern, old),
+            },
+            fields,
+        ) else {
             return;
         };
         value.path = base.and_then(|base| self.path(base)).map(|mut path| {
@@ -145,23 +150,6 @@ impl<'a> View<'a, '_> {
             }
             _ => self.follow(id, Used::Opened, &value, NAMES, hits),
         }
-    }
-
-    /// The fields that can be meant, none when the model is known and it is another one.
-    fn value<'c>(&self, model: Option<&str>, fields: &Fields<'c>) -> Option<Value<'c>> {
-        let fields: Fields<'c> = match model {
-            None => fields.clone(),
-            Some(model) => fields
-                .iter()
-                .filter(|(f, _)| f.model == model)
-                .copied()
-                .collect(),
-        };
-        (!fields.is_empty()).then_some(Value {
-            fields,
-            sure: model.is_some(),
-            path: None,
-        })
     }
 
     fn follow(&self, id: NodeId, used: Used, value: &Value<'_>, names: u32, hits: &mut Vec<Hit>) {
@@ -277,4 +265,21 @@ impl<'a> View<'a, '_> {
             _ => false,
         }
     }
+}
+
+/// The fields that can be meant, none when the model is known and it is another one.
+fn value_of<'c>(model: Option<&str>, fields: &Fields<'c>) -> Option<Value<'c>> {
+    let fields: Fields<'c> = match model {
+        None => fields.clone(),
+        Some(model) => fields
+            .iter()
+            .filter(|(f, _)| f.model == model)
+            .copied()
+            .collect(),
+    };
+    (!fields.is_empty()).then_some(Value {
+        fields,
+        sure: model.is_some(),
+        path: None,
+    })
 }

@@ -24,7 +24,7 @@ const TAGS: [&str; 10] = [
     "execute",
 ];
 
-impl<'a> View<'a, '_> {
+impl View<'_, '_> {
     /// Texts of SQL that name a changed column, or compare with a label that is no more.
     pub(super) fn raw_sql(&self, old: &Schema, changes: &Changes) -> Vec<Hit> {
         let mut hits = Vec::new();

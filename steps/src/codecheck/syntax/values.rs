@@ -24,26 +24,26 @@ impl<'a> View<'a, '_> {
                         AstKind::from_expression(&m.object),
                         m.property.name.as_str(),
                     );
-                    self.gone(changes, value, |v| self.is_enum(of, &v.of))
+                    gone(changes, value, |v| self.is_enum(of, &v.of))
                 }
                 AstKind::ComputedMemberExpression(m) => match &m.expression {
                     Expression::StringLiteral(value) => {
                         let of = AstKind::from_expression(&m.object);
-                        self.gone(changes, value.value.as_str(), |v| self.is_enum(of, &v.of))
+                        gone(changes, value.value.as_str(), |v| self.is_enum(of, &v.of))
                     }
                     _ => continue,
                 },
-                AstKind::TSQualifiedName(n) => self.gone(changes, n.right.name.as_str(), |v| {
+                AstKind::TSQualifiedName(n) => gone(changes, n.right.name.as_str(), |v| {
                     self.is_enum_type(&n.left, &v.of)
                 }),
                 AstKind::StringLiteral(text) => {
                     let value = text.value.as_str();
-                    self.gone(changes, value, |v| {
+                    gone(changes, value, |v| {
                         self.is_label_of(node.id(), &v.of, value, old)
                     })
                 }
                 AstKind::ObjectProperty(p) if !p.computed => match p.key.static_name() {
-                    Some(key) => self.gone(changes, &key, |v| self.is_key_of(node.id(), &v.of)),
+                    Some(key) => gone(changes, &key, |v| self.is_key_of(node.id(), &v.of)),
                     None => continue,
                 },
                 AstKind::SwitchStatement(s) => {
@@ -61,16 +61,6 @@ impl<'a> View<'a, '_> {
             }
         }
         hits
-    }
-
-    fn gone<'c>(
-        &self,
-        changes: &'c Changes,
-        value: &str,
-        of: impl Fn(&ValueName) -> bool,
-    ) -> Vec<&'c ValueName> {
-        let named = changes.values_removed.iter().filter(|v| v.value == value);
-        named.filter(|v| of(v)).collect()
     }
 
     /// `Role`, `$Enums.Role`, `Prisma.Role`, or a name that one of these was imported as.
@@ -164,10 +154,10 @@ impl<'a> View<'a, '_> {
             Expression::StaticMemberExpression(m) => self
                 .is_enum(AstKind::from_expression(&m.object), of)
                 .then(|| m.property.name.as_str()),
-            Expression::StringLiteral(text) => {
+            Expression::StringLiteral(label) => {
                 let on = AstKind::from_expression(&s.discriminant);
-                self.has_enum(on, of, text.value.as_str(), old)
-                    .then(|| text.value.as_str())
+                self.has_enum(on, of, label.value.as_str(), old)
+                    .then(|| label.value.as_str())
             }
             _ => None,
         }
@@ -182,4 +172,14 @@ impl<'a> View<'a, '_> {
     pub(super) fn field_name(&self, kind: AstKind<'a>) -> Option<&'a str> {
         last_name(self, kind)
     }
+}
+
+/// The values that are no more and called so, as far as `of` says that they are meant.
+fn gone<'c>(
+    changes: &'c Changes,
+    value: &str,
+    of: impl Fn(&ValueName) -> bool,
+) -> Vec<&'c ValueName> {
+    let named = changes.values_removed.iter().filter(|v| v.value == value);
+    named.filter(|v| of(v)).collect()
 }

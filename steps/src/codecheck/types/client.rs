@@ -101,7 +101,7 @@ impl Client {
         for (key, value) in settings {
             // Engines for other machines are not there, and types need none.
             if key != "binaryTargets" {
-                block.push_str(&format!("  {key} = {value}\n"));
+                block.extend(["  ", key, " = ", value, "\n"]);
             }
         }
         block.push_str("}\n");

@@ -54,7 +54,9 @@ impl Ended {
                 let lines: Vec<_> = text
                     .lines()
                     .map(str::trim)
-                    .filter(|l| !l.is_empty())
+                    .filter(|l| {
+                        !(l.is_empty() || l.starts_with("at ") || l.starts_with("Node.js v"))
+                    })
                     .collect();
                 let mut last = lines[lines.len().saturating_sub(6)..].join(" ");
                 if let Some((end, _)) = last.char_indices().nth(400) {

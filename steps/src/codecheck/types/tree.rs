@@ -114,7 +114,7 @@ struct Work {
 impl Work {
     fn code(&self, folder: &Path) -> Result<(), NotChecked> {
         let from = self.what.checkout.join(folder);
-        for (path, name, kind) in self.entries(&from)? {
+        for (path, name, kind) in entries(&from)? {
             let relative = folder.join(&name);
             let to = self.root.join(&relative);
             let label = name.to_string_lossy();
@@ -166,7 +166,7 @@ impl Work {
     }
 
     fn packages(&self, from: &Path, folder: &Path) -> Result<(), NotChecked> {
-        for (path, name, kind) in self.entries(from)? {
+        for (path, name, kind) in entries(from)? {
             let relative = folder.join(&name);
             let to = self.root.join(&relative);
             let done = if kind.is_dir() {
@@ -211,23 +211,17 @@ impl Work {
         }
         fs::create_dir_all(path).map_err(|error| NotChecked::io("cannot create", path, &error))
     }
+}
 
-    #[expect(
-        clippy::type_complexity,
-        reason = "three plain things of an entry, used twice below"
-    )]
-    fn entries(
-        &self,
-        folder: &Path,
-    ) -> Result<Vec<(PathBuf, std::ffi::OsString, fs::FileType)>, NotChecked> {
-        let read = || -> io::Result<Vec<_>> {
-            fs::read_dir(folder)?
-                .map(|entry| {
-                    let entry = entry?;
-                    Ok((entry.path(), entry.file_name(), entry.file_type()?))
-                })
-                .collect()
-        };
-        read().map_err(|error| NotChecked::io("cannot read", folder, &error))
-    }
+/// Path, name and kind of what is in a folder.
+fn entries(folder: &Path) -> Result<Vec<(PathBuf, std::ffi::OsString, fs::FileType)>, NotChecked> {
+    let read = || -> io::Result<Vec<_>> {
+        fs::read_dir(folder)?
+            .map(|entry| {
+                let entry = entry?;
+                Ok((entry.path(), entry.file_name(), entry.file_type()?))
+            })
+            .collect()
+    };
+    read().map_err(|error| NotChecked::io("cannot read", folder, &error))
 }

@@ -38,8 +38,10 @@ impl Fold<'_> {
             sure: reads.len() == 1,
             reads,
             columns,
+            fresh: true,
             site: site.clone(),
         };
+        self.schema.remove_view(&new.name);
         self.schema.views.insert(new.name.clone(), view);
         let made = Op::CreateObject(VIEW.to_owned(), new.name.clone());
         self.one(&made, site, 1);
@@ -74,8 +76,8 @@ impl Fold<'_> {
     ) {
         let reads = |view: &View| {
             let used = view.reads.get(name)?;
-            let uses = column.is_none_or(|column| used.contains(column));
-            uses.then_some(column.is_none() || view.sure)
+            let touched = column.is_none_or(|column| used.contains(column));
+            touched.then_some(column.is_none() || view.sure)
         };
         let views = self.schema.views.iter();
         let found: Vec<(Name, bool)> = views
@@ -111,7 +113,7 @@ impl Fold<'_> {
         self.drafts.retain(|each| {
             each.rule != RuleId::ViewInTheWay || each.site != *site || each.object != object
         });
-        if self.schema.views.remove(name).is_some() {
+        if self.schema.remove_view(name) {
             self.read_by_views((name, None), cascade, "drop it", site);
         }
     }

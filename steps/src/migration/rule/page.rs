@@ -20,7 +20,9 @@ impl RuleId {
             | Self::ConcurrentlyInTransaction
             | Self::NewLabelUsed
             | Self::EditedMigration
+            | Self::ReplayFailed
             | Self::SyntaxError => &[Error],
+            Self::ReplayDiffers => &[Error, Warning, Note],
             Self::DropColumn
             | Self::DropTable
             | Self::SetNotNull

@@ -355,5 +355,21 @@ ALTER TABLE "Task" ALTER COLUMN "status" SET DEFAULT 'open';"#,
             r#"ALTER TABLE "Task" DROP COLUMN "notes"; -- flow:ignore drop-column not read since the release of May"#,
             "this checker's own limits"
         ),
+        RuleId::ReplayDiffers => explanation!(
+            "a replay shows something else than the text check says",
+            "One of the two is wrong about this migration, so neither can be relied on for it.",
+            "Believe the catalog: judge the change it shows. What the text check missed, or said for nothing, is a fault of the check.",
+            "-- EXECUTE hides a DROP COLUMN; or a check is said to drop what is still there",
+            "-- the text check names what the catalog shows",
+            "catalog of PostgreSQL, compared by object ids and column numbers (flow lint --replay)"
+        ),
+        RuleId::ReplayFailed => explanation!(
+            "a migration does not apply to the history before it",
+            "The deployment would stop at it; what comes after it could not be replayed.",
+            "Correct the SQL. What the history takes for granted (roles, schemas, extensions) belongs into --replay-setup.",
+            "-- names a column that no earlier migration made, or a role that is not there",
+            "-- every migration applies to an empty database, in order",
+            "the server's own answer (flow lint --replay)"
+        ),
     }
 }

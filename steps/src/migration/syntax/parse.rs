@@ -16,7 +16,7 @@ use crate::migration::suppress;
 /// Stack of the parsing thread; the guard keeps the worst nesting under 16 MiB in an unoptimised build.
 const STACK: usize = 128 << 20;
 /// A file that takes longer is reported as not checkable. The largest real migration known takes well under a second.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Larger files are read by a thread of their own, so that one can be given up.
 const LARGE: usize = 128 << 10;
 
@@ -121,7 +121,7 @@ fn patiently(sql: &str) -> Parsed {
             sql,
             0,
             Trouble::Unreadable,
-            "reading it took longer than 20 s",
+            "reading it took longer than a minute",
         ),
         Err(mpsc::RecvTimeoutError::Disconnected) => failed(sql, 0, Trouble::Unreadable, FAILED),
     }

@@ -137,6 +137,13 @@ pub(in crate::pg) async fn database(sql: &str) -> Pg {
     pg
 }
 
+/// As [`database`], the way a step has it: the host is `here`.
+pub(crate) async fn for_a_step(sql: &str) -> (Pg, Database) {
+    let pg = database(sql).await;
+    let db = pg.db.clone();
+    (pg, db)
+}
+
 /// The names of all databases that belong to a run or derive from a name.
 pub(in crate::pg) async fn databases(pg: &Pg, part: &str) -> Vec<String> {
     let sql =
@@ -145,6 +152,6 @@ pub(in crate::pg) async fn databases(pg: &Pg, part: &str) -> Vec<String> {
 }
 
 /// One value.
-pub(in crate::pg) async fn value(pg: &Pg, sql: &str) -> String {
+pub(crate) async fn value(pg: &Pg, sql: &str) -> String {
     pg.query(sql).await.unwrap().join("|")
 }

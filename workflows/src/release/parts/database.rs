@@ -7,7 +7,12 @@ use flow_steps::pg::{
     MigrationsApplied, RecordState, RestoreProof, RestoreRehearsal, TakeBackup, Thaw,
 };
 
+use flow_steps::schema::{Checked, UniqueSafe};
+
 use super::{DEPLOY, Release};
+
+/// The longest one question about production's rows may take: a table of a few hundred million rows is read once in that time.
+const QUESTION_SECONDS: u64 = 300;
 
 impl Release<'_> {
     fn database(&self, name: &str) -> Database {
@@ -28,6 +33,15 @@ impl Release<'_> {
             tables: self.config.app.tables.clone(),
             only_if_started: None,
             baseline: None,
+        }
+    }
+
+    pub(in crate::release) fn unique_safe(&self, checked: &Out<Checked>) -> UniqueSafe {
+        UniqueSafe {
+            db: self.database("prod"),
+            schema: "public".into(),
+            safety: checked.into(),
+            seconds: QUESTION_SECONDS,
         }
     }
 
