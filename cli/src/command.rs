@@ -5,6 +5,7 @@ use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 
 mod check;
+mod code;
 mod completions;
 mod doctor;
 mod export;
@@ -45,6 +46,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Diagnostic> {
         Command::Doctor(args) => doctor::run(global, &args).await,
         Command::Plan(args) => plan::run(global, &args),
         Command::Demo(args) => crate::demo::run(args).await,
+        Command::Lint(args) if args.code => code::run(global, &args).await,
         Command::Lint(args) => lint::run(global, &args),
         Command::Completions(args) => Ok(completions::run(&args)),
         Command::Journal(args) => journal::run(global, args).await,

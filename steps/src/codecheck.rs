@@ -4,6 +4,7 @@
 //! schema, and only what is new is reported ([`types`]). Beside it a look at the syntax finds what types cannot see
 //! ([`syntax`]), and at the GraphQL schema what it promises and a nullable column cannot keep ([`graphql`]).
 
+mod alone;
 mod checkout;
 mod enums;
 pub mod graphql;

@@ -9,6 +9,8 @@ mod refusals;
 
 #[path = "typescript/rig.rs"]
 mod rig;
+#[path = "typescript/versions.rs"]
+mod versions;
 
 use rig::{Code, IMPORT, STRICT, before, places, schema};
 
@@ -151,4 +153,26 @@ async fn a_composite_project_is_checked_and_writes_nothing() {
     let hits = code.check(&before(), &nullable()).await.unwrap();
     assert_eq!(places(&hits), ["app/src/a.ts:4:31 TS18047"]);
     assert_eq!(elsewhere.path().read_dir().unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn the_same_question_gets_the_same_answer_also_when_the_compiler_names_files() {
+    let code = Code::new(
+        "import type { User as Other } from './other';\n\
+         import type { User as Own } from './own';\n\
+         export const f = (u: Other): Own => u;\n",
+    );
+    code.write(
+        "app/src/other.ts",
+        "import type { User as Row } from '@prisma/client';\nexport interface User { name: Row['name'] }\n",
+    );
+    code.write("app/src/own.ts", "export interface User { name: string }\n");
+    let hits = code.check(&before(), &nullable()).await.unwrap();
+    assert_eq!(places(&hits), ["app/src/a.ts:6:37 TS2322"]);
+    let message = &hits[0].message;
+    assert!(
+        message.contains("import(\"/code/new/app/src/own\").User"),
+        "{message}"
+    );
+    assert_eq!(code.check(&before(), &nullable()).await.unwrap(), hits);
 }

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use flow_steps::codecheck::CodeAt;
 use serde::Deserialize;
 
 mod machine;
@@ -170,6 +171,23 @@ impl Config {
                 place: String::new(),
                 why,
             }),
+        }
+    }
+
+    /// The code of a commit in a repository, and where production runs its own.
+    pub(crate) fn code_at(&self, repository: &str, commit: &str) -> CodeAt {
+        let app = &self.app;
+        let folder = app.code_folder();
+        let beside = Path::new(repository).join(&folder).join("node_modules");
+        let modules = app.node_modules.as_ref().map(|path| self.path(path));
+        CodeAt {
+            repo: repository.to_owned(),
+            commit: commit.to_owned(),
+            schema: app.schema_file(),
+            node_modules: modules.unwrap_or(beside).to_string_lossy().into_owned(),
+            folder,
+            host: "prod".into(),
+            dir: self.env.prod.app_dir.clone(),
         }
     }
 

@@ -9,6 +9,7 @@ use flow_engine::outbox::Notifier;
 use flow_engine::plan::Plan;
 use flow_engine::planner::{PlanError, Planner};
 use flow_engine::step::Resources;
+use flow_steps::codecheck::CodeAt;
 use flow_steps::host::Hosts;
 use flow_steps::host::{SshConfig, SshHost};
 use flow_steps::mail::{EnvOrFile, MailSettings, Mailer, Secrets as _, TeamMail, Tls};
@@ -68,6 +69,34 @@ pub enum SetupError {
     Plan(#[from] PlanError),
 }
 
+fn repository(config: &Config) -> Repository {
+    Repository::at(&config.path(&config.app.repository))
+}
+
+fn commit(repository: &Repository, rev: &str) -> Result<String, SetupError> {
+    repository
+        .commit(rev)
+        .map_err(|source| SetupError::NoCommit {
+            rev: rev.escape_default().to_string(),
+            repository: repository.dir().display().to_string(),
+            source,
+        })
+}
+
+/// The code at HEAD, and the full name of the commit that `base` stands for, for the check of code against a schema.
+/// Only `flow.toml` is read: the check also works where nobody's keys are.
+///
+/// # Errors
+/// [`SetupError::Config`], [`SetupError::NoCommit`].
+pub fn code(path: &Path, base: &str) -> Result<(CodeAt, String), SetupError> {
+    let config = Config::load(path)?;
+    let repository = repository(&config);
+    let head = commit(&repository, "HEAD")?;
+    let base = commit(&repository, base)?;
+    let dir = repository.dir().display().to_string();
+    Ok((config.code_at(&dir, &head), base))
+}
+
 impl Setup {
     /// Reads `flow.toml` and the files it names.
     ///
@@ -99,7 +128,7 @@ impl Setup {
     }
 
     fn repository(&self) -> Repository {
-        Repository::at(&self.config.path(&self.config.app.repository))
+        repository(&self.config)
     }
 
     /// The full name of a commit in the local repository.
@@ -107,14 +136,7 @@ impl Setup {
     /// # Errors
     /// [`SetupError::NoCommit`].
     pub fn commit(&self, rev: &str) -> Result<String, SetupError> {
-        let repository = self.repository();
-        repository
-            .commit(rev)
-            .map_err(|source| SetupError::NoCommit {
-                rev: rev.escape_default().to_string(),
-                repository: repository.dir().display().to_string(),
-                source,
-            })
+        commit(&self.repository(), rev)
     }
 
     /// Plans a workflow for a commit (40 hexadecimal digits).

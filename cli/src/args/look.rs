@@ -161,6 +161,10 @@ pub(crate) enum Fault {
 pub(crate) struct Lint {
     /// Folders of migrations (Prisma's, or plain SQL files), or single migrations; by default the configured folder
     pub(crate) paths: Vec<PathBuf>,
+    /// Check the code instead: what the schema at HEAD breaks in the code at HEAD and at the revision of --since, which
+    /// stands for what is deployed. Text or JSON
+    #[arg(long, requires = "since", conflicts_with_all = ["paths", "database", "explain"])]
+    pub(crate) code: bool,
     /// In which form
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: LintFormat,

@@ -52,7 +52,7 @@ impl Step for EnumUsage {
                 let concerned = !looked.changes.values_removed.is_empty()
                     || !looked.changes.values_added.is_empty();
                 let found = if concerned {
-                    looked.syntax(cx, is_about_values)?
+                    looked.syntax(|p| cx.progress(p), is_about_values)?
                 } else {
                     Vec::new()
                 };

@@ -1,6 +1,6 @@
 //! What the steps of the code check share: what they look at, and what a person has to accept.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use flow_engine::id::Digest;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checkout::{self, Checkout};
 use super::schema::{Changes, Schema};
-use super::types::{self, Project};
+use super::types::{self, NotChecked, Project};
 use super::{Hit, graphql, syntax};
 use crate::people::{People, Subject, Waiver, waived};
 
@@ -55,7 +55,7 @@ pub struct Found {
 }
 
 /// What was checked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CodeChecked {
     /// The commit that runs now; nothing when there was no need to know.
     pub deployed: Option<String>,
@@ -81,7 +81,7 @@ const TYPES_WITHIN: Duration = Duration::from_mins(15);
 pub(super) struct Looked {
     pub(super) versions: [(Version, Checkout); 2],
     pub(super) schemas: [String; 2],
-    pub(super) old: Schema,
+    pub(super) before: Schema,
     pub(super) changes: Changes,
 }
 
@@ -98,6 +98,11 @@ pub(super) enum Subjects {
 impl CodeAt {
     pub(super) async fn look(&self, cx: &Cx) -> Result<Subjects, StepError> {
         let deployed = checkout::deployed(cx, &self.repo, &self.host, &self.dir).await?;
+        self.compare(deployed).await
+    }
+
+    /// The code against that of a commit that this repository has.
+    pub(super) async fn compare(&self, deployed: String) -> Result<Subjects, StepError> {
         let old = checkout::schema_text(&self.repo, &deployed, &self.schema).await?;
         let new = checkout::schema_text(&self.repo, &self.commit, &self.schema).await?;
         let (old, new) = match (old, new) {
@@ -120,13 +125,17 @@ impl CodeAt {
         Ok(Subjects::Both(Box::new(Looked {
             versions,
             schemas: [old, new],
-            old: before,
+            before,
             changes,
         })))
     }
 
     /// What the compiler says about both versions, or why it was not asked.
-    pub(super) async fn types(&self, cx: &Cx, looked: &Looked) -> Result<Vec<Found>, String> {
+    pub(super) async fn types(
+        &self,
+        looked: &Looked,
+        say: &(impl Fn(String) + Send + Sync),
+    ) -> Result<Vec<Found>, String> {
         let mut found = Vec::new();
         let [old, new] = &looked.schemas;
         for (version, checkout) in &looked.versions {
@@ -140,10 +149,10 @@ impl CodeAt {
                 Version::New => "the new code",
                 Version::Deployed => "the deployed code",
             };
-            let progress = |what: &str| cx.log(format!("{which}: {what}"));
+            let progress = |what: &str| say(format!("{which}: {what}"));
             let hits = types::differential(&project, old, new, TYPES_WITHIN, progress)
                 .await
-                .map_err(|why| format!("{which} was not type-checked: {why}"))?;
+                .map_err(|NotChecked(why)| format!("{which}: {why}"))?;
             found.extend(hits.into_iter().map(|hit| Found {
                 version: *version,
                 hit,
@@ -157,7 +166,7 @@ impl Looked {
     /// What the syntax of both versions shows, as far as `wanted` wants it.
     pub(super) fn syntax(
         &self,
-        cx: &Cx,
+        progress: impl Fn(Progress),
         wanted: impl Fn(&Hit) -> bool,
     ) -> Result<Vec<Found>, StepError> {
         let mut found = Vec::new();
@@ -165,14 +174,19 @@ impl Looked {
             let files = checkout.files()?;
             for (done, file) in files.iter().enumerate() {
                 if done % 200 == 0 {
-                    cx.progress(Progress {
+                    progress(Progress {
                         unit: "files".into(),
                         done: done as u64,
                         total: Some(files.len() as u64),
                     });
                 }
                 let name = file.to_string_lossy();
-                let hits = look(&checkout.path().join(file), &name, &self.old, &self.changes);
+                let hits = look(
+                    &checkout.path().join(file),
+                    &name,
+                    &self.before,
+                    &self.changes,
+                );
                 found.extend(hits.into_iter().filter(&wanted).map(|hit| Found {
                     version: *version,
                     hit,
@@ -183,31 +197,39 @@ impl Looked {
     }
 }
 
-fn look(path: &Path, name: &str, old: &Schema, changes: &Changes) -> Vec<Hit> {
+/// The largest file that is read at all, in bytes. What is smaller and mentions nothing of the change needs no parser.
+const LARGEST: u64 = 64 << 20;
+
+fn look(path: &std::path::Path, name: &str, old: &Schema, changes: &Changes) -> Vec<Hit> {
     if !graphql::reads(name) {
         return Vec::new();
     }
-    let bytes = match std::fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(e) => {
-            return vec![Hit {
-                file: name.to_owned(),
-                line: 1,
-                column: 1,
-                kind: "not-read".into(),
-                about: String::new(),
-                message: format!("it cannot be read: {e}"),
-            }];
-        }
+    let not_read = |why: String| {
+        vec![Hit {
+            file: name.to_owned(),
+            line: 1,
+            column: 1,
+            kind: "not-read".into(),
+            about: String::new(),
+            message: format!("the file was not looked at: {why}"),
+        }]
     };
-    let mut hits = syntax::look_bytes(name, &bytes, old, changes);
-    // One that is no text is said to be none by the look at the syntax, or has lost no more than what is no text.
-    hits.extend(graphql::look(
-        name,
-        &String::from_utf8_lossy(&bytes),
-        changes,
-    ));
-    hits
+    match std::fs::metadata(path) {
+        Err(e) => return not_read(e.to_string()),
+        Ok(of) if of.len() > LARGEST => {
+            return not_read(format!("it is larger than {LARGEST} bytes"));
+        }
+        Ok(_) => {}
+    }
+    match std::fs::read(path).map(String::from_utf8) {
+        Err(e) => not_read(e.to_string()),
+        Ok(Err(_)) => not_read("it is not UTF-8".into()),
+        Ok(Ok(text)) => {
+            let mut hits = syntax::look(name, &text, old, changes);
+            hits.extend(graphql::look(name, &text, changes));
+            hits
+        }
+    }
 }
 
 /// What a person has to accept: the same places and the same reason give the same digest.

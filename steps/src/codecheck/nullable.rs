@@ -53,8 +53,8 @@ impl Step for NullableAccess {
                 (None, Changes::default(), Vec::new(), Some(why))
             }
             Subjects::Both(looked) => {
-                let typed = self.code.types(cx, &looked).await;
-                let mut found = looked.syntax(cx, |hit| !is_about_values(hit))?;
+                let typed = self.code.types(&looked, &|line| cx.log(line)).await;
+                let mut found = looked.syntax(|p| cx.progress(p), |hit| !is_about_values(hit))?;
                 let not_typed = match typed {
                     Ok(hits) => {
                         found.extend(hits);

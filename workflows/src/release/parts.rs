@@ -1,7 +1,5 @@
 //! The steps of the release with their parameters filled in from `flow.toml`.
 
-use std::path::PathBuf;
-
 use flow_engine::planner::Out;
 use flow_steps::codecheck::{CodeAt, EnumUsage, NullableAccess};
 use flow_steps::gate::{BackupFresh, BackupRule, Free, Preflight, Promotion, PromotionRule};
@@ -91,21 +89,7 @@ impl Release<'_> {
 
     /// The code, as it is released and as it runs.
     fn code_at(&self) -> CodeAt {
-        let app = &self.config.app;
-        let folder = app.code_folder();
-        let beside = PathBuf::from(&self.repository)
-            .join(&folder)
-            .join("node_modules");
-        let modules = app.node_modules.as_ref().map(|path| self.config.path(path));
-        CodeAt {
-            repo: self.repository.clone(),
-            commit: self.commit.clone(),
-            schema: app.schema_file(),
-            node_modules: modules.unwrap_or(beside).to_string_lossy().into_owned(),
-            folder,
-            host: "prod".into(),
-            dir: self.env("prod").app_dir.clone(),
-        }
+        self.config.code_at(&self.repository, &self.commit)
     }
 
     pub(in crate::release) fn nullable_access(&self) -> NullableAccess {

@@ -65,7 +65,7 @@ pub(super) async fn check(
     let mut args: Vec<&OsStr> = vec!["-p".as_ref(), "tsconfig.json".as_ref()];
     args.extend(OPTIONS.iter().map(OsStr::new));
     let ended = node.run("tsc", tsc, &args, &dir).await?;
-    read(&ended, &tree.root, folder, client)
+    read(&ended, &node.shown(&tree.root), folder, client)
 }
 
 fn read(

@@ -24,8 +24,13 @@ pub(super) struct Node {
     /// Empty, and so without a configuration that would be loaded and executed.
     pub(super) empty: PathBuf,
     home: PathBuf,
+    scratch: PathBuf,
     until: Instant,
 }
+
+/// What the scratch folder is called in all that is said: its own name is another one each time, and what is accepted by
+/// signature must read the same each time.
+const SHOWN: &str = "/code";
 
 /// How a script ended.
 #[derive(Debug)]
@@ -86,8 +91,15 @@ impl Node {
             program,
             empty: scratch.folder("empty")?,
             home: scratch.folder("home")?,
+            scratch: scratch.path().to_owned(),
             until,
         })
+    }
+
+    /// A path in the scratch folder as scripts are quoted to have named it.
+    pub(super) fn shown(&self, path: &Path) -> PathBuf {
+        path.strip_prefix(&self.scratch)
+            .map_or_else(|_| path.to_owned(), |inside| Path::new(SHOWN).join(inside))
     }
 
     /// Runs a script to its end.
@@ -114,10 +126,11 @@ impl Node {
             let read = tokio::try_join!(bounded(stdout, what), bounded(stderr, what));
             let (stdout, stderr) = read?;
             let status = child.wait().await.map_err(|e| failed(&e))?;
+            let scratch = self.scratch.to_string_lossy();
             Ok(Ended {
                 code: status.code(),
-                stdout,
-                stderr,
+                stdout: stdout.replace(&*scratch, SHOWN),
+                stderr: stderr.replace(&*scratch, SHOWN),
             })
         };
         let left = self.until.saturating_duration_since(Instant::now());

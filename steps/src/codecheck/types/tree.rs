@@ -41,6 +41,11 @@ impl Scratch {
         Ok(Self(Arc::new(Folder(path))))
     }
 
+    /// Absolute, without links.
+    pub(super) fn path(&self) -> &Path {
+        &self.0.0
+    }
+
     /// A new, empty folder in it.
     pub(super) fn folder(&self, name: &str) -> Result<PathBuf, NotChecked> {
         let path = self.0.0.join(name);
