@@ -139,7 +139,7 @@ impl Schema {
             };
             match &mut open {
                 None => {
-                    open = Some(Block::begin(line).ok_or_else(|| fail("no block begins here"))?)
+                    open = Some(Block::begin(line).ok_or_else(|| fail("no block begins here"))?);
                 }
                 Some(_) if line == "}" => {
                     if let Some(block) = open.take() {

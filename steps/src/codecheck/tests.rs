@@ -92,8 +92,8 @@ async fn drive(step: impl FnOnce(&mut flow_engine::planner::Planner)) -> (Arc<Ru
     let say = |p: &mut flow_engine::planner::Planner| {
         p.step("prod/say", crate::reach::testing::Say::new(1));
     };
-    let (run, stop) = bench.start("r-one", plan(step, say)).await;
-    (run, stop, bench)
+    let (run, ended) = bench.start("r-one", plan(step, say)).await;
+    (run, ended, bench)
 }
 
 fn asked(run: &Run) -> Wait {
@@ -186,7 +186,7 @@ async fn what_cannot_be_known_is_a_failure_or_a_question_and_never_nothing_to_do
         code: elsewhere,
         waiver_role: "tech-lead".into(),
     };
-    let (run, stop, _) = drive(|p| drop(p.step("prep/look", step))).await;
-    assert_eq!(stop, Stop::WaitingForPeople);
+    let (run, ended, _) = drive(|p| drop(p.step("prep/look", step))).await;
+    assert_eq!(ended, Stop::WaitingForPeople);
     assert!(asked(&run).what.contains("there is no other/schema.prisma"));
 }

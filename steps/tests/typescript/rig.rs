@@ -132,7 +132,7 @@ impl Code {
     }
 
     pub(crate) async fn check(&self, old: &str, new: &str) -> Result<Vec<Hit>, NotChecked> {
-        self.within(Duration::from_secs(120), old, new).await
+        self.within(Duration::from_mins(2), old, new).await
     }
 
     pub(crate) async fn within(
