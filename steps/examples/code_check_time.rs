@@ -114,12 +114,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     let began = Instant::now();
     let one = node("typescript/bin/tsc", &["--noEmit", "-p", "."])?;
-    let once = began.elapsed();
+    let alone = began.elapsed();
     println!(
         "one run of tsc ({}): {:.1} s; the differential check takes {:.2} of it",
         one.status,
-        once.as_secs_f64(),
-        whole.as_secs_f64() / once.as_secs_f64()
+        alone.as_secs_f64(),
+        whole.as_secs_f64() / alone.as_secs_f64()
     );
     Ok(())
 }
