@@ -14,7 +14,7 @@ build: deps
 test: deps
 	cargo test --workspace --no-run
 	sync
-	cargo test --workspace
+	cargo test --workspace --no-fail-fast
 
 lint: deps
 	cargo fmt --all --check
