@@ -113,15 +113,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Err(String::from_utf8_lossy(&made.stderr).into_owned().into());
     }
     let began = Instant::now();
-<<<<<<< HEAD
-    let output = node("typescript/bin/tsc", &["--noEmit", "-p", "."])?;
-    let once = began.elapsed();
-    println!(
-        "one run of tsc ({}): {:.1} s; the differential check takes {:.2} of it",
-        output.status,
-        once.as_secs_f64(),
-        whole.as_secs_f64() / once.as_secs_f64()
-=======
     let one = node("typescript/bin/tsc", &["--noEmit", "-p", "."])?;
     let alone = began.elapsed();
     println!(
@@ -129,7 +120,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
         one.status,
         alone.as_secs_f64(),
         whole.as_secs_f64() / alone.as_secs_f64()
->>>>>>> code
     );
     Ok(())
 }
