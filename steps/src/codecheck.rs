@@ -30,7 +30,8 @@ pub struct Hit {
     /// From 1, in characters.
     pub column: u32,
     /// What was found, in a word that does not change: `unguarded-access`, `non-null-assertion`, `any`, `ts-ignore`,
-    /// `raw-sql`, `removed-value`, `non-null-in-graphql`, `type-error`, `not-read`.
+    /// `raw-sql`, `removed-value`, `non-null-in-graphql`, `type-error`, `added-value`,
+    /// `not-read`.
     pub kind: String,
     /// What it is about: `Model.field`, `Enum.VALUE`, or a code of the compiler.
     pub about: String,
