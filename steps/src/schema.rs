@@ -208,10 +208,11 @@ impl MigrationSafety {
             // Without a roster nobody can waive anything.
             let people = cx.resource::<People>()?;
             let subject = (Subject::Waiver, warning.digest.as_str());
-            let found = waived(cx.run(), cx.key(), &people, subject, cx.now())
+            let role = self.waiver_role.as_str();
+            let found = waived(cx.run(), cx.key(), &people, subject, role, cx.now())
                 .await
                 .map_err(|e| StepError::retry("a waiver could not be judged").because(&e))?;
-            match found.filter(|w| w.role == self.waiver_role) {
+            match found {
                 Some(waiver) => waivers.push(waiver),
                 None => open.push(warning),
             }

@@ -63,6 +63,7 @@ async fn a_project_that_is_not_strict_is_checked_strictly() {
     for config in [
         r#""strict": false"#,
         r#""strict": true, "strictNullChecks": false"#,
+        r#""strict": true, "noCheck": true"#,
     ] {
         let code = Code::with(
             &STRICT.replace(r#""strict": true"#, config),

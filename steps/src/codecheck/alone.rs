@@ -21,18 +21,14 @@ impl CodeAt {
             ..CodeChecked::default()
         };
         match self.compare(base.to_owned()).await? {
-            Subjects::NoSchema => {
-                checked.not_typed = Some(format!("there is no {}", self.schema));
-            }
+            Subjects::NoSchema(why) | Subjects::OneSchema(why) => checked.not_typed = Some(why),
             Subjects::Nothing(_, changes) => checked.changes = changes,
             Subjects::Both(looked) => {
-                let typed = self.types(&looked, &say).await;
+                let (typed, not_typed) = self.types(&looked, &say).await;
                 say("looking at the syntax".to_owned());
                 checked.found = looked.syntax(|_| {}, |_| true)?;
-                match typed {
-                    Ok(more) => checked.found.extend(more),
-                    Err(why) => checked.not_typed = Some(why),
-                }
+                checked.found.extend(typed);
+                checked.not_typed = not_typed;
                 checked.changes = looked.changes;
             }
         }

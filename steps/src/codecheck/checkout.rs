@@ -16,6 +16,8 @@ const MOST_FILES: usize = 50_000;
 /// The files of a commit. They are removed with it.
 pub(super) struct Checkout {
     pub(super) commit: String,
+    /// What is code of another repository, and not here.
+    pub(super) submodules: Vec<String>,
     folder: tempfile::TempDir,
 }
 
@@ -24,8 +26,9 @@ impl Checkout {
         let private = tempfile::Builder::new().prefix("flow-code-").tempdir();
         let folder =
             private.map_err(|e| StepError::fail("no folder for a copy of the code").because(&e))?;
-        source::unpack(repo, commit, &folder.path().to_string_lossy()).await?;
+        let submodules = source::unpack(repo, commit, &folder.path().to_string_lossy()).await?;
         Ok(Checkout {
+            submodules,
             commit: commit.to_owned(),
             folder,
         })
@@ -54,7 +57,7 @@ impl Checkout {
             }
             if files.len() > MOST_FILES {
                 return Err(StepError::fail(format!(
-                    "commit {} has more than {MOST_FILES} files; name the folder of the code in [app]",
+                    "commit {} has more than {MOST_FILES} files; that many cannot be looked at",
                     self.commit
                 )));
             }

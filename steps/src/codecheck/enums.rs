@@ -44,10 +44,11 @@ impl Step for EnumUsage {
     }
 
     async fn run(&self, cx: &Cx) -> Result<CodeChecked, StepError> {
-        let (deployed, changes, mut found) = match self.code.look(cx).await? {
-            Subjects::Nothing(deployed, changes) => (Some(deployed), changes, Vec::new()),
+        let (deployed, changes, mut found, not_read) = match self.code.look(cx).await? {
+            Subjects::Nothing(deployed, changes) => (Some(deployed), changes, Vec::new(), None),
             // Said, and accepted by a person, in the step before.
-            Subjects::NoSchema => (None, Changes::default(), Vec::new()),
+            Subjects::NoSchema(_) => (None, Changes::default(), Vec::new(), None),
+            Subjects::OneSchema(why) => (None, Changes::default(), Vec::new(), Some(why)),
             Subjects::Both(looked) => {
                 let concerned = !looked.changes.values_removed.is_empty()
                     || !looked.changes.values_added.is_empty();
@@ -57,7 +58,7 @@ impl Step for EnumUsage {
                     Vec::new()
                 };
                 let deployed = looked.versions[1].1.commit.clone();
-                (Some(deployed), looked.changes, found)
+                (Some(deployed), looked.changes, found, None)
             }
         };
         if changes.values_removed.is_empty() && changes.values_added.is_empty() {
@@ -68,7 +69,7 @@ impl Step for EnumUsage {
         for one in &found {
             cx.log(judge::line(one));
         }
-        let waiver = judge::accepted(cx, &self.waiver_role, &found, None).await?;
+        let waiver = judge::accepted(cx, &self.waiver_role, &found, not_read.as_deref()).await?;
         let omitted = found.len().saturating_sub(MOST);
         found.truncate(MOST);
         Ok(CodeChecked {
@@ -76,7 +77,7 @@ impl Step for EnumUsage {
             changes,
             found,
             omitted,
-            not_typed: None,
+            not_typed: not_read,
             waiver,
         })
     }

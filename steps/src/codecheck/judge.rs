@@ -87,8 +87,10 @@ pub(super) struct Looked {
 
 /// What there is to look at.
 pub(super) enum Subjects {
-    /// Neither version has a schema where the configuration says.
-    NoSchema,
+    /// Neither version has a schema where the configuration says; in words.
+    NoSchema(String),
+    /// One version has none there, so that the two cannot be compared; in words.
+    OneSchema(String),
     /// Code cannot notice a difference.
     Nothing(String, Changes),
     /// Both versions.
@@ -106,8 +108,11 @@ impl CodeAt {
         let old = checkout::schema_text(&self.repo, &deployed, &self.schema).await?;
         let new = checkout::schema_text(&self.repo, &self.commit, &self.schema).await?;
         let (old, new) = match (old, new) {
-            (None, None) => return Ok(Subjects::NoSchema),
-            (old, new) => (old.unwrap_or_default(), new.unwrap_or_default()),
+            (Some(old), Some(new)) => (old, new),
+            (None, None) => return Ok(Subjects::NoSchema(format!("there is no {}", self.schema))),
+            // Compared with nothing, every enum would be new and no value of it gone.
+            (None, Some(_)) => return Ok(Subjects::OneSchema(self.lacks(&deployed))),
+            (Some(_), None) => return Ok(Subjects::OneSchema(self.lacks(&self.commit))),
         };
         let read = |text: &str, commit: &str| checkout::schema(text, commit, &self.schema);
         let before = read(&old, &deployed)?;
@@ -130,13 +135,21 @@ impl CodeAt {
         })))
     }
 
-    /// What the compiler says about both versions, or why it was not asked.
+    fn lacks(&self, commit: &str) -> String {
+        format!(
+            "commit {commit} has no {}, so the schemas cannot be compared",
+            self.schema
+        )
+    }
+
+    /// What the compiler says about both versions, and why one or both could not be checked: what was found in the one
+    /// counts whatever became of the other.
     pub(super) async fn types(
         &self,
         looked: &Looked,
         say: &(impl Fn(String) + Send + Sync),
-    ) -> Result<Vec<Found>, String> {
-        let mut found = Vec::new();
+    ) -> (Vec<Found>, Option<String>) {
+        let (mut found, mut reasons) = (Vec::new(), Vec::new());
         let [old, new] = &looked.schemas;
         for (version, checkout) in &looked.versions {
             let project = Project {
@@ -150,15 +163,16 @@ impl CodeAt {
                 Version::Deployed => "the deployed code",
             };
             let progress = |what: &str| say(format!("{which}: {what}"));
-            let hits = types::differential(&project, old, new, TYPES_WITHIN, progress)
-                .await
-                .map_err(|NotChecked(why)| format!("{which}: {why}"))?;
-            found.extend(hits.into_iter().map(|hit| Found {
-                version: *version,
-                hit,
-            }));
+            match types::differential(&project, old, new, TYPES_WITHIN, progress).await {
+                Ok(hits) => found.extend(hits.into_iter().map(|hit| Found {
+                    version: *version,
+                    hit,
+                })),
+                Err(NotChecked(why)) => reasons.push(format!("{which}: {why}")),
+            }
         }
-        Ok(found)
+        let reasons = (!reasons.is_empty()).then(|| reasons.join("; "));
+        (found, reasons)
     }
 }
 
@@ -171,6 +185,11 @@ impl Looked {
     ) -> Result<Vec<Found>, StepError> {
         let mut found = Vec::new();
         for (version, checkout) in &self.versions {
+            let elsewhere = checkout.submodules.iter().map(|path| Found {
+                version: *version,
+                hit: not_read(path, "it is a submodule"),
+            });
+            found.extend(elsewhere.filter(|one| wanted(&one.hit)));
             let files = checkout.files()?;
             for (done, file) in files.iter().enumerate() {
                 if done % 200 == 0 {
@@ -200,30 +219,32 @@ impl Looked {
 /// The largest file that is read at all, in bytes. What is smaller and mentions nothing of the change needs no parser.
 const LARGEST: u64 = 64 << 20;
 
+fn not_read(name: &str, why: &str) -> Hit {
+    Hit {
+        file: name.to_owned(),
+        line: 1,
+        column: 1,
+        kind: "not-read".into(),
+        about: String::new(),
+        message: format!("it was not looked at: {why}"),
+    }
+}
+
 fn look(path: &std::path::Path, name: &str, old: &Schema, changes: &Changes) -> Vec<Hit> {
     if !graphql::reads(name) {
         return Vec::new();
     }
-    let not_read = |why: String| {
-        vec![Hit {
-            file: name.to_owned(),
-            line: 1,
-            column: 1,
-            kind: "not-read".into(),
-            about: String::new(),
-            message: format!("the file was not looked at: {why}"),
-        }]
-    };
     match std::fs::metadata(path) {
-        Err(e) => return not_read(e.to_string()),
+        Err(e) => return vec![not_read(name, &e.to_string())],
         Ok(of) if of.len() > LARGEST => {
-            return not_read(format!("it is larger than {LARGEST} bytes"));
+            let why = format!("it is larger than {LARGEST} bytes");
+            return vec![not_read(name, &why)];
         }
         Ok(_) => {}
     }
     match std::fs::read(path).map(String::from_utf8) {
-        Err(e) => not_read(e.to_string()),
-        Ok(Err(_)) => not_read("it is not UTF-8".into()),
+        Err(e) => vec![not_read(name, &e.to_string())],
+        Ok(Err(_)) => vec![not_read(name, "it is not UTF-8")],
         Ok(Ok(text)) => {
             let mut hits = syntax::look(name, &text, old, changes);
             hits.extend(graphql::look(name, &text, changes));
@@ -252,10 +273,10 @@ pub(super) async fn accepted(
     let digest = digest(&open, not_typed);
     let people = cx.resource::<People>()?;
     let subject = (Subject::Waiver, digest.as_str());
-    let waiver = waived(cx.run(), cx.key(), &people, subject, cx.now())
+    let waiver = waived(cx.run(), cx.key(), &people, subject, role, cx.now())
         .await
         .map_err(|e| StepError::retry("a waiver could not be judged").because(&e))?;
-    if let Some(waiver) = waiver.filter(|w| w.role == role) {
+    if let Some(waiver) = waiver {
         return Ok(Some(waiver));
     }
     Err(StepError::Wait(Wait {

@@ -48,20 +48,13 @@ impl Step for NullableAccess {
                 cx.log("the new schema changes nothing that code can notice");
                 (Some(deployed), changes, Vec::new(), None)
             }
-            Subjects::NoSchema => {
-                let why = format!("there is no {}", self.code.schema);
+            Subjects::NoSchema(why) | Subjects::OneSchema(why) => {
                 (None, Changes::default(), Vec::new(), Some(why))
             }
             Subjects::Both(looked) => {
-                let typed = self.code.types(&looked, &|line| cx.log(line)).await;
+                let (typed, not_typed) = self.code.types(&looked, &|line| cx.log(line)).await;
                 let mut found = looked.syntax(|p| cx.progress(p), |hit| !is_about_values(hit))?;
-                let not_typed = match typed {
-                    Ok(hits) => {
-                        found.extend(hits);
-                        None
-                    }
-                    Err(why) => Some(why),
-                };
+                found.extend(typed);
                 let deployed = looked.versions[1].1.commit.clone();
                 (Some(deployed), looked.changes, found, not_typed)
             }

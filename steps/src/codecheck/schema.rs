@@ -7,6 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+mod block;
+
+use block::{Block, strip};
+
 /// Models and enums of a schema, by the names that code uses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Schema {
@@ -14,6 +18,9 @@ pub struct Schema {
     pub models: BTreeMap<String, Model>,
     /// Enums.
     pub enums: BTreeMap<String, Enum>,
+    /// Every line of them with the name of its block, without comments and layout, indexes left out: code cannot notice
+    /// those. What differs here and nowhere else (a default, a relation, a key) still changes the client.
+    lines: BTreeSet<(String, String)>,
 }
 
 /// A model, a view or a composite type.
@@ -95,7 +102,8 @@ pub struct Changes {
     pub values_removed: BTreeSet<ValueName>,
     /// New values of enums that were there.
     pub values_added: BTreeSet<ValueName>,
-    /// Anything else that changes the types that code sees: kinds, lists, fields that became required.
+    /// Something about models, types or enums differs, be it one of those or another thing that code sees: a kind, a
+    /// default, a relation, a key, what is required.
     pub other: bool,
 }
 
@@ -146,7 +154,10 @@ impl Schema {
                         block.close(&mut schema).map_err(|why| fail(&why))?;
                     }
                 }
-                Some(block) => block.line(line).map_err(|why| fail(&why))?,
+                Some(block) => {
+                    block.line(line).map_err(|why| fail(&why))?;
+                    schema.lines.extend(block.seen(line));
+                }
             }
         }
         match open {
@@ -160,7 +171,10 @@ impl Schema {
 
     /// What of `self` differs in `new`.
     pub fn changes(&self, new: &Schema) -> Changes {
-        let mut changes = Changes::default();
+        let mut changes = Changes {
+            other: self.lines != new.lines,
+            ..Changes::default()
+        };
         for (name, model) in &self.models {
             let after = new.models.get(name);
             for (field, was) in &model.fields {
@@ -170,13 +184,10 @@ impl Schema {
                 let named = model.field_name(name, field);
                 match after.and_then(|m| m.fields.get(field)) {
                     None => drop(changes.removed.insert(named)),
-                    Some(is) => {
-                        if is.optional && !was.optional {
-                            changes.nullable.insert(named);
-                        }
-                        let same = (&is.kind, is.list) == (&was.kind, was.list);
-                        changes.other |= !same || (was.optional && !is.optional);
+                    Some(is) if is.optional && !was.optional => {
+                        changes.nullable.insert(named);
                     }
+                    Some(_) => {}
                 }
             }
         }
@@ -237,156 +248,6 @@ impl Enum {
             label: label.unwrap_or_else(|| value.to_owned()),
         }
     }
-}
-
-/// A block that is being read.
-enum Block {
-    Model(String, Model),
-    Enum(String, Enum),
-    /// `datasource`, `generator`: nothing that code sees.
-    Other,
-}
-
-impl Block {
-    fn begin(line: &str) -> Option<Block> {
-        let head = line.strip_suffix('{')?.trim();
-        let (kind, name) = head.split_once(char::is_whitespace)?;
-        let name = name.trim();
-        if !is_name(name) {
-            return None;
-        }
-        match kind {
-            "model" | "view" | "type" => Some(Block::Model(name.to_owned(), Model::default())),
-            "enum" => Some(Block::Enum(name.to_owned(), Enum::default())),
-            "datasource" | "generator" => Some(Block::Other),
-            _ => None,
-        }
-    }
-
-    fn line(&mut self, line: &str) -> Result<(), String> {
-        match self {
-            Block::Other => Ok(()),
-            Block::Model(_, model) if line.starts_with("@@") => {
-                set_map(&mut model.table, line);
-                Ok(())
-            }
-            Block::Enum(_, known) if line.starts_with("@@") => {
-                set_map(&mut known.name, line);
-                Ok(())
-            }
-            Block::Model(_, model) => {
-                let (name, rest) = line
-                    .split_once(char::is_whitespace)
-                    .ok_or_else(|| format!("`{line}` is no field"))?;
-                let field = field(rest.trim()).ok_or_else(|| format!("`{line}` is no field"))?;
-                insert(&mut model.fields, name, field)
-            }
-            Block::Enum(_, known) => {
-                let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-                let mut label = None;
-                set_map(&mut label, rest);
-                insert(&mut known.values, name, label)
-            }
-        }
-    }
-
-    fn close(self, schema: &mut Schema) -> Result<(), String> {
-        match self {
-            Block::Model(name, model) => insert(&mut schema.models, &name, model),
-            Block::Enum(name, known) => insert(&mut schema.enums, &name, known),
-            Block::Other => Ok(()),
-        }
-    }
-}
-
-fn insert<T>(into: &mut BTreeMap<String, T>, name: &str, value: T) -> Result<(), String> {
-    if !is_name(name) {
-        return Err(format!("`{name}` is no name"));
-    }
-    match into.insert(name.to_owned(), value) {
-        None => Ok(()),
-        Some(_) => Err(format!("`{name}` is there twice")),
-    }
-}
-
-fn is_name(text: &str) -> bool {
-    let mut chars = text.chars();
-    chars.next().is_some_and(|c| c.is_alphabetic() || c == '_')
-        && chars.all(|c| c.is_alphanumeric() || c == '_' || c == '-')
-}
-
-/// The type and attributes of a field, such as `String? @map("full_name")`.
-fn field(text: &str) -> Option<Field> {
-    let (kind, attributes) = match text.strip_prefix("Unsupported(") {
-        Some(rest) => {
-            let end = rest.find(')')? + "Unsupported()".len();
-            text.split_at(end)
-        }
-        None => text.split_at(text.find([' ', '\t', '@', '?', '[']).unwrap_or(text.len())),
-    };
-    if kind.is_empty() {
-        return None;
-    }
-    let attributes = attributes.trim_start();
-    let list = attributes.starts_with("[]");
-    let attributes = attributes.trim_start_matches("[]");
-    let optional = attributes.starts_with('?');
-    let attributes = attributes.trim_start_matches('?').trim_start();
-    if !attributes.is_empty() && !attributes.starts_with('@') {
-        return None;
-    }
-    let mut column = None;
-    set_map(&mut column, attributes);
-    Some(Field {
-        kind: kind.to_owned(),
-        optional,
-        list,
-        column,
-    })
-}
-
-/// The name in `@map("…")` or `@@map("…")`, when there is one.
-fn set_map(to: &mut Option<String>, attributes: &str) {
-    let mut rest = attributes;
-    while let Some(at) = rest.find("@map(") {
-        rest = &rest[at + "@map(".len()..];
-        let inside = rest.trim_start().trim_start_matches("name:").trim_start();
-        if let Some(quoted) = inside.strip_prefix('"')
-            && let Some(end) = quoted.find('"')
-        {
-            *to = Some(quoted[..end].to_owned());
-            return;
-        }
-    }
-}
-
-/// A line without its comments; quotes keep what looks like one.
-fn strip(line: &str, in_comment: &mut bool) -> String {
-    let mut out = String::new();
-    let mut chars = line.chars().peekable();
-    let mut quoted = false;
-    while let Some(c) = chars.next() {
-        if *in_comment {
-            if c == '*' && chars.next_if_eq(&'/').is_some() {
-                *in_comment = false;
-            }
-            continue;
-        }
-        match c {
-            '\\' if quoted => {
-                out.push(c);
-                out.extend(chars.next());
-            }
-            '"' => {
-                quoted = !quoted;
-                out.push(c);
-            }
-            '/' if !quoted && chars.peek() == Some(&'/') => break,
-            '/' if !quoted && chars.next_if_eq(&'*').is_some() => *in_comment = true,
-            _ => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -190,3 +190,65 @@ async fn what_cannot_be_known_is_a_failure_or_a_question_and_never_nothing_to_do
     assert_eq!(ended, Stop::WaitingForPeople);
     assert!(asked(&run).what.contains("there is no other/schema.prisma"));
 }
+
+#[tokio::test]
+async fn what_the_commit_keeps_out_of_archives_is_looked_at_and_a_submodule_is_named() {
+    let uses = "export const open = { where: { status: Status.DONE } };\n";
+    let rig = Rig::new(&[("README.md", "x")]);
+    rig.commit(&[
+        ("prisma/schema.prisma", &SCHEMA.replace("  DONE\n", "")),
+        (".gitattributes", "src export-ignore\n"),
+        ("src/a.ts", uses),
+    ]);
+    let repo = rig.path("repo");
+    let elsewhere = format!("160000,{},lib", "a".repeat(40));
+    git(&repo, &["update-index", "--add", "--cacheinfo", &elsewhere]);
+    git(&repo, &["commit", "-qm", "a submodule"]);
+    let commit = git(&repo, &["rev-parse", "HEAD"]);
+    let (run, _, bench) = rig.enums(commit.clone()).await;
+    assert!(
+        asked(&run).what.contains("src/a.ts:1:"),
+        "{}",
+        bench.shown()
+    );
+    let (_, _, bench) = rig.nullable(commit).await;
+    assert!(
+        bench
+            .shown()
+            .contains("lib:1:1 not-read : it was not looked at: it is a submodule"),
+        "{}",
+        bench.shown()
+    );
+}
+
+#[tokio::test]
+async fn a_schema_that_moved_is_compared_with_nothing_by_neither_step() {
+    let rig = Rig::new(&[]);
+    git(
+        &rig.path("repo"),
+        &["mv", "prisma/schema.prisma", "prisma/moved.prisma"],
+    );
+    let commit = rig.commit(&[("prisma/moved.prisma", &SCHEMA.replace("  DONE\n", ""))]);
+    let mut code = rig.code(commit);
+    code.schema = "prisma/moved.prisma".into();
+    let role = || "tech-lead".to_owned();
+    let enums = EnumUsage {
+        code: code.clone(),
+        waiver_role: role(),
+    };
+    let nullable = NullableAccess {
+        code,
+        waiver_role: role(),
+    };
+    for (run, ended, _) in [
+        drive(|p| drop(p.step("prep/look", enums))).await,
+        drive(|p| drop(p.step("prep/look", nullable))).await,
+    ] {
+        assert_eq!(ended, Stop::WaitingForPeople);
+        assert!(
+            asked(&run).what.contains("has no prisma/moved.prisma"),
+            "{}",
+            asked(&run).what
+        );
+    }
+}

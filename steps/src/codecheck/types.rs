@@ -102,8 +102,10 @@ pub async fn differential(
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let (old, new) = if cores > 1 {
         progress("type-checking the code with both schemas");
-        // The first that fails ends the other: dropping the future kills its process.
-        tokio::try_join!(compile("old", 0), compile("new", 1))?
+        // Both to their end, and the old one's complaint first: whichever fails sooner would be named by chance, and
+        // what a person accepts is bound to these words.
+        let (old, new) = tokio::join!(compile("old", 0), compile("new", 1));
+        (old?, new?)
     } else {
         progress("type-checking the code with the old schema");
         let old = compile("old", 0).await?;

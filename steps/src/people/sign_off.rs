@@ -118,6 +118,20 @@ fn rejected(no: &Accepted) -> StepError {
     .hint("clear it up, have the role sign again, then `flow retry`; or `flow cancel`")
 }
 
+/// The answers to a step that name a finding, the oldest first: those about others do not push them out.
+pub(super) fn newest_about<'a>(
+    run: &'a Run,
+    step: &'a str,
+    finding: &'a str,
+) -> impl Iterator<Item = (&'a str, SignedAnswer)> {
+    let about = move |body: &str| body.contains(finding);
+    let count = run.signals_for(step).filter(|s| about(&s.body)).count();
+    run.signals_for(step)
+        .filter(move |s| about(&s.body))
+        .skip(count.saturating_sub(ANSWERS_MAX))
+        .filter_map(|s| Some((s.id.as_str(), serde_json::from_str(&s.body).ok()?)))
+}
+
 /// The answers to a step that can be read, the oldest first, with the id each was handed in under.
 pub(super) fn newest<'a>(
     run: &'a Run,

@@ -6,7 +6,7 @@ use flow_engine::run::Run;
 use serde::{Deserialize, Serialize};
 
 use super::roster::People;
-use super::sign_off::newest;
+use super::sign_off::newest_about;
 use super::statement::Subject;
 use super::verify::{self, Accepted, SignOffRefusal, SignedAnswer, Wanted};
 
@@ -72,8 +72,8 @@ pub async fn verify_waiver(
     verify::check(run, step, people, answer, &wanted, now).await
 }
 
-/// The waiver (or review) of a finding among the answers to a step, if there is one that holds. The one made last
-/// decides; a rejection made last means none.
+/// The waiver (or review) of a finding by a role among the answers to a step, if there is one that holds. The one made
+/// last by that role decides, whatever other roles or other findings were answered since; a rejection made last means none.
 ///
 /// # Errors
 /// [`SignOffRefusal::Unchecked`] when an answer could not be judged. Answers that do not count are passed over.
@@ -82,18 +82,17 @@ pub async fn waived(
     step: &str,
     people: &People,
     (subject, finding): (Subject, &str),
+    role: &str,
     now: Timestamp,
 ) -> Result<Option<Waiver>, SignOffRefusal> {
     let mut last: Option<Accepted> = None;
-    for (_, answer) in newest(run, step) {
-        if !answer.statement.contains(finding) {
-            continue;
-        }
+    for (_, answer) in newest_about(run, step, finding) {
         match verify_waiver(run, step, people, (subject, finding), &answer, now).await {
             Ok(one)
-                if last
-                    .as_ref()
-                    .is_none_or(|l| l.statement.issued_at <= one.statement.issued_at) =>
+                if one.statement.role == role
+                    && last
+                        .as_ref()
+                        .is_none_or(|l| l.statement.issued_at <= one.statement.issued_at) =>
             {
                 last = Some(one);
             }

@@ -79,12 +79,12 @@ fn one(file: &Migration, findings: &[Finding], room: usize) -> ShownFile {
     if long > 0 {
         missing.push(format!("the ends of {long} long lines"));
     }
-    let mut found: Vec<ShownFinding> = findings
-        .iter()
-        .filter(|f| f.migration == file.name)
-        .take(FINDINGS_MAX)
-        .map(ShownFinding::from)
-        .collect();
+    let of_file = findings.iter().filter(|f| f.migration == file.name);
+    let more = of_file.clone().count().saturating_sub(FINDINGS_MAX);
+    if more > 0 {
+        missing.push(format!("{more} more findings, which `flow lint` shows"));
+    }
+    let mut found: Vec<ShownFinding> = of_file.take(FINDINGS_MAX).map(ShownFinding::from).collect();
     found.sort_by_key(|f| f.line);
     ShownFile {
         name: visible(&file.name),

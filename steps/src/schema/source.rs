@@ -143,16 +143,40 @@ fn parse<'a>(listing: &'a str, folder: &str) -> Result<Vec<Entry<'a>>, StepError
 /// How long the project's own check may take.
 const SCRIPT_WITHIN: Duration = Duration::from_mins(10);
 
-/// Puts the files of a commit into a folder that is there.
-pub(crate) async fn unpack(repo: &str, commit: &str, into: &str) -> Result<(), StepError> {
+/// Puts the files of a commit into a folder that is there, as a checkout has them. Not by `git archive`: the commit's own
+/// `.gitattributes` can leave files out of an archive, and what is left out is not looked at.
+///
+/// Returns the paths of submodules, which are empty folders there.
+pub(crate) async fn unpack(repo: &str, commit: &str, into: &str) -> Result<Vec<String>, StepError> {
     let here = Local::new("this machine");
-    let tar = format!("{into}/.flow.tar");
-    let archive = ["archive", "--format=tar", "--output", &tar, commit];
-    reach::run(&here, &git(repo, &archive)?.deadline(SCRIPT_WITHIN)).await?;
-    let unpack = Command::new("tar").args(["-xf", &tar, "-C", into]);
-    reach::run(&here, &unpack.deadline(SCRIPT_WITHIN)).await?;
-    std::fs::remove_file(&tar)
-        .map_err(|e| StepError::fail(format!("{tar} cannot be removed")).because(&e))
+    let index = format!("{into}/.flow.index");
+    let tree = ["--work-tree", into];
+    for args in [
+        &["read-tree", commit][..],
+        &["checkout-index", "--all", "--force", "--quiet"],
+    ] {
+        let command = git(repo, &[&tree[..], args].concat())?;
+        let command = command.env("GIT_INDEX_FILE", &index);
+        reach::run(&here, &command.deadline(SCRIPT_WITHIN)).await?;
+    }
+    std::fs::remove_file(&index)
+        .map_err(|e| StepError::fail(format!("{index} cannot be removed")).because(&e))?;
+    let listing = git(repo, &["ls-tree", "-r", "-z", "--full-tree", commit])?;
+    let listing = here.output(&listing).await.map_err(|e| reach::error(&e))?;
+    let listing = String::from_utf8_lossy(&listing.stdout).into_owned();
+    let mut submodules = Vec::new();
+    for line in listing.split('\0').filter(|line| !line.is_empty()) {
+        let (head, path) = line.split_once('\t').unwrap_or(("", line));
+        let there = std::fs::symlink_metadata(format!("{into}/{path}")).is_ok();
+        if head.starts_with("160000 ") {
+            submodules.push(path.to_owned());
+        } else if !there {
+            return Err(StepError::fail(format!(
+                "{path} of commit {commit} did not get into the copy that is checked"
+            )));
+        }
+    }
+    Ok(submodules)
 }
 
 /// Runs a command in a copy of the commit, which is removed afterwards: the work tree may be at another commit.

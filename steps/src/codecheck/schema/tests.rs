@@ -98,7 +98,7 @@ fn a_relation_is_no_column_and_a_model_that_is_gone_takes_its_columns_along() {
     let changes = old.changes(&read(&without));
     let gone: Vec<_> = changes.removed.iter().map(|f| f.field.as_str()).collect();
     assert_eq!(gone, ["customerId", "id"]);
-    assert!(changes.nullable.is_empty() && !changes.other);
+    assert!(changes.nullable.is_empty() && changes.other);
 }
 
 #[test]
@@ -112,5 +112,32 @@ fn what_cannot_be_read_is_an_error_with_its_line_and_never_a_smaller_schema() {
         ("table A {\n}", 1),
     ] {
         assert_eq!(Schema::read(text).expect_err(text).line, line, "{text}");
+    }
+}
+
+#[test]
+fn what_only_the_client_notices_is_not_nothing_and_layout_comments_and_indexes_are() {
+    let old = read(OLD);
+    let same = OLD
+        .replace("  name     String  @map", "  name String   @map")
+        .replace("// the key", "// another word")
+        .replace(
+            "  @@index([name], map: \"by_name\")\n",
+            "  @@index([old])\n",
+        );
+    assert!(old.changes(&read(&same)).concern_nothing());
+    for (was, is) in [
+        ("  old      Int\n", "  old      Int\n  rank Int\n"),
+        (" @default(BUYER)", ""),
+        (
+            "  customerId String   @map(name: \"customer_id\")",
+            "  customerId String   @unique @map(name: \"customer_id\")",
+        ),
+        ("  orders   Order[]\n", "  bought   Order[]\n"),
+        ("@map(\"full_name\")", "@map(\"name\")"),
+        ("@@map(\"customers\")", "@@map(\"customer\")"),
+    ] {
+        let changes = old.changes(&read(&OLD.replace(was, is)));
+        assert!(changes.other && !changes.concern_nothing(), "{was} -> {is}");
     }
 }

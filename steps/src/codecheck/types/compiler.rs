@@ -40,6 +40,9 @@ const OPTIONS: [&str; 19] = [
     "null",
 ];
 
+/// Since TypeScript 5.5 a configuration can switch all checking of types off; an older compiler does not know the word.
+const CHECK: [&str; 2] = ["--noCheck", "false"];
+
 /// A message is cut after so many characters.
 const MESSAGE: usize = 500;
 
@@ -64,7 +67,11 @@ pub(super) async fn check(
     let dir = tree.root.join(folder);
     let mut args: Vec<&OsStr> = vec!["-p".as_ref(), "tsconfig.json".as_ref()];
     args.extend(OPTIONS.iter().map(OsStr::new));
-    let ended = node.run("tsc", tsc, &args, &dir).await?;
+    let with_check = [&args[..], &CHECK.map(OsStr::new)].concat();
+    let mut ended = node.run("tsc", tsc, &with_check, &dir).await?;
+    if ended.stdout.contains("error TS5023") && ended.stdout.contains("noCheck") {
+        ended = node.run("tsc", tsc, &args, &dir).await?;
+    }
     read(&ended, &node.shown(&tree.root), folder, client)
 }
 

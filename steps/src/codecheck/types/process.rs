@@ -58,7 +58,12 @@ impl Ended {
                         !(l.is_empty() || l.starts_with("at ") || l.starts_with("Node.js v"))
                     })
                     .collect();
-                let mut last = lines[lines.len().saturating_sub(6)..].join(" ");
+                // What Node says when it runs out of memory ends in addresses that differ each time.
+                let fatal = lines.iter().find(|line| line.starts_with("FATAL ERROR:"));
+                let mut last = fatal.map_or_else(
+                    || lines[lines.len().saturating_sub(6)..].join(" "),
+                    |line| (*line).to_owned(),
+                );
                 if let Some((end, _)) = last.char_indices().nth(400) {
                     last.truncate(end);
                 }

@@ -48,8 +48,9 @@ impl Asking {
                 "the schema of the migrations has no usable name",
             ));
         }
+        // A message may quote a value of a row; its code does not.
         let begin = format!(
-            "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;\nSET LOCAL search_path = pg_catalog, {}, pg_temp;\nSET LOCAL statement_timeout = '{}s';\nSET LOCAL lock_timeout = '{LOCK_TIMEOUT}';\n",
+            "\\set VERBOSITY sqlstate\nBEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;\nSET LOCAL search_path = pg_catalog, {}, pg_temp;\nSET LOCAL statement_timeout = '{}s';\nSET LOCAL lock_timeout = '{LOCK_TIMEOUT}';\n",
             ident(schema),
             seconds.clamp(1, 3600)
         );
@@ -123,10 +124,36 @@ impl Asking {
             Ok(lines) => Ok(Ok(lines)),
             Err(e) if e.is_transient() => Err(e.into()),
             Err(PgError::Sql { message, .. }) => Ok(Err(Silence {
-                is_missing: message.contains("does not exist"),
-                words: message,
+                // undefined_table, undefined_column: PostgreSQL's manual, appendix A.
+                is_missing: message.contains("42P01") || message.contains("42703"),
+                words: in_words(&message),
             })),
             Err(e) => Ok(Err(Silence::new(e.to_string()))),
         }
+    }
+}
+
+/// What a code of PostgreSQL means here; the codes are in its manual, appendix A.
+fn in_words(message: &str) -> String {
+    let is_code = |word: &&str| {
+        word.len() == 5
+            && word
+                .bytes()
+                .all(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
+    };
+    let code = message
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| *word != "ERROR" && *word != "FATAL" && *word != "PANIC")
+        .find(is_code);
+    match code {
+        Some("55P03") => "it waited too long for a lock (55P03)".to_owned(),
+        Some("57014") => "it took too long (57014)".to_owned(),
+        Some("42501") => "the role may not read it (42501)".to_owned(),
+        Some("42P01" | "42703") => format!(
+            "a table or column is not there ({})",
+            code.unwrap_or_default()
+        ),
+        Some(code) => format!("the server refused it with {code}"),
+        None => "the server refused it and gave no code".to_owned(),
     }
 }

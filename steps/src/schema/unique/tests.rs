@@ -281,7 +281,7 @@ async fn a_release_stops_at_duplicates_refuses_without_an_answer_and_passes_with
     assert!(matches!(stop, Stop::Parked(_)), "{stop:?}");
     let said = failure(&run, "prep/unique").message;
     assert!(
-        said.contains("not proven") && said.contains("lock timeout"),
+        said.contains("not proven") && said.contains("too long for a lock (55P03)"),
         "{said}"
     );
     pg.query("DELETE FROM public.\"User\" WHERE id IN (8, 9);")
