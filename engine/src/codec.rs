@@ -20,6 +20,9 @@ pub const FORMAT: u8 = 2;
 /// Bytes before the body.
 const HEADER: usize = 9;
 
+/// Most records are no longer than this: they are written without growing a buffer.
+const USUAL: usize = 32;
+
 /// Why stored bytes are not a record that this version can read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
@@ -53,7 +56,8 @@ fn malformed(why: impl Into<String>) -> CodecError {
 /// The bytes of an entry.
 pub fn encode(entry: &Entry) -> Result<Vec<u8>, CodecError> {
     let shape = shape::of(&entry.record);
-    let mut bytes = vec![0; HEADER];
+    let mut bytes = Vec::with_capacity(USUAL);
+    bytes.resize(HEADER, 0);
     bytes = postcard::to_extend(entry, bytes).map_err(|e| malformed(e.to_string()))?;
     let length = u16::try_from(bytes.len() - HEADER)
         .map_err(|_| malformed("its body is longer than an envelope holds"))?;

@@ -23,7 +23,7 @@ use crate::step::StepError;
 
 /// Things steps need and the engine knows nothing of, by type: hosts, mail, settings, secrets.
 #[derive(Default, Clone)]
-pub struct Resources(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
+pub struct Resources(Arc<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>);
 
 impl std::fmt::Debug for Resources {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -41,7 +41,7 @@ impl Resources {
     /// Adds or replaces the thing of this type, shared with others.
     #[must_use]
     pub fn with_shared<T: Any + Send + Sync>(mut self, thing: Arc<T>) -> Self {
-        self.0.insert(TypeId::of::<T>(), thing);
+        Arc::make_mut(&mut self.0).insert(TypeId::of::<T>(), thing);
         self
     }
 

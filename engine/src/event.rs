@@ -55,7 +55,7 @@ pub trait Observer: Send + Sync {
 /// Everybody who wants to see events.
 #[derive(Clone, Default)]
 pub struct Observers {
-    all: Vec<Arc<dyn Observer>>,
+    all: Arc<[Arc<dyn Observer>]>,
     masked: Masked,
     streams: Arc<Mutex<BTreeMap<(RunId, u32), Stream>>>,
 }
@@ -64,7 +64,7 @@ impl Observers {
     /// These observers, none of whom will see these secrets.
     pub fn new(all: Vec<Arc<dyn Observer>>, masked: Masked) -> Self {
         Observers {
-            all,
+            all: all.into(),
             masked,
             streams: Arc::default(),
         }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -14,7 +15,7 @@ use crate::clock::Timestamp;
 /// (ansible/ansible#80167). At most 64 characters of `a-z`, `0-9` and `-`, starting with a letter.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct RunId(String);
+pub struct RunId(Arc<str>);
 
 /// A text that cannot name a run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,7 +41,7 @@ impl RunId {
             .take(10)
             .filter(|c| *c != '-')
             .collect();
-        RunId(format!("r-{day}-{tail}"))
+        RunId(format!("r-{day}-{tail}").into())
     }
 
     /// The name as text.
@@ -56,7 +57,7 @@ impl FromStr for RunId {
         let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         let starts = text.chars().next().is_some_and(|c| c.is_ascii_lowercase());
         if text.len() <= 64 && starts && text.chars().all(legal) {
-            Ok(RunId(text.to_owned()))
+            Ok(RunId(text.into()))
         } else {
             Err(InvalidRunId(text.chars().take(80).collect()))
         }
@@ -73,7 +74,7 @@ impl TryFrom<String> for RunId {
 
 impl From<RunId> for String {
     fn from(id: RunId) -> String {
-        id.0
+        id.as_str().to_owned()
     }
 }
 

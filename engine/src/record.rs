@@ -327,6 +327,19 @@ pub enum Verdict {
 
 impl Record {
     /// The payload that may have to go to the object store.
+    pub fn payload(&self) -> Option<&Payload> {
+        match self {
+            Record::Created { plan: payload, .. }
+            | Record::Noted { note: payload, .. }
+            | Record::Done {
+                output: payload, ..
+            }
+            | Record::Queued { body: payload, .. } => Some(payload),
+            _ => None,
+        }
+    }
+
+    /// The same, to be exchanged.
     pub fn payload_mut(&mut self) -> Option<&mut Payload> {
         match self {
             Record::Created { plan: payload, .. }

@@ -234,8 +234,8 @@ pub async fn prepare(journal: &dyn Journal, runs: &[&Run]) -> Result<Vec<ToSeal>
 pub(crate) fn objects_of(records: &[Stored]) -> Result<BTreeSet<Digest>, (u64, codec::CodecError)> {
     let mut objects = BTreeSet::new();
     for stored in records {
-        let mut entry = codec::decode(&stored.body).map_err(|e| (stored.seq, e))?;
-        if let Some(Payload::Object(digest)) = entry.record.payload_mut() {
+        let entry = codec::decode(&stored.body).map_err(|e| (stored.seq, e))?;
+        if let Some(Payload::Object(digest)) = entry.record.payload() {
             objects.insert(*digest);
         }
     }

@@ -90,9 +90,8 @@ impl<'a> Export<'a> {
 }
 
 fn payload(record: &Record) -> Option<String> {
-    let mut record = record.clone();
-    let payload = record.payload_mut()?.inline()?.to_vec();
-    String::from_utf8(payload).ok()
+    let payload = record.payload()?.inline()?;
+    String::from_utf8(payload.to_vec()).ok()
 }
 
 fn orders(run: &Run) -> Vec<Ordered<'_>> {

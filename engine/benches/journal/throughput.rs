@@ -9,9 +9,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use flow_engine::clock::{Clock as _, SystemClock};
+use flow_engine::codec;
 use flow_engine::driver::Stop;
 use flow_engine::plan::{OnFailure, Plan};
-use flow_engine::record::Verdict;
+use flow_engine::record::{Entry, Payload, Record, Verdict};
 use flow_engine::step::{Cx, Resources, Step, StepError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
@@ -21,12 +23,29 @@ use crate::{median, milliseconds, peak_memory, per_second, rounds};
 
 /// Steps of a block of W1, and syncs of the raw block beside it.
 const BLOCK: u64 = 100;
-/// Bytes of a commit of two short records as it lies in a segment.
-const COMMIT: usize = 20 + 4 + 2 * (51 + 15 + 12);
-/// The same without the frame around it.
-const RECORDS: usize = 2 * (51 + 15 + 12);
+/// What a segment adds to a commit, and to the stored form of each record in it (`journal/segment.rs`).
+const FRAME: usize = 20 + 4;
+const PLACE: usize = 51;
 const RUNS: u64 = 100;
 const STEPS: u64 = 100;
+
+/// Bytes of what a step of a sequence commits: its own result and the intent of the next one.
+fn step_bytes() -> usize {
+    let done = Record::Done {
+        step: 7,
+        output: Payload::Inline(b"null".to_vec()),
+    };
+    let started = Record::Started {
+        step: 7,
+        attempt: 1,
+    };
+    let stored = |record| {
+        let at = SystemClock.now();
+        let body = codec::encode(&Entry { at, record }).expect("a record");
+        PLACE + common::id(0).as_str().len() + body.len()
+    };
+    stored(done) + stored(started)
+}
 
 /// A step that measures the disk.
 #[derive(Serialize, Deserialize)]
@@ -57,11 +76,12 @@ impl Disk {
 
     fn measure(&self) {
         let mut at = self.at.lock().expect("no panic");
+        let commit = vec![1; FRAME + step_bytes()];
         let start = Instant::now();
         for _ in 0..BLOCK {
-            self.file.write_all_at(&[1; COMMIT], *at).expect("a write");
+            self.file.write_all_at(&commit, *at).expect("a write");
             self.file.sync_data().expect("a sync");
-            *at += COMMIT as u64;
+            *at += commit.len() as u64;
         }
         let mut spans = self.spans.lock().expect("no panic");
         spans.push((start, Instant::now()));
@@ -217,6 +237,7 @@ fn raw_group(path: &Path) -> Duration {
         }
     });
     let runtime = common::runtime();
+    let records = step_bytes();
     let took = runtime.block_on(async {
         let start = Instant::now();
         let send = Arc::new(send);
@@ -226,7 +247,7 @@ fn raw_group(path: &Path) -> Duration {
                 tokio::spawn(async move {
                     for _ in 0..STEPS {
                         let (reply, done) = oneshot::channel();
-                        send.send((vec![1; RECORDS], reply))
+                        send.send((vec![1; records], reply))
                             .await
                             .expect("it is taken");
                         done.await.expect("it is written");

@@ -1,12 +1,12 @@
 //! Known secrets, kept out of everything that is shown or stored.
 
-use serde::Serialize;
+use std::sync::Arc;
 
 use crate::record::{Failure, Payload, Record};
 
 /// Words that must never be shown: known secret values, masked in all output.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Masked(#[serde(skip)] Vec<String>);
+#[derive(Debug, Clone, Default)]
+pub struct Masked(Arc<[String]>);
 
 const MASK: &str = "••••";
 /// From this length on, in bytes, a secret is masked in what steps compute with too. Shorter ones are too often a part
@@ -21,7 +21,7 @@ impl Masked {
     pub fn new(values: impl IntoIterator<Item = String>) -> Self {
         let mut values: Vec<_> = values.into_iter().filter(|v| v.len() >= CUT).collect();
         values.sort_by_key(|v| std::cmp::Reverse(v.len()));
-        Masked(values)
+        Masked(values.into())
     }
 
     /// The text with every known secret replaced.

@@ -84,11 +84,10 @@ async fn read_entry(
         source,
     };
     let mut entry = codec::decode(&stored.body).map_err(unreadable)?;
-    if let Some(payload @ Payload::Object(_)) = entry.record.payload_mut() {
-        let Payload::Object(digest) = *payload else {
-            return Ok(entry);
-        };
-        *payload = Payload::Inline(journal.get(&digest).await?);
+    if let Some(payload) = entry.record.payload_mut()
+        && let Payload::Object(digest) = payload
+    {
+        *payload = Payload::Inline(journal.get(digest).await?);
     }
     Ok(entry)
 }
@@ -120,19 +119,23 @@ async fn encode_all(
 ) -> Result<Vec<Vec<u8>>, LoadError> {
     let mut bodies = Vec::with_capacity(entries.len());
     for (seq, entry) in (first_seq..).zip(entries) {
-        let mut entry = entry.clone();
-        if let Some(payload) = entry.record.payload_mut()
-            && let Payload::Inline(bytes) = payload
-            && bytes.len() > Payload::INLINE_MAX
-        {
-            *payload = Payload::Object(journal.put(bytes).await?);
-        }
-        let body = codec::encode(&entry).map_err(|source| LoadError::Codec {
+        let body = match entry.record.payload() {
+            Some(Payload::Inline(bytes)) if bytes.len() > Payload::INLINE_MAX => {
+                let object = Payload::Object(journal.put(bytes).await?);
+                let mut entry = entry.clone();
+                if let Some(payload) = entry.record.payload_mut() {
+                    *payload = object;
+                }
+                codec::encode(&entry)
+            }
+            _ => codec::encode(entry),
+        };
+        let unwritable = |source| LoadError::Codec {
             run: run.clone(),
             seq,
             source,
-        })?;
-        bodies.push(body);
+        };
+        bodies.push(body.map_err(unwritable)?);
     }
     Ok(bodies)
 }

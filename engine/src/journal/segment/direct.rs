@@ -59,6 +59,9 @@ pub(crate) fn unbuffered(file: File) -> Box<dyn SegmentFile> {
     if !possible || switch(&file, true).is_err() {
         return Box::new(file);
     }
+    // Zeroing left the file's pages in the cache; each write past it would have to look for them and throw them out.
+    // Advice: where it is not taken, nothing but time is lost.
+    let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
     Box::new(Direct {
         file,
         buffer: Aligned::new(16 * BLOCK),

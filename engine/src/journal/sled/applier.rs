@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::checkpoint;
 use super::shared::{Job, Shared};
-use crate::journal::segment::{self, Entry};
+use crate::journal::segment;
 
 pub(super) fn run(shared: &Shared, every: Duration) {
     let mut applied = shared.durable();
@@ -17,8 +17,9 @@ pub(super) fn run(shared: &Shared, every: Duration) {
         if shared.check().is_err() {
             return;
         }
-        if !taken.jobs.is_empty() {
-            match apply(shared, &taken.jobs) {
+        let nothing = taken.jobs.is_empty();
+        if !nothing {
+            match apply(shared, taken.jobs) {
                 Ok(last) => applied = last.unwrap_or(applied),
                 Err(why) => {
                     shared.break_with(why);
@@ -41,7 +42,7 @@ pub(super) fn run(shared: &Shared, every: Duration) {
                 return;
             }
         }
-        if taken.stop && taken.jobs.is_empty() {
+        if taken.stop && nothing {
             return;
         }
     }
@@ -59,18 +60,24 @@ fn check_in(shared: &Shared, applied: u64) -> Result<(), String> {
 /// Records in one sled batch: it holds all of a batch in memory several times over.
 const BATCH: usize = 512;
 
-/// The number of the last commit among the jobs.
-fn apply(shared: &Shared, jobs: &[Job]) -> Result<Option<u64>, String> {
-    let mut commits: Vec<(u64, &[Entry])> = Vec::new();
-    let mut records = 0;
-    for Job { lsn, entries } in jobs {
-        commits.push((*lsn, entries));
-        records += entries.len();
+/// The number of the last commit among the jobs. Their memory is let go of batch by batch.
+fn apply(shared: &Shared, jobs: Vec<Job>) -> Result<Option<u64>, String> {
+    let last = jobs.last().map(|job| job.lsn);
+    let (mut batch, mut records) = (Vec::new(), 0);
+    for job in jobs {
+        records += job.entries.len();
+        batch.push(job);
         if records >= BATCH {
             records = 0;
-            shared.store.apply(commits.drain(..))?;
+            apply_batch(shared, &batch)?;
+            batch.clear();
         }
     }
-    shared.store.apply(commits.into_iter())?;
-    Ok(jobs.last().map(|job| job.lsn))
+    apply_batch(shared, &batch)?;
+    Ok(last)
+}
+
+fn apply_batch(shared: &Shared, jobs: &[Job]) -> Result<(), String> {
+    let commits = jobs.iter().map(|job| (job.lsn, &*job.entries));
+    shared.store.apply(commits)
 }

@@ -60,9 +60,9 @@ pub(super) struct Shared {
 /// How long commits gather before they are applied when nobody waits for them: one sled batch for many commits. Each
 /// batch makes sled write to the disk that commits sync to: gathering for 5 ms cost a lone run a tenth of its rate.
 const GATHER: Duration = Duration::from_millis(100);
-/// Records that are enough not to wait for more: about 4 MB of memory. Fewer, and sled takes the processor from the runs
+/// Records that are enough not to wait for more: about 2 MB of memory. Fewer, and sled takes the processor from the runs
 /// that make them: 100 runs at once made 90,000 steps a second with 512 and 140,000 with this (docs/performance.md).
-const ENOUGH: usize = 12_288;
+const ENOUGH: usize = 8_192;
 
 fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -153,7 +153,7 @@ impl Shared {
     }
 
     /// Makes a synced commit known; readers that start after this see it.
-    pub(super) fn publish(&self, lsn: u64, heads: impl Iterator<Item = (RunId, Head)>) {
+    pub(super) fn publish(&self, lsn: u64, heads: BTreeMap<RunId, Head>) {
         let mut all = hold(&self.heads);
         all.extend(heads);
         self.durable.store(lsn, Ordering::Release);

@@ -3,7 +3,7 @@
 //! A thread does that for many callers. A caller that is alone commits itself while the disk is quick: handing a batch
 //! to a thread and being woken by it again takes two thirds as long as a sync of 130 µs.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, TryLockError};
 use std::time::{Duration, Instant};
@@ -95,7 +95,7 @@ impl Committer {
             };
             let group = gather(&mut requests, first, end.before);
             self.queued.fetch_sub(group.len(), Ordering::AcqRel);
-            end.commit(shared, group);
+            end.commit_all(shared, group);
         }
     }
 }
@@ -105,29 +105,66 @@ fn panicked(shared: &Shared) -> JournalError {
     shared.break_with("a commit panicked".into())
 }
 
+/// Not broken, and not another's by now.
+fn open_to_writes(shared: &Shared) -> Result<(), JournalError> {
+    shared.check().and_then(|()| shared.may_write())
+}
+
 impl End {
+    /// Commits a batch for the caller that waits right here.
     fn commit_one(&mut self, shared: &Shared, batch: Append) -> Result<Head, JournalError> {
-        let (reply, mut answer) = oneshot::channel();
-        self.commit(shared, vec![Request { batch, reply }]);
-        let silent = |_| JournalError::Broken("the journal's writer gave no answer".into());
-        answer.try_recv().map_err(silent)?
+        self.before = 1;
+        open_to_writes(shared)?;
+        let mut draft = Draft::default();
+        let head = draft.admit(shared, batch)?;
+        self.commit(shared, draft)?;
+        Ok(head)
     }
 
-    fn commit(&mut self, shared: &Shared, group: Vec<Request>) {
+    /// Commits what callers have handed over, and answers each.
+    fn commit_all(&mut self, shared: &Shared, group: Vec<Request>) {
         self.before = group.len();
-        if let Err(broken) = shared.check().and_then(|()| shared.may_write()) {
-            refuse(group.into_iter().map(|r| r.reply), &broken);
+        if let Err(why) = open_to_writes(shared) {
+            refuse(group.into_iter().map(|r| r.reply), &why);
             return;
         }
+        let mut draft = Draft::default();
+        let mut admitted = Vec::with_capacity(group.len());
+        for Request { batch, reply } in group {
+            match draft.admit(shared, batch) {
+                Ok(head) => admitted.push((reply, head)),
+                Err(why) => refuse(std::iter::once(reply), &why),
+            }
+        }
+        match self.commit(shared, draft) {
+            Ok(()) => answer(admitted),
+            Err(why) => refuse(admitted.into_iter().map(|(reply, _)| reply), &why),
+        }
+    }
+
+    /// One frame, one write, one sync. On an error nothing of the draft may be acted on.
+    fn commit(&mut self, shared: &Shared, draft: Draft) -> Result<(), JournalError> {
+        if draft.entries.is_empty() {
+            return Ok(());
+        }
         let start = Instant::now();
-        commit(shared, &mut self.wal, group);
+        let lsn = self
+            .wal
+            .commit(&draft.entries)
+            .map_err(|e| shared.break_with(format!("commit to the write-ahead segment: {e}")))?;
+        // A process that slept through its replacement in the middle of the commit must not act on it.
+        shared.may_write()?;
         self.took = (self.took * 3 + start.elapsed()) / 4;
+        let Draft { entries, heads } = draft;
+        shared.publish(lsn, heads);
+        shared.push(Job { lsn, entries });
         if self.wal.wants_spare() != self.asked_for_spare {
             self.asked_for_spare = self.wal.wants_spare();
             if self.asked_for_spare {
                 shared.want_spare();
             }
         }
+        Ok(())
     }
 }
 
@@ -158,58 +195,23 @@ fn gather(requests: &mut mpsc::Receiver<Request>, first: Request, expected: usiz
 #[derive(Default)]
 struct Draft {
     entries: Vec<Entry>,
-    heads: HashMap<RunId, Head>,
-    replies: Vec<(Reply, Head)>,
-}
-
-fn commit(shared: &Shared, wal: &mut Wal, group: Vec<Request>) {
-    let mut draft = Draft::default();
-    for Request { batch, reply } in group {
-        if shared.catalog.runs.contains_key(&batch.run) {
-            let run = batch.run;
-            refuse(std::iter::once(reply), &JournalError::Sealed { run });
-            continue;
-        }
-        let head = draft.heads.get(&batch.run).copied();
-        match draft.admit(head.or_else(|| shared.head(&batch.run)), batch) {
-            Ok(head) => draft.replies.push((reply, head)),
-            Err(why) => refuse(std::iter::once(reply), &why),
-        }
-    }
-    if draft.entries.is_empty() {
-        answer(draft.replies);
-        return;
-    }
-    match wal.commit(&draft.entries) {
-        // A process that slept through its replacement in the middle of the commit must not act on it.
-        Ok(_) if let Err(overtaken) = shared.may_write() => {
-            refuse(
-                draft.replies.into_iter().map(|(reply, _)| reply),
-                &overtaken,
-            );
-        }
-        Ok(lsn) => {
-            shared.publish(lsn, draft.heads.into_iter());
-            answer(draft.replies);
-            let entries = draft.entries;
-            shared.push(Job { lsn, entries });
-        }
-        Err(e) => {
-            let broken = shared.break_with(format!("commit to the write-ahead segment: {e}"));
-            refuse(draft.replies.into_iter().map(|(reply, _)| reply), &broken);
-        }
-    }
+    heads: BTreeMap<RunId, Head>,
 }
 
 impl Draft {
     /// Checks a batch against the end of its run and adds it; a batch that is refused leaves no trace.
-    fn admit(&mut self, head: Option<Head>, batch: Append) -> Result<Head, JournalError> {
+    fn admit(&mut self, shared: &Shared, batch: Append) -> Result<Head, JournalError> {
         let Append {
             run,
             first_seq,
             epoch,
             bodies,
         } = batch;
+        if shared.catalog.runs.contains_key(&run) {
+            return Err(JournalError::Sealed { run });
+        }
+        let head = self.heads.get(&run).copied();
+        let head = head.or_else(|| shared.head(&run));
         if let Some(seen) = head.map(|h| h.epoch).filter(|seen| epoch < *seen) {
             let ours = epoch;
             return Err(JournalError::Fenced { run, ours, seen });
@@ -223,6 +225,7 @@ impl Draft {
             return Err(JournalError::Empty { run });
         }
         let mut end = head;
+        self.entries.reserve(bodies.len());
         for (seq, body) in (next..).zip(bodies) {
             let previous = end.map_or(GENESIS, |h| h.hash);
             let hash = chain(&previous, &run, seq, epoch, &body);
