@@ -51,7 +51,10 @@ impl Store {
                 return Ok(Store::Remote(client));
             }
             match open(&state.journal()).await {
-                Ok((journal, _)) => return Ok(Store::Open(Arc::new(journal))),
+                Ok((journal, report)) => {
+                    report_repairs(&report);
+                    return Ok(Store::Open(Arc::new(journal)));
+                }
                 Err(JournalError::Locked { .. }) if began.elapsed() < PATIENCE => {
                     tokio::time::sleep(PAUSE).await;
                 }

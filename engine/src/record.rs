@@ -311,6 +311,19 @@ pub enum ParkReason {
     },
 }
 
+impl ParkReason {
+    /// The step it is about.
+    pub(crate) fn step(&self) -> u32 {
+        match self {
+            ParkReason::StepFailed { step }
+            | ParkReason::Refused { step }
+            | ParkReason::Unknown { step }
+            | ParkReason::UndoFailed { step }
+            | ParkReason::Unreadable { step, .. } => *step,
+        }
+    }
+}
+
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

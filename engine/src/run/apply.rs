@@ -361,6 +361,7 @@ impl Run {
             Life::Unwinding(unwind) => Some(unwind.clone()),
             _ => return Err("it is parked or over".into()),
         };
+        self.step(why.step())?;
         self.life = Life::Parked {
             why: why.clone(),
             unwinding,

@@ -215,13 +215,7 @@ impl Run {
         let Life::Parked { why, .. } = &self.life else {
             return None;
         };
-        match why {
-            ParkReason::StepFailed { step }
-            | ParkReason::Refused { step }
-            | ParkReason::Unknown { step }
-            | ParkReason::UndoFailed { step }
-            | ParkReason::Unreadable { step, .. } => Some(*step),
-        }
+        Some(why.step())
     }
 
     /// Makes a step that failed due again. Another one that failed beside it parks the run anew.

@@ -223,3 +223,10 @@ fn the_newest_epoch_stays_whoever_writes() {
         assert_eq!(bench.run.holder, format!("driver {epoch}"));
     }
 }
+
+#[test]
+fn a_run_is_not_parked_for_a_step_that_is_not_there() {
+    let mut bench = Bench::new();
+    let why = ParkReason::StepFailed { step: 99 };
+    refused(&mut bench, Record::Parked { why }, "no step 99");
+}

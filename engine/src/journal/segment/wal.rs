@@ -65,9 +65,9 @@ pub(crate) fn list(dir: &Path, mut found: impl FnMut(Found<'_>)) -> io::Result<V
     }
     paths.sort();
     let mut segments = Vec::new();
-    for (segment, (_, path)) in paths.into_iter().enumerate() {
+    for (segment, (number, path)) in paths.into_iter().enumerate() {
         let bytes = fs::read(&path)?;
-        let scan = scan(&bytes, |lsn, at, payload| {
+        let mut scan = scan(&bytes, |lsn, at, payload| {
             found(Found {
                 segment,
                 lsn,
@@ -75,6 +75,8 @@ pub(crate) fn list(dir: &Path, mut found: impl FnMut(Found<'_>)) -> io::Result<V
                 payload,
             });
         });
+        // A copy of another one: whoever went on in it would start the next under a name that is taken.
+        scan.header_sound &= scan.header.is_none_or(|h| h.number == number);
         segments.push(Segment { path, scan });
     }
     Ok(segments)

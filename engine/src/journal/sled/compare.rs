@@ -145,7 +145,8 @@ impl Copies<'_> {
         if kept.lsn != slot.lsn {
             v.sled_is_bad = true;
         }
-        v.sled_reaches = v.sled_reaches.max(kept.lsn);
+        // Its place is not part of the chain: sled's own word for it proves nothing.
+        v.sled_reaches = v.sled_reaches.max(slot.lsn);
         Ok((slot.epoch, slot.hash))
     }
 

@@ -100,7 +100,9 @@ pub(super) fn look(places: &Places, options: &OpenOptions) -> Result<Looked, Jou
     let floor = noted.end().map_or(0, |end| end.floor);
     let reach = |v: &Verdict| v.sled_reaches.max(checkpoint.lsn()).max(floor);
     doubt::refuse_missing_end(noted, &index, reach(&verdict))?;
-    let beyond = index.last + 1..=reach(&verdict);
+    // One more than sled can have: the first that is nowhere is refused below, however far somebody claims to reach.
+    let most = verdict.salvage.len() + 1;
+    let beyond = (index.last + 1..=reach(&verdict)).take(most);
     let lost_frames: BTreeSet<u64> = index.missing.iter().copied().chain(beyond).collect();
     all_salvaged(&index, &verdict, &lost_frames)?;
     Ok(Looked {

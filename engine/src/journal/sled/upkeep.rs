@@ -200,12 +200,29 @@ impl Upkeep {
                 by_file.entry(place.file).or_default().insert(run.clone());
             }
         }
+        self.remove_forgotten()?;
         let mut pruned = Pruned::default();
         for (file, gone) in by_file {
             pruned.bytes += self.prune_file(file, &gone)?;
             pruned.runs += gone.len();
         }
         Ok(pruned)
+    }
+
+    /// Removes the archive files in which no run lies that the catalog knows: a kill between its last entry and its end
+    /// leaves one, and so does a seal that was cut short, whose runs are live.
+    fn remove_forgotten(&self) -> Result<(), JournalError> {
+        let dir = &self.places().archive;
+        let failed = |e: io::Error| unusable(dir, &e);
+        let places = self.shared.catalog.runs.values().filter_map(|f| f.place);
+        let known: BTreeSet<u64> = places.map(|place| place.file).collect();
+        for (number, path) in archive::list(dir).map_err(failed)? {
+            if !known.contains(&number) {
+                files::remove(&path).map_err(failed)?;
+                files::sync_dir(dir).map_err(failed)?;
+            }
+        }
+        Ok(())
     }
 
     fn prune_file(&mut self, file: u64, gone: &BTreeSet<RunId>) -> Result<u64, JournalError> {

@@ -153,7 +153,13 @@ impl End {
             .commit(&draft.entries)
             .map_err(|e| shared.break_with(format!("commit to the write-ahead segment: {e}")))?;
         // A process that slept through its replacement in the middle of the commit must not act on it.
-        shared.may_write()?;
+        if let Err(why) = shared.may_write() {
+            // It is written and not counted: what was committed after it would not fit.
+            shared.break_with(format!(
+                "a commit was written that must not be acted on: {why}"
+            ));
+            return Err(why);
+        }
         self.took = (self.took * 3 + start.elapsed()) / 4;
         let Draft { entries, heads } = draft;
         shared.publish(lsn, heads);

@@ -362,5 +362,31 @@ fn a_lost_object_is_read_from_the_archive_and_brought_back() {
     assert_eq!(fs::read(&path).unwrap(), [7; 9000]);
 }
 
+/// What was pruned is gone from the disk, also when the process was killed and the command given again.
+#[test]
+fn what_was_pruned_is_gone_however_often_that_was_cut_short() {
+    let prepared = tempfile::tempdir().unwrap();
+    let object = filled(prepared.path());
+    seal(prepared.path(), &["a", "b", "c"], object).unwrap();
+    upkeep(prepared.path()).compact().unwrap();
+    for left in 0..200 {
+        let dir = tempfile::tempdir().unwrap();
+        copy(prepared.path(), dir.path());
+        let mut first = upkeep(dir.path());
+        trace::begin(left);
+        let done = first.prune(&[id("b")]).is_ok();
+        trace::end();
+        drop(first);
+        let mut second = upkeep(dir.path());
+        second.prune(&[id("b")]).unwrap();
+        drop(second);
+        let there = archives(dir.path());
+        assert_eq!(there.len(), 1, "killed at {left}: {there:?}");
+        if done {
+            return;
+        }
+    }
+}
+
 mod objects_kept;
 mod rehearsed;
