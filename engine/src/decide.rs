@@ -157,17 +157,15 @@ fn consequence(run: &Run, step: u32) -> Record {
 }
 
 fn backward(run: &Run, cancelled: bool, now: Timestamp, in_flight: &BTreeSet<u32>) -> Next {
-    let order = run.undo_order();
-    let undoing = order
-        .first()
-        .filter(|i| in_flight.contains(i) && run.steps[**i as usize].undo == Undo::Running);
-    if undoing.is_some() {
+    let newest = run.to_undo().next();
+    let is_undoing = |i: u32| in_flight.contains(&i) && run.steps[i as usize].undo == Undo::Running;
+    if newest.is_some_and(is_undoing) {
         return Next::Wait(None);
     }
     if !in_flight.is_empty() {
         return Next::Interrupt;
     }
-    let Some(step) = order.first().copied() else {
+    let Some(step) = newest else {
         let given_up = run.steps.iter().any(|s| s.undo == Undo::GivenUp);
         let verdict = match (given_up, cancelled) {
             (true, _) => Verdict::RolledBackInPart,

@@ -2,6 +2,7 @@
 //!
 //! State changes in one function, [`Run::apply`]. Recovery is a first run with more records.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
@@ -57,6 +58,10 @@ pub struct Run {
     pub holder: String,
     /// All steps before this one are done or skipped, which they stay: where to look for the next one.
     pub(crate) settled_steps: usize,
+    /// No step from this one on is still to be undone: where a rollback looks for the next one.
+    undo_below: usize,
+    /// The place of each step in the plan, by its key.
+    places: Arc<HashMap<String, u32>>,
 }
 
 /// An order as it was given.
@@ -237,15 +242,19 @@ pub enum Delivery {
 impl Run {
     /// The output of a step as JSON, when it is done.
     pub fn output(&self, key: &str) -> Option<&str> {
-        let (index, _) = self.plan.node(key)?;
-        self.steps[index as usize].output.as_deref()
+        self.step_at(key)?.1.output.as_deref()
+    }
+
+    /// A step's place in the plan, and its state.
+    pub(crate) fn step_at(&self, key: &str) -> Option<(u32, &StepState)> {
+        let place = *self.places.get(key)?;
+        Some((place, &self.steps[place as usize]))
     }
 
     /// Whether a step was ever started, whatever came of it.
     pub fn has_started(&self, key: &str) -> bool {
-        self.plan
-            .node(key)
-            .is_some_and(|(i, _)| self.steps[i as usize].started.is_some())
+        self.step_at(key)
+            .is_some_and(|(_, state)| state.started.is_some())
     }
 
     /// Whether every step of a phase succeeded. A skipped step did not, unless the plan's own condition skipped it.
@@ -319,15 +328,21 @@ impl Run {
 
     /// What a rollback would undo now, newest first.
     pub fn undo_order(&self) -> Vec<u32> {
-        let open = |s: &StepState| !matches!(s.undo, Undo::Undone | Undo::GivenUp);
-        let all = (0u32..).zip(self.plan.nodes.iter().zip(&self.steps));
-        let mut order: Vec<u32> = all
-            .filter(|(_, (node, state))| {
-                node.undo.is_some() && state.started.is_some() && open(state)
-            })
-            .map(|(index, _)| index)
-            .collect();
-        order.reverse();
-        order
+        self.to_undo().collect()
+    }
+
+    /// The same, one by one.
+    pub(crate) fn to_undo(&self) -> impl Iterator<Item = u32> {
+        (0..self.undo_below)
+            .rev()
+            .filter(|step| self.is_to_be_undone(*step))
+            .filter_map(|step| u32::try_from(step).ok())
+    }
+
+    fn is_to_be_undone(&self, step: usize) -> bool {
+        let state = &self.steps[step];
+        self.plan.nodes[step].undo.is_some()
+            && state.started.is_some()
+            && !matches!(state.undo, Undo::Undone | Undo::GivenUp)
     }
 }

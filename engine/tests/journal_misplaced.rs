@@ -120,7 +120,7 @@ async fn a_wrong_place_in_sleds_copy_is_mended_from_the_segments() {
         match opened {
             Ok(Ok(journal)) => all_complete(&journal).await,
             Ok(Err(error)) => panic!("{lsn}: the segments are whole, and yet: {error}"),
-            Err(_) => panic!("{lsn}: opening panics"),
+            Err(panic) => panic!("{lsn}: opening panics: {panic:?}"),
         }
     }
 }

@@ -1,13 +1,14 @@
 //! What a driver shows while it drives: a live tree on a terminal, plain lines elsewhere.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use flow_engine::clock::{Clock as _, SystemClock};
 use flow_engine::event::{Event, Observer};
+use flow_engine::plan::Plan;
 use flow_engine::record::Record;
 use flow_engine::run::Run;
 use flow_engine::step::Progress;
@@ -15,7 +16,8 @@ use flow_engine::step::Progress;
 use super::fit::{Size, fit};
 use super::{line, text};
 
-/// Shows a run that is being driven.
+/// Shows a run that is being driven. It does not keep the run: a driver whose run others hold has to copy it at every
+/// record.
 pub(crate) trait Show: Observer {
     /// Before the driver begins: a resumed step may put something out before any record is stored.
     fn begin(&self, run: &Arc<Run>);
@@ -68,7 +70,7 @@ impl Cutter {
 /// Plain lines with the time in front; output of a step with its key in front.
 #[derive(Debug, Default)]
 struct Lines {
-    seen: Mutex<(Option<Arc<Run>>, Cutter)>,
+    seen: Mutex<(Option<Arc<Plan>>, Cutter)>,
     asked: Mutex<BTreeMap<u32, String>>,
 }
 
@@ -93,11 +95,11 @@ impl Observer for Lines {
         let mut seen = lock(&self.seen);
         match event {
             Event::Stored { run, entry, .. } => {
-                seen.0 = Some(Arc::clone(run));
+                seen.0 = Some(Arc::clone(&run.plan));
                 let step = ended(&entry.record);
                 let rest = step.and_then(|step| Some((step, seen.1.rest(step)?)));
                 if let Some((step, rest)) = rest {
-                    super::out(&format!("{} | {rest}\n", key(run, step)));
+                    super::out(&format!("{} | {rest}\n", key(&run.plan, step)));
                 }
                 let again = self.asks_again(&entry.record);
                 if let Some(line) = line::stamped(run, entry).filter(|_| !again) {
@@ -106,9 +108,9 @@ impl Observer for Lines {
             }
             Event::Output { step, text, .. } => {
                 let lines = seen.1.cut(*step, text);
-                if let Some(run) = &seen.0 {
+                if let Some(plan) = &seen.0 {
                     for line in lines {
-                        super::out(&format!("{} | {line}\n", key(run, *step)));
+                        super::out(&format!("{} | {line}\n", key(plan, *step)));
                     }
                 }
             }
@@ -126,14 +128,14 @@ impl Show for Lines {
             run.id,
             run.in_a_word()
         ));
-        lock(&self.seen).0 = Some(Arc::clone(run));
+        lock(&self.seen).0 = Some(Arc::clone(&run.plan));
     }
 
     fn end(&self, _: &Arc<Run>) {}
 }
 
-fn key(run: &Run, step: u32) -> &str {
-    let node = run.plan.nodes.get(step as usize);
+fn key(plan: &Plan, step: u32) -> &str {
+    let node = plan.nodes.get(step as usize);
     node.map_or("?", |node| node.key.as_str())
 }
 
@@ -157,7 +159,10 @@ struct Tree {
 
 #[derive(Default)]
 struct Seen {
-    run: Option<Arc<Run>>,
+    /// As the driver has it, until it takes in the next record.
+    run: Weak<Run>,
+    plan: Option<Arc<Plan>>,
+    drawn: Option<Instant>,
     cutter: Cutter,
     tails: BTreeMap<u32, VecDeque<String>>,
     bars: BTreeMap<u32, ProgressBar>,
@@ -165,8 +170,10 @@ struct Seen {
 
 /// How many last lines of a step's output are shown.
 const TAIL: usize = 4;
-/// How often ages are brought up to date.
-const TICK: Duration = Duration::from_millis(500);
+/// How often ages are brought up to date, and what was not drawn at once.
+const TICK: Duration = Duration::from_millis(200);
+/// What comes sooner than this after a drawing is drawn with the next tick.
+const PAUSE: Duration = Duration::from_millis(50);
 
 impl Tree {
     fn new() -> Tree {
@@ -181,7 +188,7 @@ impl Tree {
                 if shown.is_finished() {
                     break;
                 }
-                draw(&shown, &lock(&seen));
+                draw(&shown, &mut lock(&seen));
                 drop(seen);
                 std::thread::sleep(TICK);
             }
@@ -198,11 +205,13 @@ impl Tree {
     }
 
     fn progress(&self, seen: &mut Seen, step: u32, progress: &Progress) {
-        let Some(run) = seen.run.clone() else { return };
+        let Some(plan) = seen.plan.clone() else {
+            return;
+        };
         let bar = seen.bars.entry(step).or_insert_with(|| {
             let bar = self.bars.add(ProgressBar::no_length());
             bar.set_style(style(progress));
-            bar.set_prefix(key(&run, step).to_owned());
+            bar.set_prefix(key(&plan, step).to_owned());
             bar
         });
         if let Some(total) = progress.total {
@@ -224,11 +233,20 @@ fn style(progress: &Progress) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("the template is well-formed")
 }
 
-fn draw(tree: &ProgressBar, seen: &Seen) {
-    if let Some(run) = &seen.run {
+impl Seen {
+    fn keep(&mut self, run: &Arc<Run>) {
+        self.run = Arc::downgrade(run);
+        self.plan = Some(Arc::clone(&run.plan));
+    }
+}
+
+fn draw(tree: &ProgressBar, seen: &mut Seen) {
+    // Gone while the driver takes in a record: what it becomes is told in a moment.
+    if let Some(run) = seen.run.upgrade() {
+        seen.drawn = Some(Instant::now());
         // A row for the cursor, and one for each bar beneath.
         let spare = 1 + seen.bars.len();
-        let frame = frame(run, &seen.tails);
+        let frame = frame(&run, &seen.tails);
         tree.set_message(fit(&frame, Size::of_terminal(), spare));
         tree.tick();
     }
@@ -249,7 +267,7 @@ impl Observer for Tree {
         let mut seen = lock(&self.seen);
         match event {
             Event::Stored { run, entry, .. } => {
-                seen.run = Some(Arc::clone(run));
+                seen.keep(run);
                 if let Some(step) = ended(&entry.record) {
                     seen.tails.remove(&step);
                     seen.cutter.rest(step);
@@ -268,15 +286,17 @@ impl Observer for Tree {
             }
             Event::Progress { step, progress, .. } => self.progress(&mut seen, *step, progress),
         }
-        draw(&self.phases, &seen);
+        if seen.drawn.is_none_or(|at| at.elapsed() >= PAUSE) {
+            draw(&self.phases, &mut seen);
+        }
     }
 }
 
 impl Show for Tree {
     fn begin(&self, run: &Arc<Run>) {
         let mut seen = lock(&self.seen);
-        seen.run = Some(Arc::clone(run));
-        draw(&self.phases, &seen);
+        seen.keep(run);
+        draw(&self.phases, &mut seen);
     }
 
     fn end(&self, run: &Arc<Run>) {
@@ -328,6 +348,7 @@ mod tests {
             step: 2,
             text: "copying\n".into(),
         });
+        draw(&tree.phases, &mut lock(&tree.seen));
         let shown = tree.phases.message();
         assert!(shown.contains("prod/ask"), "{shown}");
         assert!(shown.contains("│ copying"), "{shown}");
@@ -335,6 +356,22 @@ mod tests {
         assert_eq!((bar.position(), bar.length()), (5, Some(10)));
         tree.end(&run);
         assert!(tree.phases.is_finished() && bar.is_finished());
+    }
+
+    #[tokio::test]
+    async fn what_shows_a_run_does_not_keep_it_from_its_driver() {
+        let shows: [Arc<dyn Show>; 2] = [Arc::new(Tree::new()), Arc::new(Lines::default())];
+        for show in shows {
+            let journal = Arc::new(flow_engine::journal::memory::MemoryJournal::default());
+            let observers: Vec<Arc<dyn Observer>> = vec![show.clone()];
+            let (run, _) = crate::testing::driven(&journal, observers, false).await;
+            let limit = Instant::now() + Duration::from_secs(10);
+            // The tree holds it while it draws.
+            while Arc::strong_count(&run) > 1 && Instant::now() < limit {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            assert_eq!(Arc::strong_count(&run), 1);
+        }
     }
 
     #[test]

@@ -10,6 +10,8 @@
 //!        process to the effect of its next step, the chain of the interrupted run verified
 //! scale  one run of 1,000, 10,000 and 100,000 records (or as many as the words say): taking it up again, and
 //!        exporting it
+//! core   deciding and taking in records alone, without a journal: a step of a plan of 1,000, 4,000 and 16,000, done
+//!        and undone
 //! ```
 //!
 //! `cargo bench -p flow-engine` runs all; words behind `--` choose. `BENCH_ROUNDS` sets the rounds, `BENCH_DIR` where
@@ -21,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 mod common;
+mod core;
 mod history;
 mod scale;
 mod throughput;
@@ -57,6 +60,11 @@ fn main() {
         };
         for records in sizes {
             println!("{}", scale::run(&dir, *records));
+        }
+    }
+    if wanted("core") {
+        for steps in [1_000, 4_000, 16_000] {
+            println!("{}", core::run(steps));
         }
     }
     std::fs::remove_dir_all(&dir).expect("it can be removed");

@@ -1,5 +1,6 @@
 //! The only function that changes a run.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Delivery, GivenOrder, Life, Notice, Run, Status, StepState, Topic, Undo, Unwind};
@@ -55,7 +56,10 @@ impl Run {
                 "a step of the plan names a phase that is not there".into(),
             ));
         }
-        let steps = vec![StepState::default(); plan.nodes.len()];
+        let keys = plan.nodes.iter().map(|node| node.key.clone());
+        let places: HashMap<String, u32> = keys.zip(0..).collect();
+        let undo_below = plan.nodes.len();
+        let steps = vec![StepState::default(); undo_below];
         let mut run = Run {
             id: id.clone(),
             plan_digest: Digest::of(bytes),
@@ -74,6 +78,8 @@ impl Run {
             next_seq: 1,
             holder: String::new(),
             settled_steps: 0,
+            undo_below,
+            places: Arc::new(places),
         };
         run.tell(0, Topic::Started, entry.at);
         Ok(run)
@@ -97,6 +103,12 @@ impl Run {
         let settled = |s: &StepState| matches!(s.status, Status::Done | Status::Skipped);
         while self.steps.get(self.settled_steps).is_some_and(settled) {
             self.settled_steps += 1;
+        }
+        // In a rollback no step begins any more, and what is undone stays so.
+        if matches!(self.life, Life::Unwinding(_)) {
+            while self.undo_below > 0 && !self.is_to_be_undone(self.undo_below - 1) {
+                self.undo_below -= 1;
+            }
         }
         Ok(())
     }
@@ -256,7 +268,7 @@ impl Run {
         {
             return Err(format!("the answer `{}` is there already", signal.id));
         }
-        if self.plan.node(&signal.step).is_none() {
+        if self.step_at(&signal.step).is_none() {
             return Err(format!("the plan has no step `{}`", signal.step));
         }
         self.signals.push(signal.clone());

@@ -204,7 +204,7 @@ impl Run {
     /// # Errors
     /// [`Refusal::NoStep`], or [`Refusal::Already`] which callers report as success.
     pub fn accepts_signal(&self, signal: &Signal) -> Result<(), Refusal> {
-        if self.plan.node(&signal.step).is_none() {
+        if self.step_at(&signal.step).is_none() {
             return Err(Refusal::NoStep(signal.step.clone()));
         }
         if self

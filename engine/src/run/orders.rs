@@ -89,11 +89,10 @@ impl Run {
 
     fn accepts_settle(&self, step: &str, done: bool) -> Result<(), Refusal> {
         self.parked()?;
-        let (index, node) = self
-            .plan
-            .node(step)
+        let (index, state) = self
+            .step_at(step)
             .ok_or_else(|| Refusal::NoStep(step.into()))?;
-        let state = &self.steps[index as usize];
+        let node = &self.plan.nodes[index as usize];
         let unknown = matches!(state.failure, Some((FailureKind::Unknown, _)));
         if !unknown || state.status != Status::Failed {
             return Err(Refusal::NotUnknown(step.into()));
@@ -107,11 +106,10 @@ impl Run {
 
     fn accepts_skip(&self, step: &str) -> Result<(), Refusal> {
         self.parked()?;
-        let (index, node) = self
-            .plan
-            .node(step)
+        let (index, state) = self
+            .step_at(step)
             .ok_or_else(|| Refusal::NoStep(step.into()))?;
-        let state = &self.steps[index as usize];
+        let node = &self.plan.nodes[index as usize];
         let unreadable = matches!(&self.life, Life::Parked { why: ParkReason::Unreadable { step, .. }, .. } if *step == index);
         if self.unwinding().is_some() {
             let stuck = unreadable || state.undo == Undo::Failed;
@@ -121,7 +119,7 @@ impl Run {
                 Err(Refusal::NotStuck(step.into()))
             };
         }
-        if unreadable && self.undo_order().contains(&index) {
+        if unreadable && self.to_undo().any(|i| i == index) {
             return Err(Refusal::CannotUndo(step.into()));
         }
         let stuck = unreadable || state.status == Status::Failed;
@@ -191,7 +189,7 @@ impl Run {
             }
             Order::Skip { step } => self.go_without(step, reason, at),
             Order::Settle { step, done } => {
-                if let Some((index, _)) = self.plan.node(step) {
+                if let Some((index, _)) = self.step_at(step) {
                     self.steps[index as usize].settled = Some(*done);
                     self.again(index);
                 }
@@ -240,7 +238,7 @@ impl Run {
     }
 
     fn go_without(&mut self, step: &str, reason: &str, at: Timestamp) {
-        let Some((index, _)) = self.plan.node(step) else {
+        let Some((index, _)) = self.step_at(step) else {
             return;
         };
         let unwinding = self.unwinding().is_some();
