@@ -106,9 +106,8 @@ impl Run {
         }
         // In a rollback no step begins any more, and what is undone stays so.
         if matches!(self.life, Life::Unwinding(_)) {
-            while self.undo_below > 0 && !self.is_to_be_undone(self.undo_below - 1) {
-                self.undo_below -= 1;
-            }
+            let newest = self.to_undo().next();
+            self.undo_below = newest.map_or(0, |step| step as usize + 1);
         }
         Ok(())
     }

@@ -227,9 +227,14 @@ impl Store {
         guard("apply", || self.records.apply_batch(batch))
     }
 
+    /// Returns when everything applied so far is written to the file, though not synced.
+    pub(super) fn write_out(&self) -> Result<(), String> {
+        guard("flush", || self.db.flush()).map(drop)
+    }
+
     /// Returns when everything applied so far would survive a power cut.
     pub(super) fn checkpoint(&self) -> Result<(), String> {
-        guard("flush", || self.db.flush())?;
+        self.write_out()?;
         self.file
             .sync_data()
             .map_err(|e| format!("sled: sync: {e}"))
