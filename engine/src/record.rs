@@ -200,12 +200,11 @@ pub struct Wait {
 }
 
 impl Wait {
-    /// The same, short enough for a record.
-    pub(crate) fn bounded(mut self) -> Wait {
-        self.who = cut(self.who, 200);
-        self.what = cut(self.what, 1500);
-        self.command = cut(self.command, 500);
-        self
+    /// Makes it short enough for a record.
+    pub(crate) fn bound(&mut self) {
+        shorten(&mut self.who, 200);
+        shorten(&mut self.what, 1500);
+        shorten(&mut self.command, 500);
     }
 }
 
@@ -234,13 +233,14 @@ pub struct Failure {
 }
 
 impl Failure {
+    const MESSAGE_MAX: usize = 900;
     const LINE_MAX: usize = 400;
     const LINES_MAX: usize = 3;
 
     /// A failure with a message only.
     pub fn new(message: impl Into<String>) -> Self {
         Failure {
-            message: cut(message.into(), 900),
+            message: cut(message.into(), Self::MESSAGE_MAX),
             ..Failure::default()
         }
     }
@@ -264,6 +264,22 @@ impl Failure {
         }
         self
     }
+
+    /// Makes it short enough for a record again, after its texts were changed. Twice is once.
+    pub(crate) fn bound(&mut self) {
+        shorten(&mut self.message, Self::MESSAGE_MAX);
+        for lines in [&mut self.causes, &mut self.hints] {
+            lines.truncate(Self::LINES_MAX);
+            lines
+                .iter_mut()
+                .for_each(|line| shorten(line, Self::LINE_MAX));
+        }
+    }
+}
+
+/// As [`cut`], in its place.
+fn shorten(text: &mut String, max: usize) {
+    *text = cut(std::mem::take(text), max);
 }
 
 /// A text of at most `max` bytes, with a sign where something was left out.

@@ -81,7 +81,8 @@ impl Driver {
 
     fn conclude(&mut self, ended: Ended) -> Result<(), LoadError> {
         self.in_flight.remove(&ended.step);
-        match work::record(&self.run, ended, self.engine.clock.now()) {
+        let now = self.engine.clock.now();
+        match work::record(&self.run, self.engine.observers.masked(), ended, now) {
             Some(record) => self.stage(record),
             None => Ok(()),
         }

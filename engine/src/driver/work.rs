@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 
 use crate::clock::Timestamp;
 use crate::context::Cx;
+use crate::event::Masked;
 use crate::plan::Effect;
 use crate::record::{Failure, FailureKind, Payload, Record};
 use crate::registry::AnyStep;
@@ -94,7 +95,7 @@ fn in_words(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 /// What to write down about an attempt that ended; nothing when it merely left off.
-pub(super) fn record(run: &Run, ended: Ended, now: Timestamp) -> Option<Record> {
+pub(super) fn record(run: &Run, masked: &Masked, ended: Ended, now: Timestamp) -> Option<Record> {
     let step = ended.step;
     let state = &run.steps[step as usize];
     let node = &run.plan.nodes[step as usize];
@@ -110,8 +111,8 @@ pub(super) fn record(run: &Run, ended: Ended, now: Timestamp) -> Option<Record> 
             return Some(Record::Undone { step, report });
         }
         (Err(End::Error(StepError::Stopped)), _) if ended.cancelled => return None,
-        (Err(End::Error(StepError::Wait(wait))), Way::Forward) => {
-            let wait = wait.bounded();
+        (Err(End::Error(StepError::Wait(mut wait))), Way::Forward) => {
+            masked.wait(&mut wait);
             let same = state.status == Status::Waiting && state.wait.as_ref() == Some(&wait);
             let late = wait.until.is_some_and(|until| until <= now);
             let news = ended.seen > state.signals_seen;

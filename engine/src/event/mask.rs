@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::record::{Failure, Payload, Record};
+use crate::record::{Failure, Payload, Record, Wait, cut};
 
 /// Words that must never be shown: known secret values, masked in all output.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +15,9 @@ const LONG: usize = 8;
 /// The shortest beginning of a secret, in bytes, that counts as one where a text was cut off. As short as the shortest
 /// secret that is masked.
 const CUT: usize = 4;
+/// The longest text of a record, in bytes. A mask may be longer than what it hides: what fitted before it was masked
+/// need not fit after, and a record that does not fit ends the driver, in every life anew.
+const TEXT_MAX: usize = 3_600;
 
 impl Masked {
     /// Masks these values. Very short ones are left out: masking every `a` would destroy the log.
@@ -75,8 +78,8 @@ impl Masked {
             }
             Record::Undone { report: text, .. }
             | Record::Skipped { why: text, .. }
-            | Record::Undeliverable { why: text, .. } => *text = self.cut_off(text),
-            Record::Waiting { wait, .. } => wait.what = self.cut_off(&wait.what),
+            | Record::Undeliverable { why: text, .. } => *text = cut(self.cut_off(text), TEXT_MAX),
+            Record::Waiting { wait, .. } => self.wait(wait),
             Record::Done {
                 output: Payload::Inline(json),
                 ..
@@ -98,6 +101,16 @@ impl Masked {
         for line in failure.causes.iter_mut().chain(&mut failure.hints) {
             *line = self.cut_off(line);
         }
+        failure.bound();
+    }
+
+    /// What a step waits for, as it is stored: a step that waits again is known by it.
+    pub(crate) fn wait(&self, wait: &mut Wait) {
+        if !self.0.is_empty() {
+            wait.what = self.cut_off(&wait.what);
+            wait.command = self.cut_off(&wait.command);
+        }
+        wait.bound();
     }
 
     /// As [`Masked::apply`], for a text that may have been cut to fit: it may end within a secret.
@@ -246,6 +259,68 @@ mod tests {
             ("a hunter", "a ••••"),
         ] {
             assert_eq!(masked().cut_off(said), kept);
+        }
+    }
+
+    /// Of every kind whose texts are masked, the largest, made of what becomes longest when it is masked.
+    fn largest() -> Vec<Record> {
+        let long = "-".repeat(10_000);
+        let io = std::io::Error::other(long.clone());
+        let failure = || {
+            let failure = Failure::new(long.clone()).because(&io).because(&io);
+            failure.hint(&*long).hint(&*long).hint(&*long)
+        };
+        let mut wait = Wait {
+            who: "qa".into(),
+            what: long.clone(),
+            command: long.clone(),
+            until: None,
+        };
+        wait.bound();
+        let (step, kind, retry_at) = (0, FailureKind::Failed, None);
+        let text: String = long.chars().take(900).collect();
+        let why = text.clone();
+        vec![
+            Record::Failed {
+                step,
+                kind,
+                failure: failure(),
+                retry_at,
+            },
+            Record::UndoFailed {
+                step,
+                kind,
+                failure: failure(),
+                retry_at,
+            },
+            Record::Undone {
+                step,
+                report: long.chars().take(3_600).collect(),
+            },
+            Record::Skipped {
+                step,
+                why: why.clone(),
+            },
+            Record::Undeliverable { notice: 0, why },
+            Record::Waiting {
+                step,
+                wait,
+                seen: 0,
+            },
+        ]
+    }
+
+    #[test]
+    fn what_was_masked_still_fits_a_record() {
+        let masked = Masked::new(["----".into(), "e-mail".into()]);
+        for mut record in largest() {
+            masked.conceal(&mut record);
+            let at = crate::clock::Timestamp(0);
+            let entry = crate::record::Entry { at, record };
+            let len = crate::codec::encode(&entry).expect("encodes").len();
+            assert!(len <= crate::journal::BODY_MAX, "{len}: {entry:?}");
+            let said = format!("{entry:?}");
+            assert!(said.contains(MASK) && !said.contains("----"), "{said}");
         }
     }
 }
