@@ -227,7 +227,7 @@ impl Looked {
                 let path = checkout.path().join(file);
                 let name = file.to_string_lossy();
                 let hits = look(&path, &name, &self.before, &self.changes);
-                let hits = hits.into_iter().filter(|hit| wanted(hit));
+                let hits = hits.into_iter().filter(wanted);
                 found.extend(hits.map(|hit| Found {
                     version: *version,
                     hit,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use flow_engine::driver::Stop;
 use flow_engine::record::Wait;
@@ -297,14 +298,14 @@ async fn a_look_that_nobody_waits_for_ends_at_the_next_file_and_its_closed_folde
         let mode = std::fs::metadata(folder).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
     }
-    let unwaited = tokio::time::timeout(Default::default(), looked.syntax(|_| {}, |_| true));
+    let unwaited = tokio::time::timeout(Duration::default(), looked.syntax(|_| {}, |_| true));
     drop(unwaited.await);
     drop(looked);
     for _ in 0..500 {
         if folders.iter().all(|folder| !folder.exists()) {
             return;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("a folder stays");
 }
