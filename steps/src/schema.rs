@@ -244,8 +244,7 @@ impl MigrationSafety {
         let Some(script) = &self.script else {
             return Ok(false);
         };
-        let output =
-            source::run_in_copy(&self.repo, &self.commit, cx.run_id().as_str(), script).await?;
+        let output = source::run_in_copy(&self.repo, &self.commit, script).await?;
         cx.output_bytes(&output.stdout);
         cx.output_bytes(&output.stderr);
         if output.exit.success() {

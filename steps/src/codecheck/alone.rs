@@ -26,10 +26,10 @@ impl CodeAt {
             Subjects::Both(looked) => {
                 let (typed, not_typed) = self.types(&looked, &say).await;
                 say("looking at the syntax".to_owned());
-                checked.found = looked.syntax(|_| {}, |_| true)?;
+                checked.found = looked.syntax(|_| {}, |_| true).await?;
                 checked.found.extend(typed);
                 checked.not_typed = not_typed;
-                checked.changes = looked.changes;
+                checked.changes = looked.changes.clone();
             }
         }
         checked.found.sort();

@@ -1,5 +1,7 @@
 //! The two versions of the code, each in a folder of its own for as long as it is looked at.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use flow_engine::step::{Cx, StepError};
@@ -23,7 +25,10 @@ pub(super) struct Checkout {
 
 impl Checkout {
     pub(super) async fn of(repo: &str, commit: &str) -> Result<Checkout, StepError> {
-        let private = tempfile::Builder::new().prefix("flow-code-").tempdir();
+        let private = tempfile::Builder::new()
+            .prefix("flow-code-")
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir();
         let folder =
             private.map_err(|e| StepError::fail("no folder for a copy of the code").because(&e))?;
         let submodules = source::unpack(repo, commit, &folder.path().to_string_lossy()).await?;

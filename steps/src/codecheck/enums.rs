@@ -53,12 +53,12 @@ impl Step for EnumUsage {
                 let concerned = !looked.changes.values_removed.is_empty()
                     || !looked.changes.values_added.is_empty();
                 let found = if concerned {
-                    looked.syntax(|p| cx.progress(p), is_about_values)?
+                    looked.syntax(|p| cx.progress(p), is_about_values).await?
                 } else {
                     Vec::new()
                 };
                 let deployed = looked.versions[1].1.commit.clone();
-                (Some(deployed), looked.changes, found, None)
+                (Some(deployed), looked.changes.clone(), found, None)
             }
         };
         if changes.values_removed.is_empty() && changes.values_added.is_empty() {

@@ -1,6 +1,7 @@
 //! What the steps of the code check share: what they look at, and what a person has to accept.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use flow_engine::id::Digest;
@@ -8,6 +9,7 @@ use flow_engine::record::Wait;
 use flow_engine::step::Progress;
 use flow_engine::step::{Cx, StepError};
 use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
 
 use super::checkout::{self, Checkout};
 use super::schema::{Changes, Schema};
@@ -94,7 +96,7 @@ pub(super) enum Subjects {
     /// Code cannot notice a difference.
     Nothing(String, Changes),
     /// Both versions.
-    Both(Box<Looked>),
+    Both(Arc<Looked>),
 }
 
 impl CodeAt {
@@ -127,7 +129,7 @@ impl CodeAt {
                 Checkout::of(&self.repo, &deployed).await?,
             ),
         ];
-        Ok(Subjects::Both(Box::new(Looked {
+        Ok(Subjects::Both(Arc::new(Looked {
             versions,
             schemas: [old, new],
             before,
@@ -177,11 +179,30 @@ impl CodeAt {
 }
 
 impl Looked {
-    /// What the syntax of both versions shows, as far as `wanted` wants it.
-    pub(super) fn syntax(
-        &self,
+    /// What the syntax of both versions shows, as far as `wanted` wants it. It reads and parses on a thread that may block,
+    /// which ends at the next file when nobody waits for it any more.
+    pub(super) async fn syntax(
+        self: &Arc<Self>,
         progress: impl Fn(Progress),
-        wanted: impl Fn(&Hit) -> bool,
+        wanted: fn(&Hit) -> bool,
+    ) -> Result<Vec<Found>, StepError> {
+        let (say, mut said) = mpsc::unbounded_channel();
+        // Keeps the two folders until the thread is done.
+        let looked = Arc::clone(self);
+        let looking = tokio::task::spawn_blocking(move || looked.syntax_here(&say, wanted));
+        while let Some(at) = said.recv().await {
+            progress(at);
+        }
+        looking
+            .await
+            .map_err(|e| StepError::fail("the look at the syntax broke off").because(&e))?
+    }
+
+    /// The same where blocking is allowed. Fails when `say` has nobody at its other end.
+    pub(super) fn syntax_here(
+        &self,
+        say: &mpsc::UnboundedSender<Progress>,
+        wanted: fn(&Hit) -> bool,
     ) -> Result<Vec<Found>, StepError> {
         let mut found = Vec::new();
         for (version, checkout) in &self.versions {
@@ -192,21 +213,22 @@ impl Looked {
             found.extend(elsewhere.filter(|one| wanted(&one.hit)));
             let files = checkout.files()?;
             for (done, file) in files.iter().enumerate() {
+                if say.is_closed() {
+                    return Err(StepError::fail("nobody waits for the look at the syntax"));
+                }
                 if done % 200 == 0 {
-                    progress(Progress {
+                    // It fails when nobody listens, which the next round sees.
+                    drop(say.send(Progress {
                         unit: "files".into(),
                         done: done as u64,
                         total: Some(files.len() as u64),
-                    });
+                    }));
                 }
+                let path = checkout.path().join(file);
                 let name = file.to_string_lossy();
-                let hits = look(
-                    &checkout.path().join(file),
-                    &name,
-                    &self.before,
-                    &self.changes,
-                );
-                found.extend(hits.into_iter().filter(&wanted).map(|hit| Found {
+                let hits = look(&path, &name, &self.before, &self.changes);
+                let hits = hits.into_iter().filter(wanted);
+                found.extend(hits.map(|hit| Found {
                     version: *version,
                     hit,
                 }));

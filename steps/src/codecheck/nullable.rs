@@ -53,10 +53,12 @@ impl Step for NullableAccess {
             }
             Subjects::Both(looked) => {
                 let (typed, not_typed) = self.code.types(&looked, &|line| cx.log(line)).await;
-                let mut found = looked.syntax(|p| cx.progress(p), |hit| !is_about_values(hit))?;
+                let mut found = looked
+                    .syntax(|p| cx.progress(p), |hit| !is_about_values(hit))
+                    .await?;
                 found.extend(typed);
                 let deployed = looked.versions[1].1.commit.clone();
-                (Some(deployed), looked.changes, found, not_typed)
+                (Some(deployed), looked.changes.clone(), found, not_typed)
             }
         };
         found.sort();

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use flow_engine::driver::Stop;
 use flow_engine::record::Wait;
@@ -251,4 +252,60 @@ async fn a_schema_that_moved_is_compared_with_nothing_by_neither_step() {
             asked(&run).what
         );
     }
+}
+
+/// Both versions of code that a changed schema reaches.
+async fn looked() -> (Rig, Arc<judge::Looked>) {
+    let rig = Rig::new(&[(
+        "src/a.ts",
+        "db.task.findMany().then(t => t[0].title.trim());\n",
+    )]);
+    let deployed = git(&rig.path("deployed"), &["rev-parse", "HEAD"]);
+    let schema = SCHEMA.replace("title String", "title String?");
+    let code = rig.code(rig.commit(&[("prisma/schema.prisma", &schema)]));
+    match code.compare(deployed).await.unwrap() {
+        judge::Subjects::Both(looked) => (rig, looked),
+        _ => panic!("there is nothing to look at"),
+    }
+}
+
+#[tokio::test]
+async fn the_look_at_the_syntax_keeps_no_thread_of_the_runtime_and_says_how_far_it_is() {
+    static RUNTIME: std::sync::OnceLock<std::thread::ThreadId> = std::sync::OnceLock::new();
+    RUNTIME.set(std::thread::current().id()).unwrap();
+    let (_rig, looked) = looked().await;
+    let files = std::sync::atomic::AtomicU64::new(0);
+    let progress = |at: flow_engine::step::Progress| {
+        files.fetch_add(at.total.unwrap(), std::sync::atomic::Ordering::Relaxed);
+    };
+    let elsewhere = |_: &Hit| RUNTIME.get() != Some(&std::thread::current().id());
+    let found = looked.syntax(progress, elsewhere).await.unwrap();
+    assert_eq!(found.len(), 2, "{found:?}");
+    // The schema and the code, in each version.
+    assert_eq!(files.into_inner(), 4);
+}
+
+#[tokio::test]
+async fn a_look_that_nobody_waits_for_ends_at_the_next_file_and_its_closed_folders_go() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (_rig, looked) = looked().await;
+    let (say, said) = tokio::sync::mpsc::unbounded_channel();
+    drop(said);
+    let ended = looked.syntax_here(&say, |_| panic!("it goes on"));
+    assert!(ended.is_err(), "{ended:?}");
+    let folders = looked.versions.each_ref().map(|of| of.1.path().to_owned());
+    for folder in &folders {
+        let mode = std::fs::metadata(folder).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+    let unwaited = tokio::time::timeout(Duration::default(), looked.syntax(|_| {}, |_| true));
+    drop(unwaited.await);
+    drop(looked);
+    for _ in 0..500 {
+        if folders.iter().all(|folder| !folder.exists()) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("a folder stays");
 }

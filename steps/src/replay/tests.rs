@@ -1,5 +1,6 @@
 //! One server of its own for each of these, as a person has it.
 
+use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 use super::*;
@@ -149,6 +150,55 @@ fn what_the_history_takes_for_granted_is_set_up_first_and_a_wrong_setup_is_no_re
         wrong.to_string().contains("line 2: syntax error"),
         "{wrong}"
     );
+}
+
+/// Logs in over a line that others can read, to a server that answers with `question`; also what the server was told then.
+fn asked_in_the_open(question: &'static [u8]) -> (WireError, Vec<u8>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = std::thread::spawn(move || {
+        let (mut line, _) = listener.accept().unwrap();
+        line.set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        let (mut start, mut told) = ([0; 1024], Vec::new());
+        assert!(line.read(&mut start).unwrap() > 0);
+        line.write_all(question).unwrap();
+        // A connection that is reset told nothing either.
+        drop(line.read_to_end(&mut told));
+        told
+    });
+    let login = wire::Login {
+        user: "app".into(),
+        password: "pencil".into(),
+    };
+    // It leads to this machine, and does not look like it.
+    let address = wire::Address::Tcp("0.0.0.0".into(), port);
+    let until = Instant::now() + Duration::from_secs(5);
+    let Err(why) = wire::Session::open(&address, &login, "shop", until) else {
+        panic!("it is logged in");
+    };
+    (why, server.join().unwrap())
+}
+
+#[test]
+fn a_password_never_travels_in_the_clear_nor_as_md5_over_a_line_that_others_can_read() {
+    let clear = b"R\0\0\0\x08\0\0\0\x03";
+    let md5 = b"R\0\0\0\x0c\0\0\0\x05salt";
+    for (question, words) in [
+        (&clear[..], "asks for the password in the clear"),
+        (md5, "a way of logging in that is not spoken here"),
+    ] {
+        let (why, told) = asked_in_the_open(question);
+        assert!(why.to_string().contains(words), "{why}");
+        assert!(told.is_empty(), "{}", String::from_utf8_lossy(&told));
+    }
+}
+
+#[test]
+fn what_a_migration_puts_out_is_read_past() {
+    let sql = "COPY \"Task\" TO STDOUT; SELECT repeat('x', 9000000); DO $$ BEGIN RAISE NOTICE '%', repeat('x', 9000000); END $$;";
+    let done = replayed(&[INIT, sql], 1, &Options::default()).unwrap();
+    assert_eq!((done.compared, done.findings), (1, Vec::new()));
 }
 
 #[test]

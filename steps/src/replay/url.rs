@@ -38,9 +38,13 @@ impl FromStr for Url {
         };
         let mut host = decode(host.trim_matches(['[', ']']))?;
         for pair in query.split('&') {
-            match pair.split_once('=') {
-                Some(("host", value)) => host = decode(value)?,
-                Some(("sslmode", "require" | "verify-ca" | "verify-full")) => {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (key, value) = (decode(key)?, decode(value)?);
+            match (key.as_str(), value.as_str()) {
+                ("host", _) => host = value,
+                ("sslmode", "disable" | "allow" | "prefer") | ("ssl", "false") => {}
+                // A mode that is misspelt asks for something too. `ssl=true` is how JDBC says it, and libpq understands.
+                ("sslmode" | "ssl", _) => {
                     return Err(wrong(
                         "it asks for TLS, which a replay does not speak; use a server on this machine, or none for a server of flow's own",
                     ));
@@ -112,9 +116,15 @@ mod tests {
             "postgres://h/d",
             "postgres://u@h:x/d",
             "postgres://u@h/d?sslmode=require",
+            "postgres://u@h/d?sslmode=disable&sslmode=verify-full",
+            "postgres://u@h/d?ssl%6dode=r%65quire",
+            "postgres://u@h/d?sslmode=verify_full",
+            "postgres://u@h/d?sslmode",
+            "postgres://u@h/d?ssl=true",
             "postgres://%zz@h",
         ] {
             assert!(bad.parse::<Url>().is_err(), "{bad}");
         }
+        assert!("postgres://u@h/d?sslmode=prefer&x".parse::<Url>().is_ok());
     }
 }

@@ -1,6 +1,7 @@
 //! The migrations as a commit has them, whatever the work tree looks like.
 
-use std::os::unix::fs::DirBuilderExt as _;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use flow_engine::step::StepError;
@@ -179,29 +180,25 @@ pub(crate) async fn unpack(repo: &str, commit: &str, into: &str) -> Result<Vec<S
     Ok(submodules)
 }
 
-/// Runs a command in a copy of the commit, which is removed afterwards: the work tree may be at another commit.
+/// Runs a command in a copy of the commit: the work tree may be at another one. The folder is of a name that nobody can
+/// prepare, closed to others, and removed however this ends, also when nobody waits for it any more.
 pub(super) async fn run_in_copy(
     repo: &str,
     commit: &str,
-    run: &str,
     script: &[String],
 ) -> Result<Output, StepError> {
     let here = Local::new("this machine");
-    let dir = std::env::temp_dir().join(format!("flow-check-{run}-{}", std::process::id()));
-    let made = std::fs::DirBuilder::new().mode(0o700).create(&dir);
-    made.map_err(|e| StepError::fail(format!("{} cannot be made", dir.display())).because(&e))?;
-    let text = dir.to_string_lossy().into_owned();
-    let ran = async {
-        unpack(repo, commit, &text).await?;
-        let command = reach::command(script, &[])?
-            .cwd(&text)
-            .deadline(SCRIPT_WITHIN);
-        here.output(&command)
-            .await
-            .map_err(|e| StepError::fail(e.to_string()))
-    };
-    let ran = ran.await;
-    // A copy that stays behind in the folder for temporary files harms nobody.
-    drop(std::fs::remove_dir_all(&dir));
-    ran
+    let copy = tempfile::Builder::new()
+        .prefix("flow-check-")
+        .permissions(Permissions::from_mode(0o700))
+        .tempdir()
+        .map_err(|e| StepError::fail("no folder for a copy of the code").because(&e))?;
+    let text = copy.path().to_string_lossy().into_owned();
+    unpack(repo, commit, &text).await?;
+    let command = reach::command(script, &[])?
+        .cwd(&text)
+        .deadline(SCRIPT_WITHIN);
+    here.output(&command)
+        .await
+        .map_err(|e| StepError::fail(e.to_string()))
 }

@@ -292,3 +292,55 @@ async fn a_warning_waits_for_the_role_that_may_waive_exactly_that_finding() {
     );
     assert!(wait.command.starts_with("flow waive r-one prep/safety "));
 }
+
+/// What a script is run by, so that it writes the name of its folder to `named`.
+fn telling(named: &std::path::Path, then: &str) -> Vec<String> {
+    let named = named.display();
+    let text = format!("stat -c '%a %n' \"$PWD\" >{named}.new && mv {named}.new {named}; {then}");
+    vec!["sh".into(), "-c".into(), text]
+}
+
+#[tokio::test]
+async fn the_copy_a_script_runs_in_is_closed_to_others_of_a_name_nobody_knows_and_gone_in_every_case()
+ {
+    let rig = Rig::new();
+    let step = rig.step();
+    let named = rig.dir.path().join("named");
+    let mut folders = Vec::new();
+    for (then, code) in [("exit 0", 0), ("chmod 500 backend; exit 3", 3)] {
+        let script = telling(&named, then);
+        let done = source::run_in_copy(&step.repo, &step.commit, &script).await;
+        assert_eq!(done.unwrap().exit, crate::host::Exit::Code(code));
+        folders.push(std::fs::read_to_string(&named).unwrap());
+        std::fs::remove_file(&named).unwrap();
+    }
+    let script = telling(&named, "exec sleep 60");
+    tokio::select! {
+        done = source::run_in_copy(&step.repo, &step.commit, &script) => panic!("{done:?}"),
+        () = until_it_is_there(&named) => {}
+    }
+    folders.push(std::fs::read_to_string(&named).unwrap());
+    for folder in &folders {
+        let (mode, path) = folder.trim_end().split_once(' ').unwrap();
+        assert_eq!(mode, "700");
+        assert!(path.contains("/flow-check-"), "{path}");
+        assert!(!std::path::Path::new(path).exists(), "{path} stays");
+    }
+    folders.dedup();
+    assert_eq!(folders.len(), 3);
+    assert!(
+        source::run_in_copy(&step.repo, "0000", &script)
+            .await
+            .is_err()
+    );
+}
+
+async fn until_it_is_there(path: &std::path::Path) {
+    for _ in 0..3000 {
+        if path.exists() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("{} never comes", path.display());
+}
