@@ -270,9 +270,9 @@ impl Failure {
         shorten(&mut self.message, Self::MESSAGE_MAX);
         for lines in [&mut self.causes, &mut self.hints] {
             lines.truncate(Self::LINES_MAX);
-            lines
-                .iter_mut()
-                .for_each(|line| shorten(line, Self::LINE_MAX));
+            for line in lines {
+                shorten(line, Self::LINE_MAX);
+            }
         }
     }
 }
