@@ -26,7 +26,8 @@ pub(crate) enum Exit {
     Locked = 7,
     /// A bug in flow.
     Bug = 70,
-    /// What became of a step is not known; a person must look.
+    /// What became of a step is not known, and a person must look; or what it needs could not be reached, and `flow
+    /// resume` goes on when it can.
     Unknown = 75,
     /// Asked to stop by Ctrl-C or a signal. Nothing is lost; `flow resume` goes on.
     Interrupted = 130,
@@ -85,8 +86,10 @@ impl Exit {
         match why {
             ParkReason::StepFailed { .. } => Exit::Failed,
             ParkReason::Refused { .. } => Exit::Refused,
-            ParkReason::Unknown { .. } => Exit::Unknown,
-            ParkReason::UndoFailed { .. } => Exit::RollbackIncomplete,
+            ParkReason::Unknown { .. } | ParkReason::Unreached { .. } => Exit::Unknown,
+            ParkReason::UndoFailed { .. } | ParkReason::UndoUnreached { .. } => {
+                Exit::RollbackIncomplete
+            }
             ParkReason::Unreadable { .. } => Exit::Usage,
         }
     }
@@ -114,6 +117,8 @@ mod tests {
             (Stop::Parked(ParkReason::Refused { step }), 3),
             (Stop::Parked(ParkReason::Unknown { step }), 75),
             (Stop::Parked(ParkReason::UndoFailed { step }), 6),
+            (Stop::Parked(ParkReason::Unreached { step }), 75),
+            (Stop::Parked(ParkReason::UndoUnreached { step }), 6),
             (
                 Stop::Parked(ParkReason::Unreadable {
                     step,

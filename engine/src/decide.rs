@@ -51,14 +51,10 @@ fn forward(run: &Run, now: Timestamp, in_flight: &BTreeSet<u32>) -> Next {
         return Next::Append(skip);
     }
     let has_failed = |i: &&u32| run.steps[**i as usize].status == Status::Failed;
-    let is_unknown = |i: &&u32| {
-        matches!(
-            run.steps[**i as usize].failure,
-            Some((FailureKind::Unknown, _))
-        )
-    };
-    let unknown = unit.iter().find(|i| has_failed(i) && is_unknown(i));
-    let failed = unknown.or_else(|| unit.iter().find(has_failed));
+    let failed = unit
+        .iter()
+        .filter(has_failed)
+        .min_by_key(|i| gravity(run, **i));
     let busy = unit.iter().any(|i| in_flight.contains(i));
     match failed {
         Some(step) if !busy => return Next::Append(consequence(run, *step)),
@@ -79,6 +75,15 @@ fn forward(run: &Run, now: Timestamp, in_flight: &BTreeSet<u32>) -> Next {
         )
     } else {
         Next::Run(due)
+    }
+}
+
+/// Which of several failures decides: what nobody knows, then what is known, and last what could not be asked.
+fn gravity(run: &Run, step: u32) -> u8 {
+    match run.steps[step as usize].failure {
+        Some((FailureKind::Unknown, _)) => 0,
+        Some((FailureKind::Unreached, _)) => 2,
+        _ => 1,
     }
 }
 
@@ -142,6 +147,9 @@ fn consequence(run: &Run, step: u32) -> Record {
         Some(FailureKind::Unknown) => Record::Parked {
             why: ParkReason::Unknown { step },
         },
+        Some(FailureKind::Unreached) => Record::Parked {
+            why: ParkReason::Unreached { step },
+        },
         Some(FailureKind::Refused) if before_any_change => Record::Parked {
             why: ParkReason::Refused { step },
         },
@@ -177,7 +185,10 @@ fn backward(run: &Run, cancelled: bool, now: Timestamp, in_flight: &BTreeSet<u32
     match run.steps[step as usize].undo {
         Undo::RetryAt(at) if at > now => Next::Wait(Some(at)),
         Undo::Failed => Next::Append(Record::Parked {
-            why: ParkReason::UndoFailed { step },
+            why: match run.steps[step as usize].undo_failure {
+                Some((FailureKind::Unreached, _)) => ParkReason::UndoUnreached { step },
+                _ => ParkReason::UndoFailed { step },
+            },
         }),
         _ => Next::Undo(step),
     }

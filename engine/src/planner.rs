@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{Effect, Node, OnFailure, Phase, Plan};
+use crate::retry::Policy;
 use crate::step::Step;
 
 /// The output of a planned step, as a typed handle. Only [`Planner::step`] makes one, so a reference can only point
@@ -78,6 +79,9 @@ pub enum PlanError {
     #[error("the plan has no steps")]
     Empty,
 }
+
+/// The longest patience of a step whose failure parks the run anyway.
+const PATIENCE_BEFORE_PRODUCTION_S: u64 = 30;
 
 /// Collects steps in the order in which workflow code names them.
 #[derive(Debug)]
@@ -202,9 +206,21 @@ impl Planner {
             answered_by: step.answered_by(),
             skippable: step.skippable(),
             settles: step.settles(),
-            policy: step.policy(),
+            policy: self.patient(step.policy(), phase),
         });
         Ok(())
+    }
+
+    /// As long as nothing has changed that waits for people to come back to it, they are told soon.
+    fn patient(&self, policy: Policy, phase: u32) -> Policy {
+        let most = match self.plan.phases[phase as usize].on_failure {
+            OnFailure::Park => PATIENCE_BEFORE_PRODUCTION_S,
+            OnFailure::Rollback => u64::MAX,
+        };
+        Policy {
+            patience_s: policy.patience_s.min(most),
+            ..policy
+        }
     }
 
     /// The finished plan, or the first mistake made on the way.

@@ -218,6 +218,9 @@ pub enum FailureKind {
     Refused,
     /// What became of it is not known.
     Unknown,
+    /// The world could not be asked: no way to the host, a connection that broke, no answer in time. It says nothing
+    /// about what was asked for.
+    Unreached,
 }
 
 /// What went wrong, for people. Bounded, so that it always fits a record.
@@ -325,6 +328,16 @@ pub enum ParkReason {
         /// Which kind and version it is, and which binary can.
         why: String,
     },
+    /// What a step needs could not be reached within its patience. Nothing is known against the release.
+    Unreached {
+        /// The step.
+        step: u32,
+    },
+    /// The same of an undo: it is neither done nor failed, and goes on where it can be reached again.
+    UndoUnreached {
+        /// The step.
+        step: u32,
+    },
 }
 
 impl ParkReason {
@@ -335,7 +348,9 @@ impl ParkReason {
             | ParkReason::Refused { step }
             | ParkReason::Unknown { step }
             | ParkReason::UndoFailed { step }
-            | ParkReason::Unreadable { step, .. } => *step,
+            | ParkReason::Unreadable { step, .. }
+            | ParkReason::Unreached { step }
+            | ParkReason::UndoUnreached { step } => *step,
         }
     }
 }

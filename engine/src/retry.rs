@@ -16,16 +16,29 @@ pub struct Policy {
     pub pause_s: u64,
     /// The longest pause.
     pub pause_max_s: u64,
+    /// How long it is tried again when what it needs cannot be reached: that uses up no attempt, and when it is over
+    /// the step is parked, never failed. Plans made before there was patience have the usual one.
+    #[serde(default = "usual_patience_s")]
+    pub patience_s: u64,
 }
 
+/// Five minutes: a network that comes back, a host that starts again.
+fn usual_patience_s() -> u64 {
+    300
+}
+
+/// The longest pause while something cannot be reached, in seconds: production may be waiting.
+const UNREACHED_PAUSE_MAX_S: u64 = 15;
+
 impl Default for Policy {
-    /// Five minutes; three attempts, 2 s and 4 s apart.
+    /// Five minutes; three attempts, 2 s and 4 s apart; five minutes of patience.
     fn default() -> Self {
         Policy {
             timeout_s: 300,
             attempts: 3,
             pause_s: 2,
             pause_max_s: 60,
+            patience_s: usual_patience_s(),
         }
     }
 }
@@ -57,12 +70,22 @@ impl Policy {
         if attempt >= self.attempts {
             return None;
         }
-        let doublings = u32::from(attempt.saturating_sub(1)).min(20);
+        let pause = self.doubled(attempt.saturating_sub(1));
+        Some(Duration::from_secs(pause.min(self.pause_max_s)))
+    }
+
+    fn doubled(&self, times: u16) -> u64 {
+        self.pause_s.saturating_mul(1 << u32::from(times).min(20))
+    }
+
+    /// The pause after something could not be reached, as it could not `times` times before, for so long in all; or
+    /// nothing when patience is over. The last attempt is made when it ends.
+    pub fn pause_unreached(&self, times: u16, spent: Duration) -> Option<Duration> {
+        let left = Duration::from_secs(self.patience_s).saturating_sub(spent);
         let pause = self
-            .pause_s
-            .saturating_mul(1 << doublings)
-            .min(self.pause_max_s);
-        Some(Duration::from_secs(pause))
+            .doubled(times)
+            .clamp(1, UNREACHED_PAUSE_MAX_S.min(self.pause_max_s.max(1)));
+        (!left.is_zero()).then(|| Duration::from_secs(pause).min(left))
     }
 
     /// The time limit of one attempt.
@@ -82,11 +105,41 @@ mod tests {
             attempts: 5,
             pause_s: 2,
             pause_max_s: 10,
+            patience_s: 0,
         };
         let pauses: Vec<_> = (1..=5)
             .map(|n| policy.pause_after(n).map(|p| p.as_secs()))
             .collect();
         assert_eq!(pauses, [Some(2), Some(4), Some(8), Some(10), None]);
+    }
+
+    #[test]
+    fn what_cannot_be_reached_is_tried_until_patience_is_over_and_at_most_15_s_apart() {
+        let policy = Policy {
+            attempts: 1,
+            patience_s: 60,
+            ..Policy::default()
+        };
+        let (mut spent, mut pauses) = (Duration::ZERO, Vec::new());
+        while let Some(pause) =
+            policy.pause_unreached(u16::try_from(pauses.len()).unwrap_or(u16::MAX), spent)
+        {
+            pauses.push(pause.as_secs());
+            spent += pause;
+        }
+        assert_eq!(pauses, [2, 4, 8, 15, 15, 15, 1]);
+        let none = Policy {
+            patience_s: 0,
+            ..policy
+        };
+        assert_eq!(none.pause_unreached(0, Duration::ZERO), None);
+    }
+
+    #[test]
+    fn a_policy_of_a_plan_from_before_there_was_patience_has_the_usual_one() {
+        let old = r#"{"timeout_s":1,"attempts":2,"pause_s":3,"pause_max_s":4}"#;
+        let policy: Policy = serde_json::from_str(old).expect("it is still read");
+        assert_eq!(policy.patience_s, 300);
     }
 
     #[test]

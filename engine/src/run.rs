@@ -14,12 +14,14 @@ use crate::signal::{Actor, Signal};
 mod apply;
 mod load;
 mod orders;
+mod unreached;
 
 pub use apply::IllegalRecord;
 pub(crate) use load::append_all;
 pub use load::{LoadError, append_order, append_signal};
 pub use orders::Refusal;
 pub(crate) use orders::fits;
+pub use unreached::Unreached;
 
 /// Everything known of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,8 +122,11 @@ pub struct StepState {
     pub status: Status,
     /// Attempts begun.
     pub attempts: u16,
-    /// Attempts begun before a person last had it tried again: the retries start anew then.
-    pub attempts_before_order: u16,
+    /// Attempts that do not count against the policy: those before a person last had it tried again, and those that could
+    /// not reach what they need.
+    pub attempts_excused: u16,
+    /// How long what it needs has been out of reach.
+    pub unreached: Unreached,
     /// When the first attempt began. What has this was started, whatever came of it.
     pub started: Option<Timestamp>,
     /// When it ended.
@@ -144,8 +149,10 @@ pub struct StepState {
     pub undo: Undo,
     /// Attempts to undo begun.
     pub undo_attempts: u16,
-    /// As [`StepState::attempts_before_order`], backward.
-    pub undo_attempts_before_order: u16,
+    /// As [`StepState::attempts_excused`], backward.
+    pub undo_attempts_excused: u16,
+    /// As [`StepState::unreached`], backward.
+    pub undo_unreached: Unreached,
     /// What went wrong last while undoing.
     pub undo_failure: Option<(FailureKind, Failure)>,
     /// What the undo found and did.

@@ -110,7 +110,8 @@ pub enum DecodeError {
 /// What a step answers when it is not done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StepError {
-    /// Try again later: the network, a lock. The step knows that trying again is safe.
+    /// Try again later: a lock, a service that is still starting. The step knows that trying again is safe. When the
+    /// last attempt ends like this the step has failed: it is evidence, other than [`StepError::Unreached`].
     Retry(Failure),
     /// It cannot succeed as things are.
     Fail(Failure),
@@ -118,6 +119,10 @@ pub enum StepError {
     Refuse(Failure),
     /// What happened is not known and only a person can tell. The run parks.
     Ask(Failure),
+    /// What it needs could not be reached: no way there, a broken connection, no answer in time. That is no evidence for
+    /// or against anything. Tried again within [`Policy::patience_s`], without using up an attempt; then the run parks.
+    /// The step knows that trying again is safe.
+    Unreached(Failure),
     /// Not an error: run it again when this is answered.
     Wait(Wait),
     /// The engine is shutting down or lost its journal; nothing is recorded.
@@ -145,12 +150,18 @@ impl StepError {
         StepError::Ask(Failure::new(message))
     }
 
+    /// What could not be asked.
+    pub fn unreached(message: impl Into<String>) -> Self {
+        StepError::Unreached(Failure::new(message))
+    }
+
     fn map(self, change: impl FnOnce(Failure) -> Failure) -> Self {
         match self {
             StepError::Retry(f) => StepError::Retry(change(f)),
             StepError::Fail(f) => StepError::Fail(change(f)),
             StepError::Refuse(f) => StepError::Refuse(change(f)),
             StepError::Ask(f) => StepError::Ask(change(f)),
+            StepError::Unreached(f) => StepError::Unreached(change(f)),
             other => other,
         }
     }
@@ -171,9 +182,11 @@ impl StepError {
 impl fmt::Display for StepError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StepError::Retry(e) | StepError::Fail(e) | StepError::Refuse(e) | StepError::Ask(e) => {
-                e.fmt(f)
-            }
+            StepError::Retry(e)
+            | StepError::Fail(e)
+            | StepError::Refuse(e)
+            | StepError::Ask(e)
+            | StepError::Unreached(e) => e.fmt(f),
             StepError::Wait(wait) => write!(f, "waits for {}", wait.what),
             StepError::Stopped => f.write_str("stopped"),
         }

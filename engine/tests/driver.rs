@@ -201,14 +201,14 @@ async fn a_repeated_answer_is_answered_already() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_answering_in_time_is_a_failure_not_a_loop() {
+async fn nobody_answering_in_time_parks_and_is_no_loop_and_no_failure() {
     let journal = Arc::default();
     let plan = plan(|p| {
         p.step("a/ask", AskPeople { minutes: Some(10) });
     });
     let (_handle, drive) = driven(engine(&journal, None), plan).await;
     let (run, stop) = drive.await.expect("no panic");
-    assert_eq!(stop, Stop::Parked(ParkReason::StepFailed { step: 0 }));
+    assert_eq!(stop, Stop::Parked(ParkReason::Unreached { step: 0 }));
     assert_eq!(run.updated.since(run.created), Duration::from_mins(10));
 }
 

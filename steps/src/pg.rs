@@ -155,18 +155,21 @@ pub(crate) enum PgError {
     Check(String),
 }
 
+/// What `psql` says when there was no session, or it was ended: the question was not answered.
+const NO_SESSION: [&str; 4] = [
+    "connection to server",
+    "could not connect",
+    "server closed the connection",
+    "terminating connection due to",
+];
+
 impl PgError {
     /// Whether nothing was decided and another attempt is safe: no connection, or one that broke. Every operation
     /// of this module can be begun again.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::Host(e) => matches!(
-                e,
-                HostError::Unreachable { .. } | HostError::Lost { .. } | HostError::Deadline { .. }
-            ),
-            Self::Sql { message, .. } => {
-                message.contains("connection to server") || message.contains("could not connect")
-            }
+            Self::Host(e) => crate::reach::is_silence(e),
+            Self::Sql { message, .. } => NO_SESSION.iter().any(|words| message.contains(words)),
             _ => false,
         }
     }
@@ -175,7 +178,7 @@ impl PgError {
 impl From<PgError> for StepError {
     fn from(e: PgError) -> Self {
         if e.is_transient() {
-            StepError::retry(e.to_string())
+            StepError::unreached(e.to_string())
         } else {
             StepError::fail(e.to_string())
         }

@@ -15,14 +15,27 @@ pub(crate) fn host(cx: &Cx, name: &str) -> Result<Arc<dyn Host>, StepError> {
     cx.resource::<Hosts>()?.get(name).map_err(|e| error(&e))
 }
 
-/// What a host's error means for a step that may safely be run again: a connection that broke is worth another
-/// attempt, a program that said no is not.
+/// What a host's error means for a step that may safely be run again: a host that could not be asked says nothing,
+/// whatever stood in the way; a program that said no does.
 pub(crate) fn error(e: &HostError) -> StepError {
+    if is_silence(e) {
+        StepError::unreached(e.to_string())
+    } else {
+        StepError::fail(e.to_string())
+    }
+}
+
+/// Whether a host was not asked, or its answer did not arrive: no way to it, a connection that broke, no answer in
+/// time, or our own keys and settings.
+pub(crate) fn is_silence(e: &HostError) -> bool {
     match e {
-        HostError::Unreachable { .. } | HostError::Lost { .. } | HostError::Deadline { .. } => {
-            StepError::retry(e.to_string())
-        }
-        _ => StepError::fail(e.to_string()),
+        HostError::Unreachable { .. }
+        | HostError::Lost { .. }
+        | HostError::Deadline { .. }
+        | HostError::HostKey { .. }
+        | HostError::Auth { .. }
+        | HostError::Config { .. } => true,
+        HostError::TooMuch { .. } | HostError::Failed { .. } | HostError::Spawn { .. } => false,
     }
 }
 
@@ -72,12 +85,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_broken_connection_is_worth_another_attempt() {
-        let lost = HostError::Lost {
-            host: "h".into(),
-            program: "p".into(),
-        };
-        assert!(matches!(error(&lost), StepError::Retry(_)));
+    fn a_host_that_could_not_be_asked_is_unreached_and_one_that_said_no_has_failed() {
+        let (host, why) = (String::from("h"), String::from("w"));
+        let silent = [
+            HostError::Lost {
+                host: host.clone(),
+                program: "p".into(),
+            },
+            HostError::Unreachable {
+                host: host.clone(),
+                why: why.clone(),
+            },
+            HostError::Deadline {
+                host: host.clone(),
+                program: "p".into(),
+                seconds: 1,
+            },
+            HostError::Auth {
+                host: host.clone(),
+                user: "u".into(),
+                why: why.clone(),
+            },
+            HostError::HostKey {
+                host: host.clone(),
+                file: "f".into(),
+                why: why.clone(),
+            },
+            HostError::Config { host, why },
+        ];
+        for silence in silent {
+            assert!(
+                matches!(error(&silence), StepError::Unreached(_)),
+                "{silence}"
+            );
+        }
         let failed = HostError::Failed {
             host: "h".into(),
             program: "p".into(),

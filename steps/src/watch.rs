@@ -112,19 +112,7 @@ impl Step for Watch {
     async fn run(&self, cx: &Cx) -> Result<Watched, StepError> {
         let host = reach::host(cx, &self.host)?;
         let patterns = Patterns::new(&self.errors, &self.allow)?;
-        self.watch(cx, &*host, &patterns)
-            .await
-            .map_err(|e| match e {
-                // Not seeing is not the same as nothing wrong, and not the same as something wrong.
-                StepError::Retry(failure) if cx.attempt() >= ATTEMPTS => {
-                    StepError::Ask(failure.hint(format!(
-                        "`{}` cannot be watched; when it can again: flow retry {}",
-                        self.host,
-                        cx.run_id()
-                    )))
-                }
-                other => other,
-            })
+        self.watch(cx, &*host, &patterns).await
     }
 }
 

@@ -48,6 +48,7 @@ pub(crate) fn of(run: &Run, record: &Record) -> Option<String> {
                 FailureKind::Failed => "failed",
                 FailureKind::Refused => "refused",
                 FailureKind::Unknown => "has an unknown outcome",
+                FailureKind::Unreached => "got no answer",
             };
             let again = retry_at
                 .map(|t| format!("; again at {t}"))

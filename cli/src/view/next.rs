@@ -15,8 +15,9 @@ pub(crate) fn culprit(run: &Run) -> Option<(&str, Option<&Failure>)> {
         ParkReason::StepFailed { step }
         | ParkReason::Refused { step }
         | ParkReason::Unknown { step }
+        | ParkReason::Unreached { step }
         | ParkReason::Unreadable { step, .. } => (*step, false),
-        ParkReason::UndoFailed { step } => (*step, true),
+        ParkReason::UndoFailed { step } | ParkReason::UndoUnreached { step } => (*step, true),
     };
     let node = run.plan.nodes.get(step as usize)?;
     let state = run.steps.get(step as usize)?;
@@ -47,6 +48,12 @@ pub(crate) fn why_parked(run: &Run) -> Option<String> {
             format!("step `{key}` could not be undone; THE ROLLBACK IS INCOMPLETE{said}")
         }
         ParkReason::Unreadable { why, .. } => format!("step `{key}` cannot be run: {why}"),
+        ParkReason::Unreached { .. } => {
+            format!("step `{key}` got no answer, which says nothing about the release{said}")
+        }
+        ParkReason::UndoUnreached { .. } => format!(
+            "step `{key}` is not undone yet, for want of an answer; THE ROLLBACK IS INCOMPLETE{said}"
+        ),
     })
 }
 
@@ -121,6 +128,19 @@ fn parked(run: &Run, why: &ParkReason) -> Vec<String> {
                 "give this undo up; the rest is undone",
             ));
             return commands;
+        }
+        ParkReason::UndoUnreached { .. } => {
+            let resume = format!("flow resume {id}");
+            commands.push(line(&resume, "go on undoing when it can be reached"));
+            commands.push(line(
+                &format!("flow skip {id} {key} {reason}"),
+                "give this undo up; the rest is undone",
+            ));
+            return commands;
+        }
+        ParkReason::Unreached { .. } => {
+            let resume = format!("flow resume {id}");
+            commands.push(line(&resume, "go on when it can be reached"));
         }
         _ => commands.push(line(&format!("flow retry {id}"), "try this step again")),
     }

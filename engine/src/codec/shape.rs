@@ -1,6 +1,6 @@
 //! What each kind of record is called in the envelope. Numbers are for ever.
 
-use crate::record::Record;
+use crate::record::{FailureKind, ParkReason, Record};
 
 /// How a stored record names itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,13 +37,34 @@ pub(super) fn of(record: &Record) -> Shape {
     };
     Shape {
         tag,
-        layout: newest(tag),
+        layout: layout(record),
     }
 }
 
-/// The newest layout of a kind of record. All are as they were first written.
-pub(super) fn newest(_tag: u8) -> u8 {
-    1
+/// The oldest layout that has all of this record, so that an older version reads whatever it can understand.
+fn layout(record: &Record) -> u8 {
+    match record {
+        Record::Failed {
+            kind: FailureKind::Unreached,
+            ..
+        }
+        | Record::UndoFailed {
+            kind: FailureKind::Unreached,
+            ..
+        }
+        | Record::Parked {
+            why: ParkReason::Unreached { .. } | ParkReason::UndoUnreached { .. },
+        } => 2,
+        _ => 1,
+    }
+}
+
+/// The newest layout of a kind of record. Layout 2 of `Failed`, `UndoFailed` and `Parked` has what could not be reached.
+pub(super) fn newest(tag: u8) -> u8 {
+    match tag {
+        6 | 13 | 14 => 2,
+        _ => 1,
+    }
 }
 
 /// What a kind of record is called; nothing when this version does not know it.

@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 use crate::clock::Timestamp;
 use crate::context::Cx;
 use crate::event::Masked;
-use crate::plan::Effect;
+use crate::plan::{Effect, Node};
 use crate::record::{Failure, FailureKind, Payload, Record};
 use crate::registry::AnyStep;
 use crate::run::{Run, Status, Undo};
@@ -125,22 +125,28 @@ pub(super) fn record(run: &Run, masked: &Masked, ended: Ended, now: Timestamp) -
         }
         (Err(end), _) => end,
     };
-    let (attempts, before_orders) = match ended.way {
-        Way::Forward => (state.attempts, state.attempts_before_order),
-        Way::Backward => (state.undo_attempts, state.undo_attempts_before_order),
+    let (kind, failure, again) = judge(error, node.effect, node.policy.timeout_s);
+    let (begun, excused, unreached) = match ended.way {
+        Way::Forward => (state.attempts, state.attempts_excused, state.unreached),
+        Way::Backward => (
+            state.undo_attempts,
+            state.undo_attempts_excused,
+            state.undo_unreached,
+        ),
     };
-    let (kind, failure, worth_a_retry) = judge(error, node.effect, node.policy.timeout_s);
-    let retry_at = node
-        .policy
-        .pause_after(attempts - before_orders)
-        .filter(|_| worth_a_retry)
-        .map(|pause| now.plus(pause));
-    let gave_up_unsure = worth_a_retry && retry_at.is_none() && kind == FailureKind::Unknown;
-    let kind = if worth_a_retry && !gave_up_unsure {
-        FailureKind::Failed
-    } else {
-        kind
+    let pause = match again {
+        Again::Never => None,
+        Again::AsOftenAsAllowed => node.policy.pause_after(begun - excused),
+        Again::WithPatience => {
+            let spent = unreached.spent_by(now);
+            node.policy.pause_unreached(unreached.times, spent)
+        }
     };
+    let failure = match (again, pause) {
+        (Again::WithPatience, None) => failure.hint(out_of_patience(ended.way, node)),
+        _ => failure,
+    };
+    let retry_at = pause.map(|pause| now.plus(pause));
     Some(match ended.way {
         Way::Forward if in_work(state.status) => Record::Failed {
             step,
@@ -162,38 +168,68 @@ fn in_work(status: Status) -> bool {
     matches!(status, Status::Running | Status::Waiting)
 }
 
+/// What is still to be said when patience is over.
+fn out_of_patience(way: Way, node: &Node) -> String {
+    let tried = format!("it was tried again for {} s", node.policy.patience_s);
+    match way {
+        Way::Forward => format!(
+            "{tried}. That says nothing about the release: nothing was rolled back. `flow resume` goes on when it can be reached again"
+        ),
+        Way::Backward => format!(
+            "{tried}. This undo is neither done nor failed: `flow resume` goes on with it when it can be reached again"
+        ),
+    }
+}
+
+/// Whether and how an attempt is made again without a person.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Again {
+    Never,
+    AsOftenAsAllowed,
+    WithPatience,
+}
+
 /// The kind of a failure, its words, and whether trying again may help.
-fn judge(end: End, effect: Effect, limit_s: u64) -> (FailureKind, Failure, bool) {
-    let unsure = if effect == Effect::Changes {
-        FailureKind::Unknown
-    } else {
-        FailureKind::Failed
-    };
+fn judge(end: End, effect: Effect, limit_s: u64) -> (FailureKind, Failure, Again) {
     match end {
-        End::Error(StepError::Retry(failure)) => (FailureKind::Failed, failure, true),
-        End::Error(StepError::Fail(failure)) => (FailureKind::Failed, failure, false),
-        End::Error(StepError::Refuse(failure)) => (FailureKind::Refused, failure, false),
-        End::Error(StepError::Ask(failure)) => (FailureKind::Unknown, failure, false),
+        End::Error(StepError::Retry(failure)) => {
+            (FailureKind::Failed, failure, Again::AsOftenAsAllowed)
+        }
+        End::Error(StepError::Fail(failure)) => (FailureKind::Failed, failure, Again::Never),
+        End::Error(StepError::Refuse(failure)) => (FailureKind::Refused, failure, Again::Never),
+        End::Error(StepError::Ask(failure)) => (FailureKind::Unknown, failure, Again::Never),
+        End::Error(StepError::Unreached(failure)) => {
+            (FailureKind::Unreached, failure, Again::WithPatience)
+        }
         End::Error(StepError::Wait(wait)) => {
             let until = wait
                 .until
                 .map_or("in time".to_owned(), |until| format!("until {until}"));
-            (
-                FailureKind::Failed,
-                Failure::new(format!("there was no {} {until}", wait.what)),
-                false,
-            )
+            // Silence is no evidence, and asking again at once would not end it.
+            let failure = Failure::new(format!("there was no {} {until}", wait.what));
+            (FailureKind::Unreached, failure, Again::Never)
         }
-        End::Error(StepError::Stopped) => (unsure, Failure::new("stopped"), false),
+        End::Error(StepError::Stopped) => {
+            (FailureKind::Unknown, Failure::new("stopped"), Again::Never)
+        }
         End::Late => {
-            let message = format!("it did not end within its time limit of {limit_s} s");
-            // What the attempt had begun elsewhere may still go on; a second one beside it is not running it twice.
-            (unsure, Failure::new(message), effect == Effect::Reads)
+            let failure = Failure::new(format!(
+                "it did not end within its time limit of {limit_s} s"
+            ));
+            // What an attempt that changes something had begun elsewhere may still go on; a second one beside it is not
+            // running it twice.
+            match effect {
+                Effect::Changes => (FailureKind::Unknown, failure, Again::Never),
+                Effect::Reads | Effect::Tells => {
+                    (FailureKind::Unreached, failure, Again::WithPatience)
+                }
+            }
         }
+        // A bug of ours says nothing about the release, whatever the step was there for.
         End::Panicked(why) => (
-            unsure,
+            FailureKind::Unknown,
             Failure::new(format!("a bug in this step: {why}")),
-            false,
+            Again::Never,
         ),
     }
 }

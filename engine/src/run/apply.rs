@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Delivery, GivenOrder, Life, Notice, Run, Status, StepState, Topic, Undo, Unwind};
+use super::{
+    Delivery, GivenOrder, Life, Notice, Run, Status, StepState, Topic, Undo, Unreached, Unwind,
+};
 use crate::clock::Timestamp;
 use crate::id::{Digest, RunId};
 use crate::plan::Plan;
@@ -118,6 +120,7 @@ impl Run {
             Record::Created { .. } => Err("the run exists already".into()),
             Record::Acquired { holder, .. } => {
                 self.holder.clone_from(holder);
+                self.renew_patience();
                 Ok(())
             }
             Record::Started { step, attempt } => self.started(*step, *attempt, at),
@@ -134,14 +137,14 @@ impl Run {
             Record::Signalled(signal) => self.signalled(signal),
             Record::Ordered { order, by, reason } => self.ordered(seq, order, by, reason, at),
             Record::Unwinding { why } => self.unwinds(seq, why, at),
-            Record::UndoStarted { step, attempt } => self.undo_started(*step, *attempt),
+            Record::UndoStarted { step, attempt } => self.undo_started(*step, *attempt, at),
             Record::Undone { step, report } => self.undone(*step, report),
             Record::UndoFailed {
                 step,
                 kind,
                 failure,
                 retry_at,
-            } => self.undo_failed(*step, *kind, failure, *retry_at),
+            } => self.undo_failed(*step, *kind, failure, *retry_at, at),
             Record::Parked { why } => self.parks(seq, why, at),
             Record::Finished { verdict } => self.finishes(seq, *verdict, at),
             Record::Queued { topic, body } => {
@@ -181,6 +184,7 @@ impl Run {
         state.status = Status::Running;
         state.attempts = attempt;
         state.started.get_or_insert(at);
+        state.unreached.begin(at);
         state.ended = None;
         Ok(())
     }
@@ -212,6 +216,7 @@ impl Run {
         let asks_anew =
             !wait.who.is_empty() && state.wait.as_ref().is_none_or(|w| w.who != wait.who);
         state.status = Status::Waiting;
+        state.unreached = Unreached::default();
         state.signals_seen = seen as usize;
         state.wait = Some(wait.clone());
         if asks_anew {
@@ -241,6 +246,10 @@ impl Run {
     ) -> Result<(), String> {
         let state = self.in_work(step)?;
         state.status = retry_at.map_or(Status::Failed, Status::RetryAt);
+        state.unreached.end(kind, at, retry_at);
+        if kind == FailureKind::Unreached {
+            state.attempts_excused += 1;
+        }
         state.failure = Some((kind, failure.clone()));
         state.settled = None;
         state.ended = Some(at);
@@ -323,7 +332,7 @@ impl Run {
         self.tell(seq, Topic::RollbackStarted, at);
     }
 
-    fn undo_started(&mut self, step: u32, attempt: u16) -> Result<(), String> {
+    fn undo_started(&mut self, step: u32, attempt: u16, at: Timestamp) -> Result<(), String> {
         let Life::Unwinding(_) = self.life else {
             return Err("nothing is being undone".into());
         };
@@ -334,6 +343,7 @@ impl Run {
         }
         state.undo = Undo::Running;
         state.undo_attempts = attempt;
+        state.undo_unreached.begin(at);
         Ok(())
     }
 
@@ -359,9 +369,14 @@ impl Run {
         kind: FailureKind,
         failure: &Failure,
         retry_at: Option<Timestamp>,
+        at: Timestamp,
     ) -> Result<(), String> {
         let state = self.undoing(step)?;
         state.undo = retry_at.map_or(Undo::Failed, Undo::RetryAt);
+        state.undo_unreached.end(kind, at, retry_at);
+        if kind == FailureKind::Unreached {
+            state.undo_attempts_excused += 1;
+        }
         state.undo_failure = Some((kind, failure.clone()));
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Which orders a run accepts now, and why it refuses the others.
 
-use super::{Life, Run, Status, Undo, Unwind};
+use super::{Life, Run, Status, Undo, Unreached, Unwind};
 use crate::clock::Timestamp;
 use crate::journal::BODY_MAX;
 use crate::record::{Entry, FailureKind, ParkReason, Record, Verdict};
@@ -222,16 +222,19 @@ impl Run {
         let state = &mut self.steps[step as usize];
         if unwinding && state.undo == Undo::Failed {
             state.undo = Undo::Pending;
-            state.undo_attempts_before_order = state.undo_attempts;
+            state.undo_attempts_excused = state.undo_attempts;
+            state.undo_unreached = Unreached::default();
         }
         if !unwinding && state.status == Status::Failed {
             state.status = Status::Pending;
-            state.attempts_before_order = state.attempts;
+            state.attempts_excused = state.attempts;
+            state.unreached = Unreached::default();
         }
     }
 
     /// Back to where it was parked.
     fn unpark(&mut self) {
+        self.reach_again();
         if let Life::Parked { unwinding, .. } = &self.life {
             self.life = unwinding.clone().map_or(Life::Forward, Life::Unwinding);
         }

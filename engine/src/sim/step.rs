@@ -59,10 +59,18 @@ pub enum Behaviour {
     Lingers,
     /// It panics, until a person has intervened.
     Panics,
+    /// Its first attempt cannot reach what it needs, the second works.
+    UnreachedOnce,
+    /// It cannot reach what it needs, until a person has intervened.
+    Unreached,
     /// Its first attempt to undo it fails, the second works.
     UndoFailsOnce,
     /// Undoing it fails for good, until a second order was given.
     UndoFails,
+    /// Its first attempts to undo it, more than it has, cannot reach what they need; then it works.
+    UndoUnreachedAWhile,
+    /// Undoing it cannot reach what it needs, until a second order was given.
+    UndoUnreached,
     /// Undoing it never ends, until a second order was given.
     UndoHangs,
     /// Undoing it panics, until a second order was given.
@@ -73,7 +81,7 @@ pub enum Behaviour {
 
 impl Behaviour {
     /// Every one.
-    pub const ALL: [Behaviour; 15] = [
+    pub const ALL: [Behaviour; 19] = [
         Behaviour::Works,
         Behaviour::Fails,
         Behaviour::FailsOnce,
@@ -84,8 +92,12 @@ impl Behaviour {
         Behaviour::Waits,
         Behaviour::Lingers,
         Behaviour::Panics,
+        Behaviour::UnreachedOnce,
+        Behaviour::Unreached,
         Behaviour::UndoFailsOnce,
         Behaviour::UndoFails,
+        Behaviour::UndoUnreachedAWhile,
+        Behaviour::UndoUnreached,
         Behaviour::UndoHangs,
         Behaviour::UndoPanics,
         Behaviour::UndoAsks,
@@ -95,7 +107,10 @@ impl Behaviour {
 impl Behaviour {
     /// Whether it can misbehave before its effect, too.
     pub fn can_be_early(self) -> bool {
-        matches!(self, Behaviour::Fails | Behaviour::Hangs | Behaviour::Asks)
+        matches!(
+            self,
+            Behaviour::Fails | Behaviour::Hangs | Behaviour::Asks | Behaviour::Unreached
+        )
     }
 }
 
@@ -137,6 +152,7 @@ impl Step for SimStep {
             attempts: 2,
             pause_s: 1,
             pause_max_s: 1,
+            patience_s: 4,
         }
     }
 
@@ -155,6 +171,7 @@ impl Step for SimStep {
             Err(StepError::Fail(_)) => "fail",
             Err(StepError::Refuse(_)) => "refuse",
             Err(StepError::Ask(_)) => "ask",
+            Err(StepError::Unreached(_)) => "unreached",
             Err(StepError::Wait(_)) => "wait",
             Err(StepError::Stopped) => "stopped",
         };
@@ -187,6 +204,12 @@ impl Step for SimStep {
             Behaviour::UndoPanics if unhelped => panic!("a planted panic"),
             Behaviour::UndoFailsOnce if attempt == 1 => {
                 ("retry", Err(StepError::retry("its undo fails once")))
+            }
+            Behaviour::UndoUnreachedAWhile if attempt <= 3 => {
+                ("unreached", Err(StepError::unreached("no way there")))
+            }
+            Behaviour::UndoUnreached if unhelped => {
+                ("unreached", Err(StepError::unreached("no way there")))
             }
             Behaviour::UndoFails if unhelped => ("fail", Err(StepError::fail("its undo fails"))),
             Behaviour::UndoAsks if unhelped => ("ask", Err(StepError::ask("nobody knows"))),
@@ -255,6 +278,10 @@ impl SimStep {
         match self.behaviour {
             Behaviour::Fails if unhelped => Err(StepError::fail("it fails")),
             Behaviour::FailsOnce if cx.attempt() == 1 => Err(StepError::retry("it fails once")),
+            Behaviour::UnreachedOnce if cx.attempt() == 1 => {
+                Err(StepError::unreached("no way there at first"))
+            }
+            Behaviour::Unreached if unhelped => Err(StepError::unreached("no way there")),
             Behaviour::KeepsFailing if unhelped => Err(StepError::retry("it keeps failing")),
             Behaviour::Refuses if unhelped => Err(StepError::refuse("the gate says no")),
             Behaviour::Hangs if unhelped => std::future::pending().await,

@@ -47,6 +47,45 @@ fn a_failure_means_what_its_kind_its_phase_and_production_say() {
 }
 
 #[test]
+fn what_could_not_be_reached_parks_in_every_phase_and_never_undoes_anything() {
+    let parked = |step| {
+        let why = ParkReason::Unreached { step };
+        Next::Append(Record::Parked { why })
+    };
+    for (at, before) in [(ONE, vec![]), (TWO, vec![ONE]), (THREE, vec![ONE, TWO])] {
+        let mut bench = Bench::prepared("true");
+        for step in before {
+            bench.did(step, "1");
+        }
+        bench.start(at).fail(at, FailureKind::Unreached);
+        assert_eq!(bench.next(&[]), parked(at));
+    }
+    let mut early = Bench::new();
+    early.start(LOOK).fail(LOOK, FailureKind::Unreached);
+    assert_eq!(early.next(&[]), parked(LOOK));
+}
+
+#[test]
+fn an_undo_that_cannot_reach_its_host_parks_as_unreached_and_goes_on_with_the_next_word() {
+    let mut bench = Bench::prepared("true");
+    bench.start(ONE).unwind().undo(ONE);
+    bench.take(Record::UndoFailed {
+        step: ONE,
+        kind: FailureKind::Unreached,
+        failure: flow_engine::record::Failure::new("no way there"),
+        retry_at: None,
+    });
+    let why = ParkReason::UndoUnreached { step: ONE };
+    assert_eq!(
+        bench.next(&[]),
+        Next::Append(Record::Parked { why: why.clone() })
+    );
+    bench.take(Record::Parked { why });
+    bench.order(Order::Retry);
+    assert_eq!(bench.next(&[]), Next::Undo(ONE));
+}
+
+#[test]
 fn a_step_in_flight_is_interrupted_before_it_is_undone_and_an_undo_in_flight_is_waited_for() {
     let mut bench = Bench::prepared("true");
     bench.start(ONE).start(TWO).unwind();

@@ -186,7 +186,7 @@ fn in_a_rollback_only_the_undo_that_is_stuck_is_given_up() {
     };
     again.order(Order::Retry);
     assert_eq!(again.run.steps[TWO as usize].undo, Undo::Pending);
-    assert_eq!(again.run.steps[TWO as usize].undo_attempts_before_order, 1);
+    assert_eq!(again.run.steps[TWO as usize].undo_attempts_excused, 1);
     bench.order(skip("prod/two"));
     let state = &bench.run.steps[TWO as usize];
     assert_eq!((state.undo, state.status), (Undo::GivenUp, Status::Running));
@@ -202,8 +202,8 @@ fn a_retry_makes_the_step_it_parked_for_due_again_and_no_other() {
         .map(|i| bench.run.steps[i as usize].status)
         .into();
     assert_eq!(states, [Status::Failed, Status::Pending]);
-    assert_eq!(bench.run.steps[TWO as usize].attempts_before_order, 1);
-    assert_eq!(bench.run.steps[ONE as usize].attempts_before_order, 0);
+    assert_eq!(bench.run.steps[TWO as usize].attempts_excused, 1);
+    assert_eq!(bench.run.steps[ONE as usize].attempts_excused, 0);
     assert_eq!(bench.run.life, Life::Forward);
     // It parks for the one that was left.
     let next = bench.next(&[]);
@@ -238,10 +238,7 @@ fn a_retry_or_a_settlement_in_a_rollback_leaves_the_forward_state_alone() {
     bench.order(Order::Retry);
     let one = &bench.run.steps[ONE as usize];
     assert_eq!((one.status, one.undo), (Status::Failed, Undo::Pending));
-    assert_eq!(
-        (one.attempts_before_order, one.undo_attempts_before_order),
-        (0, 1)
-    );
+    assert_eq!((one.attempts_excused, one.undo_attempts_excused), (0, 1));
     // Not failed: still due at its moment, and its attempts are not counted anew.
     bench.undo(ONE).take(undo_failed(ONE, Some(Timestamp(99))));
     bench.park(ParkReason::Unreadable {
@@ -251,7 +248,7 @@ fn a_retry_or_a_settlement_in_a_rollback_leaves_the_forward_state_alone() {
     bench.order(Order::Retry);
     let one = &bench.run.steps[ONE as usize];
     assert_eq!(one.undo, Undo::RetryAt(Timestamp(99)));
-    assert_eq!(one.undo_attempts_before_order, 1);
+    assert_eq!(one.undo_attempts_excused, 1);
 }
 
 #[test]

@@ -195,6 +195,7 @@ impl Trail {
         let fits = |answer: &str, kind: FailureKind, retried: bool| match answer {
             "retry" => kind == FailureKind::Failed,
             "fail" => kind == FailureKind::Failed && !retried,
+            "unreached" => kind == FailureKind::Unreached,
             "refuse" => kind == FailureKind::Refused && !retried,
             // It hung, panicked or said so: nobody knows what it did.
             "ask" | "nothing" => kind == FailureKind::Unknown && !retried,

@@ -253,8 +253,8 @@ impl<'a> Model<'a> {
         );
         let failed = |i: usize| {
             let node = &self.plan.nodes[i];
-            let known = matches!(self.steps[i].run.failed, Some(k) if k != FailureKind::Unknown);
-            known && self.plan.phase_of(node).on_failure == OnFailure::Rollback
+            is_evidence(self.steps[i].run.failed)
+                && self.plan.phase_of(node).on_failure == OnFailure::Rollback
         };
         ensure!(
             (0..self.steps.len()).any(failed),
@@ -299,6 +299,8 @@ impl<'a> Model<'a> {
                     | ParkReason::Refused { step }
                     | ParkReason::Unknown { step }
                     | ParkReason::UndoFailed { step }
+                    | ParkReason::Unreached { step }
+                    | ParkReason::UndoUnreached { step }
                     | ParkReason::Unreadable { step, .. },
                 ) = self.parked
                 else {
@@ -334,6 +336,25 @@ impl<'a> Model<'a> {
             }
         }
         self.parked = None;
+        // Nobody has to look at what was only out of reach.
+        for seen in &mut self.steps {
+            let tries = if forward {
+                &mut seen.run
+            } else {
+                &mut seen.undo
+            };
+            if tries.failed == Some(FailureKind::Unreached) {
+                tries.again();
+            }
+        }
         Ok(())
+    }
+}
+
+/// Whether a failure says something about the release: only then is anything taken back unasked.
+fn is_evidence(failed: Option<FailureKind>) -> bool {
+    match failed {
+        Some(FailureKind::Failed | FailureKind::Refused) => true,
+        Some(FailureKind::Unknown | FailureKind::Unreached) | None => false,
     }
 }

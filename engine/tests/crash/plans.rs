@@ -45,7 +45,10 @@ impl Family {
 
     /// The steps that may behave like this, and whether before their effect.
     pub(crate) fn odd_ones(self, behaviour: Behaviour) -> Vec<(&'static str, bool)> {
-        let everywhere = matches!(behaviour, Behaviour::Fails | Behaviour::Asks);
+        let everywhere = matches!(
+            behaviour,
+            Behaviour::Fails | Behaviour::Asks | Behaviour::Unreached
+        );
         match self {
             Family::Small if behaviour.can_be_early() => vec![("b/two", false), ("b/two", true)],
             Family::Small => vec![("b/two", false)],
@@ -163,6 +166,7 @@ pub(crate) fn generated(dice: &mut Dice) -> Plan {
     let mut plan = renamed(p, odd.as_deref());
     for node in &mut plan.nodes {
         node.policy.attempts = dice.pick(&[1, 2, 3]);
+        node.policy.patience_s = dice.pick(&[0, 1, 4, 30]);
     }
     plan
 }

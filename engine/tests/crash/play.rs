@@ -245,6 +245,8 @@ impl Stage<'_> {
             ParkReason::StepFailed { step }
             | ParkReason::Refused { step }
             | ParkReason::UndoFailed { step }
+            | ParkReason::Unreached { step }
+            | ParkReason::UndoUnreached { step }
             | ParkReason::Unreadable { step, .. } => (*step, false),
         };
         let settle = Order::Settle {

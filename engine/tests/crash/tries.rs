@@ -53,10 +53,13 @@ impl Tries {
     pub(crate) fn fail(&mut self, kind: FailureKind, retry_at: Option<i64>) -> Result<(), String> {
         ensure!(self.open, "a failure of what is not begun: {self:?}");
         ensure!(
-            retry_at.is_none() || kind == FailureKind::Failed,
+            retry_at.is_none() || matches!(kind, FailureKind::Failed | FailureKind::Unreached),
             "a retry without a person after {kind:?}"
         );
         self.open = false;
+        if kind == FailureKind::Unreached {
+            self.since_order = self.since_order.saturating_sub(1);
+        }
         self.not_before = retry_at;
         self.failed = retry_at.is_none().then_some(kind);
         Ok(())

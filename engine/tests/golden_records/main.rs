@@ -131,9 +131,9 @@ fn every_variant_is_among_the_samples_without_a_gap() {
     }
     for (mark, count) in [
         (",record:", 19),
-        ("kind:", 3),
+        ("kind:", 4),
         ("order:", 5),
-        ("why:", 5),
+        ("why:", 7),
         ("verdict:", 4),
         ("output:", 2),
     ] {

@@ -28,7 +28,10 @@ fn every_variant_has_a_sample(record: &Record) {
         | Record::Sent { .. }
         | Record::Undeliverable { .. } => {}
         Record::Failed { kind, .. } | Record::UndoFailed { kind, .. } => match kind {
-            FailureKind::Failed | FailureKind::Refused | FailureKind::Unknown => {}
+            FailureKind::Failed
+            | FailureKind::Refused
+            | FailureKind::Unknown
+            | FailureKind::Unreached => {}
         },
         Record::Ordered { order, .. } => match order {
             Order::Retry
@@ -42,7 +45,9 @@ fn every_variant_has_a_sample(record: &Record) {
             | ParkReason::Refused { .. }
             | ParkReason::Unknown { .. }
             | ParkReason::UndoFailed { .. }
-            | ParkReason::Unreadable { .. } => {}
+            | ParkReason::Unreadable { .. }
+            | ParkReason::Unreached { .. }
+            | ParkReason::UndoUnreached { .. } => {}
         },
         Record::Finished { verdict } => match verdict {
             Verdict::Completed
@@ -138,6 +143,7 @@ fn first_half() -> Vec<(&'static str, Record)> {
         ("failed", failed(FailureKind::Failed, Some(AT))),
         ("failed-refused", failed(FailureKind::Refused, None)),
         ("failed-unknown", failed(FailureKind::Unknown, None)),
+        ("failed-unreached", failed(FailureKind::Unreached, Some(AT))),
         (
             "skipped",
             Record::Skipped {
@@ -190,6 +196,18 @@ fn second_half() -> Vec<(&'static str, Record)> {
         (
             "undo-failed-unknown",
             undo_failed(FailureKind::Unknown, None),
+        ),
+        (
+            "undo-failed-unreached",
+            undo_failed(FailureKind::Unreached, None),
+        ),
+        (
+            "parked-unreached",
+            parked(ParkReason::Unreached { step: 6 }),
+        ),
+        (
+            "parked-undo-unreached",
+            parked(ParkReason::UndoUnreached { step: 7 }),
         ),
         ("parked-failed", parked(ParkReason::StepFailed { step: 1 })),
         ("parked-refused", parked(ParkReason::Refused { step: 2 })),

@@ -297,7 +297,7 @@ pub(super) async fn accepted(
     let subject = (Subject::Waiver, digest.as_str());
     let waiver = waived(cx.run(), cx.key(), &people, subject, role, cx.now())
         .await
-        .map_err(|e| StepError::retry("a waiver could not be judged").because(&e))?;
+        .map_err(|e| StepError::unreached("a waiver could not be judged").because(&e))?;
     if let Some(waiver) = waiver {
         return Ok(Some(waiver));
     }

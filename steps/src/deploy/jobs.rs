@@ -143,7 +143,7 @@ async fn signed(cx: &Cx) -> Result<(), StepError> {
     }
     match still_valid(cx.run(), &people, cx.now()).await {
         Ok(_) => Ok(()),
-        Err(NotValid::Unchecked(e)) => Err(StepError::retry(
+        Err(NotValid::Unchecked(e)) => Err(StepError::unreached(
             "a signature could not be judged; nothing was started",
         )
         .because(&e)),
@@ -234,6 +234,9 @@ pub(super) fn of_job(cx: &Cx, e: &JobError) -> StepError {
             StepError::refuse(e.to_string())
         }
         JobError::Invalid { .. } | JobError::Refused { .. } => StepError::fail(e.to_string()),
+        JobError::Host(host) if reach::is_silence(host) => StepError::unreached(format!(
+            "whether the release script runs is not known: {e}; it is looked at first, and nothing is started twice"
+        )),
         _ => StepError::ask(format!("whether the release script runs is not known: {e}"))
             .hint(format!("when the host can be reached again: flow retry {} (it looks first, and starts nothing twice)", cx.run_id())),
     }

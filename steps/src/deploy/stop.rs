@@ -91,7 +91,7 @@ async fn end(cx: &Cx, host: &dyn Host, spec: &JobSpec) -> Result<&'static str, S
                 return Ok(NEVER);
             }
             Ok(Launch::Exists) => probe = jobs::look(cx, host, spec).await.map_err(retry)?,
-            Err(e @ JobError::Host(_)) => return Err(StepError::retry(e.to_string())),
+            Err(JobError::Host(e)) => return Err(reach::error(&e)),
             Err(e) => return Err(StepError::fail(e.to_string())),
         }
     }

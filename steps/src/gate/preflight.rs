@@ -91,7 +91,7 @@ async fn signatures(cx: &Cx) -> Result<Option<Result<String, String>>, StepError
             signed.len()
         )))),
         Err(NotValid::Unchecked(e)) => {
-            Err(StepError::retry("a signature could not be judged").because(&e))
+            Err(StepError::unreached("a signature could not be judged").because(&e))
         }
         Err(no) => Ok(Some(Err(no.to_string()))),
     }

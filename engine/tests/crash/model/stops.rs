@@ -3,7 +3,7 @@
 use flow_engine::plan::OnFailure;
 use flow_engine::record::{FailureKind, ParkReason, Verdict};
 
-use super::{Model, Stage};
+use super::{Model, Stage, is_evidence};
 
 impl Model<'_> {
     pub(super) fn may_park(&self, why: &ParkReason) -> Result<(), String> {
@@ -14,7 +14,7 @@ impl Model<'_> {
                 let node = &self.plan.nodes[*step as usize];
                 let rolls_back = self.plan.phase_of(node).on_failure == OnFailure::Rollback;
                 ensure!(
-                    forward && matches!(failed(step), Some(k) if k != FailureKind::Unknown),
+                    forward && is_evidence(failed(step)),
                     "parked for no failure"
                 );
                 ensure!(
@@ -45,8 +45,21 @@ impl Model<'_> {
             ParkReason::UndoFailed { step } => {
                 let undo = &self.steps[*step as usize].undo;
                 ensure!(
-                    !forward && undo.failed.is_some(),
+                    !forward && undo.failed.is_some_and(|k| k != FailureKind::Unreached),
                     "parked for no failed undo"
+                );
+            }
+            ParkReason::Unreached { step } => {
+                ensure!(
+                    forward && failed(step) == Some(FailureKind::Unreached),
+                    "parked as unreached though it was reached"
+                );
+            }
+            ParkReason::UndoUnreached { step } => {
+                let undo = &self.steps[*step as usize].undo;
+                ensure!(
+                    !forward && undo.failed == Some(FailureKind::Unreached),
+                    "parked as unreached though it was reached"
                 );
             }
             ParkReason::Unreadable { why, .. } => ensure!(!why.is_empty(), "parked without words"),

@@ -108,9 +108,10 @@ fn parked(run: &Run) -> Told {
         );
     };
     let (step, incomplete) = match why {
-        ParkReason::UndoFailed { step } => (*step, true),
+        ParkReason::UndoFailed { step } | ParkReason::UndoUnreached { step } => (*step, true),
         ParkReason::StepFailed { step }
         | ParkReason::Refused { step }
+        | ParkReason::Unreached { step }
         | ParkReason::Unknown { step }
         | ParkReason::Unreadable { step, .. } => (*step, false),
     };
@@ -151,6 +152,16 @@ fn parked(run: &Run) -> Told {
         ParkReason::UndoFailed { .. } => (
             "could not be undone",
             format!("Next: repair by hand, then flow retry {id}\n"),
+        ),
+        ParkReason::Unreached { .. } => (
+            "got no answer",
+            format!(
+                "That says nothing about the release; nothing was rolled back.\nNext: when it can be reached again, flow resume {id}\n"
+            ),
+        ),
+        ParkReason::UndoUnreached { .. } => (
+            "is not undone for want of an answer",
+            format!("Next: when it can be reached again, flow resume {id}\n"),
         ),
     };
     let reason = if let ParkReason::Unreadable { why, .. } = why {
