@@ -22,6 +22,7 @@ mod ssh;
 mod testing;
 
 pub use command::DEADLINE;
+pub(crate) use ext::last_words;
 pub use ext::{HostExt, Identity};
 pub use local::Local;
 pub use registry::Hosts;

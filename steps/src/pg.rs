@@ -25,6 +25,7 @@ mod file;
 mod freeze;
 mod integrity;
 mod load;
+mod marker;
 mod proof;
 mod record;
 mod rehearsal;

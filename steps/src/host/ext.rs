@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use super::{Command, Host, HostError, OUTPUT_MAX, Output, command};
+use super::{Command, Exit, Host, HostError, OUTPUT_MAX, Output, command};
 
 /// How much of a failed command's error output its error repeats.
 const TAIL: usize = 2048;
@@ -57,7 +57,7 @@ pub trait HostExt: Host {
                 host: self.name().to_owned(),
                 program: command.program.clone(),
                 how: output.exit.in_words(),
-                stderr: tail(&output.stderr),
+                stderr: last_words(&output.exit, &output.stderr, &output.stdout),
             });
         }
         Ok(String::from_utf8_lossy(&output.stdout)
@@ -107,7 +107,20 @@ async fn collect(stream: &mut mpsc::Receiver<Bytes>) -> Option<Vec<u8>> {
     Some(all)
 }
 
-fn tail(stderr: &[u8]) -> String {
-    let from = stderr.len().saturating_sub(TAIL);
-    String::from_utf8_lossy(&stderr[from..]).trim().to_owned()
+/// What a program that failed said at the end. One that was never started leaves the word to whoever should have
+/// started it, and `docker exec` tells that on standard output, with carriage returns (125: docker's own refusal,
+/// 126 and 127: no such program there).
+pub(crate) fn last_words(exit: &Exit, stderr: &[u8], stdout: &[u8]) -> String {
+    let words = tail(stderr);
+    let unstarted = matches!(exit, Exit::Code(125..=127));
+    if words.is_empty() && unstarted {
+        return tail(stdout);
+    }
+    words
+}
+
+fn tail(said: &[u8]) -> String {
+    let from = said.len().saturating_sub(TAIL);
+    let text = String::from_utf8_lossy(&said[from..]);
+    text.trim().replace("\r\n", "\n")
 }

@@ -7,9 +7,9 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::text::hex;
+use super::marker::{Marker, Tail};
 use super::{Pg, PgError, words};
-use crate::host::{Command, Exit, HostError, HostExt as _, Process, Stdin};
+use crate::host::{Command, Exit, HostError, HostExt as _, Process, Stdin, last_words};
 
 /// The longest a dump, a restore or an open session may take. Measured: about 40 s for a GB to restore.
 pub(crate) const LONG: Duration = Duration::from_hours(6);
@@ -84,17 +84,35 @@ impl Pg {
     }
 
     async fn query_within(&self, sql: &str, deadline: Duration) -> Result<Vec<String>, PgError> {
-        let text = format!("{PRELUDE}{sql}\n");
+        let marker = Marker::new()?;
+        let text = format!("{PRELUDE}{sql}{}", marker.command());
         let command = self
             .psql()
             .stdin(Stdin::Bytes(text.into()))
             .deadline(deadline);
-        let output = self.host.output(&command).await?;
+        let mut output = self.host.output(&command).await?;
         if !output.exit.success() {
-            return Err(self.sql_error(failed(&output.exit, &output.stderr)));
+            let said = failed(&output.exit, &output.stderr, &output.stdout);
+            return Err(self.sql_error(said));
         }
+        let end = marker.find(&output.stdout).ok_or_else(|| self.cut())?;
+        output.stdout.truncate(end);
         let text = String::from_utf8(output.stdout).map_err(|_| self.answer_error("not UTF-8"))?;
         Ok(text.lines().map(str::to_owned).collect())
+    }
+
+    /// `psql` ended well, it seems, and without the end of its answer: which of the statements ran is unknown.
+    fn cut(&self) -> PgError {
+        let program = self.db.exec.first().map_or("psql", String::as_str);
+        HostError::Lost {
+            host: self.host.name().to_owned(),
+            program: if program == "psql" {
+                program.to_owned()
+            } else {
+                format!("{program} … psql")
+            },
+        }
+        .into()
     }
 
     /// As [`Pg::query`], each line being JSON.
@@ -118,21 +136,22 @@ impl Pg {
     /// Starts `psql` with its input open and nothing sent but the prelude.
     pub(crate) async fn feed(&self) -> Result<Feed, PgError> {
         let command = self.psql().stdin(Stdin::Piped).deadline(LONG);
-        let feed = Feed::start(self, &command).await?;
+        let feed = Feed::start(self, &command, Some(Marker::new()?)).await?;
         feed.send(PRELUDE.into()).await;
         Ok(feed)
     }
 
     /// Starts statements whose output is streamed, such as `COPY … TO STDOUT`.
     pub(crate) async fn stream(&self, sql: &str) -> Result<Feed, PgError> {
-        let text = format!("{PRELUDE}{sql}\n");
+        let marker = Marker::new()?;
+        let text = format!("{PRELUDE}{sql}{}", marker.command());
         let command = self.psql().stdin(Stdin::Bytes(text.into())).deadline(LONG);
-        Feed::start(self, &command).await
+        Feed::start(self, &command, Some(marker)).await
     }
 
     /// Starts any program on the host.
     pub(crate) async fn start(&self, command: &Command) -> Result<Feed, PgError> {
-        Feed::start(self, command).await
+        Feed::start(self, command, None).await
     }
 
     /// A connection that stays open, for a transaction that other programs look into.
@@ -146,10 +165,8 @@ impl Pg {
 }
 
 /// The end of what a failed program said, and how it ended.
-fn failed(exit: &Exit, stderr: &[u8]) -> String {
-    let from = stderr.len().saturating_sub(ERROR_MAX);
-    let text = String::from_utf8_lossy(&stderr[from..]);
-    let text = words::of_server(&text);
+fn failed(exit: &Exit, stderr: &[u8], stdout: &[u8]) -> String {
+    let text = words::of_server(&last_words(exit, stderr, stdout));
     if text.is_empty() {
         format!("the program {} without a word", exit.in_words())
     } else {
@@ -161,13 +178,17 @@ fn failed(exit: &Exit, stderr: &[u8]) -> String {
 pub(crate) struct Feed {
     pg: Pg,
     stdin: Option<mpsc::Sender<Bytes>>,
-    pub(crate) stdout: mpsc::Receiver<Bytes>,
+    stdout: mpsc::Receiver<Bytes>,
+    /// The first of its output: docker's words, when the program was never started.
+    head: Vec<u8>,
+    /// What the output must end with, when the program is `psql`.
+    tail: Option<Tail>,
     stderr: JoinHandle<Vec<u8>>,
     exit: oneshot::Receiver<Result<Exit, HostError>>,
 }
 
 impl Feed {
-    async fn start(pg: &Pg, command: &Command) -> Result<Self, PgError> {
+    async fn start(pg: &Pg, command: &Command, end: Option<Marker>) -> Result<Self, PgError> {
         let Process {
             stdin,
             stdout,
@@ -178,6 +199,8 @@ impl Feed {
             pg: pg.clone(),
             stdin,
             stdout,
+            head: Vec::new(),
+            tail: end.map(Tail::new),
             stderr: tokio::spawn(tail(stderr)),
             exit,
         })
@@ -191,11 +214,30 @@ impl Feed {
         }
     }
 
-    /// Ends the program's input, reads its output to the end and says how it ended; anything but 0 is an error that
-    /// holds its last words.
+    /// The next piece of output; nothing at its end. Only [`Feed::end`] tells whether that was all of it.
+    pub(crate) async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            let chunk = self.stdout.recv().await?;
+            let room = ERROR_MAX - self.head.len().min(ERROR_MAX);
+            self.head.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            let Some(tail) = &mut self.tail else {
+                return Some(chunk);
+            };
+            let passed = tail.pass(&chunk);
+            if !passed.is_empty() {
+                return Some(passed.into());
+            }
+        }
+    }
+
+    /// Ends the program's input, reads its output to the end and says how it ended. Anything but 0 is an error that
+    /// holds its last words; so is a `psql` that ended without having run everything.
     pub(crate) async fn end(mut self) -> Result<(), PgError> {
+        if let Some(tail) = &self.tail {
+            self.send(tail.marker.command().into()).await;
+        }
         self.stdin = None;
-        while self.stdout.recv().await.is_some() {}
+        while self.next().await.is_some() {}
         let said = self.stderr.await.unwrap_or_default();
         let exit = self.exit.await.unwrap_or_else(|_| {
             Err(HostError::Lost {
@@ -203,10 +245,12 @@ impl Feed {
                 program: "a database program".into(),
             })
         })?;
-        if exit.success() {
-            Ok(())
-        } else {
-            Err(self.pg.sql_error(failed(&exit, &said)))
+        if !exit.success() {
+            return Err(self.pg.sql_error(failed(&exit, &said, &self.head)));
+        }
+        match self.tail {
+            Some(tail) if !tail.is_whole() => Err(self.pg.cut()),
+            _ => Ok(()),
         }
     }
 }
@@ -232,14 +276,14 @@ impl Session {
     /// Runs statements and gives the lines they put out. The end of an answer is a random line `psql` is told to
     /// echo, so that no value can end it early.
     pub(crate) async fn ask(&mut self, sql: &str) -> Result<Vec<String>, PgError> {
-        let marker = format!("flow-{}", hex(&random()?));
-        let text = format!("{sql}\n\\echo {marker}\n");
+        let marker = Marker::new()?;
+        let text = format!("{sql}{}", marker.command());
         self.feed.send(text.into()).await;
-        let end = format!("{marker}\n").into_bytes();
         loop {
-            if let Some(at) = find_line(&self.rest, &end) {
-                let answer = self.rest.drain(..at).collect::<Vec<u8>>();
-                self.rest.drain(..end.len());
+            // Only the end of what is there can be it: nothing more comes before the next question.
+            if let Some(at) = marker.find(&self.rest) {
+                let mut answer = std::mem::take(&mut self.rest);
+                answer.truncate(at);
                 let text = String::from_utf8(answer)
                     .map_err(|_| self.feed.pg.answer_error("not UTF-8"))?;
                 return Ok(text.lines().map(str::to_owned).collect());
@@ -257,7 +301,8 @@ impl Session {
     async fn died(&mut self) -> PgError {
         let said = (&mut self.feed.stderr).await.unwrap_or_default();
         match (&mut self.feed.exit).await {
-            Ok(Ok(exit)) => self.feed.pg.sql_error(failed(&exit, &said)),
+            Ok(Ok(exit)) if exit.success() => self.feed.pg.cut(),
+            Ok(Ok(exit)) => self.feed.pg.sql_error(failed(&exit, &said, &self.rest)),
             Ok(Err(e)) => e.into(),
             Err(_) => self.feed.pg.sql_error("the session was lost"),
         }
@@ -273,18 +318,4 @@ impl Session {
     pub(crate) async fn close(self) -> Result<(), PgError> {
         self.feed.end().await
     }
-}
-
-/// Where the line `end` begins: at the start or after a line break. Only the end of what is there can be it.
-fn find_line(text: &[u8], end: &[u8]) -> Option<usize> {
-    let at = text.len().checked_sub(end.len())?;
-    let starts_a_line = at == 0 || text[at - 1] == b'\n';
-    (starts_a_line && &text[at..] == end).then_some(at)
-}
-
-fn random() -> Result<[u8; 12], PgError> {
-    let mut bytes = [0; 12];
-    getrandom::fill(&mut bytes)
-        .map_err(|e| PgError::Config(format!("this machine gives no randomness: {e}")))?;
-    Ok(bytes)
 }

@@ -156,7 +156,7 @@ async fn send(from: &Pg, snapshot: &str, copy: &Pg, spec: &TableSpec) -> Result<
     sink.send(begin.into()).await;
     let mut rows = 0;
     let mut guard = LineGuard::default();
-    while let Some(chunk) = source.stdout.recv().await {
+    while let Some(chunk) = source.next().await {
         rows += guard
             .take(&chunk)
             .map_err(|()| from.answer_error("an end-of-data line inside of the data"))?;

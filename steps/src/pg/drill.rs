@@ -173,7 +173,7 @@ impl Rows {
             let Some(feed) = self.feed.as_mut() else {
                 return Ok(None);
             };
-            let chunk: Option<Bytes> = feed.stdout.recv().await;
+            let chunk: Option<Bytes> = feed.next().await;
             self.buffer.drain(..self.at);
             self.at = 0;
             if self.buffer.len() > ROW_MAX {

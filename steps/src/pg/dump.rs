@@ -180,7 +180,7 @@ async fn pass(
 ) -> std::io::Result<Option<Encoder>> {
     let mut encoder = Encoder::new(compression)?;
     let mut told = 0;
-    while let Some(chunk) = source.stdout.recv().await {
+    while let Some(chunk) = source.next().await {
         gauge.scanner.take(&chunk);
         gauge.raw.update(&chunk);
         let packed = encoder.push(&chunk)?;

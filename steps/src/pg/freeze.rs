@@ -127,12 +127,15 @@ async fn end_open(pg: &Pg, danger: &str) -> Result<(), PgError> {
     )))
 }
 
-/// Sessions that began before a change and so are not bound by it.
+/// Sessions that began before a change and so are not bound by it. When a session began is not shown to everybody;
+/// one that hides it counts.
 async fn older(pg: &Pg, since: &str) -> Result<Vec<String>, PgError> {
     pg.maintenance()
         .rows(&format!(
-            "SELECT to_json(concat_ws(' ', backend_type, pid, usename, application_name))::text FROM pg_stat_activity \
-             WHERE datname = {} AND backend_start <= {}::timestamptz AND backend_type <> 'autovacuum worker';",
+            "SELECT to_json(concat_ws(' ', backend_type, pid, usename, application_name, CASE WHEN backend_start IS NULL THEN \
+             format('(since when is hidden: GRANT pg_read_all_stats TO %I)', current_user) END))::text FROM pg_stat_activity \
+             WHERE datname = {} AND (backend_start IS NULL OR backend_start <= {}::timestamptz) \
+             AND usesysid IS NOT NULL AND backend_type IS DISTINCT FROM 'autovacuum worker';",
             literal(&pg.db.name),
             literal(since)
         ))

@@ -97,7 +97,7 @@ pub(crate) async fn load(
     let mut scanner = DumpScanner::default();
     let mut digest = Sha256::new();
     let mut told = 0;
-    while let Some(chunk) = source.stdout.recv().await {
+    while let Some(chunk) = source.next().await {
         digest.update(&chunk);
         let plain = decoder.push(&chunk).map_err(damaged)?;
         scanner.take(&plain);

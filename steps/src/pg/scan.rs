@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 const COMPLETE: &[u8] = b"-- PostgreSQL database dump complete";
 /// Where the end is looked for.
 const TAIL: usize = 4096;
-/// The longest line outside of data whose beginning matters.
-const HEAD: usize = 64 * 1024;
+/// The longest line outside of data whose beginning matters: 1,600 columns with names of 63 bytes and their quotes.
+const HEAD: usize = 256 * 1024;
 
 /// Counts while bytes pass through in pieces of any size.
 #[derive(Debug, Default)]
@@ -46,6 +46,9 @@ impl DumpScanner {
     }
 
     fn end_line(&mut self) {
+        if self.table.is_none() && is_open(&self.line) {
+            return;
+        }
         let line = std::mem::take(&mut self.line);
         if let Some(table) = &self.table {
             if line == b"\\.\n" {
@@ -74,6 +77,14 @@ impl DumpScanner {
     pub(crate) fn is_complete(&self) -> bool {
         self.table.is_none() && self.tail.windows(COMPLETE.len()).any(|w| w == COMPLETE)
     }
+}
+
+/// Whether a line that begins a `COPY` ends within a quoted name: a name may hold line breaks, and then the statement
+/// goes on in the next line.
+fn is_open(line: &[u8]) -> bool {
+    line.starts_with(b"COPY ")
+        && line.len() < HEAD
+        && line.iter().filter(|b| **b == b'"').count() % 2 == 1
 }
 
 /// The table of a line `COPY schema.table (…) FROM stdin;`.
@@ -124,6 +135,21 @@ COPY auth.users (id) FROM stdin;\n\\.\n--\n-- PostgreSQL database dump complete\
                 .collect();
             assert_eq!(rows, [("auth.users", 0), ("public.Us\"er", 2)]);
             assert!(scanner.is_complete());
+        }
+    }
+
+    #[test]
+    fn a_name_may_hold_line_breaks() {
+        let dump = b"COPY public.\"a\n\"\"b\" (\"c\nd\", e) FROM stdin;\n1\t2\n\\.\nCOPY \"x FROM stdin;\n1\".y (z) FROM stdin;\n7\n8\n\\.\n";
+        for size in [1, 5, 1000] {
+            let mut scanner = DumpScanner::default();
+            dump.chunks(size).for_each(|c| scanner.take(c));
+            let rows: Vec<_> = scanner
+                .rows()
+                .iter()
+                .map(|(k, n)| (k.as_str(), *n))
+                .collect();
+            assert_eq!(rows, [("public.a\n\"b", 1), ("x FROM stdin;\n1.y", 2)]);
         }
     }
 

@@ -113,11 +113,13 @@ async fn is_empty(pg: &Pg) -> Result<bool, PgError> {
     Ok(pg.query(sql).await?.first().is_some_and(|n| n == "0"))
 }
 
-/// What `CREATE DATABASE` must say for a database like another one; servers differ in which columns they have.
+/// What `CREATE DATABASE` must say for a database like another one; servers differ in which columns they have. The
+/// tablespace only when it is not the template's: spelled out, it needs a right of its own.
 async fn options(pg: &Pg, like: &str) -> Result<String, PgError> {
     let sql = format!(
         "SELECT (to_jsonb(d) || jsonb_build_object('owner', pg_get_userbyid(d.datdba), 'enc', pg_encoding_to_char(d.encoding), \
-         'space', (SELECT spcname FROM pg_tablespace s WHERE s.oid = d.dattablespace)) - 'datacl')::text \
+         'space', (SELECT spcname FROM pg_tablespace s WHERE s.oid = d.dattablespace AND s.oid <> \
+           (SELECT t.dattablespace FROM pg_database t WHERE t.datname = 'template0'))) - 'datacl')::text \
          FROM pg_database d WHERE d.datname = {};",
         literal(like)
     );

@@ -3,9 +3,11 @@
 pub(crate) mod cluster;
 mod comparing;
 mod copying;
+mod cutting;
 mod engine;
 mod freezing;
 mod holding;
+mod owning;
 mod proving;
 mod restoring;
 

@@ -137,6 +137,35 @@ pub(in crate::pg) async fn database(sql: &str) -> Pg {
     pg
 }
 
+/// As [`database`], owned by an ordinary role of its own, `CREATEDB` and no superuser, that flow connects as.
+pub(in crate::pg) async fn ordinary(sql: &str) -> Pg {
+    let pg = database("").await;
+    let (name, mut db) = (pg.db.name.clone(), pg.db.clone());
+    db.user = format!("owner_{name}");
+    pg.maintenance()
+        .query(&format!(
+            "CREATE ROLE owner_{name} LOGIN CREATEDB NOSUPERUSER; ALTER DATABASE {name} OWNER TO owner_{name};"
+        ))
+        .await
+        .unwrap();
+    let pg = Pg::new(Arc::new(Local::new("here")), db).unwrap();
+    if !sql.is_empty() {
+        pg.query(&format!("SET search_path = public; {sql}"))
+            .await
+            .unwrap();
+    }
+    pg
+}
+
+/// The same database as the server's superuser.
+pub(in crate::pg) fn as_superuser(pg: &Pg) -> Pg {
+    let db = Database {
+        user: "postgres".into(),
+        ..pg.db.clone()
+    };
+    Pg::new(Arc::new(Local::new("here")), db).unwrap()
+}
+
 /// As [`database`], the way a step has it: the host is `here`.
 pub(crate) async fn for_a_step(sql: &str) -> (Pg, Database) {
     let pg = database(sql).await;
