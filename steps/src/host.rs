@@ -36,6 +36,12 @@ pub trait Host: Send + Sync + 'static {
     /// The name the configuration gives this machine, such as `prod`.
     fn name(&self) -> &str;
 
+    /// What the login shell was heard to print of its own before it ran anything, as one line of at most 2 KiB. It is in
+    /// no answer. Nothing when it was quiet so far, and where there is no login shell.
+    fn greeting(&self) -> Option<&str> {
+        None
+    }
+
     /// Starts one process without a terminal.
     ///
     /// # Errors

@@ -131,6 +131,10 @@ impl Setup {
         if !report.add("ssh", words(seen), fix) {
             return report.findings;
         }
+        if let Some(said) = host.greeting() {
+            let found = format!("prints before each answer, which is passed over: {said}");
+            report.add("login shell", Ok(found), "");
+        }
         if let Some(wanted) = env.machine_id.as_ref().filter(|id| **id != machine) {
             report.add(
                 "machine",

@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 
 use self::channel::{NotStarted, Request, What};
 use self::connect::Dialer;
+use self::greeting::{Heard, Word};
 use self::link::Link;
 use super::local::CHUNKS;
 use super::{Command, Host, HostError, Process, Stdin, quote};
@@ -22,6 +23,7 @@ mod auth;
 mod channel;
 mod config;
 mod connect;
+mod greeting;
 mod keyfile;
 mod known;
 mod link;
@@ -69,6 +71,7 @@ pub struct SshHost {
     via: Option<Arc<SshHost>>,
     depth: u8,
     link: Mutex<Option<Arc<Link>>>,
+    heard: Heard,
 }
 
 impl SshHost {
@@ -80,6 +83,7 @@ impl SshHost {
             via: None,
             depth: 0,
             link: Mutex::new(None),
+            heard: Heard::default(),
         }
     }
 
@@ -91,6 +95,7 @@ impl SshHost {
             via,
             depth,
             link: Mutex::new(None),
+            heard: Heard::default(),
         }
     }
 
@@ -124,7 +129,7 @@ impl SshHost {
     async fn start(&self, job: &Job<'_>) -> Result<Process, HostError> {
         for attempt in 0.. {
             let link = self.link().await?;
-            let (request, process, started, feed) = job.request(&self.config.name);
+            let (request, process, started, feed) = job.request(&self.config.name, &self.heard);
             link.send(request);
             let left = job.deadline.saturating_sub(job.begun.elapsed()) + Duration::from_secs(1);
             match tokio::time::timeout(left, started).await {
@@ -186,18 +191,26 @@ impl Host for SshHost {
         &self.config.name
     }
 
+    fn greeting(&self) -> Option<&str> {
+        self.heard.get().map(String::as_str)
+    }
+
     async fn spawn(&self, command: &Command) -> Result<Process, HostError> {
         let line = quote::line(command).map_err(|why| HostError::Spawn {
             host: self.config.name.clone(),
             program: command.program.clone(),
             why: why.to_string(),
         })?;
+        let word = Word::new().map_err(|e| HostError::Config {
+            host: self.config.name.clone(),
+            why: format!("this machine gives no randomness: {e}"),
+        })?;
         let mut input = line.prelude;
         if let Stdin::Bytes(bytes) = &command.stdin {
             input.extend_from_slice(bytes);
         }
         self.start(&Job {
-            what: What::Exec(line.text),
+            what: What::Exec(line.text, word),
             program: &command.program,
             input: input.into(),
             piped: command.stdin == Stdin::Piped,
@@ -230,7 +243,7 @@ type Feed = Option<(mpsc::Receiver<Bytes>, mpsc::Sender<Bytes>)>;
 type Started = oneshot::Receiver<Result<(), NotStarted>>;
 
 impl Job<'_> {
-    fn request(&self, host: &str) -> (Request, Process, Started, Feed) {
+    fn request(&self, host: &str, heard: &Heard) -> (Request, Process, Started, Feed) {
         let (stdout_tx, stdout) = mpsc::channel(CHUNKS);
         let (stderr_tx, stderr) = mpsc::channel(CHUNKS);
         let (exit_tx, exit) = oneshot::channel();
@@ -242,11 +255,12 @@ impl Job<'_> {
             (stdin, source, feed) = (Some(outer_tx), Some(inner), Some((outer, inner_tx)));
         }
         // A tunnel lives as long as the connection that runs through it.
-        let until = matches!(self.what, What::Exec(_)).then(|| self.begun + self.deadline);
+        let until = matches!(self.what, What::Exec(..)).then(|| self.begun + self.deadline);
         let request = Request {
             what: self.what.clone(),
             host: host.to_owned(),
             program: self.program.to_owned(),
+            heard: Arc::clone(heard),
             input: self.input.clone(),
             source,
             stdout: stdout_tx,

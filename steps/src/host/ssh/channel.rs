@@ -1,6 +1,7 @@
 //! One process (or tunnel) of a connection: a state machine that is stepped whenever something may have changed.
 
 use std::io::{ErrorKind, Write as _};
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::{Buf as _, Bytes};
@@ -8,6 +9,7 @@ use ssh2::{Channel, ErrorCode, Session};
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
+use super::greeting::{Greeting, Heard, Word};
 use super::sink::{Broken, Sink, outbound};
 use crate::host::local::CHUNK;
 use crate::host::{Exit, HostError};
@@ -18,8 +20,8 @@ pub(super) const EAGAIN: i32 = -37;
 /// What a channel is opened for.
 #[derive(Debug, Clone)]
 pub(super) enum What {
-    /// Run this line.
-    Exec(String),
+    /// Run this line, which says the word first.
+    Exec(String, Word),
     /// Connect to this address from the remote machine.
     Tcp(String, u16),
 }
@@ -38,6 +40,7 @@ pub(super) struct Request {
     pub(super) what: What,
     pub(super) host: String,
     pub(super) program: String,
+    pub(super) heard: Heard,
     /// What goes to standard input first.
     pub(super) input: Bytes,
     /// What follows; standard input ends with it.
@@ -99,11 +102,13 @@ fn again<T>(answer: Result<T, ssh2::Error>) -> Result<Option<T>, ssh2::Error> {
 
 impl Live {
     pub(super) fn new(channel: Channel, request: Request) -> Self {
-        let stage = if matches!(request.what, What::Exec(_)) {
-            Stage::Starting
-        } else {
-            Stage::Running
+        let (stage, word) = match &request.what {
+            What::Exec(_, word) => (Stage::Starting, Some(word)),
+            What::Tcp(..) => (Stage::Running, None),
         };
+        let before = || (word.map(Greeting::new), Arc::clone(&request.heard));
+        let out = Sink::new(0, request.stdout, before());
+        let err = Sink::new(1, request.stderr, before());
         let mut live = Self {
             channel,
             what: request.what,
@@ -119,8 +124,8 @@ impl Live {
             input: request.input,
             source: request.source,
             eof_sent: false,
-            out: Sink::new(0, request.stdout),
-            err: Sink::new(1, request.stderr),
+            out,
+            err,
             write_stuck: false,
             eof_stuck: false,
         };
@@ -212,10 +217,10 @@ impl Live {
     }
 
     fn start(&mut self, session: &Session) -> Result<bool, Broken> {
-        let What::Exec(line) = &self.what else {
+        let What::Exec(line, word) = &self.what else {
             return Ok(false);
         };
-        match again(self.channel.exec(line)) {
+        match again(self.channel.exec(&word.before(line))) {
             Ok(Some(())) => {
                 self.started(Ok(()));
                 self.stage = Stage::Running;
@@ -317,9 +322,30 @@ impl Live {
         }
         let signal = self.channel.exit_signal().map_err(|_| Broken)?.exit_signal;
         let code = self.channel.exit_status().map_err(|_| Broken)?;
-        self.finish(Ok(signal.map_or(Exit::Code(code), Exit::Signal)));
+        let how = signal.map_or(Exit::Code(code), Exit::Signal);
+        let how = self.judge(how);
+        self.finish(how);
         self.stage = Stage::Closing;
         Ok(true)
+    }
+
+    /// A login shell that ended before it came to what it was asked to run has run nothing, whatever its status. One that
+    /// led a stream elsewhere ran it, and the answer is lost.
+    fn judge(&self, how: Exit) -> Result<Exit, HostError> {
+        let (host, program) = (self.host.clone(), self.program.clone());
+        match (self.out.only_greeted(), self.err.only_greeted()) {
+            (None, None) => Ok(how),
+            (Some(out), Some(err)) => Err(HostError::Spawn {
+                host,
+                program,
+                why: format!(
+                    "the user's login shell {} before it ran anything; it said: {}",
+                    how.in_words(),
+                    format!("{out} {err}").trim()
+                ),
+            }),
+            _ => Err(HostError::Lost { host, program }),
+        }
     }
 
     fn close(&mut self, session: &Session, buffer: &mut [u8]) -> Result<bool, Broken> {

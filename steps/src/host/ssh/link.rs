@@ -236,7 +236,7 @@ impl Worker {
             return Ok(false);
         };
         let answer = match &first.what {
-            What::Exec(_) => self.session.channel_open("session", WINDOW, PACKET, None),
+            What::Exec(..) => self.session.channel_open("session", WINDOW, PACKET, None),
             What::Tcp(host, port) => self.session.channel_direct_tcpip(host, *port, None),
         };
         let code = answer.as_ref().err().map(ssh2::Error::code);
@@ -266,12 +266,12 @@ impl Worker {
         let session = self
             .queue
             .front()
-            .is_some_and(|first| matches!(first.what, What::Exec(_)));
+            .is_some_and(|first| matches!(first.what, What::Exec(..)));
         if session && !self.live.is_empty() {
             self.most = self.live.len();
         } else if let Some(request) = self.queue.pop_front() {
             let why = match &request.what {
-                What::Exec(_) => "the machine refuses sessions for this user".to_owned(),
+                What::Exec(..) => "the machine refuses sessions for this user".to_owned(),
                 What::Tcp(host, port) => {
                     format!("the machine cannot or may not connect to {host}:{port}")
                 }

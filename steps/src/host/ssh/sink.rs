@@ -7,6 +7,8 @@ use ssh2::{BlockDirections, Channel, Session};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use super::greeting::{Greeting, Heard};
+
 /// The connection as a whole is gone.
 pub(super) struct Broken;
 
@@ -18,15 +20,40 @@ pub(super) struct Sink {
     pub(super) held: Option<Bytes>,
     /// A read has half a window adjustment to send; see [`outbound`].
     pub(super) stuck: bool,
+    /// While nothing of what was asked for has come; nothing for a tunnel.
+    greeting: Option<Greeting>,
+    heard: Heard,
 }
 
 impl Sink {
-    pub(super) fn new(id: i32, to: mpsc::Sender<Bytes>) -> Self {
+    pub(super) fn new(
+        id: i32,
+        to: mpsc::Sender<Bytes>,
+        (greeting, heard): (Option<Greeting>, Heard),
+    ) -> Self {
         Self {
             id,
             to: Some(to),
             held: None,
             stuck: false,
+            greeting,
+            heard,
+        }
+    }
+
+    /// What was printed instead of an answer, when nothing of what was asked for has come.
+    pub(super) fn only_greeted(&self) -> Option<String> {
+        self.greeting.as_ref().map(Greeting::words)
+    }
+
+    fn hold(&mut self, bytes: &[u8]) {
+        let Some(greeting) = &mut self.greeting else {
+            self.held = Some(Bytes::copy_from_slice(bytes));
+            return;
+        };
+        if let Some(rest) = greeting.take(bytes, &self.heard) {
+            self.greeting = None;
+            self.held = (!rest.is_empty()).then_some(rest);
         }
     }
 
@@ -61,7 +88,7 @@ impl Sink {
                 Ok(n) => {
                     self.stuck = false;
                     moved = true;
-                    self.held = Some(Bytes::copy_from_slice(&buffer[..n]));
+                    self.hold(&buffer[..n]);
                 }
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
                     self.stuck = outbound(session);

@@ -8,6 +8,7 @@ use super::*;
 use crate::host::testing::Sshd;
 use crate::host::{Exit, HostExt as _};
 
+mod greeting;
 mod trust;
 
 #[tokio::test]
