@@ -33,6 +33,7 @@ mod restore;
 mod scan;
 mod scratch;
 mod settings;
+mod shape;
 mod space;
 mod state;
 mod swap;
@@ -52,6 +53,7 @@ pub use record::RecordState;
 pub use rehearsal::{Rehearsal, RestoreRehearsal};
 pub(crate) use text::{ident, literal, rows};
 
+pub use shape::{Change, Shape, Thing};
 pub use state::{Bucket, Column, DbState, TableState};
 
 /// A database, and how to reach it: a parameter of every step here.

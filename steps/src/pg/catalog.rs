@@ -28,7 +28,7 @@ const TABLES: &str = concat!(
          'int8'::regtype, 'text'::regtype, 'varchar'::regtype, 'bpchar'::regtype, 'uuid'::regtype, 'date'::regtype, \
          'timestamp'::regtype, 'timestamptz'::regtype, 'time'::regtype, 'bytea'::regtype, 'jsonb'::regtype, 'name'::regtype, \
          'numeric'::regtype, 'float4'::regtype, 'float8'::regtype), \
-       'generated', a.attgenerated <> '') ORDER BY a.attname), '[]'::json) \
+       'collated', a.attcollation <> 0, 'generated', a.attgenerated <> '') ORDER BY a.attname), '[]'::json) \
        FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), \
      'key', (SELECT coalesce(json_agg(a.attname ORDER BY k.place), '[]'::json) FROM pg_index i \
        CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, place) \
@@ -96,6 +96,8 @@ pub(crate) struct ColumnSpec {
     pub(crate) type_: String,
     /// Whether the type's own hash means the same everywhere.
     pub(crate) raw: bool,
+    /// Whether it has a collation. One that is not deterministic would hash `Bob` and `bob` alike.
+    pub(crate) collated: bool,
     pub(crate) generated: bool,
 }
 
@@ -121,14 +123,18 @@ impl TableSpec {
     fn row(&self, names: &[String]) -> String {
         let column = |name: &String| {
             let c = self.columns.iter().find(|c| c.name == *name)?;
-            let cast = if c.raw { "" } else { "::text" };
+            let cast = match (c.raw, c.collated) {
+                (true, false) => "",
+                (true, true) => " COLLATE pg_catalog.\"C\"",
+                (false, _) => "::text COLLATE pg_catalog.\"C\"",
+            };
             Some(format!("{}{cast}", ident(&c.name)))
         };
         let columns: Vec<_> = names.iter().filter_map(column).collect();
         format!("ROW({})", columns.join(", "))
     }
 
-    /// The hash of a row over these columns.
+    /// The hash of a row over these columns. Without any, all rows are alike.
     pub(crate) fn row_hash(&self, names: &[String]) -> String {
         format!("hash_record_extended({}, 0)", self.row(names))
     }

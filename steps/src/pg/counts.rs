@@ -9,12 +9,15 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::backup::HOURS;
+use super::integrity::{Declared, gone_columns};
 use super::state::{self, DbState, Look, TableState};
 use super::text::{rows, some_of};
-use super::{Database, Pg, PgError, catalog, integrity};
+use super::{Database, Pg, PgError, catalog};
 
 /// Compares the number of rows of every recorded table. Fewer rows, or fewer rows that are not marked deleted, fail
-/// by name; more rows fail unless growth is allowed.
+/// by name; more rows fail unless growth is allowed. Columns and tables that are gone and were not declared fail by name
+/// in every table, recorded or not: production would refuse the same release for them. So does a declaration that names
+/// no column.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CountsMatch {
     /// What was recorded, maybe of another database (production, when this one is its copy).
@@ -42,7 +45,10 @@ fn verdict(before: &TableState, after: Option<&TableState>, allow_growth: bool) 
         return Some(format!("is gone, it had {}", rows(before.rows)));
     };
     let marked = before.live_rows.zip(after.live_rows);
-    if after.rows < before.rows {
+    let gone = gone_columns(before, after);
+    if !gone.is_empty() {
+        Some(format!("columns gone: {}", gone.join(", ")))
+    } else if after.rows < before.rows {
         Some(format!("{} before, {} now", rows(before.rows), after.rows))
     } else if let Some((was, is)) = marked.filter(|(was, is)| is < was) {
         Some(format!("{} not marked deleted before, {is} now", rows(was)))
@@ -60,6 +66,31 @@ fn verdict(before: &TableState, after: Option<&TableState>, allow_growth: bool) 
     } else {
         None
     }
+}
+
+/// Tables and columns that are gone, of tables whose rows were not recorded.
+fn gone_elsewhere(before: &DbState, declared: &Declared, now: &DbState) -> Vec<String> {
+    let mut found = Vec::new();
+    for table in before.shape.names("table") {
+        if before.tables.contains_key(table) {
+            continue;
+        }
+        if now.shape.get(&format!("table {table}")).is_none() {
+            found.push(format!("{table}: is gone"));
+            continue;
+        }
+        let gone: Vec<&str> = before
+            .shape
+            .names("column")
+            .filter_map(|column| column.strip_prefix(table)?.strip_prefix('.'))
+            .filter(|column| now.shape.get(&format!("column {table}.{column}")).is_none())
+            .filter(|column| !declared.has(table, column))
+            .collect();
+        if !gone.is_empty() {
+            found.push(format!("{table}: columns gone: {}", gone.join(", ")));
+        }
+    }
+    found
 }
 
 /// Up to five keys of rows now in the parts of the table that lost rows. The lost keys themselves are only in the
@@ -129,17 +160,24 @@ impl Step for CountsMatch {
 
     async fn run(&self, cx: &Cx) -> Result<CountsReport, StepError> {
         let recorded = cx.arg(&self.before)?;
-        let declared = integrity::declared(&self.allowed)?;
-        let before = integrity::without(&recorded, &declared);
+        let declared = Declared::read(&self.allowed)?;
+        let before = declared.left_out(&recorded);
         let pg = self.db.open(cx)?;
         let mut now = state::capture(&pg, Look::As(&before)).await?;
-        for (key, table) in &mut now.tables {
-            let meant = declared.get(key);
-            table
-                .marked
-                .retain(|column, _| meant.is_none_or(|m| !m.contains(column)));
+        let nameless = declared.nameless(&recorded, &now);
+        if !nameless.is_empty() {
+            return Err(StepError::refuse(format!(
+                "`may_change` declares columns that {} has neither before nor after the deploy: {}. \
+                 What was meant would be found as changed in production",
+                self.db.words(),
+                some_of(&nameless, 20)
+            ))
+            .hint("correct `may_change` in flow.toml (`table.column`, no patterns), cancel this run and start again"));
         }
-        let mut odd = Vec::new();
+        for (key, table) in &mut now.tables {
+            table.marked.retain(|column, _| !declared.has(key, column));
+        }
+        let mut odd = gone_elsewhere(&recorded, &declared, &now);
         let mut tables = BTreeMap::new();
         for (key, was) in &before.tables {
             let is = now.tables.get(key);

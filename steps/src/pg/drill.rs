@@ -31,8 +31,12 @@ pub(crate) struct Drilled {
 
 /// The columns both sides are compared in.
 pub(crate) struct Columns {
+    /// What a row holds.
     pub(crate) names: Vec<String>,
+    /// What tells one row from another; nothing when that is all it holds.
     pub(crate) key: Vec<String>,
+    /// The columns rows of before are named by, for people.
+    pub(crate) named_by: Vec<String>,
 }
 
 /// Compares one table of two databases, row by row in those parts where their sums differ, or in all of them when
@@ -191,30 +195,32 @@ impl Rows {
     }
 }
 
-/// Names rows by their keys. Rows without a key stay unnamed: only the whole row would tell them.
+/// Names rows by their keys. Rows without a key stay unnamed: only the whole row would tell them. So do rows that are
+/// like another one in what was compared: which of them it was cannot be told.
 async fn name_keys(
     pg: &Pg,
     spec: &TableSpec,
     columns: &Columns,
     hashes: &[i64],
 ) -> Result<Vec<String>, PgError> {
-    if hashes.is_empty() || columns.key.is_empty() {
+    if hashes.is_empty() || columns.named_by.is_empty() {
         return Ok(Vec::new());
     }
     let list: Vec<String> = hashes.iter().map(i64::to_string).collect();
     let parts: Vec<String> = columns
-        .key
+        .named_by
         .iter()
         .map(|c| format!("{}::text", ident(c)))
         .collect();
     let sql = format!(
-        "SELECT json_build_array({})::text FROM ONLY {} WHERE {} IN ({}) LIMIT {NAMED};",
+        "SELECT min(word) FROM (SELECT json_build_array({})::text AS word, {} AS k FROM ONLY {}) AS t \
+         WHERE k IN ({}) GROUP BY k HAVING count(*) = 1 LIMIT {NAMED};",
         parts.join(", "),
-        spec.qualified(),
         spec.key_hash(&columns.key, &columns.names),
+        spec.qualified(),
         list.join(",")
     );
-    let numbered: Vec<bool> = columns.key.iter().map(|c| spec.is_number(c)).collect();
+    let numbered: Vec<bool> = columns.named_by.iter().map(|c| spec.is_number(c)).collect();
     let rows: Vec<Vec<String>> = pg.rows(&sql).await?;
     let mut keys: Vec<String> = rows.iter().map(|r| key_in_words(r, &numbered)).collect();
     keys.sort_by(|a, b| a.len().cmp(&b.len()).then(a.cmp(b)));

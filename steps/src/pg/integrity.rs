@@ -1,6 +1,6 @@
 //! After the deploy: every row that was there is there, and holds what it held.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use flow_engine::planner::Arg;
@@ -9,11 +9,17 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::backup::{Backup, HOURS, bytes_shown};
-use super::drill::{self, Columns, NAMED};
+use super::drill::{self, Columns};
 use super::scratch::{self, Mark};
 use super::state::{self, DbState, Look, TableState};
-use super::text::{rows, some_of};
+use super::text::some_of;
 use super::{Database, Pg, PgError, proof};
+
+pub(super) use declared::Declared;
+pub use finding::TableFinding;
+
+mod declared;
+mod finding;
 
 /// The rule of a frozen deploy: the keys before are among the keys after, and the old columns of those rows are
 /// unchanged, except those the release declares. Counts alone would pass when three customers are lost and a hundred
@@ -33,78 +39,6 @@ pub struct Integrity {
     pub allowed: Vec<String>,
 }
 
-/// What became of one table.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TableFinding {
-    /// Rows before.
-    pub before: u64,
-    /// Rows after.
-    pub after: u64,
-    /// Rows whose key is gone.
-    pub lost: u64,
-    /// Up to twenty of those keys.
-    pub lost_keys: Vec<String>,
-    /// Rows whose old columns changed.
-    pub changed: u64,
-    /// Up to twenty of their keys.
-    pub changed_keys: Vec<String>,
-    /// Rows that came.
-    pub new: u64,
-    /// Columns that are gone although they were not declared.
-    pub lost_columns: Vec<String>,
-    /// Whether the whole table is gone.
-    pub gone: bool,
-    /// Rows marked by soft-delete columns that are new and not declared, by column.
-    #[serde(default)]
-    pub hidden: BTreeMap<String, u64>,
-}
-
-impl TableFinding {
-    /// Whether anything was lost or changed. Without a primary key a changed row counts as a lost one.
-    pub fn is_loss(&self) -> bool {
-        self.is_gone() || self.changed > 0
-    }
-
-    /// Whether rows, columns or the table itself are missing, or rows are lost from view.
-    pub fn is_gone(&self) -> bool {
-        self.gone || self.lost > 0 || !self.lost_columns.is_empty() || !self.hidden.is_empty()
-    }
-
-    fn in_words(&self, table: &str) -> String {
-        if self.gone {
-            return format!("{table}: the table is gone, it had {}", rows(self.before));
-        }
-        let mut parts = vec![format!("{} before, {} now", rows(self.before), self.after)];
-        if self.lost > 0 {
-            parts.push(named(self.lost, "LOST", &self.lost_keys));
-        }
-        if self.changed > 0 {
-            parts.push(named(self.changed, "CHANGED", &self.changed_keys));
-        }
-        if !self.lost_columns.is_empty() {
-            parts.push(format!("columns gone: {}", self.lost_columns.join(", ")));
-        }
-        for (column, n) in &self.hidden {
-            parts.push(format!(
-                "{} LOST FROM VIEW: marked deleted by the new column {column}",
-                rows(*n)
-            ));
-        }
-        if self.new > 0 {
-            parts.push(format!("{} new", self.new));
-        }
-        format!("{table}: {}", parts.join("; "))
-    }
-}
-
-/// A count, and the keys where rows have one.
-fn named(count: u64, what: &str, keys: &[String]) -> String {
-    match keys {
-        [] => format!("{count} {what}"),
-        keys => format!("{count} {what}: {}", some_of(keys, NAMED)),
-    }
-}
-
 /// What the comparison found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IntegrityReport {
@@ -114,6 +48,9 @@ pub struct IntegrityReport {
     pub rows: u64,
     /// Tables that differ, by name.
     pub differing: BTreeMap<String, TableFinding>,
+    /// Declarations that name no column.
+    #[serde(default)]
+    pub nameless: Vec<String>,
 }
 
 impl IntegrityReport {
@@ -124,37 +61,6 @@ impl IntegrityReport {
     }
 }
 
-/// Declared columns by table.
-pub(super) fn declared(allowed: &[String]) -> Result<BTreeMap<String, BTreeSet<String>>, PgError> {
-    let mut by_table: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for entry in allowed {
-        let parts: Vec<&str> = entry.split('.').collect();
-        let (table, column) = match parts.as_slice() {
-            [table, column] => (format!("public.{table}"), *column),
-            [schema, table, column] => (format!("{schema}.{table}"), *column),
-            _ => {
-                return Err(PgError::Config(format!(
-                    "`{entry}` names no column: write `table.column` or `schema.table.column`"
-                )));
-            }
-        };
-        by_table.entry(table).or_default().insert(column.to_owned());
-    }
-    Ok(by_table)
-}
-
-/// The state before, without the declared columns: what is left is compared. The hashes of a table that loses columns
-/// this way mean nothing any more.
-pub(super) fn without(before: &DbState, declared: &BTreeMap<String, BTreeSet<String>>) -> DbState {
-    let mut state = before.clone();
-    for (key, columns) in declared {
-        if let Some(table) = state.tables.get_mut(key) {
-            table.columns.retain(|c| !columns.contains(&c.name));
-        }
-    }
-    state
-}
-
 /// What is to be looked at row by row.
 struct Suspects {
     report: IntegrityReport,
@@ -162,15 +68,12 @@ struct Suspects {
     drill: Vec<(String, bool)>,
 }
 
-fn suspects(
-    before: &DbState,
-    (wanted, declared): (&DbState, &BTreeMap<String, BTreeSet<String>>),
-    now: &DbState,
-) -> Suspects {
+fn suspects(before: &DbState, wanted: &DbState, declared: &Declared, now: &DbState) -> Suspects {
     let mut report = IntegrityReport {
         tables: wanted.tables.len(),
         rows: wanted.rows(),
         differing: BTreeMap::new(),
+        nameless: declared.nameless(before, now),
     };
     let mut drill = Vec::new();
     for (key, want) in &wanted.tables {
@@ -184,18 +87,18 @@ fn suspects(
             continue;
         };
         finding.after = is.rows;
-        let has = |name: &String| is.columns.iter().any(|c| c.name == *name);
-        let names = want.columns.iter().map(|c| c.name.clone());
-        finding.lost_columns = names.filter(|n| !has(n)).collect();
-        let meant = |column: &String| declared.get(key).is_some_and(|d| d.contains(column));
-        if let Some(was) = before.tables.get(key) {
+        // Whatever else is found: a table that became lower has lost rows.
+        finding.lost = want.rows.saturating_sub(is.rows);
+        finding.lost_columns = gone_columns(want, is);
+        let was = before.tables.get(key);
+        if let Some(was) = was {
+            finding.by_rest = !was.key.is_empty() && is.key.is_empty();
             finding.hidden = is.newly_hidden(was);
-            finding.hidden.retain(|column, _| !meant(column));
+            finding
+                .hidden
+                .retain(|column, _| !declared.has(key, column));
         }
-        let full = before
-            .tables
-            .get(key)
-            .is_some_and(|t| t.columns.len() == is.columns.len());
+        let full = was.is_some_and(|t| t.columns.len() == is.columns.len());
         let same_sums = full && want.keys_hash == is.keys_hash && want.rows_hash == is.rows_hash;
         let same = same_sums && want.rows == is.rows;
         if !same {
@@ -208,13 +111,11 @@ fn suspects(
     Suspects { report, drill }
 }
 
-fn columns_of(want: &TableState, is: &TableState) -> Columns {
+/// The columns of a table that another state of it lacks.
+pub(super) fn gone_columns(want: &TableState, is: &TableState) -> Vec<String> {
     let has = |name: &String| is.columns.iter().any(|c| c.name == *name);
     let names = want.columns.iter().map(|c| c.name.clone());
-    Columns {
-        names: names.filter(has).collect(),
-        key: want.key.clone(),
-    }
+    names.filter(|n| !has(n)).collect()
 }
 
 /// The whole comparison, of these tables or of all when none is named; dropping it leaves at most this run's scratch database, which the next one drops.
@@ -226,18 +127,18 @@ pub(super) async fn compare(
     progress: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<IntegrityReport, PgError> {
     let before = &backup.state;
-    let declared = declared(allowed)?;
-    let mut wanted = without(before, &declared);
+    let declared = Declared::read(allowed)?;
+    let mut wanted = declared.left_out(before);
     if !only.is_empty() {
         wanted.tables.retain(|key, _| only.contains(key));
     }
     let now = state::capture(pg, Look::As(&wanted)).await?;
-    let Suspects { mut report, drill } = suspects(before, (&wanted, &declared), &now);
+    let Suspects { mut report, drill } = suspects(before, &wanted, &declared, &now);
     if !drill.is_empty() {
         let name = scratch::name_for("compare", run);
         let mark = Mark::new(run, "compare", "loading", "a scratch copy; may be dropped");
         let copy = proof::restore_equal(pg, backup, &name, &mark, progress).await?;
-        let done = drill_all(&copy, pg, (&wanted, &now), &drill, &mut report).await;
+        let done = drill_all(&copy, pg, (before, &now), &drill, &mut report).await;
         scratch::drop_own(pg, &name, run).await?;
         done?;
     }
@@ -248,29 +149,26 @@ pub(super) async fn compare(
 async fn drill_all(
     copy: &Pg,
     pg: &Pg,
-    (wanted, now): (&DbState, &DbState),
+    (before, now): (&DbState, &DbState),
     drill: &[(String, bool)],
     report: &mut IntegrityReport,
 ) -> Result<(), PgError> {
     for (key, all) in drill {
-        let (Some(want), Some(is), Some(finding)) = (
-            wanted.tables.get(key),
+        let (Some(was), Some(is), Some(finding)) = (
+            before.tables.get(key),
             now.tables.get(key),
             report.differing.get_mut(key),
         ) else {
             continue;
         };
-        let columns = columns_of(want, is);
-        let key_is_there = columns
-            .key
-            .iter()
-            .all(|k| is.columns.iter().any(|c| c.name == *k));
-        if !key_is_there {
-            // The loss of the key's column is named already; rows cannot be told from one another without it.
-            continue;
-        }
-        let found = drill::drill(copy, pg, (want, is), &columns, *all).await?;
-        finding.lost = found.lost;
+        // What was looked at now: the columns of before that are there and not declared, and the key if it is whole.
+        let columns = Columns {
+            names: is.columns.iter().map(|c| c.name.clone()).collect(),
+            key: is.key.clone(),
+            named_by: was.key.clone(),
+        };
+        let found = drill::drill(copy, pg, (was, is), &columns, *all).await?;
+        finding.lost = finding.lost.max(found.lost);
         finding.lost_keys = found.lost_keys;
         finding.changed = found.changed;
         finding.changed_keys = found.changed_keys;
@@ -308,6 +206,12 @@ impl Step for Integrity {
         let pg = self.db.open(cx)?;
         let run = cx.run_id().as_str();
         let report = compare(&pg, &backup, (&[], &self.allowed), run, &bytes_shown(cx)).await?;
+        if !report.nameless.is_empty() {
+            cx.log(format!(
+                "declared to change, but there is no such column: {}",
+                report.nameless.join(", ")
+            ));
+        }
         for line in report.in_words(false) {
             cx.log(line);
         }

@@ -303,6 +303,7 @@ async fn only_there(
                         .filter(|c| now_has.contains(c))
                         .collect(),
                     key: was.key.clone(),
+                    named_by: Vec::new(),
                 };
                 if columns.key.is_empty() && columns.names.len() != was.columns.len() {
                     is.rows.saturating_sub(was.rows)

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::catalog::{self, TableSpec};
 use super::client::Session;
+use super::shape::{self, Shape};
 use super::text::table_key;
 use super::{Pg, PgError};
 
@@ -34,6 +35,12 @@ pub struct DbState {
     pub schema_digest: String,
     /// Of the part of the schema that a dump and a restore keep letter by letter.
     pub shape_digest: String,
+    /// What the database is made of, thing by thing. Empty in states that were recorded before this was.
+    #[serde(default, skip_serializing_if = "Shape::is_empty")]
+    pub shape: Shape,
+    /// Where every sequence stood that had been used, by `schema.name`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sequences: BTreeMap<String, i64>,
 }
 
 /// A table at one moment.
@@ -144,7 +151,7 @@ pub(crate) enum Look<'a> {
     All,
     /// These tables, as `schema.table` or `table`. A missing one is an error.
     Critical(&'a [String]),
-    /// The tables, columns and keys of an earlier state; what is missing is left out.
+    /// The tables, columns and keys of an earlier state; what is missing is left out, and so is a key that is not whole.
     As(&'a DbState),
 }
 
@@ -202,6 +209,8 @@ pub(crate) async fn capture_in(
         tables.insert(spec.key(), state);
     }
     let (schema_digest, shape_digest) = catalog::schema_digests(session).await?;
+    let (shape, _) = shape::read(session).await?;
+    let sequences = shape::sequences(session).await?;
     let facts = session
         .rows::<(i64, String, String, String)>(
             "SELECT json_build_array((extract(epoch FROM clock_timestamp()) * 1000)::int8, (SELECT system_identifier::text \
@@ -234,6 +243,8 @@ pub(crate) async fn capture_in(
         migrations,
         schema_digest,
         shape_digest,
+        shape,
+        sequences,
     })
 }
 
@@ -260,11 +271,11 @@ fn choose<'a>(specs: &'a [TableSpec], look: &Look<'_>) -> Result<Vec<Chosen<'a>>
             .filter_map(|spec| {
                 let then = before.tables.get(&spec.key())?;
                 let kept = then.columns.iter().map(|c| c.name.clone());
-                Some((
-                    spec,
-                    kept.filter(|c| spec.has(c)).collect(),
-                    then.key.clone(),
-                ))
+                let kept: Vec<String> = kept.filter(|c| spec.has(c)).collect();
+                // A key of which a column is not there tells no row from another: then the whole of what is left does.
+                let whole = then.key.iter().all(|k| kept.contains(k));
+                let key = if whole { then.key.clone() } else { Vec::new() };
+                Some((spec, kept, key))
             })
             .collect()),
     }

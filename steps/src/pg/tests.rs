@@ -4,6 +4,7 @@ pub(crate) mod cluster;
 mod comparing;
 mod copying;
 mod cutting;
+mod declaring;
 mod engine;
 mod freezing;
 mod holding;

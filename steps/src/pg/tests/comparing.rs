@@ -4,7 +4,7 @@ use super::super::state::{self, Look};
 use super::cluster::{database, databases};
 use super::*;
 
-async fn after(change: &str, allowed: &[&str], run: &str) -> IntegrityReport {
+pub(super) async fn after(change: &str, allowed: &[&str], run: &str) -> IntegrityReport {
     let dir = tempfile::tempdir().unwrap();
     let pg = database(SHOP).await;
     let backup = take(&pg, dir.path().to_str().unwrap(), &format!("{run}/b"))

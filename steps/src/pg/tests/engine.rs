@@ -1,6 +1,7 @@
 //! The steps as a run drives them.
 
 mod asking;
+mod counting;
 mod guarding;
 mod rehearsing;
 mod releasing;

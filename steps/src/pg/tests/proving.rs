@@ -314,3 +314,33 @@ async fn a_restore_that_would_not_fit_or_whose_room_is_unknown_does_not_begin() 
     df(&line(7_000_000));
     prove(&other, &backup, "r-room", &|_| {}).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_index_that_is_not_valid_is_no_loss_and_a_copy_without_a_constraint_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let pg = database(SHOP).await;
+    pg.query(
+        "CREATE INDEX half ON public.\"Order\" (customer); UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'public.half'::regclass;",
+    )
+    .await
+    .unwrap();
+    let mut backup = take(&pg, dir.path().to_str().unwrap(), "r-half-index/b")
+        .await
+        .unwrap();
+    prove(&pg, &backup, "r-half-index", &|_| {}).await.unwrap();
+    // A forged file with a right digest that leaves a key out.
+    let text = zstd::decode_all(&std::fs::read(&backup.path).unwrap()[..]).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    let key =
+        "ALTER TABLE ONLY public.\"Order\"\n    ADD CONSTRAINT \"Order_pkey\" PRIMARY KEY (id);\n";
+    assert!(text.contains(key));
+    let forged = zstd::encode_all(text.replace(key, "").as_bytes(), 3).unwrap();
+    std::fs::write(&backup.path, &forged).unwrap();
+    backup.bytes = forged.len() as u64;
+    backup.sha256 = pg.sha256(&backup.path).await.unwrap();
+    let error = prove(&pg, &backup, "r-half-index", &|_| {})
+        .await
+        .unwrap_err();
+    let word = "constraint public.Order Order_customer_fkey is gone (foreign key (customer)";
+    assert!(error.to_string().contains(word), "{error}");
+}

@@ -1,0 +1,132 @@
+//! The shape of a database: everything it is made of but its rows, thing by thing.
+//!
+//! Only what people made is in it. What PostgreSQL keeps for itself is not: numbers of objects, statistics, the tables
+//! behind long values, places of sequences, and indexes that are not valid.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::PgError;
+use super::client::Session;
+
+const SHAPE: &str = include_str!("shape.sql");
+
+/// Tables, columns, constraints, indexes, grants and so on, by kind and name such as `column public.Customer.name`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shape(BTreeMap<String, Thing>);
+
+/// One thing a schema is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thing {
+    /// What a dump and a restore keep letter by letter.
+    pub(crate) is: String,
+    /// An expression or a definition, which a restore may write in other words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) expression: Option<String>,
+}
+
+/// A thing that came, went or became another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Its kind and name.
+    pub(crate) thing: String,
+    /// What it was, unless it is new.
+    pub(crate) was: Option<Thing>,
+    /// What it is, unless it is gone.
+    pub(crate) now: Option<Thing>,
+}
+
+impl Change {
+    /// Whether it is of this kind, such as `materialized view`. Names come after the kind and hold a dot, or more words.
+    pub(crate) fn is_of(&self, kind: &str) -> bool {
+        let name = self.thing.strip_prefix(kind);
+        name.is_some_and(|name| name.starts_with(' '))
+    }
+
+    /// In words. Expressions are not quoted: they may hold values.
+    pub(crate) fn in_words(&self) -> String {
+        let thing = &self.thing;
+        let plain = |text: &str| match text {
+            "" => String::new(),
+            text => format!(" ({text})"),
+        };
+        match (&self.was, &self.now) {
+            (Some(was), None) => format!("{thing} is gone{}", plain(&was.is)),
+            (None, Some(now)) => format!("{thing} is new{}", plain(&now.is)),
+            (Some(was), Some(now)) if was.is != now.is => {
+                let or_plain = |is: &String| match is.as_str() {
+                    "" => "plain".to_owned(),
+                    is => format!("`{is}`"),
+                };
+                format!(
+                    "{thing} is {} instead of {}",
+                    or_plain(&now.is),
+                    or_plain(&was.is)
+                )
+            }
+            _ => format!("{thing} has another expression"),
+        }
+    }
+}
+
+impl Shape {
+    /// Whether nothing is known of it: it was recorded before shapes were.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// One thing, by kind and name.
+    pub(crate) fn get(&self, thing: &str) -> Option<&Thing> {
+        self.0.get(thing)
+    }
+
+    /// The names of all things of a kind.
+    pub(crate) fn names<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0
+            .keys()
+            .filter_map(move |thing| thing.strip_prefix(kind)?.strip_prefix(' '))
+    }
+
+    /// What came, went or changed, by name.
+    pub(crate) fn changes(&self, now: &Self) -> Vec<Change> {
+        let change = |thing: &String| {
+            let (was, is) = (self.0.get(thing), now.0.get(thing));
+            (was != is).then(|| Change {
+                thing: thing.clone(),
+                was: was.cloned(),
+                now: is.cloned(),
+            })
+        };
+        let new = now.0.keys().filter(|thing| !self.0.contains_key(*thing));
+        let mut all: Vec<&String> = self.0.keys().chain(new).collect();
+        all.sort_unstable();
+        all.into_iter().filter_map(change).collect()
+    }
+}
+
+/// The shape as the session sees it, and each thing's number in this database: that of its table, for what hangs on one.
+pub(crate) async fn read(
+    session: &mut Session,
+) -> Result<(Shape, BTreeMap<String, String>), PgError> {
+    type Row = (String, String, String, Option<String>, String);
+    let rows: Vec<Row> = session.rows(&format!("{SHAPE};")).await?;
+    let (mut things, mut numbers) = (BTreeMap::new(), BTreeMap::new());
+    for (kind, name, is, expression, number) in rows {
+        let thing = format!("{kind} {name}");
+        numbers.insert(thing.clone(), number);
+        things.insert(thing, Thing { is, expression });
+    }
+    Ok((Shape(things), numbers))
+}
+
+/// Where every sequence stands that was used and may be read, by `schema.name`.
+pub(crate) async fn sequences(session: &mut Session) -> Result<BTreeMap<String, i64>, PgError> {
+    let sql = "SELECT json_build_array(schemaname || '.' || sequencename, last_value)::text FROM pg_sequences \
+               WHERE last_value IS NOT NULL AND NOT cycle AND increment_by > 0;";
+    Ok(session
+        .rows::<(String, i64)>(sql)
+        .await?
+        .into_iter()
+        .collect())
+}
