@@ -98,7 +98,11 @@ impl Step for Deploy {
     fn undo_in_words(&self) -> Option<String> {
         let mut words = "end the script if it still runs".to_owned();
         if let Some(stop) = &self.stop_on_undo {
-            words = format!("{words}; stop services ({} stop all)", stop.pm2.join(" "));
+            words = format!(
+                "{words}; stop services ({} stop: {})",
+                stop.pm2.join(" "),
+                stop.application.in_words()
+            );
         }
         Some(words)
     }

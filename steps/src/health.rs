@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 use crate::host::Hosts;
 
 mod ask;
+mod unwell;
 
 pub use ask::Answer;
+pub use unwell::Unwell;
 
 /// The pause between two questions.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -29,6 +31,10 @@ pub struct Check {
     pub ca_file: Option<String>,
     /// Ask from this host, with its `curl`, instead of from here: for an address that only it can reach.
     pub via_host: Option<String>,
+    /// The application's own host: asked, with its `curl`, before an address that does not answer here is believed to be
+    /// down. Without it such an address is only out of reach.
+    #[serde(default)]
+    pub own_host: Option<String>,
     /// How long one answer may take, in seconds.
     pub timeout_seconds: u64,
 }
@@ -59,14 +65,18 @@ impl Check {
             body: Body::Any,
             ca_file: None,
             via_host: None,
+            own_host: None,
             timeout_seconds: 10,
         }
     }
 
-    /// Asks once. The error says in one line what came instead.
-    pub async fn ask(&self, hosts: &Hosts) -> Result<Answer, String> {
+    /// Asks once.
+    ///
+    /// # Errors
+    /// [`Unwell`], in one line what came instead of a healthy answer.
+    pub async fn ask(&self, hosts: &Hosts) -> Result<Answer, Unwell> {
         let answer = ask::ask(self, hosts).await?;
-        self.judge(&answer)?;
+        self.judge(&answer).map_err(Unwell::Sick)?;
         Ok(answer)
     }
 
@@ -104,7 +114,8 @@ impl Check {
 
     /// Asks until it is healthy without a break for `stable`, at most for `within` plus that.
     ///
-    /// Fails with the last answer. Asking again is always safe.
+    /// Fails with the last answer, and is [unreached](StepError::Unreached) when nobody could ask in the end. Asking again
+    /// is always safe.
     pub async fn until_healthy(
         &self,
         cx: &Cx,
@@ -131,7 +142,7 @@ impl Check {
                             after_seconds: since.since(begun).as_secs(),
                         });
                     }
-                    "healthy, but not for long enough".into()
+                    Unwell::Sick("healthy, but not for long enough".into())
                 }
                 Err(why) => {
                     if well_since.take().is_some() || questions == 1 {
@@ -142,11 +153,15 @@ impl Check {
             };
             if now.since(begun) >= within + stable {
                 let seconds = (within + stable).as_secs();
-                return Err(StepError::fail(format!(
+                let said = format!(
                     "{} was not healthy within {seconds} s; the last of {questions} answers: {why}",
                     self.url
-                ))
-                .hint(format!("ask it yourself: curl -i {}", self.url)));
+                );
+                let error = match why {
+                    Unwell::Sick(_) => StepError::fail(said),
+                    Unwell::Unreached(_) => StepError::unreached(said),
+                };
+                return Err(error.hint(format!("ask it yourself: curl -i {}", self.url)));
             }
             cx.sleep(ASK_EVERY).await?;
         }

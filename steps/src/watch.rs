@@ -4,7 +4,7 @@
 //! and outlives its connection. What was watched so far is stored every few seconds, so a crash of `flow` continues the
 //! watch: time in which nobody looked does not count, and lines written meanwhile are read all the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::health::Check;
 use crate::host::{Host, Hosts};
-use crate::pm2::{self, App, ProcessList};
+use crate::pm2::{App, Application, Pm2, ProcessList};
 use crate::reach;
 use crate::reach::patterns::Patterns;
 
@@ -37,7 +37,10 @@ pub struct Watch {
     pub host: String,
     /// The pm2 program and its leading arguments.
     pub pm2: Vec<String>,
-    /// The names of the processes to watch; none means all.
+    /// Which of its processes are the application's.
+    #[serde(default)]
+    pub application: Application,
+    /// The names of those of them to watch; none means all.
     pub apps: Vec<String>,
     /// For how long, in seconds. The protocol says 900.
     pub seconds: u64,
@@ -79,6 +82,9 @@ struct Seen {
     places: BTreeMap<String, Place>,
     restarts: BTreeMap<u64, u64>,
     apps: Vec<String>,
+    /// Names that were down or crash-looping before, and are no witness.
+    #[serde(default)]
+    excused: BTreeSet<String>,
     unhealthy: u32,
     asked: u64,
     log_bytes: u64,
@@ -91,7 +97,7 @@ impl Step for Watch {
 
     fn summary(&self) -> String {
         let apps = if self.apps.is_empty() {
-            "all processes".into()
+            self.application.in_words()
         } else {
             self.apps.join(", ")
         };
@@ -166,7 +172,12 @@ impl Watch {
 
     /// The processes that are watched.
     async fn processes(&self, host: &dyn Host) -> Result<ProcessList, StepError> {
-        let mut list = pm2::list(host, &self.pm2).await?;
+        let pm2 = Pm2 {
+            host,
+            program: &self.pm2,
+            application: &self.application,
+        };
+        let mut list = pm2.list().await?;
         list.apps
             .retain(|a| self.apps.is_empty() || self.apps.contains(&a.name));
         Ok(list)
@@ -206,17 +217,16 @@ impl Watch {
             begun: true,
             places,
             restarts: counted.apps.iter().map(|a| (a.id, a.restarts)).collect(),
+            excused: counted.excused(),
             apps,
             ..Seen::default()
         })
     }
 
     fn judge_processes(&self, seen: &Seen, list: &ProcessList) -> Result<(), StepError> {
-        let down = list
-            .apps
-            .iter()
-            .find(|a| matches!(a.status.as_str(), "errored" | "stopped" | "stopping"));
-        if let Some(app) = down {
+        let at_rest = |a: &&App| matches!(a.status.as_str(), "errored" | "stopped" | "stopping");
+        let excused = |a: &&App| a.is_over() || seen.excused.contains(&a.name);
+        if let Some(app) = list.apps.iter().find(|a| at_rest(a) && !excused(a)) {
             return Err(StepError::fail(format!(
                 "on `{}`: {}",
                 self.host,
@@ -319,13 +329,16 @@ impl Watch {
     }
 }
 
-/// Restarts since the watch began. A process with a new number came from nothing: all its restarts count.
+/// Restarts since the watch began. A process with a new number came from nothing: all its restarts count. Those that
+/// pm2's clock makes of one that ended well are none.
 fn restarts(seen: &Seen, list: &ProcessList) -> u64 {
     let more = |a: &App| {
         a.restarts
             .saturating_sub(seen.restarts.get(&a.id).copied().unwrap_or(0))
     };
-    list.apps.iter().map(more).sum()
+    let by_clock = |a: &App| a.by_clock && a.exit_code.unwrap_or(0) == 0;
+    let counts = |a: &&App| !by_clock(a) && !seen.excused.contains(&a.name);
+    list.apps.iter().filter(counts).map(more).sum()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use flow_engine::clock::{Clock as _, SystemClock};
 use flow_steps::health::{Body, Check};
 use flow_steps::host::{Command, Host, HostExt as _};
+use flow_steps::pm2;
 
 use crate::config::Environment;
 use crate::setup::Setup;
@@ -171,20 +172,14 @@ impl Setup {
             words(commit),
             "clone the application into `app_dir`",
         );
-        if let Some((program, args)) = env.pm2.split_first() {
-            let listed = host
-                .run(&Command::new(program.as_str()).args(args).arg("jlist"))
-                .await;
-            let count = words(listed).and_then(|text| {
-                let json: Vec<serde_json::Value> = text
-                    .lines()
-                    .last()
-                    .and_then(|l| serde_json::from_str(l).ok())
-                    .ok_or("its list cannot be read")?;
-                Ok(format!("{} processes", json.len()))
-            });
-            report.add("pm2", count, "install pm2 for the user that ssh logs in as");
-        }
+        let whose = pm2::whose(host, &env.pm2, &env.application()).await;
+        report.add(
+            "pm2",
+            whose,
+            &format!(
+                "install pm2 for the user that ssh logs in as, or name the application's processes: [env.{name}] processes"
+            ),
+        );
         let value = serde_json::Value::String(env.healthy.value.clone());
         let body = Body::Json {
             pointer: env.healthy.pointer.clone(),
@@ -202,7 +197,8 @@ impl Setup {
         let answer = check
             .ask(&self.hosts())
             .await
-            .map(|a| format!("{} {}", env.health, a.status));
+            .map(|a| format!("{} {}", env.health, a.status))
+            .map_err(|unwell| unwell.to_string());
         report.add(
             "health",
             answer,

@@ -17,12 +17,6 @@ mod parts;
 /// The version of the protocol this workflow follows.
 pub const PROTOCOL: &str = "1.0.0";
 
-/// Production right after the deploy, and what to go back to.
-struct After {
-    baseline: Out<Backup>,
-    restarted: Out<ProcessList>,
-}
-
 /// What production was before anything changed.
 struct Before {
     lease: Out<Lease>,
@@ -30,14 +24,22 @@ struct Before {
     backup: Out<Backup>,
 }
 
+/// What staging ran after its deploy: a process that the release removed there may go in production too.
+type OnStage = Out<ProcessList>;
+
 /// The whole protocol: test, staging, production.
 pub fn release(p: &mut Planner, r: &Release) {
     p.phase("schema", "Phase 1: schema compatibility", Park, |p| {
         schema(p, r);
     });
     p.phase("test", "Phase 2: test environment", Park, |p| test(p, r));
-    p.phase("stage", "Phase 3: staging", Park, |p| stage(p, r));
-    production(p, r, &["schema", "test", "stage", "prepare"]);
+    let on_stage = p.phase("stage", "Phase 3: staging", Park, |p| stage(p, r));
+    production(
+        p,
+        r,
+        Some(&on_stage),
+        &["schema", "test", "stage", "prepare"],
+    );
 }
 
 /// Production only, for a commit that passed test and staging in an earlier run. The gate that says so comes first, and
@@ -49,24 +51,24 @@ pub fn promote(p: &mut Planner, r: &Release) {
     p.phase("schema", "Phase 1: schema compatibility", Park, |p| {
         schema(p, r);
     });
-    production(p, r, &["rules", "schema", "prepare"]);
+    production(p, r, None, &["rules", "schema", "prepare"]);
 }
 
-fn production(p: &mut Planner, r: &Release, earlier: &[&str]) {
+fn production(p: &mut Planner, r: &Release, on_stage: Option<&OnStage>, earlier: &[&str]) {
     let before = p.phase(
         "prepare",
         "Phase 4: rollback preparation and sign-off",
         Park,
         |p| prepare(p, r),
     );
-    let after = p.phase("deploy", "Phase 5: production deployment", Rollback, |p| {
+    let baseline = p.phase("deploy", "Phase 5: production deployment", Rollback, |p| {
         deploy(p, r, &before, earlier)
     });
     p.phase(
         "verify",
         "Phase 6: post-deployment verification",
         Rollback,
-        |p| verify(p, r, &before, &after),
+        |p| verify(p, r, &before, &baseline, on_stage),
     );
     p.phase("finish", "Afterwards", Park, |p| {
         p.step("prod/lease-release", r.release_lease());
@@ -97,13 +99,13 @@ fn test(p: &mut Planner, r: &Release) {
     );
 }
 
-fn stage(p: &mut Planner, r: &Release) {
+fn stage(p: &mut Planner, r: &Release) -> OnStage {
     p.step("stage/copy-prod", r.copy_production());
     let before = p.step("stage/counts-before", r.state("stage"));
     let processes = p.step("stage/processes", r.processes_seen("stage"));
     p.step("stage/deploy", r.deploy("stage"));
     p.step("stage/migrations-applied", r.migrations_applied("stage"));
-    p.step("stage/restarted", r.restarted("stage", &processes));
+    let restarted = p.step("stage/restarted", r.restarted("stage", &processes));
     p.step("stage/counts", r.counts_match("stage", &before));
     p.step("stage/health", r.health("stage"));
     p.step(
@@ -115,6 +117,7 @@ fn stage(p: &mut Planner, r: &Release) {
             None,
         ),
     );
+    restarted
 }
 
 fn prepare(p: &mut Planner, r: &Release) -> Before {
@@ -130,6 +133,7 @@ fn prepare(p: &mut Planner, r: &Release) -> Before {
             p.step(&format!("signoff/{role}"), r.sign_off(role));
         }
     });
+    let processes = p.step("prod/running", r.processes_now(&processes));
     Before {
         lease,
         processes,
@@ -137,7 +141,7 @@ fn prepare(p: &mut Planner, r: &Release) -> Before {
     }
 }
 
-fn deploy(p: &mut Planner, r: &Release, before: &Before, earlier: &[&str]) -> After {
+fn deploy(p: &mut Planner, r: &Release, before: &Before, earlier: &[&str]) -> Out<Backup> {
     p.step("gate/promotion", r.promotion());
     p.step("gate/backup-fresh", r.backup_fresh());
     p.step("prod/preflight", r.preflight(&before.lease, earlier));
@@ -146,17 +150,28 @@ fn deploy(p: &mut Planner, r: &Release, before: &Before, earlier: &[&str]) -> Af
     let baseline = p.step("prod/baseline", r.baseline(&before.backup, &before.lease));
     p.step("prod/deploy", r.deploy_production(&before.lease));
     p.step("prod/migrations", r.migrations_applied("prod"));
-    let restarted = p.step("prod/restarted", r.restarted("prod", &before.processes));
-    After {
-        baseline,
-        restarted,
-    }
+    baseline
 }
 
-fn verify(p: &mut Planner, r: &Release, before: &Before, after: &After) {
-    p.step("prod/online", r.online(&before.processes));
-    p.step("prod/health", r.health("prod"));
-    p.step("prod/integrity", r.integrity(&after.baseline));
+fn verify(
+    p: &mut Planner,
+    r: &Release,
+    before: &Before,
+    baseline: &Out<Backup>,
+    on_stage: Option<&OnStage>,
+) {
+    let processes = &before.processes;
+    // Side by side: nobody can write meanwhile, and each of them waits for something of its own.
+    let restarted = p.parallel("evidence", |p| {
+        let restarted = p.step(
+            "prod/restarted",
+            r.restarted_in_production(processes, on_stage),
+        );
+        p.step("prod/health", r.health("prod"));
+        p.step("prod/integrity", r.integrity(baseline));
+        restarted
+    });
+    p.step("prod/online", r.online(processes, &restarted));
     p.step("prod/writable", r.thaw());
     p.step(
         "prod/smoke",
@@ -167,5 +182,5 @@ fn verify(p: &mut Planner, r: &Release, before: &Before, after: &After) {
             Some(r.smoke_minutes()),
         ),
     );
-    p.step("prod/watch", r.watch(&after.restarted));
+    p.step("prod/watch", r.watch(&restarted));
 }

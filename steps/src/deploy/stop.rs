@@ -9,13 +9,17 @@ use super::{Deploy, jobs};
 use crate::host::Host;
 use crate::host::job::{self, JobError, JobSpec, Launch, Probe};
 use crate::lease::lock_state;
-use crate::{pm2, reach};
+use crate::pm2::{Application, Pm2};
+use crate::reach;
 
 /// What is stopped when a deploy is undone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopSpec {
     /// The pm2 program and its leading arguments.
     pub pm2: Vec<String>,
+    /// Which of its processes are the application's: only these are stopped.
+    #[serde(default)]
+    pub application: Application,
 }
 
 /// How long a script is given to end by itself once it is told to.
@@ -39,7 +43,12 @@ pub(super) async fn undo(cx: &Cx, step: &Deploy) -> Result<String, StepError> {
         ));
     }
     if let Some(services) = &step.stop_on_undo {
-        let stopped = pm2::stop_all(cx, &*host, &services.pm2).await?;
+        let pm2 = Pm2 {
+            host: &*host,
+            program: &services.pm2,
+            application: &services.application,
+        };
+        let stopped = pm2.stop(cx).await?;
         report.push(if stopped.is_empty() {
             "no service was running".into()
         } else {

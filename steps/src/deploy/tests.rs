@@ -258,6 +258,7 @@ async fn undone_in_mid_script_it_ends_the_script_and_stops_every_service() {
     let deploy = Deploy {
         stop_on_undo: Some(StopSpec {
             pm2: pm2.prefix.clone(),
+            application: crate::pm2::Application::default(),
         }),
         ..rig.deploy("echo begun >> $ledger; sleep 60; echo ended >> $ledger")
     };
@@ -280,9 +281,7 @@ async fn undone_in_mid_script_it_ends_the_script_and_stops_every_service() {
         "attempt 1: the script was ended; stopped api"
     );
     assert_eq!(rig.ledger(), ["begun"]);
-    let left = crate::pm2::list(&Local::new("here"), &pm2.prefix)
-        .await
-        .unwrap();
+    let left = pm2.all().await;
     assert_eq!(left.apps[0].status, "stopped");
 }
 
@@ -293,6 +292,7 @@ async fn undone_before_the_host_heard_of_it_the_script_can_never_start_any_more(
     let deploy = Deploy {
         stop_on_undo: Some(StopSpec {
             pm2: pm2.prefix.clone(),
+            application: crate::pm2::Application::default(),
         }),
         gate: Some(PromotionRule {
             commit: "c".repeat(40),

@@ -89,13 +89,21 @@ async fn a_200_that_does_not_say_healthy_is_not_healthy() {
             ask("/sick")
                 .await
                 .unwrap_err()
+                .to_string()
                 .contains("`/status` is \"degraded\"")
         );
-        assert!(ask("/html").await.unwrap_err().contains("no JSON"));
+        assert!(
+            ask("/html")
+                .await
+                .unwrap_err()
+                .to_string()
+                .contains("no JSON")
+        );
         assert!(
             ask("/down")
                 .await
                 .unwrap_err()
+                .to_string()
                 .contains("status 503 instead of 200")
         );
     }
@@ -128,6 +136,7 @@ async fn a_redirect_to_another_host_is_not_followed() {
 async fn an_endless_body_and_a_silent_server_are_bounded() {
     let server = serve(|_, _| reply("200 OK", &"x".repeat(300 * 1024)));
     let error = Check::ok(server.url("/")).ask(&hosts()).await.unwrap_err();
+    let error = error.to_string();
     assert!(error.contains("more than 262144 bytes"), "{error}");
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let check = Check {
@@ -196,5 +205,119 @@ async fn what_never_gets_healthy_fails_with_the_last_answer() {
     assert!(
         message.contains("`/status` is \"starting\", not \"ok\""),
         "{message}"
+    );
+}
+
+/// This machine with another folder first in its path: what a host has that this side does not.
+struct WithPath(Local, String);
+
+impl WithPath {
+    fn new(first: &std::path::Path) -> Self {
+        let rest = std::env::var("PATH").unwrap();
+        WithPath(Local::new("here"), format!("{}:{rest}", first.display()))
+    }
+}
+
+#[async_trait]
+impl crate::host::Host for WithPath {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    async fn spawn(
+        &self,
+        command: &crate::host::Command,
+    ) -> Result<crate::host::Process, crate::host::HostError> {
+        self.0.spawn(&command.clone().env("PATH", &self.1)).await
+    }
+}
+
+/// A port that nothing listens on.
+fn closed() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}/", listener.local_addr().unwrap())
+}
+
+fn on_its_host(url: String) -> Check {
+    Check {
+        own_host: Some("here".into()),
+        timeout_seconds: 2,
+        ..json_ok(url)
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_out_of_reach_from_here_only_is_unreached_and_a_refusal_on_its_host_is_evidence()
+ {
+    let server = serve(|_, _| reply("200 OK", r#"{"status":"ok"}"#));
+    // A name that nobody here knows; its host reaches it by its loopback.
+    let url = format!("http://nowhere.invalid:{}/health", server.address.port());
+    let unwell = on_its_host(url.clone()).ask(&hosts()).await.unwrap_err();
+    // curl on the host does not know the name either, so the host could not ask by it.
+    assert!(matches!(unwell, Unwell::Unreached(_)), "{unwell}");
+
+    let refused = on_its_host(closed()).ask(&hosts()).await.unwrap_err();
+    assert!(
+        matches!(&refused, Unwell::Sick(why) if why.contains("nothing well answers on `here` itself")),
+        "{refused}"
+    );
+    let alone = Check::ok(closed()).ask(&hosts()).await.unwrap_err();
+    assert!(matches!(alone, Unwell::Unreached(_)), "{alone}");
+    let other = Check {
+        own_host: Some("away".into()),
+        ..Check::ok(closed())
+    };
+    let away = other.ask(&hosts()).await.unwrap_err();
+    assert!(matches!(away, Unwell::Unreached(_)), "{away}");
+}
+
+#[tokio::test]
+async fn an_address_healthy_on_its_own_host_and_dead_from_here_is_unreached() {
+    let server = serve(|_, _| reply("200 OK", r#"{"status":"ok"}"#));
+    // The host's curl finds the application where this side's client meets a closed port.
+    let dir = tempfile::tempdir().unwrap();
+    let curl = dir.path().join("curl");
+    let real = format!(
+        "exec /usr/bin/env curl -s -w '\\n%{{http_code}}' {}",
+        server.url("/")
+    );
+    std::fs::write(&curl, format!("#!/bin/sh\nPATH=${{PATH#*:}}\n{real}\n")).unwrap();
+    std::fs::set_permissions(&curl, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let host = WithPath::new(dir.path());
+    let unwell = on_its_host(closed())
+        .ask(&Hosts::new().with(host))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&unwell, Unwell::Unreached(why) if why.contains("healthy when asked on `here` itself")),
+        "{unwell}"
+    );
+}
+
+#[tokio::test]
+async fn what_could_not_be_asked_in_the_end_is_no_failure_of_the_release() {
+    let bench = Bench::new(registry);
+    let step = Health {
+        check: Check::ok(closed()),
+        within_seconds: 1,
+        stable_for_seconds: 0,
+    };
+    let mut plan = plan(
+        |p| {
+            p.step("prep/say", Say::new(1));
+        },
+        |p| {
+            p.step("prod/change", crate::reach::testing::Change);
+            p.step("prod/health", step);
+        },
+    );
+    plan.nodes.last_mut().unwrap().policy.patience_s = 0;
+    let (_, end) = bench.start("r-one", plan).await;
+    assert!(
+        matches!(
+            end,
+            Stop::Parked(flow_engine::record::ParkReason::Unreached { .. })
+        ),
+        "{end:?}"
     );
 }

@@ -1,15 +1,19 @@
 //! What `pm2 jlist` says, as far as it may be kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flow_engine::step::StepError;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::Pm2;
+use super::application::Place;
+use super::definition::Definition;
 use crate::host::{Command, Host};
 use crate::reach;
 
 /// One process.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct App {
     /// pm2's number for it.
     pub id: u64,
@@ -25,9 +29,30 @@ pub struct App {
     pub version: Option<String>,
     /// Where pm2 writes its output and its errors.
     pub logs: Vec<String>,
+    /// The folder it was started in.
+    #[serde(default)]
+    pub folder: Option<String>,
+    /// The script it runs.
+    #[serde(default)]
+    pub script: Option<String>,
+    /// The commit pm2 found in that folder when it started it, where pm2 was told to look.
+    #[serde(default)]
+    pub revision: Option<String>,
+    /// Whether it may end: pm2 does not start it again when it does (`autorestart: false`, or `stop_exit_codes` with 0).
+    #[serde(default)]
+    pub ends: bool,
+    /// Whether pm2 restarts it by the clock (`cron_restart`), so that its counter grows without any fault.
+    #[serde(default)]
+    pub by_clock: bool,
+    /// What it last ended with, when it ever did.
+    #[serde(default)]
+    pub exit_code: Option<i64>,
+    /// Whether it was crash-looping when it was looked at: it is no witness against a release then.
+    #[serde(default)]
+    pub restless: bool,
 }
 
-/// The processes of a host.
+/// The application's processes on a host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessList {
     /// By pm2's number.
@@ -35,12 +60,35 @@ pub struct ProcessList {
     /// How many bytes each log file had when the list was taken, by path; empty when nobody asked.
     #[serde(default)]
     pub log_sizes: BTreeMap<String, u64>,
+    /// Where the definitions of these processes are kept, when they are.
+    #[serde(default)]
+    pub kept: Option<super::Kept>,
+    /// Names that ran before and were accepted as removed by the release.
+    #[serde(default)]
+    pub gone: BTreeSet<String>,
+}
+
+/// Everything pm2 keeps on a host, sorted by whose it is. Holds secrets: never stored, never shown.
+pub(crate) struct Inventory {
+    /// The application's processes.
+    pub(crate) own: ProcessList,
+    /// Their definitions, in the same order.
+    pub(super) definitions: Vec<Definition>,
+    /// In words, what is not the application's.
+    pub(crate) others: Vec<String>,
+    /// Every name pm2 knows, whoever's it is.
+    pub(super) names: BTreeSet<String>,
 }
 
 impl App {
     /// Whether it runs now.
     pub fn is_running(&self) -> bool {
         self.status == "online" && self.pid != 0
+    }
+
+    /// Whether it has nothing to do now and that is as it should be: it ran to its end.
+    pub(crate) fn is_over(&self) -> bool {
+        self.ends && self.status == "stopped" && self.exit_code.unwrap_or(0) == 0
     }
 
     /// One line: `api #0 online, pid 17, 2 restarts, version 1.4.0`.
@@ -65,14 +113,12 @@ impl ProcessList {
             id,
             name: name.into(),
             status: "online".into(),
-            restarts: 0,
             pid: u64::MAX,
-            version: None,
-            logs: Vec::new(),
+            ..App::default()
         };
         ProcessList {
             apps: (0..).zip(names).map(app).collect(),
-            log_sizes: BTreeMap::new(),
+            ..ProcessList::default()
         }
     }
 
@@ -90,12 +136,44 @@ impl ProcessList {
         names
     }
 
+    /// How many processes of each name must run after a release because they ran before it: not those that may end
+    /// by themselves, and not those that were crash-looping.
+    pub(super) fn wanted(&self) -> BTreeMap<String, usize> {
+        let mut wanted = self.running();
+        for app in &self.apps {
+            if app.ends || app.restless {
+                wanted.remove(&app.name);
+            }
+        }
+        wanted
+    }
+
+    /// The names that a release must not lose: what ran, or was a job between two runs.
+    pub(super) fn names_at_work(&self) -> BTreeSet<String> {
+        let at_work = |a: &&App| !a.restless && (a.is_running() || a.is_over());
+        self.apps
+            .iter()
+            .filter(at_work)
+            .map(|a| a.name.clone())
+            .collect()
+    }
+
+    /// The names that are no witness against a release: what was stopped, errored, waiting or crash-looping before it.
+    pub(crate) fn excused(&self) -> BTreeSet<String> {
+        let bad = |a: &&App| a.restless || !(a.is_running() || a.is_over());
+        self.apps
+            .iter()
+            .filter(bad)
+            .map(|a| a.name.clone())
+            .collect()
+    }
+
     /// The processes that run in `now` under the pid they had here.
     pub(super) fn same_process_in(&self, now: &ProcessList) -> Vec<String> {
         let before: Vec<u64> = self
             .apps
             .iter()
-            .filter(|a| a.is_running())
+            .filter(|a| a.is_running() && !a.restless)
             .map(|a| a.pid)
             .collect();
         let same = now
@@ -105,17 +183,7 @@ impl ProcessList {
         same.map(App::in_words).collect()
     }
 
-    /// The largest growth of a restart counter from here to `now`.
-    pub(super) fn most_restarts_until(&self, now: &ProcessList) -> u64 {
-        let before = self.counters();
-        let grown = now.apps.iter().filter_map(|a| {
-            let (restarts, _) = before.get(&a.id)?;
-            Some(a.restarts.saturating_sub(*restarts))
-        });
-        grown.max().unwrap_or(0)
-    }
-
-    /// The counters of crash and restart, by pm2's number.
+    /// The counters of restart and the pids, by pm2's number.
     pub(crate) fn counters(&self) -> BTreeMap<u64, (u64, u64)> {
         self.apps
             .iter()
@@ -130,68 +198,129 @@ struct Raw {
     pid: Option<u64>,
     name: String,
     pm_id: u64,
-    pm2_env: RawEnv,
+    pm2_env: serde_json::Map<String, Value>,
 }
 
-#[derive(Deserialize)]
-struct RawEnv {
-    status: String,
-    #[serde(default)]
-    restart_time: u64,
-    #[serde(default)]
-    version: Option<String>,
-    #[serde(default)]
-    pm_out_log_path: Option<String>,
-    #[serde(default)]
-    pm_err_log_path: Option<String>,
-}
-
-/// Reads the output of `pm2 jlist`: the last line is the JSON, whatever stands before it.
+/// Reads the output of `pm2 jlist`: the last line is the JSON, whatever stands before it. Everything is taken for the
+/// application's; [`Pm2::inventory`] sorts.
 ///
 /// Fails without repeating the text, which is full of environment variables.
-pub(super) fn parse(text: &str) -> Result<ProcessList, StepError> {
+pub(super) fn parse(text: &str) -> Result<Vec<(App, Place, Definition)>, StepError> {
+    let no_list = |column: usize| {
+        StepError::fail(format!(
+            "`pm2 jlist` answered {} bytes that are no list of processes (column {column})",
+            text.len(),
+        ))
+        .hint("run `pm2 jlist` on the host as the configured user")
+    };
     let line = text
         .lines()
         .rev()
         .find(|l| !l.trim().is_empty())
         .unwrap_or_default();
-    let raw: Vec<Raw> = serde_json::from_str(line.trim()).map_err(|e| {
-        StepError::fail(format!(
-            "`pm2 jlist` answered {} bytes that are no list of processes (column {})",
-            text.len(),
-            e.column()
-        ))
-        .hint("run `pm2 jlist` on the host as the configured user")
-    })?;
-    let app = |raw: Raw| {
-        let env = raw.pm2_env;
-        let mut logs: Vec<String> = [env.pm_out_log_path, env.pm_err_log_path]
-            .into_iter()
-            .flatten()
-            .filter(|path| path.starts_with('/') && path != "/dev/null")
-            .collect();
-        logs.dedup();
-        App {
-            id: raw.pm_id,
-            name: raw.name,
-            status: env.status,
-            restarts: env.restart_time,
-            pid: raw.pid.unwrap_or(0),
-            version: env.version.filter(|v| v != "N/A"),
-            logs,
+    let raw: Vec<Raw> = serde_json::from_str(line.trim()).map_err(|e| no_list(e.column()))?;
+    let mut all = Vec::new();
+    for raw in raw {
+        if !raw.pm2_env.get("status").is_some_and(Value::is_string) {
+            return Err(no_list(0));
         }
-    };
-    let mut apps: Vec<App> = raw.into_iter().map(app).collect();
-    apps.sort_by_key(|a| a.id);
-    Ok(ProcessList {
-        apps,
-        log_sizes: BTreeMap::new(),
-    })
+        all.push(process(raw));
+    }
+    all.sort_by_key(|(app, _, _)| app.id);
+    Ok(all)
 }
 
-/// The processes of a host now. Starts pm2's daemon when it does not run, as every pm2 command does.
-pub(crate) async fn list(host: &dyn Host, pm2: &[String]) -> Result<ProcessList, StepError> {
-    parse(&reach::run(host, &reach::command(pm2, &["jlist"])?).await?)
+fn process(raw: Raw) -> (App, Place, Definition) {
+    let env = &raw.pm2_env;
+    let text = |key: &str| env.get(key).and_then(Value::as_str).map(str::to_owned);
+    // pm2 keeps some flags as they came from a command line: as words.
+    let is = |key: &str, wanted: bool| match env.get(key) {
+        Some(Value::Bool(found)) => *found == wanted,
+        Some(Value::String(found)) => *found == wanted.to_string(),
+        _ => false,
+    };
+    let mut logs: Vec<String> = ["pm_out_log_path", "pm_err_log_path"]
+        .into_iter()
+        .filter_map(text)
+        .filter(|path| path.starts_with('/') && path != "/dev/null")
+        .collect();
+    logs.dedup();
+    let by_clock = match env.get("cron_restart") {
+        Some(Value::String(cron)) => !cron.is_empty() && cron != "0",
+        _ => false,
+    };
+    let revision = env.get("versioning").and_then(|v| v.get("revision"));
+    let app = App {
+        id: raw.pm_id,
+        name: raw.name.clone(),
+        status: text("status").unwrap_or_default(),
+        restarts: env.get("restart_time").and_then(Value::as_u64).unwrap_or(0),
+        pid: raw.pid.unwrap_or(0),
+        version: text("version").filter(|v| v != "N/A"),
+        logs,
+        folder: text("pm_cwd"),
+        script: text("pm_exec_path"),
+        revision: revision.and_then(Value::as_str).map(str::to_owned),
+        ends: is("autorestart", false) || ends_with_0(env.get("stop_exit_codes")),
+        by_clock,
+        exit_code: env.get("exit_code").and_then(Value::as_i64),
+        restless: false,
+    };
+    let place = Place {
+        name: raw.name,
+        module: is("pmx_module", true),
+        folder: app.folder.clone(),
+        script: app.script.clone(),
+    };
+    let definition = Definition::of(&app.name, env);
+    (app, place, definition)
+}
+
+/// Whether pm2 lets a process be that ended well; a number, a word, or a list of them.
+fn ends_with_0(codes: Option<&Value>) -> bool {
+    let is_0 = |v: &Value| v.as_i64() == Some(0) || v.as_str() == Some("0");
+    match codes {
+        Some(Value::Array(codes)) => codes.iter().any(is_0),
+        Some(code) => is_0(code),
+        None => false,
+    }
+}
+
+impl Pm2<'_> {
+    /// Everything pm2 keeps, sorted by whose it is. Starts pm2's daemon when it does not run, as every pm2 command does.
+    pub(crate) async fn inventory(&self) -> Result<Inventory, StepError> {
+        let text = reach::run(self.host, &self.command(&["jlist"])?).await?;
+        let all = parse(&text)?;
+        let places: Vec<Place> = all.iter().map(|(_, place, _)| place.clone()).collect();
+        let own = self.application.own(self.host, &places).await?;
+        let mut found = Inventory {
+            own: ProcessList::default(),
+            definitions: Vec::new(),
+            others: Vec::new(),
+            names: places.iter().map(|p| p.name.clone()).collect(),
+        };
+        for ((app, place, definition), own) in all.into_iter().zip(own) {
+            if own {
+                found.own.apps.push(app);
+                found.definitions.push(definition);
+            } else {
+                let whose = if place.module {
+                    "a module of pm2"
+                } else {
+                    "not the application's"
+                };
+                found
+                    .others
+                    .push(format!("{} #{} ({whose})", app.name, app.id));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The application's processes now.
+    pub(crate) async fn list(&self) -> Result<ProcessList, StepError> {
+        Ok(self.inventory().await?.own)
+    }
 }
 
 /// The sizes of all log files of these processes now; 0 for one that does not exist yet.

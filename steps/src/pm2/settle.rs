@@ -1,23 +1,47 @@
 //! Waiting until processes are up and stay up, or are all down.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use flow_engine::step::{Cx, StepError};
 
-use super::list::{App, ProcessList, list};
-use crate::host::Host;
-use crate::reach;
+use super::Pm2;
+use super::list::{App, Inventory, ProcessList};
 
 /// The pause between two looks. A look takes half a second of the host's time.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// So many restarts of one process while it is waited for are no start-up any more.
-const CRASH_LOOP: u64 = 3;
+pub(super) const CRASH_LOOP: u64 = 3;
+
+/// What is waited for.
+pub(super) struct Wanted {
+    /// How many processes of each name must run.
+    pub(super) names: BTreeMap<String, usize>,
+    /// Names that are no witness: what they do is not looked at.
+    pub(super) excused: BTreeSet<String>,
+}
+
+impl Wanted {
+    /// The same without some names.
+    pub(super) fn without<'a>(mut self, names: impl IntoIterator<Item = &'a String>) -> Self {
+        for name in names {
+            self.names.remove(name);
+            self.excused.insert(name.clone());
+        }
+        self
+    }
+
+    /// Whether the restarts of a process say anything.
+    fn judges(&self, app: &App) -> bool {
+        let wanted = self.names.contains_key(&app.name);
+        (wanted || !self.excused.contains(&app.name)) && !app.ends
+    }
+}
 
 pub(super) enum Settled {
     /// All are up and nothing restarted for long enough.
-    Still(ProcessList),
+    Still(Box<Inventory>),
     /// In words, why not.
     Not(String),
 }
@@ -25,20 +49,20 @@ pub(super) enum Settled {
 /// Waits until as many processes of each name run as wanted, and no counter or pid changes for `still`.
 pub(super) async fn settle(
     cx: &Cx,
-    host: &dyn Host,
-    pm2: &[String],
-    wanted: &BTreeMap<String, usize>,
+    pm2: &Pm2<'_>,
+    wanted: &Wanted,
     (within, still): (Duration, Duration),
 ) -> Result<Settled, StepError> {
     let begun = cx.now();
-    let mut seen = list(host, pm2).await?;
-    let first = seen.clone();
-    let mut since = cx.now();
+    let mut found = pm2.inventory().await?;
+    let first = judged(&found.own, wanted);
+    let mut since = begun;
     loop {
+        let seen = judged(&found.own, wanted);
         let missing = missing(&seen, wanted);
         let calm = cx.now().since(since);
         if missing.is_empty() && calm >= still {
-            return Ok(Settled::Still(seen));
+            return Ok(Settled::Still(Box::new(found)));
         }
         if cx.now().since(begun) >= within + still {
             return Ok(Settled::Not(if missing.is_empty() {
@@ -51,31 +75,45 @@ pub(super) async fn settle(
                 )
             }));
         }
-        if let Some(app) = seen
-            .apps
-            .iter()
-            .find(|a| a.status == "errored" && wanted.contains_key(&a.name))
-        {
+        let errored = |a: &&App| a.status == "errored" && wanted.names.contains_key(&a.name);
+        if let Some(app) = seen.apps.iter().find(errored) {
             return Ok(Settled::Not(format!(
                 "it crashed until pm2 gave up: {}",
                 app.in_words()
             )));
         }
-        if first.most_restarts_until(&seen) >= CRASH_LOOP {
+        if most_restarts(&first, &seen) >= CRASH_LOOP {
             return Ok(Settled::Not(crash_loop(&first, &seen)));
         }
-        cx.sleep(LOOK_EVERY).await?;
-        let now = list(host, pm2).await?;
-        if now.counters() != seen.counters() {
-            since = cx.now();
+        let left = still.saturating_sub(calm);
+        let pause = if missing.is_empty() {
+            LOOK_EVERY.min(left)
+        } else {
+            LOOK_EVERY
+        };
+        cx.sleep(pause).await?;
+        let looked = cx.now();
+        let now = pm2.inventory().await?;
+        if judged(&now.own, wanted).counters() != seen.counters() {
+            since = looked;
         }
-        seen = now;
+        found = now;
     }
 }
 
-fn missing(seen: &ProcessList, wanted: &BTreeMap<String, usize>) -> Vec<String> {
+/// The processes whose restarts say anything.
+fn judged(list: &ProcessList, wanted: &Wanted) -> ProcessList {
+    let apps = list.apps.iter().filter(|a| wanted.judges(a));
+    ProcessList {
+        apps: apps.cloned().collect(),
+        ..ProcessList::default()
+    }
+}
+
+fn missing(seen: &ProcessList, wanted: &Wanted) -> Vec<String> {
     let running = seen.running();
     let short = wanted
+        .names
         .iter()
         .filter(|(name, n)| running.get(*name).copied().unwrap_or(0) < **n);
     short
@@ -95,6 +133,16 @@ fn missing(seen: &ProcessList, wanted: &BTreeMap<String, usize>) -> Vec<String> 
         .collect()
 }
 
+/// The largest growth of a restart counter.
+fn most_restarts(first: &ProcessList, now: &ProcessList) -> u64 {
+    let before = first.counters();
+    let grown = now.apps.iter().filter_map(|a| {
+        let (restarts, _) = before.get(&a.id)?;
+        Some(a.restarts.saturating_sub(*restarts))
+    });
+    grown.max().unwrap_or(0)
+}
+
 fn crash_loop(first: &ProcessList, now: &ProcessList) -> String {
     let more = now.apps.iter().filter_map(|a| {
         let before = first.apps.iter().find(|b| b.id == a.id)?;
@@ -108,41 +156,43 @@ fn crash_loop(first: &ProcessList, now: &ProcessList) -> String {
     format!("crash-looping: {}", more.collect::<Vec<_>>().join("; "))
 }
 
-/// Stops every process and verifies that none runs. With no process at all there is nothing to do; twice is once.
-///
-/// Answers the names that were stopped. Fails when one still runs a minute later.
-pub(crate) async fn stop_all(
-    cx: &Cx,
-    host: &dyn Host,
-    pm2: &[String],
-) -> Result<Vec<String>, StepError> {
-    let mut seen = list(host, pm2).await?;
-    let up = |l: &ProcessList| {
-        l.apps
-            .iter()
-            .filter(|a| a.pid != 0 || a.status != "stopped")
-            .map(|a| a.name.clone())
-            .collect::<Vec<_>>()
-    };
-    let stopped = up(&seen);
-    if stopped.is_empty() {
-        return Ok(stopped);
-    }
-    let command = reach::command(pm2, &["stop", "all"])?.deadline(Duration::from_mins(2));
-    reach::run(host, &command).await?;
-    let begun = cx.now();
-    loop {
-        seen = list(host, pm2).await?;
-        let left = up(&seen);
-        if left.is_empty() {
-            return Ok(stopped);
+impl Pm2<'_> {
+    /// Stops every process of the application and verifies that none runs. With none up there is nothing to do; twice
+    /// is once. What only rests (a job between two runs) is left as it is.
+    ///
+    /// Answers the names that were stopped. Fails when one still runs a minute later.
+    pub(crate) async fn stop(&self, cx: &Cx) -> Result<Vec<String>, StepError> {
+        let begun = cx.now();
+        let mut stopped = BTreeSet::new();
+        loop {
+            let found = self.inventory().await?;
+            let up: Vec<&App> = found.own.apps.iter().filter(|a| is_up(a)).collect();
+            if up.is_empty() {
+                return Ok(stopped.into_iter().collect());
+            }
+            let names: BTreeSet<String> = up.iter().map(|a| a.name.clone()).collect();
+            if cx.now().since(begun) > Duration::from_mins(1) {
+                let names: Vec<String> = names.into_iter().collect();
+                return Err(StepError::fail(format!(
+                    "still running after `pm2 stop`: {}",
+                    names.join(", ")
+                )));
+            }
+            let ids: Vec<u64> = up.iter().map(|a| a.id).collect();
+            stopped.extend(names);
+            match self.act("stop", &ids, &found).await {
+                // One that went away by itself in this moment makes pm2 fail; the next look says what still runs.
+                Ok(()) => {}
+                Err(StepError::Fail(why)) => cx.log(why.message),
+                Err(e) => return Err(e),
+            }
+            cx.sleep(LOOK_EVERY).await?;
         }
-        if cx.now().since(begun) > Duration::from_mins(1) {
-            return Err(StepError::fail(format!(
-                "still running after `pm2 stop all`: {}",
-                left.join(", ")
-            )));
-        }
-        cx.sleep(LOOK_EVERY).await?;
     }
+}
+
+/// Whether it runs or will do so by itself.
+fn is_up(app: &App) -> bool {
+    !matches!(app.status.as_str(), "stopped" | "errored")
+        || (app.status == "stopped" && app.pid != 0)
 }

@@ -7,7 +7,12 @@ use flow_engine::record::Verdict;
 use flow_engine::registry::Registry;
 use flow_engine::signal::Order;
 
+use flow_engine::plan::Plan;
+use flow_engine::planner::Arg;
+use flow_engine::step::StepError;
+
 use super::*;
+use crate::host::Local;
 use crate::reach::testing::{Bench, Change, Say, failure, output, plan, undone};
 
 /// A pm2 of its own: own home, own daemon, ended with it.
@@ -48,12 +53,40 @@ impl Pm2 {
     }
 
     pub(crate) fn pm2(&self, args: &[&str]) {
-        let output = Command::new(&self.prefix[0])
-            .args(&self.prefix[1..])
-            .args(args)
-            .output()
-            .unwrap();
+        let output = self.command(args).output().unwrap();
         assert!(output.status.success(), "{args:?}: {output:?}");
+    }
+
+    /// The application's processes now; all but modules where none is named.
+    pub(crate) async fn list(&self, application: &Application) -> ProcessList {
+        let pm2 = super::Pm2 {
+            host: &Local::new("here"),
+            program: &self.prefix,
+            application,
+        };
+        pm2.list().await.unwrap()
+    }
+
+    /// Every process but modules.
+    pub(crate) async fn all(&self) -> ProcessList {
+        self.list(&Application::default()).await
+    }
+
+    /// Installs a module that only sleeps, as a log rotator would be.
+    pub(crate) fn module(&self, name: &str) {
+        let dir = self.home.path().join(name);
+        std::fs::create_dir_all(&dir).unwrap();
+        let package = format!(r#"{{"name":"{name}","version":"1.0.0","main":"i.js"}}"#);
+        std::fs::write(dir.join("package.json"), package).unwrap();
+        std::fs::write(dir.join("i.js"), STEADY).unwrap();
+        let output = self.command(&["install", "."]).current_dir(&dir).output();
+        assert!(output.unwrap().status.success());
+    }
+
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.prefix[0]);
+        command.args(&self.prefix[1..]).args(args);
+        command
     }
 
     /// Starts an application of this source text.
@@ -70,6 +103,10 @@ impl Drop for Pm2 {
     }
 }
 
+mod foreign;
+mod old_code;
+mod rollback;
+
 const STEADY: &str = "setInterval(() => {}, 1000)";
 
 fn registry() -> Registry {
@@ -83,9 +120,13 @@ fn processes(pm2: &Pm2) -> Processes {
     Processes {
         host: "here".into(),
         pm2: pm2.prefix.clone(),
+        application: Application::default(),
         restart_if_started: Some("prod/deploy".into()),
         settle_seconds: 2,
         health: None,
+        keep_in: Some(pm2.home.path().join("kept").to_str().unwrap().into()),
+        since: None,
+        newer: None,
     }
 }
 
@@ -94,14 +135,17 @@ fn the_list_is_the_last_line_and_keeps_nothing_of_the_environment() {
     let text = "\n  Runtime Edition\n[PM2] Spawning PM2 daemon with pm2_home=/root/.pm2\n[PM2] PM2 Successfully daemonized\n\
         [{\"pid\":17,\"name\":\"api\",\"pm2_env\":{\"status\":\"online\",\"restart_time\":3,\"version\":\"1.4.0\",\
         \"DATABASE_URL\":\"hunter2\",\"pm_out_log_path\":\"/l/o\",\"pm_err_log_path\":\"/dev/null\"},\"pm_id\":4}]\n";
-    let list = list::parse(text).unwrap();
-    assert_eq!(list.apps.len(), 1);
+    let all = list::parse(text).unwrap();
+    let [(app, _, definition)] = &all[..] else {
+        panic!("not one");
+    };
     assert_eq!(
-        list.apps[0].in_words(),
+        app.in_words(),
         "api #4 online, pid 17, 3 restarts, version 1.4.0"
     );
-    assert_eq!(list.apps[0].logs, ["/l/o"]);
-    assert!(!serde_json::to_string(&list).unwrap().contains("hunter2"));
+    assert_eq!(app.logs, ["/l/o"]);
+    assert!(!serde_json::to_string(app).unwrap().contains("hunter2"));
+    assert!(!format!("{definition:?}").contains("hunter2"));
 }
 
 #[test]
@@ -145,10 +189,7 @@ async fn after_a_rollback_what_was_running_runs_again_and_what_was_stopped_stays
     assert!(written(&dump) > saved, "the list was not saved again");
     let report = undone(&run, "prep/processes");
     assert!(report.starts_with("restarted api, worker: "), "{report}");
-    let now = list(&crate::host::Local::new("here"), &pm2.prefix)
-        .await
-        .unwrap();
-    assert_eq!(now.running(), before.running());
+    assert_eq!(pm2.all().await.running(), before.running());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -200,8 +241,7 @@ async fn a_restart_that_pm2_calls_a_success_is_none_while_the_application_crash_
 async fn a_process_that_was_not_restarted_or_is_down_is_named() {
     let pm2 = Pm2::start();
     pm2.app("api", STEADY);
-    let here = crate::host::Local::new("here");
-    let before = list(&here, &pm2.prefix).await.unwrap();
+    let before = pm2.all().await;
     let check = |step: &str| {
         let (host, pm2) = ("here".to_owned(), pm2.prefix.clone());
         let before = Arg::Value(before.clone());
@@ -217,8 +257,11 @@ async fn a_process_that_was_not_restarted_or_is_down_is_named() {
                         Restarted {
                             host,
                             pm2,
+                            application: Application::default(),
                             before,
                             settle_seconds: 1,
+                            released: None,
+                            removed: None,
                         },
                     );
                 } else {
@@ -227,7 +270,9 @@ async fn a_process_that_was_not_restarted_or_is_down_is_named() {
                         Online {
                             host,
                             pm2,
+                            application: Application::default(),
                             expected: before,
+                            since: None,
                             settle_seconds: 1,
                         },
                     );
@@ -252,7 +297,7 @@ async fn a_process_that_was_not_restarted_or_is_down_is_named() {
     tokio::time::sleep(Duration::from_secs(3)).await;
     let (run, _) = bench.start("r-down", check("online")).await;
     assert!(
-        failure(&run, "prod/x").message.contains("extra #1 errored"),
+        failure(&run, "prod/x").message.contains("extra"),
         "{:?}",
         failure(&run, "prod/x")
     );

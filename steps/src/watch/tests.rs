@@ -17,6 +17,7 @@ fn watch(pm2: &Pm2, seconds: u64) -> Watch {
     Watch {
         host: "here".into(),
         pm2: pm2.prefix.clone(),
+        application: Application::default(),
         apps: vec!["api".into()],
         seconds,
         errors: vec![],
@@ -185,15 +186,17 @@ async fn a_process_without_a_log_file_cannot_be_watched() {
 async fn an_error_or_a_restart_between_the_deploy_and_the_watch_is_seen() {
     let pm2 = Pm2::start();
     let say = chatty(&pm2);
-    let here = crate::host::Local::new("here");
-    let before = pm2::list(&here, &pm2.prefix).await.unwrap();
+    let before = pm2.all().await;
     pm2.pm2(&["restart", "api"]);
     tokio::time::sleep(Duration::from_secs(1)).await;
     let restarted = crate::pm2::Restarted {
         host: "here".into(),
         pm2: pm2.prefix.clone(),
+        application: Application::default(),
         before: Arg::Value(before),
         settle_seconds: 1,
+        released: None,
+        removed: None,
     };
     let registry = || registry().with::<crate::pm2::Restarted>();
     let bench = Bench::new(registry);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use flow_steps::pm2::Application;
 use serde::Deserialize;
 
 /// One environment: one host with an application and a database.
@@ -40,6 +41,10 @@ pub struct Environment {
     /// The program that asks pm2.
     #[serde(default = "pm2")]
     pub pm2: Vec<String>,
+    /// The names of the application's processes, as pm2 calls them. Without them: those whose working folder or script
+    /// lies in `app_dir`. What is not the application's, and pm2's own modules, are left alone and not judged.
+    #[serde(default)]
+    pub processes: Vec<String>,
     /// Where the application says that it is healthy.
     pub health: String,
     /// A certificate authority file for `health`, when it is not a public one.
@@ -53,6 +58,14 @@ pub struct Environment {
 }
 
 impl Environment {
+    /// Which of pm2's processes there are the application's.
+    pub fn application(&self) -> Application {
+        Application {
+            processes: self.processes.clone(),
+            folder: Some(self.app_dir.clone()),
+        }
+    }
+
     /// The first thing about it that is well-formed but cannot be meant.
     pub(super) fn problem(&self, name: &str) -> Option<String> {
         let paths = [
@@ -69,6 +82,13 @@ impl Environment {
                     "`env.{name}.{key}` must be an absolute path without `..`, not `{path}`"
                 ));
             }
+        }
+        let odd = |name: &&String| name.trim().is_empty() || name.chars().any(char::is_control);
+        if let Some(odd) = self.processes.iter().find(odd) {
+            return Some(format!(
+                "`env.{name}.processes`: `{}` is no name of a process",
+                odd.escape_debug()
+            ));
         }
         if self.deploy.is_empty() {
             return Some(format!("`env.{name}.deploy` names no program"));

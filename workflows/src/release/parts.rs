@@ -18,6 +18,8 @@ mod database;
 
 /// The deploying step: what has not passed it has not changed production.
 const DEPLOY: &str = "prod/deploy";
+/// What ran right before it.
+pub(super) const RUNNING: &str = "prod/running";
 
 /// Everything a release needs to know before its first step.
 pub struct Release<'a> {

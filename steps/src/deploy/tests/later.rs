@@ -87,6 +87,7 @@ async fn an_old_run_does_not_undo_over_the_release_that_holds_the_lease_now() {
                     lease: Some((&lease).into()),
                     stop_on_undo: Some(StopSpec {
                         pm2: pm2.prefix.clone(),
+                        application: crate::pm2::Application::default(),
                     }),
                     ..script
                 },
@@ -106,9 +107,7 @@ async fn an_old_run_does_not_undo_over_the_release_that_holds_the_lease_now() {
     let (index, _) = run.plan.node("prod/deploy").unwrap();
     let why = run.steps[index as usize].undo_failure.clone().unwrap().1;
     assert!(why.message.contains("is held by run r-two"), "{why:?}");
-    let list = crate::pm2::list(&Local::new("here"), &pm2.prefix)
-        .await
-        .unwrap();
+    let list = pm2.all().await;
     assert_eq!(list.apps[0].status, "online");
 }
 

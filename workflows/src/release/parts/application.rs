@@ -5,10 +5,10 @@ use flow_steps::code::CodeSnapshot;
 use flow_steps::deploy::{Deploy, StopSpec};
 use flow_steps::health::{Body, Check, Health};
 use flow_steps::lease::Lease;
-use flow_steps::pm2::{Online, ProcessList, Processes, Restarted};
+use flow_steps::pm2::{Online, ProcessList, Processes, Released, Restarted};
 use flow_steps::watch::Watch;
 
-use super::{DEPLOY, Release};
+use super::{DEPLOY, RUNNING, Release};
 
 /// Tells the migration to write although the database is read-only while it is frozen.
 const MIGRATE_OPTIONS: &str = "FLOW_MIGRATE_PGOPTIONS";
@@ -51,6 +51,7 @@ impl Release<'_> {
         deploy.gate = Some(self.promotion_rule());
         deploy.stop_on_undo = Some(StopSpec {
             pm2: self.env("prod").pm2.clone(),
+            application: self.env("prod").application(),
         });
         deploy
     }
@@ -67,11 +68,22 @@ impl Release<'_> {
         }
     }
 
-    /// What a rollback restarts on production.
+    /// What a rollback restarts on production, as it was defined.
     pub(in crate::release) fn processes(&self) -> Processes {
         Processes {
             restart_if_started: Some(DEPLOY.into()),
             health: Some(self.check("prod")),
+            keep_in: Some(self.env("prod").backup_dir.clone()),
+            newer: Some(RUNNING.into()),
+            ..self.processes_seen("prod")
+        }
+    }
+
+    /// The same right before the deploy: days may have passed since, and what people did to them is not the release's.
+    pub(in crate::release) fn processes_now(&self, before: &Out<ProcessList>) -> Processes {
+        Processes {
+            keep_in: Some(self.env("prod").backup_dir.clone()),
+            since: Some(before.key().to_owned()),
             ..self.processes_seen("prod")
         }
     }
@@ -81,26 +93,56 @@ impl Release<'_> {
         Processes {
             host: env.into(),
             pm2: self.env(env).pm2.clone(),
+            application: self.env(env).application(),
             restart_if_started: None,
             settle_seconds: self.config.watch.settle_seconds,
             health: None,
+            keep_in: None,
+            since: None,
+            newer: None,
         }
     }
 
     pub(in crate::release) fn restarted(&self, env: &str, before: &Out<ProcessList>) -> Restarted {
+        let at = self.env(env);
         Restarted {
             host: env.into(),
-            pm2: self.env(env).pm2.clone(),
+            pm2: at.pm2.clone(),
+            application: at.application(),
             before: before.into(),
             settle_seconds: self.config.watch.settle_seconds,
+            released: Some(Released {
+                folder: at.app_dir.clone(),
+                commit: self.commit.clone(),
+                is_checkout: at.deploy_verify.is_none(),
+            }),
+            removed: None,
         }
     }
 
-    pub(in crate::release) fn online(&self, before: &Out<ProcessList>) -> Online {
+    /// As on staging; what staging's release removed may be gone here too.
+    pub(in crate::release) fn restarted_in_production(
+        &self,
+        before: &Out<ProcessList>,
+        on_stage: Option<&Out<ProcessList>>,
+    ) -> Restarted {
+        Restarted {
+            removed: on_stage.map(Into::into),
+            ..self.restarted("prod", before)
+        }
+    }
+
+    pub(in crate::release) fn online(
+        &self,
+        before: &Out<ProcessList>,
+        restarted: &Out<ProcessList>,
+    ) -> Online {
         Online {
             host: "prod".into(),
             pm2: self.env("prod").pm2.clone(),
+            application: self.env("prod").application(),
             expected: before.into(),
+            since: Some(restarted.into()),
             settle_seconds: self.config.watch.settle_seconds,
         }
     }
@@ -114,6 +156,7 @@ impl Release<'_> {
         Watch {
             host: "prod".into(),
             pm2: self.env("prod").pm2.clone(),
+            application: self.env("prod").application(),
             apps: watch.apps.clone(),
             seconds: watch.seconds,
             errors: watch.patterns.clone(),
@@ -137,6 +180,7 @@ impl Release<'_> {
                 value,
             },
             ca_file: ca,
+            own_host: Some(env.into()),
             ..Check::ok(&at.health)
         }
     }

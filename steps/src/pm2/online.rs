@@ -1,0 +1,99 @@
+//! Whether everything is up after a release.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use flow_engine::planner::Arg;
+use flow_engine::retry::Policy;
+use flow_engine::step::{Cx, Step, StepError};
+use serde::{Deserialize, Serialize};
+
+use super::settle::{Settled, Wanted, settle};
+use super::{App, Application, ONLINE_WITHIN, Pm2, ProcessList};
+use crate::reach;
+
+/// Every process of the application is online: those that ran before, and those that came with the release.
+///
+/// What was stopped or crash-looping before the release may be so still; a job that ran to its end is no fault. A
+/// process that restarts while it is looked at is not online.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Online {
+    /// The host, by its configured name.
+    pub host: String,
+    /// As in [`Processes`](super::Processes).
+    pub pm2: Vec<String>,
+    /// As in [`Processes`](super::Processes).
+    #[serde(default)]
+    pub application: Application,
+    /// What ran before the release, or [`ProcessList::named`].
+    pub expected: Arg<ProcessList>,
+    /// The list from [`Restarted`](super::Restarted), which has waited already: one look is enough when every counter
+    /// and pid is still what it was then.
+    #[serde(default)]
+    pub since: Option<Arg<ProcessList>>,
+    /// How long all restart counters must stand still, in seconds.
+    pub settle_seconds: u64,
+}
+
+#[async_trait]
+impl Step for Online {
+    const KIND: &'static str = "pm2.online";
+    type Output = ProcessList;
+
+    fn summary(&self) -> String {
+        format!(
+            "every pm2 process of `{}` is online: {}",
+            self.host,
+            self.application.in_words()
+        )
+    }
+
+    fn policy(&self) -> Policy {
+        Policy::within(120 + self.settle_seconds)
+    }
+
+    async fn run(&self, cx: &Cx) -> Result<ProcessList, StepError> {
+        let host = reach::host(cx, &self.host)?;
+        let pm2 = Pm2 {
+            host: &*host,
+            program: &self.pm2,
+            application: &self.application,
+        };
+        let expected = cx.arg(&self.expected)?;
+        let since = self.since.as_ref().map(|s| cx.arg(s)).transpose()?;
+        let gone = since.iter().flat_map(|since| &since.gone);
+        let wanted = Wanted {
+            names: expected.wanted(),
+            excused: expected.excused(),
+        }
+        .without(gone);
+        if let Some(since) = &since {
+            let now = pm2.list().await?;
+            if now.counters() == since.counters() && down(&now, &expected).is_empty() {
+                return Ok(now);
+            }
+        }
+        let within = (ONLINE_WITHIN, Duration::from_secs(self.settle_seconds));
+        let list = match settle(cx, &pm2, &wanted, within).await? {
+            Settled::Still(found) => found.own,
+            Settled::Not(why) => return Err(StepError::fail(format!("`{}`: {why}", self.host))),
+        };
+        let down = down(&list, &expected);
+        if down.is_empty() {
+            Ok(list)
+        } else {
+            Err(StepError::fail(format!(
+                "not online on `{}`: {}",
+                self.host,
+                down.join("; ")
+            )))
+        }
+    }
+}
+
+/// What is down and should not be.
+fn down(list: &ProcessList, expected: &ProcessList) -> Vec<String> {
+    let excused = expected.excused();
+    let fault = |a: &&App| !a.is_running() && !a.is_over() && !excused.contains(&a.name);
+    list.apps.iter().filter(fault).map(App::in_words).collect()
+}

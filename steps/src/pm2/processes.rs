@@ -1,0 +1,183 @@
+//! What runs before a release, and its way back.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use flow_engine::plan::Effect;
+use flow_engine::retry::Policy;
+use flow_engine::step::{Cx, Step, StepError};
+use serde::{Deserialize, Serialize};
+
+use super::settle::CRASH_LOOP;
+use super::{Application, ONLINE_WITHIN, Pm2, ProcessList, bring_back};
+use crate::health::Check;
+use crate::reach;
+
+/// Records the processes that run now and has pm2 save them; undone, starts again what was running, as it was defined.
+///
+/// It looks twice, so that what is crash-looping already is known for that. Run twice: the list is taken anew.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Processes {
+    /// The host, by its configured name.
+    pub host: String,
+    /// The pm2 program and its leading arguments, such as `sudo -u app pm2`.
+    pub pm2: Vec<String>,
+    /// Which of its processes are the application's.
+    #[serde(default)]
+    pub application: Application,
+    /// The key of the deploying step: while it never started, the undo leaves the processes alone. Nothing where a
+    /// rollback restarts nothing, as on staging: the next deploy there replaces what runs.
+    pub restart_if_started: Option<String>,
+    /// How long all restart counters must stand still after a restart, in seconds.
+    pub settle_seconds: u64,
+    /// What must be healthy after a restart, if anything.
+    pub health: Option<Check>,
+    /// The folder on the host where the definitions are kept, absolute. Without it a rollback restarts by name, with
+    /// whatever definition pm2 has then.
+    #[serde(default)]
+    pub keep_in: Option<String>,
+    /// The key of an earlier such step, hours ago perhaps: what restarted again and again since is crash-looping.
+    #[serde(default)]
+    pub since: Option<String>,
+    /// The key of a later such step, whose list the undo prefers: what was removed or changed by hand since is no
+    /// business of the rollback.
+    #[serde(default)]
+    pub newer: Option<String>,
+}
+
+#[async_trait]
+impl Step for Processes {
+    const KIND: &'static str = "pm2.processes";
+    type Output = ProcessList;
+
+    fn summary(&self) -> String {
+        format!(
+            "record the pm2 processes of `{}`: {}",
+            self.host,
+            self.application.in_words()
+        )
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Changes
+    }
+
+    fn undo_in_words(&self) -> Option<String> {
+        let undone = self.restart_if_started.is_some();
+        undone.then(|| {
+            "restart what was running, as it was defined; wait until online and healthy".into()
+        })
+    }
+
+    fn policy(&self) -> Policy {
+        Policy::within(300 + 2 * self.settle_seconds)
+    }
+
+    async fn run(&self, cx: &Cx) -> Result<ProcessList, StepError> {
+        let host = reach::host(cx, &self.host)?;
+        let pm2 = self.pm2(&*host);
+        let first = pm2.inventory().await?;
+        if first.own.apps.is_empty() {
+            return Err(self.nothing(&first.others));
+        }
+        cx.sleep(Duration::from_secs(self.settle_seconds)).await?;
+        let now = pm2.inventory().await?;
+        let mut found = now.own;
+        self.mark_restless(cx, &first.own, &mut found);
+        for app in &found.apps {
+            let loops = if app.restless { ", crash-looping" } else { "" };
+            cx.log(format!("{}{loops}", app.in_words()));
+        }
+        for other in &now.others {
+            cx.log(format!("left alone: {other}"));
+        }
+        if let Some(dir) = &self.keep_in {
+            let run = cx.run_id();
+            found.kept = Some(pm2.keep(dir, run.as_str(), &now.definitions).await?);
+        }
+        pm2.save().await?;
+        Ok(found)
+    }
+
+    async fn undo(&self, cx: &Cx, done: Option<ProcessList>) -> Result<String, StepError> {
+        let deploy = self.restart_if_started.as_deref();
+        if !deploy.is_some_and(|deploy| cx.run().has_started(deploy)) {
+            return Ok("the deploy never started: processes left alone".into());
+        }
+        let newer = self.newer.as_deref().and_then(|key| cx.run().output(key));
+        let newer = newer.and_then(|json| serde_json::from_str(json).ok());
+        let host = reach::host(cx, &self.host)?;
+        let pm2 = self.pm2(&*host);
+        let before = match newer.or(done) {
+            Some(before) => before,
+            None => pm2.list().await?.as_if_online(),
+        };
+        let back = bring_back::all(cx, &pm2, &before, self.settle_seconds).await?;
+        // The release may have saved its own list; after a restart of the host that one would come up.
+        pm2.save().await?;
+        let healthy = match &self.health {
+            Some(check) if !before.running().is_empty() => {
+                check
+                    .until_healthy(cx, ONLINE_WITHIN, Duration::ZERO)
+                    .await?;
+                "; healthy"
+            }
+            _ => "",
+        };
+        Ok(format!("{back}{healthy}"))
+    }
+}
+
+impl Processes {
+    fn pm2<'a>(&'a self, host: &'a dyn crate::host::Host) -> Pm2<'a> {
+        Pm2 {
+            host,
+            program: &self.pm2,
+            application: &self.application,
+        }
+    }
+
+    /// Every user has a pm2 of its own: an empty list is most often another user's.
+    fn nothing(&self, others: &[String]) -> StepError {
+        let pm2 = self.pm2.join(" ");
+        if others.is_empty() {
+            return StepError::refuse(format!(
+                "pm2 shows no process for `{pm2}` on `{}`: is it the right user?",
+                self.host
+            ))
+            .hint("name the user that runs the application, such as `sudo -u app pm2`");
+        }
+        StepError::refuse(format!(
+            "none of pm2's processes on `{}` is the application's ({}); there are: {}",
+            self.host,
+            self.application.in_words(),
+            others.join(", ")
+        ))
+        .hint(format!(
+            "name them in flow.toml: [env.{}] processes = [\"…\"]; then start anew",
+            self.host
+        ))
+    }
+
+    /// Marks what is crash-looping: it moved while it was looked at, or is between two starts.
+    fn mark_restless(&self, cx: &Cx, first: &ProcessList, now: &mut ProcessList) {
+        let earlier = self.since.as_deref().and_then(|key| cx.run().output(key));
+        let earlier: Option<ProcessList> = earlier.and_then(|json| serde_json::from_str(json).ok());
+        for app in &mut now.apps {
+            let same = |list: &ProcessList| {
+                let known = list
+                    .apps
+                    .iter()
+                    .find(|a| a.id == app.id && a.name == app.name);
+                known.cloned()
+            };
+            let moved = same(first).is_none_or(|a| (a.restarts, a.pid) != (app.restarts, app.pid));
+            let often = earlier.as_ref().and_then(same).is_some_and(|a| {
+                a.restless || app.restarts.saturating_sub(a.restarts) >= CRASH_LOOP
+            });
+            let between = !matches!(app.status.as_str(), "online" | "stopped" | "errored");
+            let excused = app.ends || app.by_clock;
+            app.restless = between || (!excused && app.is_running() && (moved || often));
+        }
+    }
+}
