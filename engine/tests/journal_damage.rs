@@ -5,8 +5,10 @@ mod journal_support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use flow_engine::id::Digest;
+use flow_engine::journal::sled::ClosedJournal;
 use flow_engine::journal::{Journal, JournalError};
 use journal_support::*;
 
@@ -200,16 +202,125 @@ async fn a_damaged_or_missing_checkpoint_harms_nothing() {
     }
 }
 
+/// Both files of an object.
+fn both(dir: &Path, digest: &Digest) -> [PathBuf; 2] {
+    let name = digest.to_string();
+    ["objects", "copies"].map(|folder| dir.join(folder).join(&name[..2]).join(&name))
+}
+
 #[tokio::test]
-async fn a_damaged_object_is_refused_and_storing_it_again_mends_it() {
+async fn an_object_damaged_in_both_copies_is_refused_and_storing_it_again_mends_it() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, _) = open(dir.path());
     let digest = journal.put(&[3; 10_000]).await.unwrap();
-    let name = digest.to_string();
-    let path = dir.path().join("objects").join(&name[..2]).join(&name);
-    flip(&path, 5_000);
+    for path in both(dir.path(), &digest) {
+        flip(&path, 5_000);
+    }
     let error = journal.get(&digest).await.unwrap_err();
-    assert!(place_of(&error).contains(&name));
+    assert!(place_of(&error).contains(&digest.to_string()));
     journal.put(&[3; 10_000]).await.unwrap();
     assert_eq!(journal.get(&digest).await.unwrap(), [3; 10_000]);
+    for path in both(dir.path(), &digest) {
+        assert_eq!(fs::read(path).unwrap(), [3; 10_000]);
+    }
+}
+
+#[tokio::test]
+async fn a_flipped_bit_in_either_copy_of_an_object_loses_nothing_and_is_mended() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = open(dir.path());
+    let bytes: Vec<u8> = (0..=255).cycle().take(6_000).collect();
+    let digest = journal.put(&bytes).await.unwrap();
+    for which in 0..2 {
+        for sample in 0..40 {
+            let path = &both(dir.path(), &digest)[which];
+            flip(path, sample * 149);
+            assert_eq!(
+                journal.get(&digest).await.unwrap(),
+                bytes,
+                "{which} {sample}"
+            );
+            let (done, lost) = journal.mend_objects().await.unwrap();
+            // Reading the first copy has mended it already; nobody reads the second one before it is needed.
+            assert_eq!((done.len(), lost.len()), (which, 0), "{which} {sample}");
+            assert_eq!(fs::read(path).unwrap(), bytes, "{which} {sample}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lost_copy_of_an_object_is_made_anew_when_the_journal_is_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = open(dir.path());
+    let digest = journal.put(&[5; 4_000]).await.unwrap();
+    append(&journal, "a", 0..3).await;
+    drop(journal);
+    for (which, reported) in [(0, 1), (1, 0)] {
+        fs::remove_file(&both(dir.path(), &digest)[which]).unwrap();
+        let (journal, report) = open(dir.path());
+        // A second copy that is not there is what a kill leaves between the two, and what earlier versions left.
+        assert_eq!(report.repaired.len(), reported, "{report:?}");
+        assert_eq!(journal.get(&digest).await.unwrap(), [5; 4_000]);
+        drop(journal);
+        for path in both(dir.path(), &digest) {
+            assert_eq!(fs::read(path).unwrap(), [5; 4_000], "{which}");
+        }
+    }
+    fs::remove_dir_all(dir.path().join("objects")).unwrap();
+    let (journal, report) = open(dir.path());
+    assert_eq!(report.repaired.len(), 1, "{report:?}");
+    assert_eq!(journal.get(&digest).await.unwrap(), [5; 4_000]);
+}
+
+#[tokio::test]
+async fn a_journal_that_is_held_open_is_read_as_it_lies_and_nothing_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = open(dir.path());
+    let digest = journal.put(&[7; 4_000]).await.unwrap();
+    append(&journal, "a", 0..50).await;
+    flip(&both(dir.path(), &digest)[0], 9);
+    let names = |dir: &Path| {
+        let mut all: Vec<_> = fs::read_dir(dir)
+            .unwrap()
+            .map(|i| i.unwrap().file_name())
+            .collect();
+        all.sort();
+        all
+    };
+    let before = names(dir.path());
+    let (lying, lacks) = ClosedJournal::as_it_lies(dir.path()).unwrap();
+    assert_eq!(lacks, Vec::<String>::new());
+    let records = lying.read(&run("a")).await.unwrap();
+    assert_eq!(records.len(), 50);
+    assert_eq!(
+        lying.get(&digest).await.unwrap(),
+        [7; 4_000],
+        "from the second copy"
+    );
+    assert_eq!(names(dir.path()), before);
+    assert_ne!(
+        fs::read(&both(dir.path(), &digest)[0]).unwrap(),
+        [7; 4_000],
+        "it is not for looking to mend"
+    );
+    append(&journal, "a", 50..60).await;
+    let (lying, _) = ClosedJournal::as_it_lies(dir.path()).unwrap();
+    assert_eq!(
+        lying.read(&run("a")).await.unwrap().len(),
+        60,
+        "what was acknowledged is there"
+    );
+}
+
+#[tokio::test]
+async fn what_a_damaged_segment_lacks_is_said_by_a_look_at_a_journal_as_it_lies() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path()).await;
+    let first = &segments(dir.path())[0];
+    let at = find(&fs::read(first).unwrap(), &body("a", 5)).unwrap();
+    flip(first, at);
+    let (lying, lacks) = ClosedJournal::as_it_lies(dir.path()).unwrap();
+    assert!(lacks[0].contains("damaged"), "{lacks:?}");
+    let error = lying.read(&run("a")).await.unwrap_err();
+    assert!(place_of(&error).contains("run a record 5"), "{error}");
 }

@@ -177,13 +177,13 @@ async fn a_last_commit_that_sled_has_is_written_again_and_not_reported_as_droppe
 
 #[tokio::test]
 async fn a_journal_of_which_only_leftovers_are_there_is_lost_and_not_new() {
-    for left in ["END", "checkpoint", "objects"] {
+    for left in ["END", "checkpoint", "objects", "copies"] {
         let dir = tempfile::tempdir().unwrap();
         let (journal, _) = open(dir.path());
         append(&journal, "a", 0..10).await;
         journal.put(&[7; 5000]).await.unwrap();
         drop(journal);
-        for name in ["wal", "sled", "objects", "END", "checkpoint"] {
+        for name in ["wal", "sled", "objects", "copies", "END", "checkpoint"] {
             let path = dir.path().join(name);
             match name {
                 _ if name == left => {}

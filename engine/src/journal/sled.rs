@@ -8,6 +8,7 @@
 //! <dir>/sled/        the same records to read; up to date a moment later, synced at checkpoints
 //! <dir>/checkpoint   the last commit that is known to be synced in sled
 //! <dir>/objects/ab/  large things, by digest
+//! <dir>/copies/ab/   the same once more
 //! <dir>/archive/     finished runs that were put away; see [`Upkeep`]
 //! ```
 //!
@@ -37,7 +38,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 
-use super::archive::{self, Catalog};
+use super::archive::Catalog;
 pub use super::segment::SegmentFile;
 use super::segment::{BLOCK, Fixed, Wal, end, unbuffered, unusable};
 use super::{Append, Archived, BODY_MAX, Head, Journal, JournalError, Stored, files};
@@ -142,19 +143,27 @@ impl SledJournal {
         let lock = lock::take(dir)?;
         // Before any folder is made: an exchange that was cut short may have one of them elsewhere.
         compact::roll_forward(dir).map_err(|e| unusable(dir, &e))?;
-        for folder in [&places.wal, &places.objects] {
+        for folder in [&places.wal, &places.objects, &places.copies] {
             files::create_dir(folder).map_err(|e| unusable(folder, &e))?;
         }
         // A process killed between making a name and syncing its folder left it to us: what is written from here on
         // must not hang on a name that a power cut can take away.
         files::sync_parent(dir).map_err(|e| unusable(dir, &e))?;
-        for folder in [&places.dir, &places.wal, &places.objects] {
+        for folder in [&places.dir, &places.wal, &places.objects, &places.copies] {
             files::sync_dir(folder).map_err(|e| unusable(folder, &e))?;
         }
-        super::segment::discard_leftovers(&places.objects)
-            .map_err(|e| unusable(&places.objects, &e))?;
+        for folder in [&places.objects, &places.copies] {
+            super::segment::discard_leftovers(folder).map_err(|e| unusable(folder, &e))?;
+        }
         let (mut catalog, damaged) = Catalog::load(&places.archive)?;
         let mut sound = open::open(&places, options)?;
+        // Not before it is known that the folder is a journal whose copies agree. A version that kept objects once only
+        // left no second copies: they are made now.
+        let completed = objects::complete(&places).map_err(|e| unusable(&places.copies, &e))?;
+        let completed = completed
+            .into_iter()
+            .map(|what| open::repaired(&what, "its other copy", 0, None));
+        sound.report.repaired.extend(completed);
         // A version that knows of no archive may have gone on with a sealed run: then the longer one counts.
         let grown = |run: &RunId, end: &Head| {
             let live = sound.heads.get(run);
@@ -212,6 +221,21 @@ impl SledJournal {
     /// this journal open.
     pub fn take_over(dir: &Path, patience: Duration) -> Result<TakeOver, TakeOverError> {
         takeover::take_over(dir, patience)
+    }
+
+    /// Reads all stored objects in both copies and writes anew what is damaged in one of them. In words what was done, and
+    /// what is damaged in both.
+    ///
+    /// # Errors
+    /// When a folder cannot be read or a file not be written.
+    pub async fn mend_objects(&self) -> Result<(Vec<String>, Vec<Digest>), JournalError> {
+        self.blocking(|shared| {
+            shared.may_write()?;
+            let mended = objects::mend(&shared.places);
+            let mended = mended.map_err(|e| unusable(&shared.places.copies, &e))?;
+            Ok((mended.done, mended.lost))
+        })
+        .await
     }
 
     async fn blocking<T: Send + 'static>(
@@ -343,7 +367,7 @@ impl Journal for SledJournal {
     async fn put(&self, bytes: &[u8]) -> Result<Digest, JournalError> {
         let bytes = bytes.to_vec();
         self.blocking(move |shared| {
-            objects::put(&shared.places.objects, &bytes)
+            objects::put(&shared.places, &bytes)
                 .map_err(|e| shared.break_with(format!("store an object: {e}")))
         })
         .await
@@ -351,13 +375,8 @@ impl Journal for SledJournal {
 
     async fn get(&self, object: &Digest) -> Result<Vec<u8>, JournalError> {
         let object = *object;
-        self.blocking(
-            move |shared| match objects::get(&shared.places.objects, &object) {
-                Ok(bytes) => Ok(bytes),
-                Err(lost) => archive::find_object(&shared.places.archive, &object).ok_or(lost),
-            },
-        )
-        .await
+        self.blocking(move |shared| read::object(shared, &object))
+            .await
     }
 
     async fn archived(&self) -> Result<Vec<Archived>, JournalError> {

@@ -42,6 +42,7 @@ pub(crate) fn others(dir: &Path) -> Vec<String> {
         "sled/db",
         "sled/conf",
         "objects",
+        "copies",
     ]
     .iter()
     .map(|name| {

@@ -41,7 +41,7 @@ impl Damage {
         {
             "wal" => "segments",
             "sled" => "sled",
-            "objects" => "objects",
+            "objects" | "copies" => "objects",
             _ => "checkpoint and lock",
         }
     }
@@ -149,7 +149,7 @@ fn damages(subject: &Subject, dice: &mut Dice) -> Vec<Damage> {
             .iter()
             .rposition(|b| *b != 0)
             .map_or(0, |last| last + 1);
-        let much = used > 20_000 || name.starts_with("objects");
+        let much = used > 20_000 || name.starts_with("objects") || name.starts_with("copies");
         let step = match (full(), much) {
             (true, false) => 1,
             (true, true) => 23,
@@ -221,7 +221,7 @@ fn try_one(subject: &Subject, done: &[Damage], tally: &mut Tally, judge: &mut Ju
     let what = match &verdict {
         Verdict::Complete { repairs, .. } if repairs.is_empty() => "harmless",
         Verdict::Complete { .. } => "rebuilt from the other copy",
-        Verdict::Refused(_) if object => "damaged objects refused by name",
+        Verdict::Refused(_) if object && !single => "damaged objects refused by name",
         Verdict::Refused(_) if !whole_copy_left => "refused by name",
         Verdict::Wrong(why) if known_limit(subject, done, why) => {
             "damage to the very last commit, reported as torn or damaged (the known limit)"

@@ -3,6 +3,9 @@
 //! Opening a journal to write names the writer, leaves a mark and makes all of it durable: some fifteen syncs, most of
 //! the time that a look takes. After an orderly end the segments and the archive hold everything, and `END` says where it
 //! ends; whatever is not exactly so is left to [`SledJournal::open`](super::SledJournal::open), which mends it or refuses.
+//!
+//! On the day when that cannot open it (its holder stands still, the disk is full or read-only) the segments are still
+//! there to read: every commit that was acknowledged is in them. See [`ClosedJournal::as_it_lies`].
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -25,8 +28,8 @@ pub struct ClosedJournal {
     places: Places,
     index: Index,
     catalog: Catalog,
-    /// Shared with others that look, and with nobody that writes.
-    _lock: File,
+    /// Shared with others that look, and with nobody that writes. Nothing where somebody may be writing.
+    _lock: Option<File>,
 }
 
 impl ClosedJournal {
@@ -68,8 +71,55 @@ impl ClosedJournal {
             places,
             index,
             catalog,
-            _lock: lock,
+            _lock: Some(lock),
         }))
+    }
+
+    /// Looks at the journal as it lies on the disk, whoever has it open: for when it can neither be opened nor asked.
+    /// Every commit that was acknowledged is there unless the segments are damaged; what seems to be missing is said
+    /// beside it. A run that is damaged there is an error when it is read, though sled may have it. Changes nothing and
+    /// waits for nobody. Blocks.
+    ///
+    /// # Errors
+    /// [`JournalError::Unusable`] when the segments cannot be read, or are just being exchanged.
+    pub fn as_it_lies(dir: &Path) -> Result<(ClosedJournal, Vec<String>), JournalError> {
+        let places = Places::of(dir);
+        let io = |e: io::Error| unusable(dir, &e);
+        if !places.wal.exists() {
+            let gone = "its segments are not there; they may just be being exchanged: try again";
+            return Err(unusable(&places.wal, &io::Error::other(gone)));
+        }
+        let noted = end::load(dir).map_err(io)?;
+        let index = Index::build(&places.wal).map_err(io)?;
+        let mut lacks = Vec::new();
+        if index.is_damaged() {
+            lacks.push(
+                "a segment is damaged, and sled's copy of what is in it was not looked at"
+                    .to_owned(),
+            );
+        }
+        let missing = noted
+            .end()
+            .and_then(|end| doubt::missing_end(&end, &index, end.floor));
+        if let Some((place, what)) = missing {
+            lacks.push(format!(
+                "the end of the log may be missing: {place}: {what}"
+            ));
+        }
+        let catalog = match Catalog::load(&places.archive) {
+            Ok((catalog, _)) => catalog,
+            Err(error) => {
+                lacks.push(format!("sealed runs are not shown: {error}"));
+                Catalog::default()
+            }
+        };
+        let lying = ClosedJournal {
+            places,
+            index,
+            catalog,
+            _lock: None,
+        };
+        Ok((lying, lacks))
     }
 
     /// The last record of a run that was not put away.
@@ -157,7 +207,7 @@ impl Journal for ClosedJournal {
     }
 
     async fn get(&self, object: &Digest) -> Result<Vec<u8>, JournalError> {
-        match objects::get(&self.places.objects, object) {
+        match objects::get(&self.places, object) {
             Ok(bytes) => Ok(bytes),
             Err(lost) => archive::find_object(&self.places.archive, object).ok_or(lost),
         }

@@ -35,6 +35,7 @@ pub(super) fn refuse_lost(
         ("END", noted != Noted::Absent),
         ("checkpoint", said),
         ("objects", filled(&places.objects)),
+        ("copies", filled(&places.copies)),
         ("archive", filled(&places.archive)),
     ]
     .into_iter()

@@ -83,6 +83,20 @@ pub(super) fn take(dir: &Path) -> Result<Lock, JournalError> {
     })
 }
 
+/// Who has the lock, without taking it: also where nothing can be written.
+pub(super) fn look(dir: &Path) -> io::Result<Option<Holder>> {
+    let file = File::open(dir.join("LOCK"))?;
+    match file.try_lock_shared() {
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            (&file).take(LOOK_MAX).read_to_string(&mut text)?;
+            Ok(Holder::parse(&text))
+        }
+        Err(TryLockError::Error(e)) => Err(e),
+    }
+}
+
 /// One try, without waiting.
 pub(super) fn attempt(dir: &Path) -> io::Result<Tried> {
     let path = dir.join("LOCK");

@@ -29,6 +29,8 @@ pub(super) struct Places {
     pub(super) sled: PathBuf,
     pub(super) wal: PathBuf,
     pub(super) objects: PathBuf,
+    /// The second copies of the objects.
+    pub(super) copies: PathBuf,
     pub(super) archive: PathBuf,
 }
 
@@ -38,6 +40,7 @@ impl Places {
             sled: dir.join("sled"),
             wal: dir.join("wal"),
             objects: dir.join("objects"),
+            copies: dir.join("copies"),
             archive: dir.join("archive"),
             dir: dir.to_owned(),
         }

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use super::objects;
 use super::shared::Shared;
-use crate::id::RunId;
+use crate::id::{Digest, RunId};
 use crate::journal::archive;
 use crate::journal::segment::{self, decode_payload, unusable};
 use crate::journal::{GENESIS, Head, JournalError, Stored, chain};
@@ -46,6 +47,27 @@ pub(super) fn put_away(
         return Err(JournalError::Pruned { run: run.clone() });
     };
     archive::read_run(dir, run, &filed.head, place).map(|found| found.records)
+}
+
+/// An object, from either copy or from the archive. One that is damaged in one copy is written anew from the other: the
+/// bytes are at hand now, and may not be later.
+pub(super) fn object(shared: &Shared, digest: &Digest) -> Result<Vec<u8>, JournalError> {
+    let places = &shared.places;
+    if let Some(bytes) = objects::first(places, digest) {
+        return Ok(bytes);
+    }
+    let bytes = match objects::get(places, digest) {
+        Ok(bytes) => bytes,
+        Err(lost) => archive::find_object(&places.archive, digest).ok_or(lost)?,
+    };
+    if shared.may_write().is_ok() {
+        match objects::put(places, &bytes) {
+            Ok(_) => tracing::warn!(%digest, "a stored object was damaged and is whole again"),
+            // It was read all the same; the next one tries again.
+            Err(why) => tracing::warn!(%digest, %why, "a stored object is damaged in one copy"),
+        }
+    }
+    Ok(bytes)
 }
 
 fn from_sled(shared: &Shared, run: &RunId) -> Result<Vec<Stored>, String> {

@@ -34,7 +34,7 @@ pub struct Stats {
     pub segment_bytes: u64,
     /// Size of sled's folder.
     pub sled_bytes: u64,
-    /// Size of the stored objects.
+    /// Size of the stored objects, both copies.
     pub object_bytes: u64,
     /// Size of the archive files and their catalog.
     pub archive_bytes: u64,
@@ -58,7 +58,7 @@ fn stats(shared: &Shared) -> io::Result<Stats> {
     let mut stats = Stats {
         segment_bytes: files::bytes_in(&places.wal)?,
         sled_bytes: files::bytes_in(&places.sled)?,
-        object_bytes: files::bytes_in(&places.objects)?,
+        object_bytes: files::bytes_in(&places.objects)? + files::bytes_in(&places.copies)?,
         archive_bytes: files::bytes_in(&places.archive)?,
         archives: archive::list(&places.archive)?.len(),
         ..Stats::default()

@@ -52,13 +52,7 @@ pub enum TakeOverError {
 
 /// Who holds the journal in a folder; nothing when nobody does or it is no journal. Changes nothing.
 pub(super) fn holder(dir: &Path) -> Option<Holder> {
-    if !dir.join("LOCK").exists() {
-        return None;
-    }
-    match lock::attempt(dir) {
-        Ok(Tried::Held(holder)) => holder,
-        _ => None,
-    }
+    lock::look(dir).ok().flatten()
 }
 
 /// Fences off the process that holds the journal, ends it and waits for its lock. Blocks for at most `patience` beyond

@@ -117,7 +117,7 @@ impl Upkeep {
             self.shared.catalog.store(&dir).map_err(failed)?;
         }
         let mut next = self.shared.catalog.clone();
-        let live = |object: &Digest| objects::get(&self.places().objects, object);
+        let live = |object: &Digest| objects::get(self.places(), object);
         let mut source = wanted.iter().map(|seal| {
             let records = read::read(&self.shared, &seal.run)?;
             Ok(ArchivedRun {

@@ -18,15 +18,19 @@ pub struct Mended {
     pub done: Vec<String>,
     /// What is damaged and cannot be mended from anything here.
     pub lost: Vec<String>,
+    /// Objects that are damaged in both copies and in no archive file. A plan among them can be computed again.
+    pub objects: Vec<Digest>,
 }
 
 impl Upkeep {
-    /// Mends the archive: writes the catalog twice again, brings objects back from the copies in archive files, and
-    /// names what is damaged for good. Nothing is removed.
+    /// Mends objects and the archive: writes what is damaged in one copy anew from the other, the catalog too, brings
+    /// objects back from the copies in archive files, and names what is damaged for good. Nothing is removed.
     pub fn mend(&mut self) -> Result<Mended, JournalError> {
         let mut mended = Mended::default();
         let places = self.places().clone();
         let failed = |e: io::Error| unusable(&places.archive, &e);
+        let objects = objects::mend(&places).map_err(failed)?;
+        mended.done.extend(objects.done);
         let files = archive::list(&places.archive).map_err(failed)?;
         if !files.is_empty() && !self.shared.catalog.is_stored_twice(&places.archive) {
             self.shared.catalog.store(&places.archive).map_err(failed)?;
@@ -43,6 +47,8 @@ impl Upkeep {
                 Err(error) => mended.lost.push(error.to_string()),
             }
         }
+        let lost = objects.lost.into_iter();
+        mended.objects = lost.filter(|d| objects::get(&places, d).is_err()).collect();
         Ok(mended)
     }
 }
@@ -51,8 +57,8 @@ impl Upkeep {
 fn restore(places: &Places, held: &[(Digest, Vec<u8>)]) -> io::Result<Vec<String>> {
     let mut done = Vec::new();
     for (digest, bytes) in held {
-        if objects::get(&places.objects, digest).is_err() && Digest::of(bytes) == *digest {
-            objects::put(&places.objects, bytes)?;
+        if objects::get(places, digest).is_err() && Digest::of(bytes) == *digest {
+            objects::put(places, bytes)?;
             done.push(format!("object {digest} was written anew from the archive"));
         }
     }

@@ -85,7 +85,7 @@ fn copy(dir: &Path, to: &Path) -> io::Result<()> {
         let (from, to) = (item.path(), to.join(&*name));
         if COPIED.contains(&&*name) {
             each_file(&from, &to, &|from, to| fs::copy(from, to).map(drop))?;
-        } else if ["objects", "archive"].contains(&&*name) {
+        } else if ["objects", "copies", "archive"].contains(&&*name) {
             each_file(&from, &to, &link)?;
         } else if name.contains(".damaged-") {
             link(&from, &to)?;

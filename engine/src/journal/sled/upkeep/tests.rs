@@ -354,12 +354,23 @@ fn a_lost_object_is_read_from_the_archive_and_brought_back() {
     let object = filled(dir.path());
     seal(dir.path(), &["a"], object).unwrap();
     let name = object.to_string();
-    let path = dir.path().join("objects").join(&name[..2]).join(&name);
-    fs::remove_file(&path).unwrap();
+    let paths = ["objects", "copies"].map(|f| dir.path().join(f).join(&name[..2]).join(&name));
+    let lose = || paths.each_ref().map(|path| fs::remove_file(path).unwrap());
+    lose();
     assert_eq!(block(open(dir.path()).get(&object)).unwrap(), [7; 9000]);
+    for path in &paths {
+        assert_eq!(
+            fs::read(path).unwrap(),
+            [7; 9000],
+            "reading it brought it back"
+        );
+    }
+    lose();
     let mended = upkeep(dir.path()).mend().unwrap();
     assert_eq!((mended.done.len(), mended.lost.len()), (1, 0), "{mended:?}");
-    assert_eq!(fs::read(&path).unwrap(), [7; 9000]);
+    for path in &paths {
+        assert_eq!(fs::read(path).unwrap(), [7; 9000]);
+    }
 }
 
 /// What was pruned is gone from the disk, also when the process was killed and the command given again.

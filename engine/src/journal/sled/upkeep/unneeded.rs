@@ -30,10 +30,11 @@ impl Upkeep {
     /// # Errors
     /// When a run that is kept cannot be read: what it names is not known then.
     pub fn unneeded_objects(&self, without: &[RunId]) -> Result<Unneeded, JournalError> {
-        let dir = &self.places().objects;
+        let places = self.places();
+        let dir = &places.objects;
         let mut unneeded = Unneeded::default();
         for digest in self.find_unneeded(without)? {
-            unneeded.bytes += objects::size(dir, &digest).map_err(|e| unusable(dir, &e))?;
+            unneeded.bytes += objects::size(places, &digest).map_err(|e| unusable(dir, &e))?;
             unneeded.objects += 1;
         }
         Ok(unneeded)
@@ -46,13 +47,13 @@ impl Upkeep {
     /// As [`unneeded_objects`](Upkeep::unneeded_objects), with nothing taken away; or when a file cannot be removed.
     pub fn remove_unneeded_objects(&mut self) -> Result<Unneeded, JournalError> {
         let unneeded = self.find_unneeded(&[])?;
-        let dir = self.places().objects.clone();
-        let failed = |e: io::Error| unusable(&dir, &e);
+        let places = self.places();
+        let failed = |e: io::Error| unusable(&places.objects, &e);
         let mut removed = Unneeded::default();
         for digest in unneeded {
-            removed.bytes += objects::size(&dir, &digest).map_err(failed)?;
+            removed.bytes += objects::size(places, &digest).map_err(failed)?;
             removed.objects += 1;
-            objects::remove(&dir, &digest).map_err(failed)?;
+            objects::remove(places, &digest).map_err(failed)?;
         }
         Ok(removed)
     }
@@ -75,7 +76,7 @@ impl Upkeep {
                 needed.extend(archive::read_run(&places.archive, run, head, place)?.objects);
             }
         }
-        let there = objects::list(&places.objects).map_err(|e| unusable(&places.objects, &e))?;
+        let there = objects::list(places).map_err(|e| unusable(&places.objects, &e))?;
         let unneeded = there.into_iter().filter(|digest| !needed.contains(digest));
         Ok(unneeded.collect())
     }
