@@ -4,6 +4,7 @@
 //! passes, or it refuses and says what would satisfy it.
 
 mod backup;
+mod overtaken;
 mod preflight;
 mod promotion;
 

@@ -199,7 +199,8 @@ async fn take(cx: &Cx, lease: &HostLease, in_spite_of_lock: bool) -> Result<(), 
             other.holder
         ))
         .hint(format!(
-            "wait for it, or end it: flow rollback {} --reason …",
+            "wait for it, or end it: flow cancel {} --reason … (what it passed on test and staging still counts); flow \
+             rollback once it has changed production",
             other.run
         ))
         .hint(format!(

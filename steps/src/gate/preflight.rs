@@ -9,6 +9,7 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::backup::BackupRule;
+use super::overtaken;
 use super::promotion::{self, PromotionRule};
 use crate::host::{Command, Host, HostExt as _};
 use crate::lease::{Lease, lock_state};
@@ -135,6 +136,7 @@ impl Step for Preflight {
                 format!("passed for this commit: {}", phases.join(", "))
             },
         )?);
+        all.push(not_overtaken(cx).await?);
         all.push(gate(self.backup.judge(cx, false).await, |fresh| {
             format!(
                 "proven backup of {} s ago",
@@ -158,6 +160,25 @@ impl Step for Preflight {
             ))
         }
     }
+}
+
+/// That no other run of this journal changed production since this one was begun.
+async fn not_overtaken(cx: &Cx) -> Result<Result<String, String>, StepError> {
+    let this = cx.run();
+    let (environment, begun) = (&this.plan.environment, this.created);
+    let others = cx
+        .other_runs(|other| other.environment == *environment && other.updated > begun)
+        .await?;
+    Ok(match overtaken::judge(this, &others) {
+        Ok(()) => Ok(format!(
+            "no other run changed {environment} since this one was begun"
+        )),
+        Err(failure) => Err(format!(
+            "{} ({})",
+            failure.message,
+            failure.hints.join("; ")
+        )),
+    })
 }
 
 /// A gate's no is one finding among others; anything else ends the step.

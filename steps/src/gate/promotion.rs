@@ -36,7 +36,8 @@ impl PromotionRule {
     /// missing and what would satisfy it.
     ///
     /// A pass counts only while it still holds: a phase that was skipped by a person, that was undone, or that belongs
-    /// to a run which was rolled back, does not.
+    /// to a run which was rolled back, does not. Whether the run is finished, parked, waits or was cancelled after the
+    /// phase passed says nothing about the phase.
     pub fn judge(
         &self,
         this: &Run,
@@ -104,12 +105,13 @@ impl PromotionRule {
             .hint("run that phase again for this commit")),
             Some(passed) => Ok(passed),
             None => Err(Failure::new(format!("phase `{phase}` has not passed for commit {short}; production never comes first"))
-                .hint(format!("let phase `{phase}` pass in this run, or in an earlier one of the last {} h for exactly this commit", self.max_age_hours))),
+                .hint(format!("let phase `{phase}` pass in this run, or in an earlier one of the last {} h for exactly this commit", self.max_age_hours))
+                .hint("an earlier run counts whether it is finished, parked, waits for signatures or was cancelled; not when it was rolled back")),
         }
     }
 }
 
-/// When a phase passed, if it did and nothing of it was undone. A step nobody ran because the plan's own condition said
+/// When a phase passed, if it did and nothing of it was undone since, other than by a cancellation. A step nobody ran because the plan's own condition said
 /// so does not count against it; one that a person skipped does.
 fn passed_at(run: &Run, phase: &str) -> Option<Timestamp> {
     if !run.phase_passed(phase) {
@@ -121,7 +123,9 @@ fn passed_at(run: &Run, phase: &str) -> Option<Timestamp> {
         .map(|(_, s)| s)
         .filter(|s| s.status == Status::Done)
         .collect();
-    if done.iter().any(|s| s.undo != Undo::Pending) {
+    // What a cancellation undoes there is that a script still runs; what had passed by then was seen, and stands.
+    let cancelled = run.verdict() == Some(Verdict::Cancelled);
+    if !cancelled && done.iter().any(|s| s.undo != Undo::Pending) {
         return None;
     }
     done.iter().filter_map(|s| s.ended).max()

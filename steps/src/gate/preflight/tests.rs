@@ -209,7 +209,7 @@ async fn what_holds_is_confirmed_line_by_line() {
     let (run, stop) = rig.bench.start("r-one", rig.plan(Flaw::Nothing)).await;
     assert_eq!(stop, Stop::Finished(Verdict::Completed));
     let ready: Ready = output(&run, "prod/preflight");
-    assert_eq!(ready.confirmed.len(), 9, "{ready:?}");
+    assert_eq!(ready.confirmed.len(), 10, "{ready:?}");
 }
 
 #[tokio::test]

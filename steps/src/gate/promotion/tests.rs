@@ -184,3 +184,40 @@ async fn the_step_refuses_until_another_run_has_passed_the_phases() {
             .contains("r-two")
     );
 }
+
+#[tokio::test]
+async fn what_passed_in_a_run_that_is_parked_or_was_cancelled_later_counts() {
+    let bench = Bench::new(Registry::default);
+    let both = ["test", "stage", "prepare"];
+    let plan = plan_of(&commit('a'), "prod", &both, "prepare");
+    let (parked, _) = bench.start("r-earlier", plan).await;
+    let this = this().await;
+    let judged = |run: &Run| rule().judge(&this, std::slice::from_ref(run), run.updated);
+    assert_eq!(
+        judged(&parked).expect("parked behind staging")[1].run,
+        "r-earlier"
+    );
+    bench.order("r-earlier", Order::Cancel).await;
+    let (cancelled, _) = bench.resume("r-earlier").await;
+    assert_eq!(cancelled.verdict(), Some(Verdict::Cancelled));
+    assert_eq!(
+        cancelled.steps[1].undo,
+        Undo::Undone,
+        "it was undone, and was seen to pass"
+    );
+    assert_eq!(
+        judged(&cancelled).expect("cancelled behind staging")[1].run,
+        "r-earlier"
+    );
+
+    let plan = plan_of(&commit('a'), "prod", &both, "stage");
+    bench.start("r-failed", plan).await;
+    bench.order("r-failed", Order::Cancel).await;
+    let (failed, _) = bench.resume("r-failed").await;
+    let no = judged(&failed).expect_err("staging did not pass");
+    assert!(
+        no.message.contains("`stage` has not passed"),
+        "{}",
+        no.message
+    );
+}
