@@ -43,7 +43,7 @@ mod words;
 pub use applied::{Applied, MigrationsApplied};
 pub use backup::{Backup, Compression, TakeBackup};
 pub use baseline::Baseline;
-pub use copy_safe::{Copied, CopySafe, Policy};
+pub use copy_safe::{Copied, CopySafe, Corrected, Policy};
 pub use counts::{CountsMatch, CountsReport};
 pub(crate) use drill::key_in_words;
 pub use freeze::{Freeze, Frozen, Thaw};

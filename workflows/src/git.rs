@@ -89,6 +89,16 @@ impl Repository {
         self.ask(&["log", "-1", "--format=%s", commit])
     }
 
+    /// The newest commits of all branches and tags, newest first, `count` at the most.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub(crate) fn newest(&self, count: usize) -> Result<Vec<String>, GitError> {
+        let count = format!("--max-count={count}");
+        let said = self.ask(&["rev-list", "--all", "--date-order", &count])?;
+        Ok(said.lines().map(str::to_owned).collect())
+    }
+
     fn ask(&self, args: &[&str]) -> Result<String, GitError> {
         let mut git = Command::new("git");
         git.arg("-C")

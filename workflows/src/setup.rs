@@ -69,6 +69,9 @@ pub enum SetupError {
     Plan(#[from] PlanError),
 }
 
+/// The workflows there are.
+pub const WORKFLOWS: [&str; 2] = ["release", "promote"];
+
 fn repository(config: &Config) -> Repository {
     Repository::at(&config.path(&config.app.repository))
 }
@@ -139,6 +142,14 @@ impl Setup {
         commit(&self.repository(), rev)
     }
 
+    /// The newest commits of the local repository, newest first, `count` at the most.
+    ///
+    /// # Errors
+    /// [`SetupError::Repository`].
+    pub fn newest_commits(&self, count: usize) -> Result<Vec<String>, SetupError> {
+        Ok(self.repository().newest(count)?)
+    }
+
     /// Plans a workflow for a commit (40 hexadecimal digits).
     ///
     /// # Errors
@@ -181,11 +192,12 @@ impl Setup {
         Ok(planner.finish()?)
     }
 
-    /// What steps need: hosts and people. Connects to nothing yet.
+    /// What steps need: hosts, people and the policy, each as the files say now. Connects to nothing yet.
     pub fn resources(&self) -> Resources {
         Resources::default()
             .with(self.hosts())
             .with(self.people.clone())
+            .with(self.policy.clone())
     }
 
     /// The values of every secret the configuration names (`env:NAME`, `file:path`), to be masked in all output. One

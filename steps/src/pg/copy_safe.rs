@@ -17,6 +17,9 @@ use super::text::{ident, literal, some_of, table_key};
 use super::{Database, Pg, PgError, proof, settings, swap};
 
 mod keys;
+mod policy;
+
+pub use policy::Corrected;
 
 /// Where the application's migrations are written down. It speaks of the schema it lies in, and staging keeps its own
 /// schema: with production's list, a second release would repeat migrations that staging has had since the first.
@@ -47,8 +50,12 @@ pub struct CopySafe {
     pub to: Database,
     /// Where staging's own backup goes, on staging's host.
     pub dir: String,
-    /// What may be copied.
+    /// What may be copied, as it was when the run was planned. Where the file beside the configuration was corrected
+    /// since, that one counts.
     pub policy: Policy,
+    /// The role that may accept that a column which the plan calls personal is copied after all; empty for nobody.
+    #[serde(default)]
+    pub waiver_role: String,
 }
 
 /// What was copied.
@@ -62,6 +69,9 @@ pub struct Copied {
     pub seconds: u64,
     /// What production held in the copied tables, in the snapshot they were copied from.
     pub prod_state: DbState,
+    /// The policy, when it was another one than the plan's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrected: Option<Corrected>,
 }
 
 /// The safe tables, and the others with the columns that are why.
@@ -267,6 +277,7 @@ pub(super) async fn copy_all(
         not_copied,
         seconds: begun.elapsed().as_secs(),
         prod_state,
+        corrected: None,
     })
 }
 
@@ -304,12 +315,22 @@ impl Step for CopySafe {
             progress: &progress,
         };
         let run = cx.run_id().as_str();
-        let done = match copy_all(&from, &to, &self.policy, &order, run).await {
-            Ok(done) => done,
+        let (policy, corrected) = policy::in_force(cx, &self.policy, &self.waiver_role).await?;
+        if let Some(corrected) = &corrected {
+            cx.log(format!(
+                "by the policy {} of today's flow.data.toml, not {} of the plan",
+                corrected.used.short(),
+                corrected.planned.short()
+            ));
+        }
+        let done = match copy_all(&from, &to, &policy, &order, run).await {
+            Ok(done) => Copied { corrected, ..done },
             Err(e) => {
                 // What went wrong is the news; a later life drops the scratch database as well.
                 drop(scratch::drop_own(&to, &scratch::name_for("copy", run), run).await);
-                return Err(e.into());
+                return Err(StepError::from(e).hint(format!(
+                    "flow.data.toml is read anew at each try: when it is put right, flow retry {run}"
+                )));
             }
         };
         for (table, rows) in &done.copied {

@@ -75,6 +75,7 @@ impl Release<'_> {
             to: self.database("stage"),
             dir: self.env("stage").backup_dir.clone(),
             policy: self.policy.clone(),
+            waiver_role: self.config.signoff.waived_by.clone(),
         }
     }
 
