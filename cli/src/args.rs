@@ -17,7 +17,8 @@ pub(crate) use look::*;
 ///
 /// Exit codes: 0 done · 1 a check failed, run parked or cancelled · 2 usage, configuration or journal · 3 refused by a
 /// gate · 4 waiting for a person · 5 rolled back and verified · 6 rollback incomplete, page someone · 7 locked by
-/// another · 70 a bug in flow · 75 outcome unknown · 130 asked to stop; `flow resume` goes on.
+/// another, or under way in another process · 70 a bug in flow · 75 outcome unknown, or no answer · 130 interrupted;
+/// `flow resume` goes on.
 #[derive(Debug, Parser)]
 #[command(
     name = "flow",
@@ -113,7 +114,8 @@ pub(crate) struct Start {
     /// Why, for the record
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) reason: String,
-    /// Your own key for this run: starting again with the same key goes on with that run
+    /// Your own key for this run: starting again with the same key goes on with that run. Refused with 2 when the key
+    /// belongs to another commit or workflow
     #[arg(long, value_name = "KEY")]
     pub(crate) id: Option<String>,
     #[command(flatten)]
@@ -217,7 +219,7 @@ pub(crate) struct Waive {
 /// How an order is carried out.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub(crate) struct Obey {
-    /// Only store the order; `flow resume` carries it out
+    /// Only store the order and exit with 0; `flow resume` carries it out, or the process that drives the run
     #[arg(long)]
     pub(crate) no_drive: bool,
     #[command(flatten)]

@@ -9,6 +9,7 @@ mod code;
 mod completions;
 mod doctor;
 mod export;
+mod frozen;
 mod journal;
 pub(crate) mod lint;
 mod list;

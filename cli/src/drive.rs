@@ -195,13 +195,27 @@ fn attend_signals(handle: Handle) -> JoinHandle<()> {
             if again {
                 std::process::exit(i32::from(Exit::Interrupted as u8));
             }
-            view::note(
-                "\nStopping. Jobs on remote hosts go on, nothing is lost, `flow resume` goes on from here. \
-                 Once more ends this process at once.\n",
-            );
+            view::note(&stopping(&handle).await);
             handle.stop();
         }
     })
+}
+
+/// What is said at once when it is to stop: what production is in meanwhile, first of all.
+async fn stopping(handle: &Handle) -> String {
+    let look = tokio::time::timeout(std::time::Duration::from_secs(1), handle.look());
+    let standing = match look.await {
+        Ok(Ok(run)) => flow_steps::standing::standing(&run),
+        // It is just ending, and says so itself.
+        _ => Vec::new(),
+    };
+    let mut text = "\nStopping. Jobs on remote hosts go on, nothing on record is lost, `flow resume` goes on from here. \
+                    Once more ends this process at once.\n"
+        .to_owned();
+    for words in standing {
+        let _infallible = writeln!(text, "!! {words}: it STAYS SO until `flow resume`");
+    }
+    text
 }
 
 /// The next of these signals; never, when they cannot be listened to.
@@ -254,33 +268,45 @@ pub(crate) fn parked(run: &Run, exit: Exit) -> Diagnostic {
         view::steps(run.steps.len())
     ));
     for words in flow_steps::standing::standing(run) {
-        diagnostic = diagnostic.hint(words);
+        diagnostic = diagnostic.hint(format!("!! {words}"));
     }
     for (name, value) in next::contacts(&run.plan) {
         diagnostic = diagnostic.hint(format!("{name}: {value}"));
     }
-    next::commands(run)
-        .into_iter()
-        .fold(diagnostic, Diagnostic::hint)
+    let commands = next::commands(run).into_iter().map(|next| next.line());
+    commands.fold(diagnostic, Diagnostic::hint)
 }
 
 fn ending(run: &Run, stop: &Stop) -> String {
+    let standing = flow_steps::standing::standing(run);
     let state = match stop {
         Stop::Finished(_) => format!("Run {} {}.", run.id, run.in_a_word()),
         Stop::WaitingForPeople => format!("Run {} waits for people:", run.id),
-        Stop::Interrupted | Stop::Parked(_) => {
-            format!(
-                "Run {} {}, but nobody drives it now. Nothing is lost.",
-                run.id,
-                run.in_a_word()
-            )
-        }
+        Stop::Interrupted | Stop::Parked(_) => format!(
+            "Run {} is left where it is: nobody drives it now. {}",
+            run.id,
+            if standing.is_empty() {
+                "Nothing is lost."
+            } else {
+                "Nothing on record is lost, but production is not as usual:"
+            }
+        ),
     };
     let mut text = format!("\n{state}\n");
+    for words in &standing {
+        let _infallible = writeln!(text, "  !! {words}");
+    }
+    if standing.is_empty() {
+        for words in view::production(run) {
+            let _infallible = writeln!(text, "  production: {words}");
+        }
+    } else if matches!(stop, Stop::Interrupted) {
+        text += "  It STAYS SO until somebody goes on; a script that runs on the host runs on.\n";
+    }
     if matches!(stop, Stop::Finished(_)) && run.undo_order().is_empty() {
         text += &undone(run);
     }
-    let mut commands = next::commands(run);
+    let mut commands: Vec<String> = next::commands(run).iter().map(next::Next::line).collect();
     if matches!(stop, Stop::WaitingForPeople | Stop::Interrupted) && run.waiting().next().is_some()
     {
         commands.push(format!(

@@ -4,11 +4,13 @@ use flow_engine::driver::Stop;
 use flow_engine::record::{ParkReason, Verdict};
 use flow_engine::run::{Life, Run};
 
+use crate::driver::Driver;
+
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
-    /// Done.
+    /// What was asked is done; of a run: it is completed.
     Done = 0,
     /// A check failed and the run is parked; or a run was cancelled; or `doctor` found something.
     Failed = 1,
@@ -16,20 +18,20 @@ pub(crate) enum Exit {
     Usage = 2,
     /// A gate said no.
     Refused = 3,
-    /// Only people are waited for.
+    /// People are waited for.
     Waiting = 4,
     /// Rolled back, and verified to be as before.
     RolledBack = 5,
     /// The rollback is incomplete. People are needed now.
     RollbackIncomplete = 6,
-    /// Another process or another run is in the way.
+    /// Another process or another run is in the way, or has the run in hand and goes on with it.
     Locked = 7,
     /// A bug in flow.
     Bug = 70,
     /// What became of a step is not known, and a person must look; or what it needs could not be reached, and `flow
     /// resume` goes on when it can.
     Unknown = 75,
-    /// Asked to stop by Ctrl-C or a signal. Nothing is lost; `flow resume` goes on.
+    /// Asked to stop by Ctrl-C or a signal, or found interrupted: nobody drives the run. `flow resume` goes on.
     Interrupted = 130,
 }
 
@@ -44,13 +46,17 @@ impl Exit {
         }
     }
 
-    /// The exit code of a run as it lies in the journal: what `flow status` would answer to a script.
-    pub(crate) fn of_run(run: &Run) -> Exit {
+    /// The exit code of a run as it is now: what `flow status` would answer to a script. Only a run that is done is 0. One
+    /// that another process has in hand is that process's; one that nobody drives was interrupted, and when that
+    /// happened in a rollback, the rollback is incomplete.
+    pub(crate) fn of_run(run: &Run, driver: &Driver) -> Exit {
         match &run.life {
             Life::Finished { verdict, .. } => Exit::of_verdict(*verdict),
             Life::Parked { why, .. } => Exit::of_park(why),
             Life::Forward if run.waiting().next().is_some() => Exit::Waiting,
-            Life::Forward | Life::Unwinding(_) => Exit::Done,
+            Life::Forward | Life::Unwinding(_) if driver.has_it() => Exit::Locked,
+            Life::Forward => Exit::Interrupted,
+            Life::Unwinding(_) => Exit::RollbackIncomplete,
         }
     }
 
@@ -131,6 +137,51 @@ mod tests {
         ];
         for (stop, code) in table {
             assert_eq!(Exit::of_stop(&stop) as u8, code, "{stop:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_run_that_is_not_done_never_exits_with_0() {
+        use std::sync::Arc;
+
+        use flow_engine::journal::memory::MemoryJournal;
+        use flow_engine::run::Unwind;
+
+        use crate::driver::Process;
+        use crate::testing::{self, NOON};
+
+        let process = || Process {
+            pid: 7,
+            host: "box".into(),
+        };
+        let journal = Arc::new(MemoryJournal::default());
+        let (waiting, _) = testing::driven(&journal, vec![], false).await;
+        let mut forward = Run::clone(&waiting);
+        for step in &mut forward.steps {
+            step.wait = None;
+        }
+        let mut unwinding = forward.clone();
+        unwinding.life = Life::Unwinding(Unwind {
+            why: "x".into(),
+            cancelled: false,
+            since: NOON,
+        });
+        let alive = || Driver::Alive(process());
+        let table = [
+            (&*waiting, alive(), 4),
+            (&*waiting, Driver::Gone(process()), 4),
+            (&forward, alive(), 7),
+            (&forward, Driver::Stopped(process()), 7),
+            (&forward, Driver::Gone(process()), 130),
+            (&forward, Driver::Elsewhere(process()), 130),
+            (&forward, Driver::Unasked, 130),
+            (&unwinding, alive(), 7),
+            (&unwinding, Driver::Gone(process()), 6),
+            (&unwinding, Driver::Unasked, 6),
+        ];
+        for (run, driver, code) in table {
+            let exit = Exit::of_run(run, &driver) as u8;
+            assert_eq!(exit, code, "{driver:?} {:?}", run.life);
         }
     }
 }

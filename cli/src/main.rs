@@ -11,6 +11,7 @@ mod control;
 mod demo;
 mod diagnostic;
 mod drive;
+mod driver;
 mod exit;
 mod logs;
 mod people;

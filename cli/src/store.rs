@@ -2,12 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use flow_engine::clock::{Clock as _, SystemClock};
 use flow_engine::id::RunId;
 use flow_engine::journal::memory::MemoryJournal;
-use flow_engine::journal::sled::{ClosedJournal, OpenOptions, OpenReport, SledJournal};
+use flow_engine::journal::sled::{ClosedJournal, Holder, OpenOptions, OpenReport, SledJournal};
 use flow_engine::journal::{Journal, JournalError};
 use flow_engine::run::{Run, append_order, append_signal};
 use flow_engine::signal::{Actor, Order, Signal};
@@ -15,8 +16,10 @@ use flow_engine::signal::{Actor, Order, Signal};
 use crate::control::client::Client;
 use crate::control::{Posted, posted};
 use crate::diagnostic::Diagnostic;
+use crate::driver::{Driver, Held};
 use crate::exit::Exit;
 use crate::state::State;
+use crate::view;
 
 pub(crate) mod take_over;
 
@@ -30,6 +33,13 @@ pub(crate) enum Store {
     Remote(Client),
     /// This process has it open.
     Open(Arc<dyn Journal>),
+    /// It can neither be opened nor asked, and is read as it lies on the disk.
+    Lying {
+        /// What the segments hold.
+        journal: Arc<dyn Journal>,
+        /// Who has it open.
+        holder: Option<Holder>,
+    },
 }
 
 /// How long a process that holds the journal is given to let go of it or to answer: a `flow sign` that opens it for a
@@ -37,10 +47,16 @@ pub(crate) enum Store {
 const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// Whether it was said that the journal is read as it lies. `--watch` and `--follow` look again and again.
+static REMARKED: AtomicBool = AtomicBool::new(false);
+
 impl Store {
-    /// For commands that look, and those that store an answer or an order. A journal that does not exist yet is empty
-    /// and is not made.
+    /// For commands that store an answer or an order. A journal that does not exist yet is empty and is not made.
     pub(crate) async fn open(state: &State) -> Result<Store, Diagnostic> {
+        Ok(Store::try_open(state).await?)
+    }
+
+    async fn try_open(state: &State) -> Result<Store, JournalError> {
         if !state.journal().exists() {
             return Ok(Store::Open(Arc::new(MemoryJournal::default())));
         }
@@ -58,21 +74,66 @@ impl Store {
                 Err(JournalError::Locked { .. }) if began.elapsed() < PATIENCE => {
                     tokio::time::sleep(PAUSE).await;
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             }
         }
     }
 
-    /// For commands that only look: as [`Store::open`], but a journal that was closed in order is read as it lies, and
-    /// nothing is written.
+    /// For commands that only look. A journal that was closed in order is read as it lies, and nothing is written; one
+    /// that can neither be asked nor opened (its holder stands still, the disk is full or read-only) is read as it lies,
+    /// too, and that is said.
     pub(crate) async fn look(state: &State) -> Result<Store, Diagnostic> {
         let dir = state.journal();
         let closed = tokio::task::spawn_blocking(move || ClosedJournal::open(&dir)).await;
-        match closed {
-            Ok(Ok(Some(journal))) => Ok(Store::Open(Arc::new(journal))),
-            // Whoever has it open answers, and what is wrong with it is said, where it is opened in full.
-            _ => Store::open(state).await,
+        if let Ok(Ok(Some(journal))) = closed {
+            return Ok(Store::Open(Arc::new(journal)));
         }
+        // Whoever has it open answers, and what is wrong with it is said, where it is opened in full.
+        match Store::try_open(state).await {
+            Ok(store) => Ok(store),
+            Err(error) if may_be_read_all_the_same(&error) => Store::lying(state, error).await,
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn lying(state: &State, why: JournalError) -> Result<Store, Diagnostic> {
+        let dir = state.journal();
+        let holder = SledJournal::holder(&dir);
+        let read = tokio::task::spawn_blocking(move || ClosedJournal::as_it_lies(&dir)).await;
+        // Why it cannot be opened says more than why it cannot be read either.
+        let Ok(Ok((journal, lacks))) = read else {
+            return Err(why.into());
+        };
+        if !REMARKED.swap(true, Ordering::Relaxed) {
+            view::note(&format!(
+                "{why}\n  the journal is shown as it lies on the disk; nothing is changed\n"
+            ));
+            for words in &lacks {
+                view::note(&format!("  {words}\n"));
+            }
+            view::note("\n");
+        }
+        Ok(Store::Lying {
+            journal: Arc::new(journal),
+            holder,
+        })
+    }
+
+    /// Who drives a run, as far as can be told from here.
+    pub(crate) fn driver(&self, run: &Run) -> Driver {
+        let here = crate::actor::me().from;
+        let held = match self {
+            Store::Remote(client) => Held::Answers {
+                driving: &client.server.driving,
+                holder: &client.server.holder,
+            },
+            Store::Lying {
+                holder: Some(holder),
+                ..
+            } => Held::Silent(holder),
+            Store::Open(_) | Store::Lying { holder: None, .. } => Held::ByNobody { here: &here },
+        };
+        Driver::of(run, &held)
     }
 
     /// For driving: this process must be the one that has it open.
@@ -102,7 +163,7 @@ impl Store {
     pub(crate) fn journal(&self) -> &dyn Journal {
         match self {
             Store::Remote(client) => client,
-            Store::Open(journal) => &**journal,
+            Store::Open(journal) | Store::Lying { journal, .. } => &**journal,
         }
     }
 
@@ -110,7 +171,7 @@ impl Store {
     pub(crate) fn driven(&self) -> Option<&str> {
         match self {
             Store::Remote(client) => Some(&client.server.driving),
-            Store::Open(_) => None,
+            Store::Open(_) | Store::Lying { .. } => None,
         }
     }
 
@@ -118,7 +179,9 @@ impl Store {
     pub(crate) async fn signal(&self, run: &mut Run, signal: Signal) -> Result<Posted, Diagnostic> {
         match self {
             Store::Remote(client) => client.signal(&run.id, &signal).await,
-            Store::Open(journal) => posted(append_signal(&**journal, run, signal).await),
+            Store::Open(journal) | Store::Lying { journal, .. } => {
+                posted(append_signal(&**journal, run, signal).await)
+            }
         }
     }
 
@@ -132,7 +195,7 @@ impl Store {
     ) -> Result<Posted, Diagnostic> {
         match self {
             Store::Remote(client) => client.order(&run.id, order, by, reason).await,
-            Store::Open(journal) => {
+            Store::Open(journal) | Store::Lying { journal, .. } => {
                 let at = SystemClock.now();
                 posted(append_order(&**journal, run, order, by, reason, at).await)
             }
@@ -154,16 +217,20 @@ impl Store {
         Ok(Run::load(self.journal(), &id).await?)
     }
 
-    /// The run that a person wants to look at: as [`Store::find`], but a damaged run is only remarked on.
+    /// The run that a person wants to look at: as [`Store::find`], but a damaged run that is older than the newest one
+    /// that can be read is only remarked on. One that may be newer is the answer, and an error: no older run is shown
+    /// in its place.
     pub(crate) async fn look_up(&self, named: &str) -> Result<Run, Diagnostic> {
         if named == "latest" {
-            let remark = |past: &Past| {
-                past.remark();
-                Ok(())
-            };
-            return Past::newest(self.journal(), remark).await;
+            return Past::newest(self.journal(), Past::refuse_older).await;
         }
         self.find(named).await
+    }
+
+    /// What is known of the damaged run that was named; nothing when that one can be read.
+    pub(crate) async fn damaged(&self, named: &str) -> Result<Option<Damaged>, Diagnostic> {
+        let past = self.past().await?;
+        Ok(past.damaged(named).cloned())
     }
 
     async fn resolve(&self, named: &str) -> Result<RunId, Diagnostic> {
@@ -208,6 +275,15 @@ pub(crate) async fn open(dir: &Path) -> Result<(SledJournal, OpenReport), Journa
     Ok(opened)
 }
 
+/// Whether what lies on the disk may be shown although the journal does not open: somebody has it, or nothing can be
+/// written. Not where records are known to be missing: what is left of them would be taken for all there is.
+fn may_be_read_all_the_same(error: &JournalError) -> bool {
+    matches!(
+        error,
+        JournalError::Locked { .. } | JournalError::Unusable { .. } | JournalError::Broken(_)
+    )
+}
+
 fn report_repairs(report: &OpenReport) {
     for repair in &report.repaired {
         tracing::warn!(
@@ -231,4 +307,5 @@ fn driven_elsewhere(client: &Client) -> Diagnostic {
     )
     .world("That run goes on; this command changed nothing.")
     .hint(format!("flow status {run} --watch     look at it"))
+    .hint("where it only waits for people, Ctrl-C there loses nothing and lets this one drive")
 }

@@ -12,7 +12,7 @@ use flow_engine::event::{Event, Masked, Observer, Observers};
 use flow_engine::journal::memory::MemoryJournal;
 use flow_engine::plan::{Effect, OnFailure, Plan};
 use flow_engine::planner::Planner;
-use flow_engine::record::Wait;
+use flow_engine::record::{Entry, Payload, Record, Wait};
 use flow_engine::registry::Registry;
 use flow_engine::run::Run;
 use flow_engine::signal::Actor;
@@ -198,6 +198,32 @@ pub(crate) async fn driven(
         .await
         .expect("starts");
     driver.drive().await.expect("drives")
+}
+
+/// The run that these records make of a plan.
+pub(crate) fn run_of(id: &str, plan: &Plan, records: &[Record]) -> Run {
+    let entry = |record| Entry { at: NOON, record };
+    let created = Record::Created {
+        plan: Payload::Inline(plan.to_json()),
+        by: actor(),
+        reason: String::new(),
+        request: None,
+    };
+    let id = id.parse().expect("an id");
+    let mut run = Run::create(&id, 0, &entry(created)).expect("creates");
+    for record in records {
+        run.apply(0, &entry(record.clone())).expect("follows");
+    }
+    run
+}
+
+/// A step that began and succeeded.
+pub(crate) fn done(step: u32) -> Vec<Record> {
+    let output = Payload::Inline(b"1".to_vec());
+    vec![
+        Record::Started { step, attempt: 1 },
+        Record::Done { step, output },
+    ]
 }
 
 /// Shows nothing.

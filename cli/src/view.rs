@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use flow_engine::plan::Plan;
-use flow_engine::run::{Run, Status, StepState, Undo};
+use flow_engine::record::Verdict;
+use flow_engine::run::{Life, Run, Status, StepState, Undo};
+
+use crate::driver::Driver;
 
 mod clean;
 pub(crate) mod export;
@@ -60,11 +63,16 @@ pub(crate) fn is_interactive() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// Whether a live tree may be drawn.
+/// Whether a live tree may be drawn. Where standard output is a file or a pipe, lines go there: a log of the release is
+/// worth more than a picture of it.
 pub(crate) fn may_animate(plain: bool) -> bool {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
     let dumb = std::env::var_os("TERM").is_none_or(|t| t == "dumb");
-    !plain && !no_color && !dumb && std::io::stderr().is_terminal()
+    !plain
+        && !no_color
+        && !dumb
+        && std::io::stdout().is_terminal()
+        && std::io::stderr().is_terminal()
 }
 
 /// Asks a person for a line; nothing at the end of input.
@@ -115,6 +123,64 @@ pub(crate) fn commit_of(commit: &str, subject: &str) -> String {
         "" => commit,
         subject => format!("{commit} {}", clean(subject)),
     }
+}
+
+/// What a run is doing, as the end of a sentence that begins with "it": also who drives it, for a run that nobody drives
+/// is not under way.
+pub(crate) fn doing(run: &Run, driver: &Driver) -> String {
+    let who = driver.in_words();
+    let waits = asked(run);
+    match &run.life {
+        Life::Finished { .. } | Life::Parked { .. } => run.in_a_word().to_owned(),
+        Life::Forward if !waits.is_empty() => match driver {
+            Driver::Alive(_) | Driver::Unasked => format!("waits for {waits}"),
+            Driver::Stopped(_) => format!("waits for {waits}, {who}"),
+            _ => format!("waits for {waits}; {who}"),
+        },
+        Life::Forward | Life::Unwinding(_) => match driver {
+            Driver::Unasked if run.unwinding().is_some() => {
+                "is not over, and is to be undone".into()
+            }
+            Driver::Unasked => "is not over".into(),
+            Driver::Alive(_) | Driver::Stopped(_) => format!("{}, {who}", run.in_a_word()),
+            Driver::Nobody => format!("was not begun: {who}"),
+            Driver::Gone(_) | Driver::Elsewhere(_) => {
+                let within = match run.unwinding() {
+                    Some(unwind) if unwind.cancelled => " in the middle of a cancellation",
+                    Some(_) => " in the middle of a rollback",
+                    None => "",
+                };
+                format!("is INTERRUPTED{within}; {who}")
+            }
+        },
+    }
+}
+
+/// Whom a run waits for, each once.
+fn asked(run: &Run) -> String {
+    let mut who: Vec<&str> = run.waiting().map(|(_, wait)| wait.who.as_str()).collect();
+    who.dedup();
+    match &run.life {
+        Life::Forward => who.join(", "),
+        _ => String::new(),
+    }
+}
+
+/// What a run left production in, one line each: always at least one.
+pub(crate) fn production(run: &Run) -> Vec<String> {
+    let standing = flow_steps::standing::standing(run);
+    if !standing.is_empty() {
+        return standing;
+    }
+    let undone = matches!(run.verdict(), Some(Verdict::RolledBack));
+    let words = if !run.production_changed() {
+        "not touched by this run"
+    } else if undone {
+        "as before: what this run changed was undone"
+    } else {
+        "changed by this run"
+    };
+    vec![words.to_owned()]
 }
 
 /// How many steps are done, skipped ones included.

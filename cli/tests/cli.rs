@@ -87,8 +87,8 @@ fn help_never_acts_and_names_every_command() {
 
     Exit codes: 0 done · 1 a check failed, run parked or cancelled · 2 usage, configuration or journal ·
     3 refused by a gate · 4 waiting for a person · 5 rolled back and verified · 6 rollback incomplete,
-    page someone · 7 locked by another · 70 a bug in flow · 75 outcome unknown · 130 asked to stop;
-    `flow resume` goes on.
+    page someone · 7 locked by another, or under way in another process · 70 a bug in flow · 75 outcome
+    unknown, or no answer · 130 interrupted; `flow resume` goes on.
 
     Usage: flow [OPTIONS] <COMMAND>
 
@@ -156,7 +156,8 @@ fn help_never_acts_and_names_every_command() {
           --state <DIR>    Where runs are kept; by default `.flow` beside the configuration [env:
                            FLOW_STATE=]
           --yes            Do not ask; required when this is not a terminal
-          --no-drive       Only store the order; `flow resume` carries it out
+          --no-drive       Only store the order and exit with 0; `flow resume` carries it out, or the
+                           process that drives the run
           --plain          Plain lines even on a terminal; `NO_COLOR` does the same
           --wait           Stay while only people are waited for (the default on a terminal)
           --no-wait        Leave with exit code 4 when only people are waited for (the default

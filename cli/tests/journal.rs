@@ -1,14 +1,18 @@
 //! The real binary on a journal that an earlier `flow` left behind.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use flow_engine::clock::SystemClock;
 use flow_engine::journal::sled::{OpenOptions, SledJournal};
 use flow_engine::journal::{Append, Journal as _};
+use flow_engine::plan::OnFailure;
+use flow_engine::planner::Planner;
 
 #[path = "support/left.rs"]
 mod left;
 
-use left::{commit, configure, err, flow, leave, out};
+use left::{Look, commit, configure, err, flow, leave, leave_run, out};
 
 #[test]
 fn runs_are_listed_shown_and_exported_without_a_configuration() {
@@ -135,12 +139,16 @@ fn a_rollback_needs_a_yes_where_nobody_can_be_asked() {
 }
 
 #[test]
-fn a_journal_in_use_names_the_holder_and_exits_with_7() {
+fn a_journal_in_use_can_be_looked_at_and_an_order_names_the_holder_and_exits_with_7() {
     let dir = tempfile::tempdir().expect("a folder");
     leave(dir.path(), "r-one", true);
     let path = dir.path().join(".flow/journal");
     let (_held, _) = SledJournal::open(&path, &OpenOptions::default()).expect("opens");
-    let output = flow(dir.path(), &["list"]);
+    let list = flow(dir.path(), &["list"]);
+    assert_eq!(list.status.code(), Some(0), "{}", err(&list));
+    assert!(out(&list).contains("r-one"), "{}", out(&list));
+    let order = ["rollback", "r-one", "--reason", "x", "--yes"];
+    let output = flow(dir.path(), &order);
     assert_eq!(output.status.code(), Some(7));
     let pid = format!("pid {}", std::process::id());
     assert!(err(&output).contains(&pid), "{}", err(&output));
@@ -226,18 +234,22 @@ fn starting_again_with_the_same_key_shows_the_run_and_starts_nothing() {
 }
 
 #[test]
-fn a_second_run_for_an_environment_is_refused_with_7_and_names_the_first() {
+fn a_second_run_for_a_machine_that_another_one_has_in_its_hands_is_refused_with_7_and_names_the_first()
+ {
     let dir = tempfile::tempdir().expect("a folder");
-    leave(dir.path(), "r-one", false);
+    let mut planner = Planner::new("release", "test-1", "prod", "flow test");
+    planner.fact("commit", "0123456789abcdef");
+    planner.phase("stage", "Staging", OnFailure::Park, |p| {
+        p.step("stage/deploy", Look(false));
+    });
+    leave_run(dir.path(), "r-one", planner, Arc::new(SystemClock));
     configure(dir.path());
     commit(dir.path());
     let second = flow(dir.path(), &["start"]);
     assert_eq!(second.status.code(), Some(7), "{}", err(&second));
-    assert!(
-        err(&second).contains("flow resume r-one"),
-        "{}",
-        err(&second)
-    );
+    for words in ["flow resume r-one", "has stage in its hands"] {
+        assert!(err(&second).contains(words), "{}", err(&second));
+    }
     let plan = flow(dir.path(), &["plan"]);
     assert_eq!(plan.status.code(), Some(0), "{}", err(&plan));
     assert!(out(&plan).contains("prod/deploy"), "{}", out(&plan));

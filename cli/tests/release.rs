@@ -26,5 +26,9 @@ mod gates;
 mod input;
 #[path = "release/kills.rs"]
 mod kills;
+#[path = "release/promote.rs"]
+mod promote;
+#[path = "release/retry.rs"]
+mod retry;
 #[path = "release/rollback.rs"]
 mod rollback;

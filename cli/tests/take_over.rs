@@ -229,3 +229,64 @@ fn a_stopped_driver_is_named_at_once_and_replaced_on_request() {
     assert_eq!(again.status.code(), Some(4), "{}", err(&again));
     assert!(!err(&again).contains("taken over"), "{}", err(&again));
 }
+
+#[test]
+fn what_a_stopped_driver_left_can_be_looked_at_and_is_shown_as_stopped() {
+    let dir = project();
+    let first = Driving::start(dir.path());
+    let pid = first.0.id();
+    first.stop();
+    let begun = Instant::now();
+    for look in [
+        &["status", "r-one"][..],
+        &["list"],
+        &["logs", "r-one"],
+        &["export", "r-one"],
+        &["journal", "verify"],
+    ] {
+        let said = flow(dir.path(), look);
+        assert_eq!(said.status.code(), Some(0), "{look:?}: {}", err(&said));
+        let said = err(&said);
+        assert!(
+            said.contains(&format!("in use by pid {pid} on ")),
+            "{look:?}: {said}"
+        );
+    }
+    assert!(
+        begun.elapsed() < Duration::from_secs(60),
+        "nobody waits for what cannot answer"
+    );
+    let status = flow(dir.path(), &["status", "--json"]).stdout;
+    let status: serde_json::Value = serde_json::from_slice(&status).expect("JSON");
+    assert_eq!(status["driver"]["pid"], pid, "{status:#}");
+    assert_eq!(status["driver"]["alive"], true);
+    assert_eq!(status["driver"]["stopped"], true);
+    let text = flow(dir.path(), &["status"]).stdout;
+    let text = String::from_utf8_lossy(&text);
+    assert!(text.contains(&format!("process {pid} on ")), "{text}");
+    assert!(text.contains("is stopped: nothing goes on"), "{text}");
+    // What needs the journal itself is refused as before.
+    let order = flow(dir.path(), &["cancel", "r-one", "--reason", "x"]);
+    assert_eq!(order.status.code(), Some(7), "{}", err(&order));
+}
+
+#[test]
+fn what_is_piped_into_a_file_is_a_log_though_the_person_sits_at_a_terminal() {
+    let dir = project();
+    let flow = env!("CARGO_BIN_EXE_flow");
+    let piped = format!("'{flow}' --state .flow resume --no-wait | cat >log");
+    let said = Command::new("script")
+        .args(["-qec", &piped, "/dev/null"])
+        .env("TERM", "xterm")
+        .env_remove("NO_COLOR")
+        .current_dir(dir.path())
+        .stdin(Stdio::null())
+        .output();
+    said.expect("script starts (bsdutils)");
+    let log = std::fs::read_to_string(dir.path().join("log")).expect("it was made");
+    assert!(
+        log.contains("run r-one ") && log.contains("steps done"),
+        "{log:?}"
+    );
+    assert!(!log.contains('\u{1b}'), "{log:?}");
+}

@@ -9,6 +9,9 @@ pub(crate) struct Status {
     /// The run: an id, the beginning of one, or `latest`
     #[arg(default_value = "latest")]
     pub(crate) run: String,
+    /// Show every step that a rollback would undo now, too
+    #[arg(long)]
+    pub(crate) undo: bool,
     /// Show it again every second until it is over or parked
     #[arg(long, conflicts_with = "json")]
     pub(crate) watch: bool,
@@ -33,8 +36,12 @@ pub(crate) struct List {
 /// The states `flow list` tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RunState {
-    /// Under way, waiting for people or interrupted
+    /// Under way: a process drives it
     UnderWay,
+    /// Waiting for people
+    Waiting,
+    /// Not over, and nobody drives it
+    Interrupted,
     /// Stopped until a person decides
     Parked,
     /// Being undone

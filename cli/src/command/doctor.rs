@@ -52,10 +52,12 @@ async fn journal(state: &State) -> Finding {
     }
     let opened = match Store::open(state).await {
         Ok(Store::Remote(client)) => Ok(format!("in use by {}, who answers", client.server.holder)),
-        Ok(Store::Open(journal)) => match Past::of(&*journal).await {
-            Ok(past) => whole(&past),
-            Err(diagnostic) => Err(diagnostic),
-        },
+        Ok(Store::Open(journal) | Store::Lying { journal, .. }) => {
+            match Past::of(&*journal).await {
+                Ok(past) => whole(&past),
+                Err(diagnostic) => Err(diagnostic),
+            }
+        }
         Err(diagnostic) => Err(diagnostic),
     };
     match opened {

@@ -16,7 +16,7 @@ use crate::view::{self, export};
 /// Writes everything on record about one run, or about all of them, oldest first. Without those that are damaged all
 /// are not all: they are named, and the exit code says so.
 pub(crate) async fn run(global: &Global, args: Export) -> Result<Exit, Diagnostic> {
-    let store = Store::open(&State::of(global)?).await?;
+    let store = Store::look(&State::of(global)?).await?;
     let (runs, whole) = if let Some(named) = &args.run {
         (vec![store.look_up(named).await?], true)
     } else {

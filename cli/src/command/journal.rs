@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use flow_engine::journal::sled::{OpenReport, Stats};
+use flow_engine::id::Digest;
+use flow_engine::journal::Journal as _;
+use flow_engine::journal::sled::{OpenReport, SledJournal, Stats};
 use flow_engine::run::Run;
 
 use crate::args::{Global, Journal};
@@ -15,6 +17,7 @@ use crate::store::{self, Store};
 use crate::upkeep::{self, Tidied, blocking};
 use crate::view;
 
+mod plans;
 mod prune;
 mod repair;
 
@@ -23,8 +26,8 @@ pub(crate) async fn run(global: &Global, args: Journal) -> Result<Exit, Diagnost
     let state = &State::of(global)?;
     match args {
         Journal::Verify(args) => verify(state, args.json).await,
-        Journal::Repair(args) if args.dry_run => repair::rehearse(state, args.json).await,
-        Journal::Repair(args) => repair::repair(state, args.json).await,
+        Journal::Repair(args) if args.dry_run => repair::rehearse(global, state, args.json).await,
+        Journal::Repair(args) => repair::repair(global, state, args.json).await,
         Journal::Seal(args) => {
             let (journal, _) = upkeep::hold(state).await?;
             let done = upkeep::seal(journal, args.older_than, 1).await?;
@@ -51,42 +54,74 @@ fn show(json: bool, value: &impl Serialize, text: &str, exit: Exit) -> Exit {
 }
 
 /// What reading everything found.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Found {
     runs: usize,
     records: u64,
     repaired: Vec<String>,
     damaged: Vec<String>,
+    /// Only the segments were read, not sled's copy.
+    one_copy: bool,
 }
 
-/// Reads every record of every run: its hash chain, its form, and that it follows from the ones before.
+/// Reads every record of every run: its hash chain, its form, and that it follows from the ones before. A journal that
+/// cannot be opened in full, because its holder does not answer or nothing can be written, is verified as it lies.
 async fn verify(state: &State, json: bool) -> Result<Exit, Diagnostic> {
-    let mut found = Found {
-        runs: 0,
-        records: 0,
-        repaired: Vec::new(),
-        damaged: Vec::new(),
-    };
-    let store = if state.journal().exists() && !state.socket().exists() {
-        let (journal, report) = store::open(&state.journal()).await?;
-        found.repaired = repairs(&report);
-        Store::Open(std::sync::Arc::new(journal))
-    } else {
-        Store::open(state).await?
-    };
-    for id in store.journal().runs().await? {
-        found.runs += 1;
-        match Run::load(store.journal(), &id).await {
-            Ok(run) => found.records += run.next_seq,
-            Err(error) => found.damaged.push(format!("{id}: {error}")),
+    let mut found = Found::default();
+    let store = match opened(state).await {
+        Some((journal, report)) => {
+            found.repaired = repairs(&report);
+            let (done, lost) = journal.mend_objects().await?;
+            found.repaired.extend(done);
+            for digest in lost {
+                // The archive may have it.
+                if journal.get(&digest).await.is_err() {
+                    found.damaged.push(lost_object(&digest));
+                }
+            }
+            Store::Open(std::sync::Arc::new(journal))
         }
-    }
+        None => Store::look(state).await?,
+    };
+    found.one_copy = matches!(store, Store::Lying { .. });
+    found.read(&store).await?;
     let exit = if found.damaged.is_empty() {
         Exit::Done
     } else {
         Exit::Failed
     };
     Ok(show(json, &found, &in_words(&found), exit))
+}
+
+/// The journal, opened by this process; nothing where it is better asked for or only looked at.
+async fn opened(state: &State) -> Option<(SledJournal, OpenReport)> {
+    let dir = state.journal();
+    if !dir.exists() || SledJournal::holder(&dir).is_some() {
+        return None;
+    }
+    // Why it does not open is said by whoever looks at it next.
+    store::open(&dir).await.ok()
+}
+
+impl Found {
+    /// Reads all runs.
+    async fn read(&mut self, store: &Store) -> Result<(), Diagnostic> {
+        for id in store.journal().runs().await? {
+            self.runs += 1;
+            match Run::load(store.journal(), &id).await {
+                Ok(run) => self.records += run.next_seq,
+                Err(error) => self.damaged.push(format!("{id}: {error}")),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn lost_object(digest: &Digest) -> String {
+    format!(
+        "object {digest}: both copies are damaged, and no archive file has it (`flow journal prune` removes it where no \
+         run needs it)"
+    )
 }
 
 fn repairs(report: &OpenReport) -> Vec<String> {
@@ -113,6 +148,11 @@ fn in_words(found: &Found) -> String {
     }
     for damaged in &found.damaged {
         let _infallible = writeln!(text, "damaged: {damaged}");
+    }
+    if found.one_copy {
+        text.push_str(
+            "Only one copy was read, that of the segments, for the journal cannot be opened now.\n",
+        );
     }
     text
 }

@@ -13,9 +13,10 @@ use crate::view::{self, json, text};
 /// All runs, newest first. Those that are damaged come first, whatever environment was asked for, for theirs may not
 /// be known; where another state was asked for, they are remarked on.
 pub(crate) async fn run(global: &Global, args: &List) -> Result<Exit, Diagnostic> {
-    let past = Store::look(&State::of(global)?).await?.past().await?;
+    let store = Store::look(&State::of(global)?).await?;
+    let past = store.past().await?;
     past.remark();
-    let mut runs = json::list(&past);
+    let mut runs = json::list(&past, &|run| store.driver(run));
     runs.retain(|run| wanted(run, args));
     if args.json {
         view::out_json(&runs);

@@ -1,13 +1,19 @@
 //! `flow retry`, `skip`, `settle`, `cancel`: orders to a run.
 
+use std::time::Duration;
+
+use flow_engine::id::RunId;
 use flow_engine::run::Run;
 use flow_engine::signal::Order;
 
+use super::frozen;
 use crate::actor;
 use crate::args::{Cancel, Global, Obey, Retry, Settle, Skip};
 use crate::control::Posted;
 use crate::diagnostic::Diagnostic;
+use crate::driver::Driver;
 use crate::exit::Exit;
+use crate::project;
 use crate::state::State;
 use crate::store::Store;
 use crate::view::{self, next};
@@ -20,7 +26,13 @@ pub(crate) async fn retry(global: &Global, args: Retry) -> Result<Exit, Diagnost
             "run {} stopped at step `{failed}`, not at `{step}`",
             run.id
         ))),
-        _ => Ok(()),
+        _ => {
+            // Without the project's files there is nothing to compare with; whoever drives needs them and says so.
+            if let Ok(setup) = project::setup(global) {
+                frozen::say(&setup, run);
+            }
+            Ok(())
+        }
     };
     give(
         global,
@@ -77,7 +89,8 @@ pub(crate) async fn cancel(global: &Global, args: Cancel) -> Result<Exit, Diagno
     .await
 }
 
-/// Stores an order; carries it out when no other process drives the run.
+/// Stores an order; carries it out when no other process drives the run, and else looks on until it was. With
+/// `--no-drive` storing it is all that was asked.
 pub(super) async fn give(
     global: &Global,
     named: &str,
@@ -90,8 +103,9 @@ pub(super) async fn give(
         return Err(Diagnostic::usage("the reason is empty; it goes on record"));
     }
     let verb = order.verb();
+    let state = State::of(global)?;
     let (id, driven) = {
-        let store = Store::open(&State::of(global)?).await?;
+        let store = Store::open(&state).await?;
         let mut run = store.find(named).await?;
         right(&run)?;
         let posted = store.order(&mut run, order, actor::me(), reason).await?;
@@ -102,23 +116,58 @@ pub(super) async fn give(
         view::note(&format!("run {}: {verb} {word}\n", run.id));
         (run.id, store.driven().map(str::to_owned))
     };
+    if obey.no_drive {
+        let command = if driven.is_some() { "status" } else { "resume" };
+        view::note(&format!(
+            "It is stored; look or go on with:\n  flow {command} {id}\n"
+        ));
+        return Ok(Exit::Done);
+    }
     match driven {
         Some(other) if other != id.as_str() => {
             view::note(&format!(
-                "It is carried out once run {other} is not being driven any more:\n  flow resume {id}\n"
+                "It is stored, and carried out once run {other} is not being driven any more:\n  flow resume {id}\n"
             ));
-            Ok(Exit::Done)
+            Ok(Exit::Locked)
         }
         Some(_) => {
-            view::note(&format!(
-                "The process that drives it obeys now:\n  flow status {id} --watch\n"
-            ));
-            Ok(Exit::Done)
-        }
-        None if obey.no_drive => {
-            view::note(&format!("It is carried out by:\n  flow resume {id}\n"));
-            Ok(Exit::Done)
+            view::note(
+                "The process that drives it obeys now; this one looks on until it stops (Ctrl-C ends only the looking).\n",
+            );
+            look_on(&state, &id).await
         }
         None => super::resume::obey(global, &id, obey.wait).await,
     }
+}
+
+/// How often a run that another process drives is looked at, and how often at the most: a day.
+const LOOK: Duration = Duration::from_millis(500);
+const LOOKS: u32 = 172_800;
+
+/// Waits until a run that another process drives stops, or waits for people, or nobody drives it any more; its exit code.
+async fn look_on(state: &State, id: &RunId) -> Result<Exit, Diagnostic> {
+    for _ in 0..LOOKS {
+        let store = Store::look(state).await?;
+        let run = store.find(id.as_str()).await?;
+        let driver = store.driver(&run);
+        drop(store);
+        let exit = Exit::of_run(&run, &driver);
+        if exit != Exit::Locked {
+            view::note(&format!("run {id} {}\n", view::doing(&run, &driver)));
+            for next in next::commands(&run) {
+                view::note(&format!("  {}\n", next.line()));
+            }
+            return Ok(exit);
+        }
+        if matches!(driver, Driver::Stopped(_)) {
+            return Err(Diagnostic::new(Exit::Locked, format!("run {id} {}", view::doing(&run, &driver)))
+                .world("The order is on record; nobody carries it out before that process goes on or is replaced.")
+                .hint("flow resume --take-over"));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    view::note(&format!(
+        "run {id} is still being driven after a day\n  flow status {id}\n"
+    ));
+    Ok(Exit::Locked)
 }

@@ -6,13 +6,15 @@ use flow_engine::record::ParkReason;
 use flow_engine::run::{Delivery, Life, Run, append_order};
 use flow_engine::signal::Order;
 
+use super::frozen;
 use crate::actor;
 use crate::args::{Global, Resume, Wait};
 use crate::diagnostic::Diagnostic;
 use crate::drive::{Drive, Parts};
+use crate::driver::Driver;
 use crate::exit::Exit;
 use crate::project;
-use crate::store::{Store, take_over};
+use crate::store::{Past, Store, take_over};
 use crate::view::{self, text};
 
 /// A run whose process was killed is simply continued; a parked one tries again what failed; of a finished one the
@@ -25,10 +27,11 @@ pub(crate) async fn run(global: &Global, args: Resume) -> Result<Exit, Diagnosti
     let id = {
         let store = Store::open(&state).await?;
         let run = choose(&store, args.run.as_deref()).await?;
+        let driver = store.driver(&run);
         if store.driven() == Some(run.id.as_str()) {
             view::note(&format!("run {} is being driven already\n\n", run.id));
-            view::out(&text::status(&run, SystemClock.now()));
-            return Ok(Exit::of_run(&run));
+            view::out(&text::status(&run, &driver, SystemClock.now()));
+            return Ok(Exit::of_run(&run, &driver));
         }
         if nothing_left(&run) {
             view::note(&format!(
@@ -36,19 +39,21 @@ pub(crate) async fn run(global: &Global, args: Resume) -> Result<Exit, Diagnosti
                 run.id,
                 run.in_a_word()
             ));
-            return Ok(Exit::of_run(&run));
+            return Ok(Exit::of_run(&run, &driver));
         }
         run.id
     };
     let journal = Store::own(&state).await?;
     let parts = Parts::of(&setup, &journal)?;
     let mut run = Run::load(&*journal, &id).await?;
+    project::refuse_beside(&Past::of(&*journal).await?.runs, &run)?;
     if needs_a_word(&run) {
         drop(journal);
-        let exit = Exit::of_run(&run);
+        let exit = Exit::of_run(&run, &Driver::Unasked);
         return Err(crate::drive::parked(&run, exit));
     }
     if matches!(run.life, Life::Parked { .. }) {
+        frozen::say(&setup, &run);
         let now = SystemClock.now();
         append_order(
             &*journal,
@@ -82,6 +87,8 @@ pub(crate) async fn obey(global: &Global, id: &RunId, wait: Wait) -> Result<Exit
     let (state, setup) = project::open(global)?;
     let journal = Store::own(&state).await?;
     let parts = Parts::of(&setup, &journal)?;
+    let run = Run::load(&*journal, id).await?;
+    project::refuse_beside(&Past::of(&*journal).await?.runs, &run)?;
     Drive::new(&state, journal, parts, wait, global.plain)
         .resume(id)
         .await
@@ -107,10 +114,10 @@ async fn choose(store: &Store, named: Option<&str>) -> Result<Run, Diagnostic> {
             let diagnostic = Diagnostic::usage(format!("there are {count} unfinished runs"));
             let named = open.iter().map(|run| {
                 format!(
-                    "flow resume {}     to {}, {}",
+                    "flow resume {}     to {}: it {}",
                     run.id,
                     run.plan.environment,
-                    run.in_a_word()
+                    view::doing(run, &store.driver(run))
                 )
             });
             Err(named.fold(diagnostic, Diagnostic::hint))

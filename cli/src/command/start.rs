@@ -18,21 +18,31 @@ use crate::state::State;
 use crate::store::{Past, Store};
 use crate::view::{self, text};
 
+/// The commit that is taken when none is named.
+const HEAD: &str = "HEAD";
+
 /// Nothing is written before configuration, commit and plan are found good, no other run is in the way, and the person
 /// at the terminal has said yes.
 pub(crate) async fn run(global: &Global, args: Start) -> Result<Exit, Diagnostic> {
     let (state, setup) = project::open(global)?;
-    if let Some(same) = same_request(&state, args.id.as_deref()).await? {
-        return again(global, &state, same, args).await;
-    }
-    let commit = setup.commit(&args.commit)?;
-    let plan = setup.plan(&args.workflow, &commit)?;
+    let same = same_request(&state, args.id.as_deref()).await?;
+    let planned = setup
+        .commit(&args.commit)
+        .and_then(|commit| setup.plan(&args.workflow, &commit));
+    let plan = match (same, planned) {
+        (Some(same), Ok(plan)) => return again(global, &state, same, Some(&plan), args).await,
+        // Where no commit was named and there is none to take, nothing says that another one is meant.
+        (Some(same), Err(_)) if args.commit == HEAD && same.plan.workflow == args.workflow => {
+            return again(global, &state, same, None, args).await;
+        }
+        (_, planned) => planned?,
+    };
     // Whether mail can be set up is known before anything is made.
     setup.mailer()?;
     {
         let store = Store::open(&state).await?;
         let past = store.past().await?;
-        project::refuse_second(&past.runs, &plan.environment)?;
+        project::refuse_second(&past.runs, &plan)?;
         past.refuse_unknown(&plan.environment)?;
     }
     if !args.yes && view::is_interactive() {
@@ -45,9 +55,9 @@ pub(crate) async fn run(global: &Global, args: Start) -> Result<Exit, Diagnostic
     if let Some(same) = of_request(&*journal, &past, args.id.as_deref()).await? {
         drop(parts);
         drop(journal);
-        return again(global, &state, same, args).await;
+        return again(global, &state, same, Some(&plan), args).await;
     }
-    project::refuse_second(&past.runs, &plan.environment)?;
+    project::refuse_second(&past.runs, &plan)?;
     past.refuse_unknown(&plan.environment)?;
     let new = NewRun {
         id: RunId::generate(SystemClock.now()),
@@ -88,12 +98,31 @@ async fn of_request(
     }
 }
 
-/// Starting again with the same key: shows a run that is over or being driven, goes on with any other.
-async fn again(global: &Global, state: &State, run: Run, args: Start) -> Result<Exit, Diagnostic> {
-    let driven = Store::open(state).await?.driven() == Some(run.id.as_str());
-    if driven || run.is_finished() {
-        view::out(&text::status(&run, SystemClock.now()));
-        return Ok(Exit::of_run(&run));
+/// Starting again with the same key: shows a run that is over or being driven, goes on with any other. Only when it is
+/// the same start: who asks for another commit must not be told about this one.
+async fn again(
+    global: &Global,
+    state: &State,
+    run: Run,
+    plan: Option<&Plan>,
+    args: Start,
+) -> Result<Exit, Diagnostic> {
+    if let Some(plan) = plan {
+        refuse_another(&run, plan)?;
+    }
+    if plan.is_some_and(|plan| run.plan_digest != plan.digest()) {
+        view::note(&format!(
+            "run {} was planned with another configuration or version of flow than today's; it keeps its own plan {}\n",
+            run.id,
+            run.plan_digest.short()
+        ));
+    }
+    let store = Store::open(state).await?;
+    let driver = store.driver(&run);
+    drop(store);
+    if driver.has_it() || run.is_finished() {
+        view::out(&text::status(&run, &driver, SystemClock.now()));
+        return Ok(Exit::of_run(&run, &driver));
     }
     let resume = Resume {
         take_over: false,
@@ -101,6 +130,38 @@ async fn again(global: &Global, state: &State, run: Run, args: Start) -> Result<
         wait: args.wait,
     };
     super::resume::run(global, resume).await
+}
+
+/// Refuses a key that belongs to the start of something else.
+fn refuse_another(run: &Run, plan: &Plan) -> Result<(), Diagnostic> {
+    let of = |plan: &Plan| {
+        let what = ["commit", "application"].map(|fact| plan.fact(fact).to_owned());
+        (plan.workflow.clone(), plan.environment.clone(), what)
+    };
+    if of(&run.plan) == of(plan) {
+        return Ok(());
+    }
+    let in_words = |plan: &Plan| {
+        format!(
+            "{} of {} to {}",
+            plan.workflow,
+            view::commit(plan),
+            plan.environment
+        )
+    };
+    let message = format!(
+        "the key belongs to run {}, which is a {}; this would be a {}",
+        run.id,
+        in_words(&run.plan),
+        in_words(plan)
+    );
+    Err(Diagnostic::usage(message)
+        .world("Nothing was started, and that run was left as it is.")
+        .hint("flow start --id KEY …     with a key of its own for each release")
+        .hint(format!(
+            "flow status {}     the run that has the key",
+            run.id
+        )))
 }
 
 fn confirm(setup: &Setup, plan: &Plan) -> Result<(), Diagnostic> {

@@ -12,18 +12,33 @@ use crate::state::State;
 use crate::store::Store;
 use crate::view::{self, json, text};
 
-/// Shows one run; exits with 0 whatever its state is, which `--json` carries as `exit`.
+/// Shows one run; exits with 0 whatever its state is, which `--json` carries as `exit`. A run that cannot be read is not
+/// shown: with `--json` what is known of it is printed, and the exit code is 2.
 pub(crate) async fn run(global: &Global, args: &Status) -> Result<Exit, Diagnostic> {
     let state = State::of(global)?;
     if args.watch {
         return watch(global, &state, &args.run).await;
     }
-    let run = Store::look(&state).await?.look_up(&args.run).await?;
-    let now = SystemClock.now();
+    let store = Store::look(&state).await?;
+    let run = match store.look_up(&args.run).await {
+        Ok(run) => run,
+        Err(error) => {
+            if args.json
+                && let Some(damaged) = store.damaged(&args.run).await?
+            {
+                view::out_json(&json::Summary::of_damaged(&damaged));
+            }
+            return Err(error);
+        }
+    };
+    let (driver, now) = (store.driver(&run), SystemClock.now());
     if args.json {
-        view::out_json(&json::Status::of(&run, now));
+        view::out_json(&json::Status::of(&run, &driver, now));
     } else {
-        view::out(&text::status(&run, now));
+        view::out(&text::status(&run, &driver, now));
+        if args.undo {
+            view::out(&text::rollback(&run));
+        }
     }
     Ok(Exit::Done)
 }
@@ -33,17 +48,21 @@ async fn watch(global: &Global, state: &State, named: &str) -> Result<Exit, Diag
     let animate = view::may_animate(global.plain);
     let mut shown = None;
     loop {
-        let run = Store::look(state).await?.look_up(named).await?;
-        let news = shown != Some(run.next_seq);
+        let store = Store::look(state).await?;
+        let run = store.look_up(named).await?;
+        let driver = store.driver(&run);
+        let look = Some((run.next_seq, driver.clone()));
+        let news = shown != look;
         if animate || news {
             if animate {
                 view::out_raw("\x1b[2J\x1b[H");
             }
-            view::out(&format!("{}\n", text::status(&run, SystemClock.now())));
-            shown = Some(run.next_seq);
+            let text = text::status(&run, &driver, SystemClock.now());
+            view::out(&format!("{text}\n"));
+            shown = look;
         }
         if rests(&run) {
-            return Ok(Exit::of_run(&run));
+            return Ok(Exit::of_run(&run, &driver));
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }

@@ -76,7 +76,7 @@ async fn an_answer_from_a_second_terminal_lets_the_run_complete() {
     let driver = drive(&state, Arc::new(MemoryJournal::default()));
     let (store, mut run) = second_terminal(&state).await;
     assert_eq!(store.driven(), Some("r-one"));
-    let shown = crate::view::text::status(&run, NOON);
+    let shown = crate::view::text::status(&run, &crate::driver::Driver::Unasked, NOON);
     assert!(shown.contains("waits for qa: does it work?"), "{shown}");
 
     let posted = store.signal(&mut run, answer("prod/ask")).await;

@@ -118,3 +118,72 @@ async fn a_rollback_ends_with_how_to_lift_the_lock_it_left_and_so_does_the_next_
     let why = next::why_parked(&run).expect("parked");
     assert!(why.contains("`flow unlock prod --reason …`"), "{why}");
 }
+
+/// A run whose production is frozen, in the middle of the deploy behind that.
+fn frozen() -> Run {
+    use flow_engine::record::Record;
+    use flow_engine::step::Step as _;
+
+    let mut plan = testing::plan(false);
+    plan.nodes[1].kind = flow_steps::pg::Freeze::KIND.into();
+    let begun = Record::Started {
+        step: 2,
+        attempt: 1,
+    };
+    testing::run_of(
+        "r-one",
+        &plan,
+        &[testing::done(0), testing::done(1), vec![begun]].concat(),
+    )
+}
+
+#[test]
+fn who_leaves_a_run_while_production_is_frozen_is_told_so_and_not_that_nothing_is_lost() {
+    let said = ending(&frozen(), &Stop::Interrupted);
+    assert!(
+        said.contains("!! PRODUCTION'S DATABASE IS READ-ONLY"),
+        "{said}"
+    );
+    assert!(
+        said.contains("It STAYS SO until somebody goes on"),
+        "{said}"
+    );
+    assert!(!said.contains("Nothing is lost"), "{said}");
+    assert!(!said.contains("under way"), "{said}");
+    assert!(said.contains("flow resume r-one"), "{said}");
+
+    let untouched = testing::run_of("r-one", &testing::plan(false), &testing::done(0));
+    let said = ending(&untouched, &Stop::Interrupted);
+    assert!(said.contains("Nothing is lost."), "{said}");
+    assert!(
+        said.contains("production: not touched by this run"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_production_is_in_stands_in_the_live_view_in_the_status_and_in_its_json() {
+    let run = frozen();
+    let driver = crate::driver::Driver::Unasked;
+    let now = testing::NOON;
+    let status = view::text::status(&run, &driver, now);
+    assert!(
+        status.contains("!! production: PRODUCTION'S DATABASE IS READ-ONLY"),
+        "{status}"
+    );
+    assert!(status.contains("as far as the journal knows"), "{status}");
+    let json = view::to_json(&view::json::Status::of(&run, &driver, now));
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert!(
+        json["standing"][0]
+            .as_str()
+            .is_some_and(|w| w.contains("READ-ONLY")),
+        "{json:#}"
+    );
+    assert_eq!(json["production_changed"], true);
+    let live = live::frame(&run, &std::collections::BTreeMap::new());
+    assert!(
+        live.contains("\nproduction: PRODUCTION'S DATABASE IS READ-ONLY"),
+        "{live}"
+    );
+}

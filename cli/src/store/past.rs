@@ -35,8 +35,10 @@ pub(crate) struct Damaged {
     pub(crate) id: RunId,
     /// What is wrong with it.
     pub(crate) why: String,
-    /// Where it released to, when at least its first record can be read.
+    /// Where it released to, when at least its first record and its plan can be read.
     pub(crate) environment: Option<String>,
+    /// When it was started, when at least its first record can be read.
+    pub(crate) created: Option<Timestamp>,
 }
 
 impl Past {
@@ -86,9 +88,11 @@ impl Past {
         match Run::load(journal, id).await {
             Ok(run) => Ok(Some(run)),
             Err(error) if is_damage(&error) => {
+                let (created, environment) = beginning(journal, id).await;
                 self.damaged.push(Damaged {
                     why: error.to_string(),
-                    environment: environment(journal, id).await,
+                    environment,
+                    created,
                     id: id.clone(),
                 });
                 Ok(None)
@@ -109,7 +113,7 @@ impl Past {
     /// the age is looked at.
     pub(super) async fn newest(
         journal: &dyn Journal,
-        judge: impl FnOnce(&Past) -> Result<(), Diagnostic>,
+        judge: impl FnOnce(&Past, Option<Timestamp>) -> Result<(), Diagnostic>,
     ) -> Result<Run, Diagnostic> {
         let archived = journal.archived().await?;
         let mut past = Past::live(journal, &archived).await?;
@@ -126,7 +130,7 @@ impl Past {
             };
             newest = newest.max(Some((created, &filed.run)));
         }
-        judge(&past)?;
+        judge(&past, newest.map(|(created, _)| created))?;
         match (past.runs.into_iter().next(), newest) {
             (None, None) => Err(super::no_runs()),
             (Some(run), sealed) if sealed <= Some((run.created, &run.id)) => Ok(run),
@@ -145,8 +149,47 @@ impl Past {
         }
     }
 
+    /// The damaged run that may be the latest: none that can be read is known to be newer.
+    /// `sealed` is when the newest of those that were put away was started.
+    fn maybe_latest(&self, sealed: Option<Timestamp>) -> Option<&Damaged> {
+        let newest = self.runs.iter().map(|run| run.created).chain(sealed).max();
+        let may_be_newer = |damaged: &&Damaged| match (damaged.created, newest) {
+            (Some(damaged), Some(newest)) => damaged >= newest,
+            _ => true,
+        };
+        self.damaged.iter().find(may_be_newer)
+    }
+
+    /// The damaged run of this name; of several that may be the latest the first.
+    pub(super) fn damaged(&self, named: &str) -> Option<&Damaged> {
+        let sealed = self.sealed.iter().map(|run| run.created).max();
+        match named {
+            "latest" => self.maybe_latest(sealed),
+            named => self.damaged.iter().find(|d| d.id.as_str() == named),
+        }
+    }
+
+    /// Remarks on damaged runs, and refuses to show an older run in the place of one.
+    pub(super) fn refuse_older(&self, sealed: Option<Timestamp>) -> Result<(), Diagnostic> {
+        let Some(damaged) = self.maybe_latest(sealed) else {
+            self.remark();
+            return Ok(());
+        };
+        let message = format!(
+            "run {} is the latest as far as can be told, and it is damaged",
+            damaged.id
+        );
+        let mut diagnostic = Diagnostic::usage(message)
+            .world("What it left the world in is not known from its records. Nothing was changed.");
+        diagnostic.causes.push(damaged.why.clone());
+        Err(diagnostic
+            .hint(format!("{LOOK}     what is damaged"))
+            .hint("flow journal repair     rebuild what can be rebuilt")
+            .hint("flow list     the other runs"))
+    }
+
     /// Refuses to take one run for the latest while another one cannot be dated.
-    pub(super) fn refuse_latest(&self) -> Result<(), Diagnostic> {
+    pub(super) fn refuse_latest(&self, _: Option<Timestamp>) -> Result<(), Diagnostic> {
         let Some(damaged) = self.damaged.first() else {
             return Ok(());
         };
@@ -198,17 +241,25 @@ fn is_damage(error: &LoadError) -> bool {
     )
 }
 
-/// What the first record says, whatever follows it.
-async fn environment(journal: &dyn Journal, id: &RunId) -> Option<String> {
-    let stored = journal.read(id).await.ok()?;
-    let entry = codec::decode(&stored.first()?.body).ok()?;
-    let Record::Created { plan, .. } = entry.record else {
-        return None;
+/// What the first record says, whatever follows it: when the run was started, and where it releases to.
+async fn beginning(journal: &dyn Journal, id: &RunId) -> (Option<Timestamp>, Option<String>) {
+    let first = async {
+        let stored = journal.read(id).await.ok()?;
+        codec::decode(&stored.first()?.body).ok()
     };
-    let json = match plan {
-        Payload::Inline(json) => json,
-        Payload::Object(digest) => journal.get(&digest).await.ok()?,
+    let Some(entry) = first.await else {
+        return (None, None);
     };
-    let plan: Plan = serde_json::from_slice(&json).ok()?;
-    Some(plan.environment)
+    let environment = async {
+        let Record::Created { plan, .. } = entry.record else {
+            return None;
+        };
+        let json = match plan {
+            Payload::Inline(json) => json,
+            Payload::Object(digest) => journal.get(&digest).await.ok()?,
+        };
+        let plan: Plan = serde_json::from_slice(&json).ok()?;
+        Some(plan.environment)
+    };
+    (Some(entry.at), environment.await)
 }

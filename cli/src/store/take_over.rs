@@ -15,12 +15,11 @@ use crate::view;
 const DYING: Duration = Duration::from_secs(20);
 
 /// Says at once what waiting would not change: the holder stands still, and cannot answer its socket.
-pub(super) fn no_use_waiting(state: &State) -> Result<(), Diagnostic> {
+pub(super) fn no_use_waiting(state: &State) -> Result<(), JournalError> {
     match SledJournal::holder(&state.journal()) {
         Some(holder) if holder.is_stopped() => Err(JournalError::Locked {
             holder: holder.in_words(),
-        }
-        .into()),
+        }),
         _ => Ok(()),
     }
 }

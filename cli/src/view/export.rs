@@ -16,6 +16,7 @@ use flow_engine::run::Run;
 use flow_engine::signal::{Actor, Signal};
 
 use super::{json, line};
+use crate::driver::Driver;
 
 /// The shape of the export; raised when it changes.
 const FORMAT: &str = "flow-export/1";
@@ -75,7 +76,7 @@ impl<'a> Export<'a> {
         });
         Export {
             format: FORMAT,
-            summary: json::Summary::of(run),
+            summary: json::Summary::of(run, &Driver::Unasked),
             request: run.request.as_deref(),
             plan_digest: run.plan_digest.to_string(),
             facts: &run.plan.facts,
@@ -125,7 +126,7 @@ pub(crate) fn markdown(run: &Run, entries: &[(Stored, Entry)]) -> String {
         .unwrap_or_default();
     let by = format!("{} from {}", run.by.name, run.by.from);
     for (name, value) in [
-        ("State", run.in_a_word().to_owned()),
+        ("State", super::doing(run, &Driver::Unasked)),
         ("Started", format!("{} by {by}", run.created)),
         ("Last change", run.updated.to_string()),
         ("Reason", run.reason.clone()),

@@ -7,9 +7,11 @@ use flow_engine::clock::Timestamp;
 use flow_engine::record::Verdict;
 use flow_engine::retention::RunSummary;
 use flow_engine::run::{Delivery, Life, Run, Topic};
+use flow_engine::signal::Order;
 
-use super::next;
+use super::next::{self, Next};
 use crate::args::RunState;
+use crate::driver::{self, Driver};
 use crate::exit::Exit;
 use crate::store::{Damaged, Past};
 
@@ -22,8 +24,9 @@ pub(crate) struct Summary {
     pub(crate) workflow: String,
     /// The environment it changes last.
     pub(crate) environment: String,
-    /// `under-way`, `parked`, `unwinding`, `completed`, `rolled-back`, `cancelled`, `rolled-back-in-part`; `damaged`
-    /// when its records cannot be read, and then most of the other fields are empty.
+    /// `under-way`, `waiting`, `interrupted`, `parked`, `unwinding`, `completed`, `rolled-back`, `cancelled`,
+    /// `rolled-back-in-part`; `damaged` when its records cannot be read, and then most of the other fields are empty.
+    /// A run that nobody drives and that waits for no person is `interrupted`, in a rollback too.
     pub(crate) state: String,
     /// The commit.
     pub(crate) commit: String,
@@ -56,8 +59,9 @@ pub(crate) struct Summary {
 }
 
 /// All runs, newest first; those that are damaged before the others, for nobody knows how old they are.
-pub(crate) fn list(past: &Past) -> Vec<Summary> {
-    let mut lines: Vec<_> = past.runs.iter().map(Summary::of).collect();
+pub(crate) fn list(past: &Past, driver: &dyn Fn(&Run) -> Driver) -> Vec<Summary> {
+    let live = past.runs.iter().map(|run| Summary::of(run, &driver(run)));
+    let mut lines: Vec<_> = live.collect();
     lines.extend(past.sealed.iter().map(Summary::of_sealed));
     lines.sort_by(|a, b| (b.created_at, &b.run).cmp(&(a.created_at, &a.run)));
     let damaged = past.damaged.iter().map(Summary::of_damaged);
@@ -88,12 +92,12 @@ impl Summary {
     }
 
     /// The summary of a run.
-    pub(crate) fn of(run: &Run) -> Summary {
+    pub(crate) fn of(run: &Run, driver: &Driver) -> Summary {
         Summary {
             run: run.id.to_string(),
             workflow: run.plan.workflow.clone(),
             environment: run.plan.environment.clone(),
-            state: state(run).1.into(),
+            state: state(run, driver).1.into(),
             commit: run.plan.fact("commit").into(),
             created: run.created.to_string(),
             updated: run.updated.to_string(),
@@ -101,7 +105,7 @@ impl Summary {
             reason: run.reason.clone(),
             steps_done: super::done(run),
             steps: run.steps.len(),
-            exit: Exit::of_run(run) as u8,
+            exit: Exit::of_run(run, driver) as u8,
             subject: run.plan.fact("subject").into(),
             kept: "live".into(),
             created_at: Some(run.created),
@@ -133,8 +137,11 @@ impl Summary {
 }
 
 /// The state of a run as `flow list` tells them apart, and its name.
-pub(crate) fn state(run: &Run) -> (RunState, &'static str) {
+pub(crate) fn state(run: &Run, driver: &Driver) -> (RunState, &'static str) {
+    let driven = driver.has_it() || *driver == Driver::Unasked;
     match &run.life {
+        Life::Forward if run.waiting().next().is_some() => (RunState::Waiting, "waiting"),
+        Life::Forward | Life::Unwinding(_) if !driven => (RunState::Interrupted, "interrupted"),
         Life::Forward => (RunState::UnderWay, "under-way"),
         Life::Unwinding(_) => (RunState::Unwinding, "unwinding"),
         Life::Parked { .. } => (RunState::Parked, "parked"),
@@ -158,11 +165,18 @@ pub(crate) struct Status {
     summary: Summary,
     plan_digest: String,
     protocol: String,
+    /// Who drives it now; empty when nobody does, as far as can be told.
     driven_by: String,
+    /// Who drove it last, and whether that process still does.
+    driver: Option<driver::Shown>,
+    /// What is not as usual in production because of it, as far as the journal knows.
+    standing: Vec<String>,
+    /// Whether a step that changes production was started.
+    production_changed: bool,
     seconds_since_update: u64,
     why_parked: Option<String>,
     waiting: Vec<Asked>,
-    next: Vec<String>,
+    next: Vec<Next>,
     steps_detail: Vec<AuditRow>,
     rollback_would_undo: Vec<Undoes>,
     notices: Vec<Told>,
@@ -201,7 +215,7 @@ pub(crate) struct Told {
 
 impl Status {
     /// The state of a run at a moment.
-    pub(crate) fn of(run: &Run, now: Timestamp) -> Status {
+    pub(crate) fn of(run: &Run, driver: &Driver, now: Timestamp) -> Status {
         let key = |step: u32| run.plan.nodes[step as usize].key.clone();
         let waiting = run.waiting().map(|(step, wait)| Asked {
             step: key(step),
@@ -218,10 +232,17 @@ impl Status {
                 .unwrap_or_default(),
         });
         Status {
-            summary: Summary::of(run),
+            summary: Summary::of(run, driver),
             plan_digest: run.plan_digest.to_string(),
             protocol: run.plan.protocol.clone(),
-            driven_by: run.holder.clone(),
+            driven_by: if driver.has_it() {
+                run.holder.clone()
+            } else {
+                String::new()
+            },
+            driver: driver.shown(),
+            standing: flow_steps::standing::standing(run),
+            production_changed: run.production_changed(),
             seconds_since_update: now.since(run.updated).as_secs(),
             why_parked: next::why_parked(run),
             waiting: waiting.collect(),
@@ -260,8 +281,15 @@ pub(crate) fn about(run: &Run, topic: &Topic) -> String {
         Topic::Started => "the run was started".into(),
         Topic::Waiting { step } => format!("`{}` asks", run.plan.nodes[*step as usize].key),
         Topic::Parked => "the run is parked".into(),
+        Topic::RollbackStarted if was_cancelled(run) => "the run is being cancelled".into(),
         Topic::RollbackStarted => "the rollback began".into(),
         Topic::Finished(_) => "the run is over".into(),
         Topic::Step { topic, .. } => topic.clone(),
     }
+}
+
+/// Whether what was undone was undone because a person cancelled, before production changed.
+fn was_cancelled(run: &Run) -> bool {
+    let ordered = run.orders.iter().any(|given| given.order == Order::Cancel);
+    ordered || run.unwinding().is_some_and(|unwind| unwind.cancelled)
 }

@@ -252,14 +252,20 @@ fn draw(tree: &ProgressBar, seen: &mut Seen) {
     }
 }
 
-fn frame(run: &Run, tails: &BTreeMap<u32, VecDeque<String>>) -> String {
+/// What is drawn.
+pub(crate) fn frame(run: &Run, tails: &BTreeMap<u32, VecDeque<String>>) -> String {
     let beneath = |step: usize| {
         let tail = u32::try_from(step).ok().and_then(|step| tails.get(&step));
         tail.map(|lines| lines.iter().cloned().collect())
             .unwrap_or_default()
     };
     let phases = text::phases(run, SystemClock.now(), &beneath);
-    format!("run {}\n{}", run.id, phases.trim_end())
+    let production = super::production(run).join("; ");
+    format!(
+        "run {}\nproduction: {production}\n{}",
+        run.id,
+        phases.trim_end()
+    )
 }
 
 impl Observer for Tree {

@@ -3,8 +3,14 @@
 use flow_engine::plan::Plan;
 use flow_engine::record::{Failure, ParkReason};
 use flow_engine::run::{Life, Run, Undo};
+use flow_engine::signal::Order;
 use flow_engine::step::Step as _;
 use flow_steps::lease::HostLease;
+use flow_steps::people::Checklist;
+use serde::Serialize;
+
+/// What stands for the words of a person.
+const REASON: &str = "--reason …";
 
 /// The step a parked run stopped at, and the failure that stopped it.
 pub(crate) fn culprit(run: &Run) -> Option<(&str, Option<&Failure>)> {
@@ -57,8 +63,35 @@ pub(crate) fn why_parked(run: &Run) -> Option<String> {
     })
 }
 
-/// The commands that make sense now, with what each does. Never empty.
-pub(crate) fn commands(run: &Run) -> Vec<String> {
+/// A command that leads on from here, and what it does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Next {
+    /// As it is typed, whole.
+    pub(crate) command: String,
+    /// In words.
+    pub(crate) why: String,
+}
+
+/// What stands behind a command is cut at so many characters; the command itself never is.
+const WHY: usize = 90;
+
+impl Next {
+    fn new(command: impl Into<String>, why: &str) -> Next {
+        Next {
+            command: command.into(),
+            why: super::clean(why),
+        }
+    }
+
+    /// For people.
+    pub(crate) fn line(&self) -> String {
+        let why = super::cut(&self.why, WHY);
+        format!("{:<44}  {why}", self.command)
+    }
+}
+
+/// The commands that can lead on now. Never empty.
+pub(crate) fn commands(run: &Run) -> Vec<Next> {
     let id = &run.id;
     let mut commands = match &run.life {
         Life::Finished { .. } => finished(run),
@@ -67,23 +100,33 @@ pub(crate) fn commands(run: &Run) -> Vec<String> {
     };
     if run.life == Life::Forward {
         let asks = run.waiting().filter(|(_, wait)| !wait.command.is_empty());
-        commands.extend(asks.map(|(_, wait)| line(&answer(run, &wait.command), &wait.what)));
+        commands.extend(asks.map(|(_, wait)| Next::new(answer(run, &wait.command), &wait.what)));
     }
     if commands.is_empty() {
-        commands.push(line(&format!("flow resume {id}"), "go on exactly there"));
+        commands.push(Next::new(
+            format!("flow resume {id}"),
+            "go on exactly there",
+        ));
     }
     commands
 }
 
-fn finished(run: &Run) -> Vec<String> {
-    let mut commands = vec![line(
-        &format!("flow export {}", run.id),
+fn finished(run: &Run) -> Vec<Next> {
+    let id = &run.id;
+    let mut commands = vec![Next::new(
+        format!("flow export {id}"),
         "everything on record",
     )];
+    if run.accepts(&Order::Rollback).is_ok() && !run.undo_order().is_empty() {
+        commands.push(Next::new(
+            format!("flow rollback {id} {REASON}"),
+            "undo this release, while no newer one stands on it; shows first what that would do",
+        ));
+    }
     if left_a_lock(run) {
         let env = &run.plan.environment;
-        commands.push(line(
-            &format!("flow unlock {env} --reason …"),
+        commands.push(Next::new(
+            format!("flow unlock {env} {REASON}"),
             &format!("once it is looked into: the rollback locked {env}"),
         ));
     }
@@ -102,77 +145,116 @@ pub(crate) fn answer(run: &Run, command: &str) -> String {
     command.replace("RUN", run.id.as_str())
 }
 
-fn parked(run: &Run, why: &ParkReason) -> Vec<String> {
+/// Only what the run accepts, and what can lead on: no `retry` of what this binary cannot run, no `cancel` after
+/// production changed, no second rollback inside of one.
+fn parked(run: &Run, why: &ParkReason) -> Vec<Next> {
     let id = &run.id;
     let key = culprit(run).map_or("", |(key, _)| key);
-    let skippable = run.plan.node(key).is_some_and(|(_, node)| node.skippable);
-    let reason = "--reason …";
+    let node = run.plan.node(key).map(|(_, node)| node);
+    let is_list = node.is_some_and(|node| node.kind == Checklist::KIND);
+    let undoing = run.unwinding().is_some();
     let mut commands = Vec::new();
     match why {
-        ParkReason::Unknown { .. } => {
-            if run.plan.node(key).is_some_and(|(_, node)| node.settles) {
-                commands.push(line(
-                    &format!("flow settle {id} {key} --done {reason}"),
-                    "you looked: it was done",
-                ));
-            }
-            commands.push(line(
-                &format!("flow settle {id} {key} --not-done {reason}"),
-                "you looked: it was not",
-            ));
-        }
+        ParkReason::Unknown { .. } => commands.extend(settle(run, key)),
         ParkReason::UndoFailed { .. } => {
-            commands.push(line(&format!("flow retry {id}"), "try this undo again"));
-            commands.push(line(
-                &format!("flow skip {id} {key} {reason}"),
-                "give this undo up; the rest is undone",
-            ));
-            return commands;
+            commands.push(retry(run, "try this undo again, once its cause is gone"));
         }
         ParkReason::UndoUnreached { .. } => {
             let resume = format!("flow resume {id}");
-            commands.push(line(&resume, "go on undoing when it can be reached"));
-            commands.push(line(
-                &format!("flow skip {id} {key} {reason}"),
-                "give this undo up; the rest is undone",
-            ));
-            return commands;
+            commands.push(Next::new(resume, "go on undoing when it can be reached"));
         }
         ParkReason::Unreached { .. } => {
+            if is_list {
+                commands.push(Next::new(
+                    format!("flow check {id} {key}"),
+                    "answer it first",
+                ));
+            }
             let resume = format!("flow resume {id}");
-            commands.push(line(&resume, "go on when it can be reached"));
+            commands.push(Next::new(
+                resume,
+                "go on when it can be reached or is answered",
+            ));
         }
-        _ => commands.push(line(&format!("flow retry {id}"), "try this step again")),
+        ParkReason::Unreadable { .. } => {
+            let what = format!("only with {}, which planned it", run.plan.planned_by);
+            commands.push(Next::new(format!("flow resume {id}"), &what));
+        }
+        _ if is_list => {
+            commands.push(Next::new(
+                format!("flow check {id} {key}"),
+                "answer again what did not pass, before it is tried again",
+            ));
+            commands.push(retry(run, "ask again"));
+        }
+        ParkReason::Refused { .. } => {
+            commands.push(retry(
+                run,
+                "ask the gate again, once what it named is there",
+            ));
+        }
+        _ => commands.push(retry(run, "try this step again, once its cause is gone")),
     }
-    if skippable {
-        commands.push(line(
-            &format!("flow skip {id} {key} {reason}"),
-            "go on without it",
-        ));
+    let skip = Order::Skip { step: key.into() };
+    if run.accepts(&skip).is_ok() {
+        let what = if undoing {
+            "give this undo up; the rest is undone"
+        } else {
+            "go on without it"
+        };
+        commands.push(Next::new(format!("flow skip {id} {key} {REASON}"), what));
     }
-    let undone = run.undo_order().len();
-    if run.production_changed() {
-        commands.push(line(
-            &format!("flow rollback {id} {reason}"),
-            &format!("undo {}, newest first", super::steps(undone)),
-        ));
-    } else {
-        commands.push(line(
-            &format!("flow cancel {id} {reason}"),
-            &match undone {
-                0 => "stop here; nothing has to be undone".to_owned(),
-                some => format!(
-                    "stop here and undo {}; production was not changed",
-                    super::steps(some)
-                ),
-            },
-        ));
-    }
+    commands.extend(undo(run));
     commands
 }
 
-fn line(command: &str, what: &str) -> String {
-    format!("{command:<44}  {}", super::clean(what))
+fn retry(run: &Run, what: &str) -> Next {
+    Next::new(format!("flow retry {}", run.id), what)
+}
+
+/// What a person can state about an outcome that is not known.
+fn settle(run: &Run, key: &str) -> Vec<Next> {
+    let said = |done: bool| Order::Settle {
+        step: key.into(),
+        done,
+    };
+    let words = [
+        (true, "--done", "you looked: it was done"),
+        (false, "--not-done", "you looked: it was not"),
+    ];
+    let accepted = words
+        .into_iter()
+        .filter(|(done, ..)| run.accepts(&said(*done)).is_ok());
+    accepted
+        .map(|(_, flag, what)| {
+            Next::new(
+                format!("flow settle {} {key} {flag} {REASON}", run.id),
+                what,
+            )
+        })
+        .collect()
+}
+
+/// The way back, where there is one.
+fn undo(run: &Run) -> Option<Next> {
+    let id = &run.id;
+    let undone = run.undo_order().len();
+    if run.accepts(&Order::Cancel).is_ok() {
+        let what = match undone {
+            0 => "stop here; nothing has to be undone".to_owned(),
+            some => format!(
+                "stop here and undo {}; production was not changed",
+                super::steps(some)
+            ),
+        };
+        return Some(Next::new(format!("flow cancel {id} {REASON}"), &what));
+    }
+    run.accepts(&Order::Rollback).is_ok().then(|| {
+        Next::new(
+            format!("flow rollback {id} {REASON}"),
+            &format!("undo {}, newest first", super::steps(undone)),
+        )
+    })
 }
 
 /// Whom to call: the plan's facts that begin with `contact`.
@@ -180,3 +262,6 @@ pub(crate) fn contacts(plan: &Plan) -> impl Iterator<Item = (&str, &str)> {
     let facts = plan.facts.iter().map(|(k, v)| (k.as_str(), v.as_str()));
     facts.filter(|(name, value)| name.starts_with("contact") && !value.is_empty())
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,17 +17,26 @@ async fn run(fails: bool) -> (Arc<MemoryJournal>, Arc<Run>, Stop) {
     (journal, run, stop)
 }
 
+/// The process that drove it is gone.
+fn gone() -> Driver {
+    Driver::Gone(crate::driver::Process {
+        pid: 7,
+        host: "box".into(),
+    })
+}
+
 const LATER: Timestamp = Timestamp(NOON.0 + 180_000);
 
 #[tokio::test]
 async fn a_waiting_run_shows_for_whom_it_waits_and_what_a_rollback_would_undo() {
     let (_, run, _) = run(false).await;
-    insta::assert_snapshot!(text::status(&run, LATER), @r"
+    insta::assert_snapshot!(text::status(&run, &gone(), LATER), @r"
     release of 0123456789ab to prod   run r-test
     started 3 min ago by anna from box: a test
-    plan d45b33395431, protocol test-1
+    plan 615eea647390, protocol test-1
 
-    It is under way; 2 of 4 steps done, last change 3 min ago.
+    It waits for qa; nobody drives it: process 7 on box is gone; 2 of 4 steps done, last change 3 min ago.
+    production: changed by this run
 
     ✔ prep       Preparation                                  1 of 1
     ▶ prod       Production                                   1 of 3
@@ -59,15 +68,16 @@ async fn a_parked_run_shows_why_and_what_to_type() {
     Run r-test is parked: 0 of 4 steps done, nothing is running, production was not changed; nothing has to be undone.
       open your eyes
       contact.lead: lead@example.org
-      flow retry r-test                             try this step again
+      flow retry r-test                             try this step again, once its cause is gone
       flow cancel r-test --reason …                 stop here; nothing has to be undone
     ");
-    insta::assert_snapshot!(text::status(&run, LATER), @r"
+    insta::assert_snapshot!(text::status(&run, &gone(), LATER), @r"
     release of 0123456789ab to prod   run r-test
     started 3 min ago by anna from box: a test
-    plan 37c9417d1726, protocol test-1
+    plan 809364051690, protocol test-1
 
     It is parked; 0 of 4 steps done, last change 3 min ago.
+    production: not touched by this run
 
     ✘ prep       Preparation                                  0 of 1
         ✘ prep/look                    failed, 3 min
@@ -85,7 +95,7 @@ async fn a_parked_run_shows_why_and_what_to_type() {
     contact lead: lead@example.org
 
     next:
-      flow retry r-test                             try this step again
+      flow retry r-test                             try this step again, once its cause is gone
       flow cancel r-test --reason …                 stop here; nothing has to be undone
     ");
 }
@@ -95,7 +105,7 @@ fn a_plan_shows_every_step_who_answers_and_what_undoes_it() {
     let plan = testing::plan(false);
     insta::assert_snapshot!(plan::text(&plan), @r"
     release of 0123456789ab to prod   protocol test-1, 4 steps
-    plan d45b3339543133736deecf4a7739b0f7ebe65e0831c2c9d12ff7cf777b91d3c3
+    plan 615eea647390f9333fdb71c08e7529aee8fc23df8156beb2ec5f1eb52261dd82
 
     prep: Preparation (a failure stops the run; production is not touched)
       prep/look                    looks at `test`
@@ -210,4 +220,50 @@ fn ages_read_like_speech() {
             "2 d"
         ]
     );
+}
+
+#[tokio::test]
+async fn a_failure_that_was_put_right_is_not_shown_and_one_that_is_tried_again_gives_no_order() {
+    let (_, run, _) = run(true).await;
+    let mut run = Run::clone(&run);
+    run.life = flow_engine::run::Life::Forward;
+    run.steps[0].status = Status::RetryAt(LATER);
+    let text = text::status(&run, &gone(), LATER);
+    assert!(text.contains("last failure: `prep/look`"), "{text}");
+    assert!(
+        !text.contains("open your eyes"),
+        "nothing is to be done about it: {text}"
+    );
+    run.steps[0].status = Status::Done;
+    let text = text::status(&run, &gone(), LATER);
+    assert!(!text.contains("there is nothing to see"), "{text}");
+}
+
+#[tokio::test]
+async fn what_another_process_drives_nobody_is_sent_to_resume() {
+    let (_, run, _) = run(false).await;
+    let mut run = Run::clone(&run);
+    run.steps[2].wait = None;
+    let process = || crate::driver::Process {
+        pid: 7,
+        host: "box".into(),
+    };
+    let alive = text::status(&run, &Driver::Alive(process()), LATER);
+    assert!(
+        alive.contains("It is under way, driven by process 7 on box;"),
+        "{alive}"
+    );
+    assert!(!alive.contains("flow resume"), "{alive}");
+    let stopped = text::status(&run, &Driver::Stopped(process()), LATER);
+    assert!(stopped.contains("is stopped: nothing goes on"), "{stopped}");
+    assert!(
+        stopped.contains("flow resume r-test --take-over"),
+        "{stopped}"
+    );
+    let gone = text::status(&run, &gone(), LATER);
+    assert!(
+        gone.contains("It is INTERRUPTED; nobody drives it"),
+        "{gone}"
+    );
+    assert!(gone.contains("flow resume r-test "), "{gone}");
 }

@@ -4,21 +4,20 @@ use std::fmt::Write as _;
 
 use flow_engine::clock::Timestamp;
 use flow_engine::plan::Phase;
+use flow_engine::record::{Failure, FailureKind};
 use flow_engine::run::{Delivery, Life, Run, Status, StepState, Undo};
 
 use super::{age, clean, json, mark, next};
+use crate::driver::Driver;
 use crate::store::LOOK;
 
 /// `flow status`.
-pub(crate) fn status(run: &Run, now: Timestamp) -> String {
-    let mut text = head(run, now);
+pub(crate) fn status(run: &Run, driver: &Driver, now: Timestamp) -> String {
+    let mut text = head(run, driver, now);
     text.push('\n');
     text += &phases(run, now, &|_| Vec::new());
     text += &trouble(run);
-    for words in flow_steps::standing::standing(run) {
-        let _infallible = writeln!(text, "\n!! {words}");
-    }
-    text += &rollback(run);
+    text += &rollback_in_short(run);
     text += &mails(run);
     for (name, value) in next::contacts(&run.plan) {
         let name = name
@@ -27,13 +26,54 @@ pub(crate) fn status(run: &Run, now: Timestamp) -> String {
         let _infallible = writeln!(text, "contact {name}: {}", clean(value));
     }
     text.push_str("\nnext:\n");
-    for command in next::commands(run) {
-        let _infallible = writeln!(text, "  {command}");
+    for next in commands(run, driver) {
+        let _infallible = writeln!(text, "  {}", next.line());
     }
     text
 }
 
-fn head(run: &Run, now: Timestamp) -> String {
+/// What to type next; nobody is sent to resume what another process drives.
+fn commands(run: &Run, driver: &Driver) -> Vec<next::Next> {
+    let goes_on = |next: &next::Next| next.command == format!("flow resume {}", run.id);
+    let mut commands = next::commands(run);
+    match driver {
+        Driver::Alive(_) => {
+            for next in commands.iter_mut().filter(|next| goes_on(next)) {
+                next.command = format!("flow status {} --watch", run.id);
+                next.why = "look on: it is being driven".into();
+            }
+        }
+        Driver::Stopped(_) => {
+            for next in commands.iter_mut().filter(|next| goes_on(next)) {
+                next.command += " --take-over";
+                next.why = "end the process that stands still, and go on".into();
+            }
+        }
+        _ => {}
+    }
+    commands
+}
+
+/// What production is in, above everything that scrolls.
+fn standing(run: &Run, driver: &Driver) -> String {
+    let alarming = !flow_steps::standing::standing(run).is_empty();
+    let mut text = String::new();
+    for words in super::production(run) {
+        // The same words while everything goes to plan are no alarm.
+        let sign = if alarming && !matches!(driver, Driver::Alive(_)) {
+            "!! "
+        } else {
+            ""
+        };
+        let _infallible = writeln!(text, "{sign}production: {words}");
+    }
+    if alarming {
+        text.push_str("   (as far as the journal knows: the host was not asked)\n");
+    }
+    text
+}
+
+fn head(run: &Run, driver: &Driver, now: Timestamp) -> String {
     let plan = &run.plan;
     let mut text = format!("{} of {}", plan.workflow, super::commit(plan));
     let _infallible = writeln!(text, " to {}   run {}", plan.environment, run.id);
@@ -60,8 +100,9 @@ fn head(run: &Run, now: Timestamp) -> String {
     let _infallible = writeln!(
         text,
         "\nIt {}; {done} of {all} steps done, last change {since} ago.",
-        run.in_a_word()
+        super::doing(run, driver)
     );
+    text += &standing(run, driver);
     if let Some(unwind) = run.unwinding() {
         let _infallible = writeln!(text, "It is undone because: {}", clean(&unwind.why));
     }
@@ -165,7 +206,7 @@ fn step_lines(run: &Run, step: usize, now: Timestamp) -> String {
 fn trouble(run: &Run) -> String {
     let failed = run.steps.iter().zip(&run.plan.nodes);
     let last = failed
-        .filter_map(|(s, n)| Some((s.ended?, n, s.undo_failure.as_ref().or(s.failure.as_ref())?)))
+        .filter_map(|(s, n)| Some((s.ended?, n, unsolved(s)?)))
         .max_by_key(|(at, ..)| *at);
     let (message, failure) = match (next::why_parked(run), last) {
         (Some(why), last) => {
@@ -183,10 +224,35 @@ fn trouble(run: &Run) -> String {
     for cause in &failure.causes {
         let _infallible = writeln!(text, "  caused by: {}", clean(cause));
     }
-    for hint in &failure.hints {
+    // What to do about it is an order only while the run waits for one.
+    let parked = matches!(run.life, Life::Parked { .. });
+    for hint in failure.hints.iter().filter(|_| parked) {
         let _infallible = writeln!(text, "  {}", clean(hint));
     }
     text
+}
+
+/// What went wrong in a step and was not put right since.
+fn unsolved(state: &StepState) -> Option<&(FailureKind, Failure)> {
+    let undo = state.undo_failure.as_ref();
+    let undo = undo.filter(|_| !matches!(state.undo, Undo::Undone | Undo::GivenUp));
+    let forward = state.failure.as_ref();
+    let forward = forward.filter(|_| !matches!(state.status, Status::Done | Status::Skipped));
+    undo.or(forward)
+}
+
+/// How much a rollback would undo now, in a line: a status is one screen.
+fn rollback_in_short(run: &Run) -> String {
+    let all = rollback(run);
+    let count = run.undo_order().len();
+    if count <= 1 || all.is_empty() {
+        return all;
+    }
+    format!(
+        "\nA rollback now would undo {} (each of them: flow status {} --undo).\n",
+        super::steps(count),
+        run.id
+    )
 }
 
 /// What a rollback would undo now.
@@ -228,15 +294,22 @@ fn mails(run: &Run) -> String {
         open.len(),
         run.notices.len()
     );
-    for notice in open {
+    let more = open.len().saturating_sub(NOTICES);
+    for notice in open.into_iter().take(NOTICES) {
         let why = match &notice.delivery {
             Delivery::Undeliverable(why) => format!("never: {}", clean(why)),
             _ => "not yet".into(),
         };
         let _infallible = writeln!(text, "  {} ({why})", json::about(run, &notice.topic));
     }
+    if more > 0 {
+        let _infallible = writeln!(text, "  and {more} more");
+    }
     text
 }
+
+/// So many notices that are not delivered are named.
+const NOTICES: usize = 3;
 
 /// `flow list`.
 pub(crate) fn list(runs: &[json::Summary], now: Timestamp) -> String {

@@ -134,7 +134,7 @@ fn a_rollback_ordered_in_another_terminal_while_production_is_watched_is_carried
     });
     assert_eq!(world.state_of("prod/watch"), "running");
     let reason = "users report missing data";
-    let order = ["rollback", &run, "--reason", reason, "--yes"];
+    let order = ["rollback", &run, "--reason", reason, "--yes", "--no-drive"];
     world.flow(&order).expect(0);
     assert_eq!(world.finish(&mut driver), 5);
     before.assert_restored(&world);
