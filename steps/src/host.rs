@@ -19,7 +19,7 @@ pub mod quote;
 mod registry;
 mod ssh;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use command::DEADLINE;
 pub(crate) use ext::last_words;
@@ -136,6 +136,43 @@ pub struct Output {
 /// The most [`HostExt::output`] keeps of either stream; more is an error, never a silent cut.
 pub const OUTPUT_MAX: usize = 16 * 1024 * 1024;
 
+/// What a host found in place of the lease of the run that sent a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lapse {
+    /// Another run holds it.
+    Other(String),
+    /// It is gone.
+    Nobody,
+    /// A newer process of the same run holds it, with this epoch.
+    Newer(u64),
+    /// Its file, in this folder, cannot be read.
+    Unreadable(String),
+    /// The machine is another one, with this id.
+    Machine(String),
+}
+
+impl Lapse {
+    fn in_words(&self, host: &str) -> String {
+        match self {
+            Self::Other(run) => format!(
+                "the lease of `{host}` was taken by run {run}: this run may not touch it any more"
+            ),
+            Self::Nobody => format!(
+                "the lease of `{host}` was taken from this run and nobody holds it: this run may not touch it any more"
+            ),
+            Self::Newer(epoch) => format!(
+                "a newer process (epoch {epoch}) drives this run and holds the lease of `{host}`: this one may not touch it any more"
+            ),
+            Self::Unreadable(dir) => format!(
+                "the lease of `{host}`, the file `held` in {dir}, cannot be read: whose it is, is not known"
+            ),
+            Self::Machine(found) => format!(
+                "`{host}` leads to another machine (id {found}) than the one on which the lease was taken"
+            ),
+        }
+    }
+}
+
 /// Why a machine could not do what was asked, and what is known of the world afterwards.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum HostError {
@@ -214,6 +251,18 @@ pub enum HostError {
         how: String,
         /// The end of its error output.
         stderr: String,
+    },
+    /// The lease of the environment is not this run's (any more). The command was not started.
+    #[error("{}; `{program}` was not started", lapse.in_words(host))]
+    NotLeased {
+        /// The host's name.
+        host: String,
+        /// The program.
+        program: String,
+        /// The run that may not touch the host any more.
+        run: String,
+        /// What was found instead.
+        lapse: Lapse,
     },
     /// The process could not be started at all.
     #[error("`{program}` could not be started on host `{host}`: {why}")]

@@ -18,8 +18,10 @@ use serde::{Deserialize, Serialize};
 use crate::host::HostExt as _;
 use crate::reach;
 
+mod guard;
 mod store;
 
+pub(crate) use guard::{Guard, in_force};
 use store::{Claim, claim, release};
 pub use store::{
     Held, LeaseError, LockState, Locked, break_lease, lift_lock, lock_state, set_lock,
@@ -66,7 +68,7 @@ impl Step for HostLease {
     }
 
     async fn run(&self, cx: &Cx) -> Result<Lease, StepError> {
-        let host = reach::host(cx, &self.host)?;
+        let host = reach::unguarded(cx, &self.host)?;
         let identity = host.identity().await.map_err(|e| reach::error(&e))?;
         take(cx, self, false).await?;
         Ok(Lease {
@@ -79,7 +81,7 @@ impl Step for HostLease {
     }
 
     async fn undo(&self, cx: &Cx, _: Option<Lease>) -> Result<String, StepError> {
-        let host = reach::host(cx, &self.host)?;
+        let host = reach::unguarded(cx, &self.host)?;
         let mut report = String::new();
         // The lock first: between the two there must be no moment in which another release could slip in.
         if cx.run().production_changed() {
@@ -147,7 +149,7 @@ impl Step for ReleaseLease {
     }
 
     async fn run(&self, cx: &Cx) -> Result<Released, StepError> {
-        let host = reach::host(cx, &self.host)?;
+        let host = reach::unguarded(cx, &self.host)?;
         let found = release(&*host, &self.dir, cx.run_id().as_str(), cx.epoch()).await?;
         let released = found
             .as_ref()
@@ -176,7 +178,7 @@ impl Step for ReleaseLease {
 
 /// Takes the lease or says who has it. A rollback takes it in spite of a lock: the lock keeps releases out.
 async fn take(cx: &Cx, lease: &HostLease, in_spite_of_lock: bool) -> Result<(), StepError> {
-    let host = reach::host(cx, &lease.host)?;
+    let host = reach::unguarded(cx, &lease.host)?;
     let ours = Held {
         run: cx.run_id().to_string(),
         holder: cx.run().holder.clone(),

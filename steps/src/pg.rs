@@ -10,7 +10,8 @@ use std::sync::Arc;
 use flow_engine::step::{Cx, StepError};
 use serde::{Deserialize, Serialize};
 
-use crate::host::{Host, HostError, Hosts};
+use crate::host::{Host, HostError};
+use crate::reach;
 
 mod applied;
 mod backup;
@@ -84,8 +85,7 @@ impl Database {
 
     /// Finds the host and checks what the configuration says.
     pub(crate) fn open(&self, cx: &Cx) -> Result<Pg, StepError> {
-        let host = cx.resource::<Hosts>()?.get(&self.host);
-        Ok(Pg::new(host.map_err(PgError::from)?, self.clone())?)
+        Ok(Pg::new(reach::host(cx, &self.host)?, self.clone())?)
     }
 }
 
@@ -180,10 +180,10 @@ impl PgError {
 
 impl From<PgError> for StepError {
     fn from(e: PgError) -> Self {
-        if e.is_transient() {
-            StepError::unreached(e.to_string())
-        } else {
-            StepError::fail(e.to_string())
+        match &e {
+            PgError::Host(host) => reach::error(host),
+            _ if e.is_transient() => StepError::unreached(e.to_string()),
+            _ => StepError::fail(e.to_string()),
         }
     }
 }

@@ -4,29 +4,44 @@ use std::sync::Arc;
 
 use flow_engine::step::{Cx, StepError};
 
-use crate::host::{Command, Host, HostError, HostExt, Hosts};
+use crate::host::{Command, Host, HostError, HostExt, Hosts, Lapse};
+use crate::lease;
 
 pub(crate) mod patterns;
 
 /// The host of that name.
 ///
 /// Fails when no hosts were provided or none has the name: a mistake in the configuration.
+///
+/// While this run holds the lease of that host, every command looks at it first, in the same call, and is not started
+/// when it is not ours any more ([`HostError::NotLeased`]).
 pub(crate) fn host(cx: &Cx, name: &str) -> Result<Arc<dyn Host>, StepError> {
+    let host = unguarded(cx, name)?;
+    Ok(match lease::in_force(cx.run(), name)? {
+        Some(held) => Arc::new(lease::Guard::new(host, held, cx)),
+        None => host,
+    })
+}
+
+/// The host of that name for the steps that take and give back its lease, and for a mere look at the lease.
+pub(crate) fn unguarded(cx: &Cx, name: &str) -> Result<Arc<dyn Host>, StepError> {
     cx.resource::<Hosts>()?.get(name).map_err(|e| error(&e))
 }
 
 /// What a host's error means for a step that may safely be run again: a host that could not be asked says nothing,
 /// whatever stood in the way; a program that said no does.
 pub(crate) fn error(e: &HostError) -> StepError {
-    if is_silence(e) {
-        StepError::unreached(e.to_string())
-    } else {
-        StepError::fail(e.to_string())
+    match e {
+        HostError::NotLeased {
+            host, run, lapse, ..
+        } => not_leased(e, host, run, lapse),
+        _ if is_silence(e) => StepError::unreached(e.to_string()),
+        _ => StepError::fail(e.to_string()),
     }
 }
 
 /// Whether a host was not asked, or its answer did not arrive: no way to it, a connection that broke, no answer in
-/// time, or our own keys and settings.
+/// time, our own keys and settings, or a lease that is not this run's any more.
 pub(crate) fn is_silence(e: &HostError) -> bool {
     match e {
         HostError::Unreachable { .. }
@@ -34,8 +49,35 @@ pub(crate) fn is_silence(e: &HostError) -> bool {
         | HostError::Deadline { .. }
         | HostError::HostKey { .. }
         | HostError::Auth { .. }
-        | HostError::Config { .. } => true,
+        | HostError::Config { .. }
+        | HostError::NotLeased { .. } => true,
         HostError::TooMuch { .. } | HostError::Failed { .. } | HostError::Spawn { .. } => false,
+    }
+}
+
+/// Never a failure, which might begin a rollback: undoing acts on the host as well. A person is asked.
+fn not_leased(e: &HostError, host: &str, run: &str, lapse: &Lapse) -> StepError {
+    let ask = StepError::ask(e.to_string());
+    match lapse {
+        Lapse::Other(other) => ask
+            .hint(format!("let run {other} end; what it released stays: flow status {other}"))
+            .hint(format!(
+                "to end this run without touching `{host}`: flow rollback {run} --reason …, then flow skip {run} STEP --reason … for each undo that is refused"
+            )),
+        Lapse::Nobody => ask
+            .hint(format!("who took it, and what was released since: flow lock {host} --show"))
+            .hint(format!(
+                "when nothing was released since: flow lock {host} --for {run} --reason …, then flow retry {run}"
+            ))
+            .hint(format!(
+                "when something was: flow rollback {run} --reason …, then flow skip {run} STEP --reason … for each undo that is refused"
+            )),
+        Lapse::Newer(_) => ask.hint(format!("leave this process; flow status {run}")),
+        Lapse::Unreadable(dir) => ask
+            .hint(format!("look at {dir}/held on the host, then: flow retry {run}")),
+        Lapse::Machine(_) => ask.hint(format!(
+            "check its address in DNS and in ssh's configuration, then: flow retry {run}"
+        )),
     }
 }
 

@@ -10,7 +10,6 @@ use super::{Deploy, attach, stop, verdict};
 use crate::gate::PromotionRule;
 use crate::host::job::{self, JobError, JobSpec, Probe};
 use crate::host::{Host, HostError, quote};
-use crate::lease::lock_state;
 use crate::people::sign_off::{self, NotValid};
 use crate::people::{People, still_valid};
 use crate::reach;
@@ -118,7 +117,7 @@ pub(super) async fn ready(
     }
     match look(cx, host, &own).await? {
         Probe::Absent => {
-            about_to_act(cx, step, host, step.gate.as_ref()).await?;
+            about_to_act(cx, step.gate.as_ref()).await?;
             launch(cx, step, host, &own).await?;
             Ok(own)
         }
@@ -152,33 +151,13 @@ async fn signed(cx: &Cx) -> Result<(), StepError> {
 }
 
 /// The gates of the moment of action.
-async fn about_to_act(
-    cx: &Cx,
-    step: &Deploy,
-    host: &dyn Host,
-    gate: Option<&PromotionRule>,
-) -> Result<(), StepError> {
+async fn about_to_act(cx: &Cx, gate: Option<&PromotionRule>) -> Result<(), StepError> {
     if let Some(rule) = gate {
         let others = cx.other_runs(|r| r.commit == rule.commit).await?;
         rule.judge(cx.run(), &others, cx.now())
             .map_err(StepError::Refuse)?;
     }
-    signed(cx).await?;
-    if let Some(lease) = &step.lease {
-        let lease = cx.arg(lease)?;
-        let held = lock_state(host, &lease.dir)
-            .await
-            .map_err(StepError::from)?
-            .held;
-        if held.as_ref().is_none_or(|h| h.run != cx.run_id().as_str()) {
-            let by = held.map_or("nobody".to_owned(), |h| format!("run {}", h.run));
-            return Err(StepError::refuse(format!(
-                "the lease of `{}` is held by {by}, not by this run; nothing was started",
-                step.host
-            )));
-        }
-    }
-    Ok(())
+    signed(cx).await
 }
 
 /// How long a host may be out of reach before a person is asked.
@@ -227,11 +206,16 @@ fn passing(e: &JobError) -> bool {
     )
 }
 
-/// What a job's error means here. Where the host did not say no, the script may run: only asking is honest.
+/// What a job's error means here. Where the host did not say no, the script may run: only asking is honest. One that
+/// says that this run may not act there any more is no reason to roll back either, which would act there.
 pub(super) fn of_job(cx: &Cx, e: &JobError) -> StepError {
     match e {
+        JobError::Host(host @ HostError::NotLeased { .. }) => reach::error(host),
         JobError::Fenced { .. } | JobError::NotLeased { .. } | JobError::WrongHost { .. } => {
-            StepError::refuse(e.to_string())
+            StepError::ask(e.to_string()).hint(format!(
+                "when that is put right: flow retry {} (it looks first, and starts nothing twice)",
+                cx.run_id()
+            ))
         }
         JobError::Invalid { .. } | JobError::Refused { .. } => StepError::fail(e.to_string()),
         JobError::Host(host) if reach::is_silence(host) => StepError::unreached(format!(

@@ -29,7 +29,7 @@ const NEVER: &str = "the script had never been started, and cannot be any more";
 
 pub(super) async fn undo(cx: &Cx, step: &Deploy) -> Result<String, StepError> {
     let host = reach::host(cx, &step.host)?;
-    still_ours(cx, step, &*host).await?;
+    still_ours(cx, step).await?;
     let attempts = cx
         .plan()
         .node(cx.key())
@@ -59,12 +59,13 @@ pub(super) async fn undo(cx: &Cx, step: &Deploy) -> Result<String, StepError> {
 }
 
 /// An old run must not undo over a newer release: whoever holds the lease now has the host.
-async fn still_ours(cx: &Cx, step: &Deploy, host: &dyn Host) -> Result<(), StepError> {
+async fn still_ours(cx: &Cx, step: &Deploy) -> Result<(), StepError> {
     // Without the lease's output nothing was ever launched under it.
     let Some(Ok(lease)) = step.lease.as_ref().map(|l| cx.arg(l)) else {
         return Ok(());
     };
-    let held = lock_state(host, &lease.dir).await?.held;
+    let host = reach::unguarded(cx, &step.host)?;
+    let held = lock_state(&*host, &lease.dir).await?.held;
     match held.filter(|h| h.run != cx.run_id().as_str()) {
         None => Ok(()),
         Some(other) => Err(StepError::ask(format!(

@@ -97,7 +97,7 @@ pub fn line(command: &Command) -> Result<Line, QuoteError> {
 }
 
 /// The rules that hold on every transport, so that what works locally works over ssh.
-pub(super) fn check(command: &Command) -> Result<(), QuoteError> {
+pub(crate) fn check(command: &Command) -> Result<(), QuoteError> {
     let program = &command.program;
     if program.is_empty() || program.starts_with('-') || program.contains(['=', '\0']) {
         return Err(QuoteError::Program(program.replace('\0', "?")));

@@ -100,7 +100,8 @@ pub(crate) struct Bench {
     pub(crate) journal: Arc<MemoryJournal>,
     pub(crate) shown: Arc<Shown>,
     pub(crate) people: Option<crate::people::People>,
-    registry: fn() -> Registry,
+    pub(crate) hosts: Hosts,
+    pub(crate) registry: fn() -> Registry,
 }
 
 pub(crate) fn run_id(text: &str) -> RunId {
@@ -129,13 +130,14 @@ impl Bench {
             journal: Arc::default(),
             shown: Arc::default(),
             people: None,
+            hosts: Hosts::new().with(Local::new("here")),
             registry,
         }
     }
 
     pub(crate) fn engine(&self) -> Engine {
         let journal: Arc<dyn Journal> = self.journal.clone();
-        let mut resources = Resources::default().with(Hosts::new().with(Local::new("here")));
+        let mut resources = Resources::default().with(self.hosts.clone());
         if let Some(people) = &self.people {
             resources = resources.with(people.clone());
         }
