@@ -32,3 +32,5 @@ mod promote;
 mod retry;
 #[path = "release/rollback.rs"]
 mod rollback;
+#[path = "release/standing.rs"]
+mod standing;

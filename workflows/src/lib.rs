@@ -3,6 +3,7 @@
 pub mod config;
 pub mod doctor;
 mod git;
+pub mod production;
 pub mod registry;
 pub mod release;
 pub mod setup;

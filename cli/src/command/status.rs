@@ -7,7 +7,9 @@ use flow_engine::run::{Life, Run};
 
 use crate::args::{Global, Status};
 use crate::diagnostic::Diagnostic;
+use crate::driver::Driver;
 use crate::exit::Exit;
+use crate::project;
 use crate::state::State;
 use crate::store::Store;
 use crate::view::{self, json, text};
@@ -31,16 +33,32 @@ pub(crate) async fn run(global: &Global, args: &Status) -> Result<Exit, Diagnost
             return Err(error);
         }
     };
-    let (driver, now) = (store.driver(&run), SystemClock.now());
+    let driver = store.driver(&run);
+    drop(store);
+    let host = ask_host(global, &run, &driver).await;
+    let now = SystemClock.now();
     if args.json {
-        view::out_json(&json::Status::of(&run, &driver, now));
+        view::out_json(&json::Status::of(&run, &driver, now).beside(&host));
     } else {
-        view::out(&text::status(&run, &driver, now));
+        view::out(&text::status_beside(&run, &driver, &host, now));
         if args.undo {
             view::out(&text::rollback(&run));
         }
     }
     Ok(Exit::Done)
+}
+
+/// What production's host says, where the run left something unusual there and nobody drives it: what the journal knows
+/// may be old by then. Nothing in all other cases, which are most, and where there is no configuration to reach it by.
+async fn ask_host(global: &Global, run: &Run, driver: &Driver) -> Vec<String> {
+    let unusual = !flow_steps::standing::standing(run).is_empty();
+    if !unusual || driver.has_it() {
+        return Vec::new();
+    }
+    match project::setup(global) {
+        Ok(setup) => setup.ask_host(&run.plan.environment).await,
+        Err(_) => Vec::new(),
+    }
 }
 
 /// Shows it again whenever it changed, at most once a second, until it needs nobody to drive it.

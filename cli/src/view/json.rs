@@ -171,6 +171,9 @@ pub(crate) struct Status {
     driver: Option<driver::Shown>,
     /// What is not as usual in production because of it, as far as the journal knows.
     standing: Vec<String>,
+    /// What production's host said just now, where something is not as usual and nobody drives; empty when it was not
+    /// asked.
+    host_says: Vec<String>,
     /// Whether a step that changes production was started.
     production_changed: bool,
     seconds_since_update: u64,
@@ -242,6 +245,7 @@ impl Status {
             },
             driver: driver.shown(),
             standing: flow_steps::standing::standing(run),
+            host_says: Vec::new(),
             production_changed: run.production_changed(),
             seconds_since_update: now.since(run.updated).as_secs(),
             why_parked: next::why_parked(run),
@@ -253,6 +257,16 @@ impl Status {
             contacts: next::contacts(&run.plan)
                 .map(|(k, v)| (k.to_owned(), v.to_owned()))
                 .collect(),
+        }
+    }
+}
+
+impl Status {
+    /// The same, beside what production's host said.
+    pub(crate) fn beside(self, host: &[String]) -> Status {
+        Status {
+            host_says: host.to_vec(),
+            ..self
         }
     }
 }

@@ -13,7 +13,13 @@ use crate::store::LOOK;
 
 /// `flow status`.
 pub(crate) fn status(run: &Run, driver: &Driver, now: Timestamp) -> String {
+    status_beside(run, driver, &[], now)
+}
+
+/// The same, beside what production's host said just now; nothing when it was not asked.
+pub(crate) fn status_beside(run: &Run, driver: &Driver, host: &[String], now: Timestamp) -> String {
     let mut text = head(run, driver, now);
+    text += &standing(run, driver, host);
     text.push('\n');
     text += &phases(run, now, &|_| Vec::new());
     text += &trouble(run);
@@ -55,7 +61,7 @@ fn commands(run: &Run, driver: &Driver) -> Vec<next::Next> {
 }
 
 /// What production is in, above everything that scrolls.
-fn standing(run: &Run, driver: &Driver) -> String {
+fn standing(run: &Run, driver: &Driver, host: &[String]) -> String {
     let alarming = !flow_steps::standing::standing(run).is_empty();
     let mut text = String::new();
     for words in super::production(run) {
@@ -67,7 +73,10 @@ fn standing(run: &Run, driver: &Driver) -> String {
         };
         let _infallible = writeln!(text, "{sign}production: {words}");
     }
-    if alarming {
+    for said in host {
+        let _infallible = writeln!(text, "   the host says: {}", clean(said));
+    }
+    if alarming && host.is_empty() {
         text.push_str("   (as far as the journal knows: the host was not asked)\n");
     }
     text
@@ -102,7 +111,6 @@ fn head(run: &Run, driver: &Driver, now: Timestamp) -> String {
         "\nIt {}; {done} of {all} steps done, last change {since} ago.",
         super::doing(run, driver)
     );
-    text += &standing(run, driver);
     if let Some(unwind) = run.unwinding() {
         let _infallible = writeln!(text, "It is undone because: {}", clean(&unwind.why));
     }

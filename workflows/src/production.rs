@@ -1,0 +1,113 @@
+//! What production itself says of the things that a run may leave unusual: for the moment when nobody drives the run and
+//! its journal is not enough. Touches nothing.
+
+use std::time::Duration;
+
+use flow_steps::host::{Command, Host, HostError, HostExt as _};
+use flow_steps::pm2;
+
+use crate::config::Database;
+use crate::setup::Setup;
+
+/// The longest one question may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Setup {
+    /// What an environment's host says, one line each: whether its database takes writes and connections, and which of the
+    /// application's processes run. What cannot be found out is said as such, never guessed. Bounded in time.
+    pub async fn ask_host(&self, environment: &str) -> Vec<String> {
+        let environments = self.config.environments();
+        let Some((_, env)) = environments.iter().find(|(name, _)| *name == environment) else {
+            return vec![format!("no host of the name `{environment}` is configured")];
+        };
+        let hosts = self.hosts();
+        let Ok(host) = hosts.get(environment) else {
+            return vec![format!("no host of the name `{environment}` is configured")];
+        };
+        let database = tokio::time::timeout(PATIENCE, access(&*host, &env.database)).await;
+        let application = env.application();
+        let whose = pm2::whose(&*host, &env.pm2, &application);
+        let processes = tokio::time::timeout(PATIENCE, whose).await;
+        let late = || Err("no answer in time".to_owned());
+        vec![
+            database.unwrap_or_else(|_| late()).unwrap_or_else(|why| {
+                format!("the database `{}`: not known: {why}", env.database.name)
+            }),
+            match processes.unwrap_or_else(|_| late()) {
+                Ok(found) => format!("pm2: {found}"),
+                Err(why) => format!("pm2: not known: {why}"),
+            },
+        ]
+    }
+}
+
+/// Asked beside the database itself, which may let nobody in.
+async fn access(host: &dyn Host, database: &Database) -> Result<String, String> {
+    let name = database.name.replace('\'', "''");
+    let question = format!(
+        "SELECT NOT d.datallowconn, EXISTS (SELECT FROM pg_db_role_setting s WHERE s.setdatabase = d.oid AND s.setrole = 0 \
+         AND 'default_transaction_read_only=on' = ANY (s.setconfig)) FROM pg_database d WHERE d.datname = '{name}'"
+    );
+    let mut words = database.exec.clone();
+    words.extend(
+        [
+            "psql",
+            "-X",
+            "-A",
+            "-t",
+            "-q",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-U",
+        ]
+        .map(String::from),
+    );
+    words.extend([
+        database.user.clone(),
+        "-d".into(),
+        database.maintenance.clone(),
+    ]);
+    words.extend(["-c".into(), question]);
+    let Some((program, args)) = words.split_first() else {
+        return Err("no program is configured".into());
+    };
+    let said: Result<String, HostError> =
+        host.run(&Command::new(program.as_str()).args(args)).await;
+    let said = said.map_err(|e| e.to_string())?;
+    judged(&database.name, said.trim())
+}
+
+/// `closed|read-only`, each `t` or `f`.
+fn judged(name: &str, said: &str) -> Result<String, String> {
+    match said {
+        "f|f" => Ok(format!(
+            "the database `{name}` takes connections and writes"
+        )),
+        "f|t" => Ok(format!("the database `{name}` is READ-ONLY")),
+        "t|f" | "t|t" => Ok(format!(
+            "the database `{name}` is CLOSED: nobody can connect"
+        )),
+        "" => Ok(format!(
+            "there is NO DATABASE `{name}`: a swap of names was cut, or it was renamed"
+        )),
+        other => Err(format!("the answer is `{}`", other.escape_default())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_is_none_is_not_guessed() {
+        assert!(judged("app", "f|t").is_ok_and(|said| said.contains("READ-ONLY")));
+        assert!(judged("app", "t|t").is_ok_and(|said| said.contains("CLOSED")));
+        assert!(
+            judged("app", "f|f").is_ok_and(|said| said.contains("takes connections and writes"))
+        );
+        assert!(judged("app", "").is_ok_and(|said| said.contains("NO DATABASE")));
+        for none in ["t", "welcome\nf|f", "f|f|f"] {
+            assert!(judged("app", none).is_err(), "{none}");
+        }
+    }
+}
