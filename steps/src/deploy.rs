@@ -134,8 +134,8 @@ impl Step for Deploy {
         let spec = self.spec(cx, cx.attempt())?;
         let job = jobs::ready(cx, self, &*host, spec).await?;
         let limit = Duration::from_secs(self.timeout_minutes.saturating_mul(60));
-        let probe = attach::follow(cx, &*host, &job, limit).await?;
-        verdict::judge(cx, self, &*host, &job, probe, &patterns).await
+        let (probe, shown) = attach::follow(cx, &*host, &job, limit).await?;
+        verdict::judge(cx, self, &*host, &job, (probe, shown), &patterns).await
     }
 
     async fn undo(&self, cx: &Cx, _: Option<Deployed>) -> Result<String, StepError> {

@@ -2,33 +2,42 @@
 //!
 //! The log files that `pm2 jlist` names are read by byte offset from the moment the watch began; `pm2 logs` never ends
 //! and outlives its connection. What was watched so far is stored every few seconds, so a crash of `flow` continues the
-//! watch: time in which nobody looked does not count, and lines written meanwhile are read all the same.
+//! watch: time in which nobody looked does not count, and lines written meanwhile are read all the same. What cannot be
+//! asked says nothing: the watch goes on when it can, and parks when that takes too long.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use flow_engine::planner::Arg;
+use flow_engine::record::Failure;
 use flow_engine::retry::Policy;
 use flow_engine::step::{Cx, Progress, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use crate::health::Check;
 use crate::host::{Host, Hosts};
-use crate::pm2::{App, Application, Pm2, ProcessList};
+use crate::pm2::{Application, Pm2, ProcessList};
 use crate::reach;
 use crate::reach::patterns::Patterns;
 
+mod aftermath;
 mod files;
+mod judge;
+mod reconnect;
 
+use aftermath::Aftermath;
 use files::Place;
+pub use reconnect::{Mark, Reconnect};
 
 /// The pause between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// So many unhealthy answers one after the other are no hiccup any more.
-const UNHEALTHY_MAX: u32 = 3;
-/// How often the host may be out of reach (each time with the pauses of the policy) before a person is asked.
-const ATTEMPTS: u16 = 8;
+/// A look or a pause that took longer than this was none: the machine slept, or the host did not answer.
+const SLICE_MAX: Duration = Duration::from_secs(10);
+/// How long the host may be out of reach in one go before the run parks.
+const PATIENCE: Duration = Duration::from_mins(5);
+/// The pause while it is.
+const UNREACHED_PAUSE: Duration = Duration::from_secs(10);
 
 /// Watches an application for a while. The first error line, restart, missing process or lasting illness fails it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +66,10 @@ pub struct Watch {
     /// the watch.
     #[serde(default)]
     pub since: Option<Arg<ProcessList>>,
+    /// Where the logs stood when the application had had its time after the thaw, from [`Reconnect`]. Only before that
+    /// mark, what ended sessions and refused writes leave behind is forgiven.
+    #[serde(default)]
+    pub thaw: Option<Arg<Mark>>,
 }
 
 /// A watch that saw nothing wrong.
@@ -72,6 +85,9 @@ pub struct Watched {
     pub restarts: u64,
     /// How often the application was asked for its health.
     pub asked: u64,
+    /// In words, what of the logs could not be read because they were cut or replaced.
+    #[serde(default)]
+    pub unread: Vec<String>,
 }
 
 /// What a watch knows, stored at every look.
@@ -88,6 +104,27 @@ struct Seen {
     unhealthy: u32,
     asked: u64,
     log_bytes: u64,
+    /// What may be forgiven because of the thaw.
+    #[serde(default)]
+    thaw: Thaw,
+    /// See [`Watched::unread`].
+    #[serde(default)]
+    unread: Vec<String>,
+}
+
+/// What the thaw explains.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Thaw {
+    /// Up to where in each log: the file's number and its size at the mark.
+    marks: BTreeMap<String, (u64, u64)>,
+    /// Whether the mark was made too late to say when something happened.
+    late: bool,
+    /// How often each process was restarted between the deploy and the mark.
+    restarts: BTreeMap<u64, u64>,
+    /// The logs that speak of lost sessions before the mark.
+    ended: BTreeSet<String>,
+    /// The attempt that asked a person about what a late mark leaves open; a retry is their word that it was the thaw.
+    asked: Option<u16>,
 }
 
 #[async_trait]
@@ -107,28 +144,45 @@ impl Step for Watch {
         )
     }
 
+    /// Patience is the watch's own: what it saw before counts on.
     fn policy(&self) -> Policy {
+        let patience = PATIENCE.as_secs();
         Policy {
-            attempts: ATTEMPTS,
-            pause_s: 5,
-            ..Policy::within(self.seconds.saturating_mul(2).saturating_add(600))
+            patience_s: 0,
+            ..Policy::within(
+                self.seconds
+                    .saturating_mul(3)
+                    .saturating_add(600 + patience),
+            )
         }
     }
 
     async fn run(&self, cx: &Cx) -> Result<Watched, StepError> {
         let host = reach::host(cx, &self.host)?;
         let patterns = Patterns::new(&self.errors, &self.allow)?;
-        self.watch(cx, &*host, &patterns).await
+        let eyes = Eyes {
+            cx,
+            host: &*host,
+            hosts: cx.resource::<Hosts>()?,
+            patterns,
+            aftermath: Aftermath::new(),
+        };
+        self.watch(&eyes).await
     }
 }
 
+/// What looking takes.
+struct Eyes<'a> {
+    cx: &'a Cx,
+    host: &'a dyn Host,
+    hosts: std::sync::Arc<Hosts>,
+    patterns: Patterns,
+    aftermath: Aftermath,
+}
+
 impl Watch {
-    async fn watch(
-        &self,
-        cx: &Cx,
-        host: &dyn Host,
-        patterns: &Patterns,
-    ) -> Result<Watched, StepError> {
+    async fn watch(&self, eyes: &Eyes<'_>) -> Result<Watched, StepError> {
+        let cx = eyes.cx;
         let mut seen: Seen = cx.noted()?.unwrap_or_default();
         if seen.begun {
             cx.log(format!(
@@ -136,48 +190,102 @@ impl Watch {
                 seen.millis / 1000,
                 self.seconds
             ));
-        } else {
-            seen = self.begin(cx, host).await?;
-            cx.note(&seen).await?;
+        }
+        if seen.thaw.asked.is_some_and(|asked| asked < cx.attempt()) {
+            seen.thaw.late = false;
         }
         let wanted = self.seconds.saturating_mul(1000);
-        let hosts = cx.resource::<Hosts>()?;
-        let mut looked = cx.now();
+        let mut rested = None;
+        let mut dark = Duration::ZERO;
         loop {
-            let list = self.processes(host).await?;
-            self.judge_processes(&seen, &list)?;
-            self.read_logs(cx, host, patterns, &list, &mut seen).await?;
-            self.ask(cx, &hosts, &mut seen).await?;
-            // Only time between two looks of the same life was watched; a clock that jumps ahead gives no more than the
-            // pause.
-            let now = cx.now();
-            let slice = now
-                .since(looked)
-                .min(2 * LOOK_EVERY + Duration::from_mins(1));
-            seen.millis += u64::try_from(slice.as_millis()).unwrap_or(u64::MAX);
-            looked = now;
+            let began = cx.now();
+            let list = match self.look(eyes, &mut seen).await {
+                Ok(list) => list,
+                Err(StepError::Unreached(why)) => {
+                    dark = self.wait_in_the_dark(cx, dark, why).await?;
+                    rested = None;
+                    continue;
+                }
+                Err(e) => return Err(e),
+            };
+            dark = Duration::ZERO;
+            let looked = cx.now().since(began);
+            for slice in [rested, Some(looked)].into_iter().flatten() {
+                seen.millis += credit(cx, slice);
+            }
             cx.note(&seen).await?;
             cx.progress(Progress {
                 unit: "s".into(),
-                done: seen.millis / 1000,
+                done: (seen.millis / 1000).min(self.seconds),
                 total: Some(self.seconds),
             });
             if seen.millis >= wanted {
                 return Ok(Self::watched(&seen, &list));
             }
             let left = Duration::from_millis(wanted - seen.millis);
+            let began = cx.now();
             cx.sleep(LOOK_EVERY.min(left)).await?;
+            rested = Some(cx.now().since(began));
+        }
+    }
+
+    /// One look at everything. The logs come first: they may explain a restart.
+    async fn look(&self, eyes: &Eyes<'_>, seen: &mut Seen) -> Result<ProcessList, StepError> {
+        if !seen.begun {
+            *seen = self.begin(eyes.cx, eyes.host).await?;
+            eyes.cx.note(seen).await?;
+        }
+        let before = seen.clone();
+        let list = self.processes(eyes.host).await?;
+        let judged = match self.read_logs(eyes, &list, seen).await {
+            Ok(()) => self.judge_processes(eyes.cx, seen, &list),
+            Err(e) => Err(e),
+        };
+        if before.thaw.late && matches!(judged, Err(StepError::Ask(_))) {
+            let mut asked = before;
+            asked.thaw.asked = Some(eyes.cx.attempt());
+            eyes.cx.note(&asked).await?;
+        }
+        judged?;
+        self.ask(eyes, seen).await?;
+        Ok(list)
+    }
+
+    /// Nobody could look: that is said once, does not count, and ends the watch for now when it takes too long. Answers
+    /// for how long it has been so.
+    async fn wait_in_the_dark(
+        &self,
+        cx: &Cx,
+        dark: Duration,
+        why: Failure,
+    ) -> Result<Duration, StepError> {
+        if dark.is_zero() {
+            cx.log(format!(
+                "nothing can be seen, and this time does not count: {why}"
+            ));
+        }
+        if dark >= PATIENCE {
+            return Err(StepError::Unreached(why).hint(format!(
+                "`{}` could not be watched for {} s; what was watched before counts on",
+                self.host,
+                dark.as_secs()
+            )));
+        }
+        cx.sleep(UNREACHED_PAUSE).await?;
+        Ok(dark + UNREACHED_PAUSE)
+    }
+
+    fn pm2<'a>(&'a self, host: &'a dyn Host) -> Pm2<'a> {
+        Pm2 {
+            host,
+            program: &self.pm2,
+            application: &self.application,
         }
     }
 
     /// The processes that are watched.
     async fn processes(&self, host: &dyn Host) -> Result<ProcessList, StepError> {
-        let pm2 = Pm2 {
-            host,
-            program: &self.pm2,
-            application: &self.application,
-        };
-        let mut list = pm2.list().await?;
+        let mut list = self.pm2(host).list().await?;
         list.apps
             .retain(|a| self.apps.is_empty() || self.apps.contains(&a.name));
         Ok(list)
@@ -203,7 +311,8 @@ impl Watch {
         for file in list.apps.iter().flat_map(|a| &a.logs) {
             let mut place = files::end_of(host, file).await?;
             if let Some(since) = since.as_ref().filter(|s| !s.log_sizes.is_empty()) {
-                place.go_back_to(since.log_sizes.get(file).copied().unwrap_or(0));
+                let size = since.log_sizes.get(file).copied().unwrap_or(0);
+                place.go_back_to(size, since.log_inodes.get(file).copied());
             }
             places.insert(file.clone(), place);
         }
@@ -213,109 +322,18 @@ impl Watch {
                 .hint("give the processes log files in pm2's configuration, readable for the login of `flow`"));
         }
         let counted = since.as_ref().unwrap_or(&list);
+        let restarts: BTreeMap<u64, u64> =
+            counted.apps.iter().map(|a| (a.id, a.restarts)).collect();
+        let mark = self.thaw.as_ref().map(|t| cx.arg(t)).transpose()?;
         Ok(Seen {
             begun: true,
             places,
-            restarts: counted.apps.iter().map(|a| (a.id, a.restarts)).collect(),
+            thaw: mark.map_or_else(Thaw::default, |mark| Thaw::new(&mark, &restarts)),
+            restarts,
             excused: counted.excused(),
             apps,
             ..Seen::default()
         })
-    }
-
-    fn judge_processes(&self, seen: &Seen, list: &ProcessList) -> Result<(), StepError> {
-        let at_rest = |a: &&App| matches!(a.status.as_str(), "errored" | "stopped" | "stopping");
-        let excused = |a: &&App| a.is_over() || seen.excused.contains(&a.name);
-        if let Some(app) = list.apps.iter().find(|a| at_rest(a) && !excused(a)) {
-            return Err(StepError::fail(format!(
-                "on `{}`: {}",
-                self.host,
-                app.in_words()
-            )));
-        }
-        if let Some(gone) = seen
-            .apps
-            .iter()
-            .find(|name| !list.apps.iter().any(|a| a.name == **name))
-        {
-            return Err(StepError::fail(format!(
-                "pm2 on `{}` no longer knows {gone}",
-                self.host
-            )));
-        }
-        let restarts = restarts(seen, list);
-        if restarts > self.max_restarts {
-            let words: Vec<String> = list.apps.iter().map(App::in_words).collect();
-            return Err(StepError::fail(format!(
-                "{restarts} restarts on `{}` while it was watched ({} are forgiven): {}",
-                self.host,
-                self.max_restarts,
-                words.join("; ")
-            )));
-        }
-        Ok(())
-    }
-
-    async fn read_logs(
-        &self,
-        cx: &Cx,
-        host: &dyn Host,
-        patterns: &Patterns,
-        list: &ProcessList,
-        seen: &mut Seen,
-    ) -> Result<(), StepError> {
-        for app in &list.apps {
-            for file in &app.logs {
-                // A process that came during the watch is read from its beginning.
-                let place = seen.places.entry(file.clone()).or_default();
-                let lines = files::read_on(host, file, place).await?;
-                seen.log_bytes += lines.iter().map(|l| l.len() as u64 + 1).sum::<u64>();
-                let bad: Vec<&String> = lines
-                    .iter()
-                    .filter(|l| patterns.is_error(l))
-                    .take(10)
-                    .collect();
-                for line in &bad {
-                    cx.log(format!("{}: {line}", app.name));
-                }
-                if let Some(first) = bad.first() {
-                    let first: String = first.chars().take(400).collect();
-                    return Err(StepError::fail(format!(
-                        "an error in the log of {} on `{}`: {first}",
-                        app.name, self.host
-                    ))
-                    .hint(format!(
-                        "the log is {file}; {} such lines at this look",
-                        bad.len()
-                    )));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn ask(&self, cx: &Cx, hosts: &Hosts, seen: &mut Seen) -> Result<(), StepError> {
-        let Some(check) = &self.health else {
-            return Ok(());
-        };
-        seen.asked += 1;
-        match check.ask(hosts).await {
-            Ok(_) => seen.unhealthy = 0,
-            Err(why) => {
-                seen.unhealthy += 1;
-                cx.log(format!(
-                    "{} is not healthy ({} in a row): {why}",
-                    check.url, seen.unhealthy
-                ));
-                if seen.unhealthy >= UNHEALTHY_MAX {
-                    return Err(StepError::fail(format!(
-                        "{} was unhealthy {UNHEALTHY_MAX} times in a row: {why}",
-                        check.url
-                    )));
-                }
-            }
-        }
-        Ok(())
     }
 
     fn watched(seen: &Seen, list: &ProcessList) -> Watched {
@@ -323,22 +341,23 @@ impl Watch {
             seconds: seen.millis / 1000,
             apps: seen.apps.clone(),
             log_bytes: seen.log_bytes,
-            restarts: restarts(seen, list),
+            restarts: judge::restarts(seen, list),
             asked: seen.asked,
+            unread: seen.unread.clone(),
         }
     }
 }
 
-/// Restarts since the watch began. A process with a new number came from nothing: all its restarts count. Those that
-/// pm2's clock makes of one that ended well are none.
-fn restarts(seen: &Seen, list: &ProcessList) -> u64 {
-    let more = |a: &App| {
-        a.restarts
-            .saturating_sub(seen.restarts.get(&a.id).copied().unwrap_or(0))
-    };
-    let by_clock = |a: &App| a.by_clock && a.exit_code.unwrap_or(0) == 0;
-    let counts = |a: &&App| !by_clock(a) && !seen.excused.contains(&a.name);
-    list.apps.iter().filter(counts).map(more).sum()
+/// How much of a pause or a look counts, in milliseconds: nothing when it took so long that nobody looked.
+fn credit(cx: &Cx, slice: Duration) -> u64 {
+    if slice > SLICE_MAX {
+        cx.log(format!(
+            "nobody looked for {} s: that does not count",
+            slice.as_secs()
+        ));
+        return 0;
+    }
+    u64::try_from(slice.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -42,5 +42,6 @@ pub fn registry() -> Registry {
         .with::<schema::MigrationSafety>()
         .with::<schema::Replay>()
         .with::<schema::UniqueSafe>()
+        .with::<watch::Reconnect>()
         .with::<watch::Watch>()
 }

@@ -5,6 +5,7 @@
 
 use flow_engine::plan::OnFailure::{Park, Rollback};
 use flow_engine::planner::{Out, Planner};
+use flow_steps::deploy::Deployed;
 use flow_steps::lease::Lease;
 use flow_steps::people::items::{PROD_SMOKE, STAGE_FEATURES, TEST_FEATURES};
 use flow_steps::pg::Backup;
@@ -22,6 +23,12 @@ struct Before {
     lease: Out<Lease>,
     processes: Out<ProcessList>,
     backup: Out<Backup>,
+}
+
+/// Production right after the deploy: what ran the release, and what to go back to.
+struct After {
+    script: Out<Deployed>,
+    baseline: Out<Backup>,
 }
 
 /// What staging ran after its deploy: a process that the release removed there may go in production too.
@@ -61,14 +68,14 @@ fn production(p: &mut Planner, r: &Release, on_stage: Option<&OnStage>, earlier:
         Park,
         |p| prepare(p, r),
     );
-    let baseline = p.phase("deploy", "Phase 5: production deployment", Rollback, |p| {
+    let after = p.phase("deploy", "Phase 5: production deployment", Rollback, |p| {
         deploy(p, r, &before, earlier)
     });
     p.phase(
         "verify",
         "Phase 6: post-deployment verification",
         Rollback,
-        |p| verify(p, r, &before, &baseline, on_stage),
+        |p| verify(p, r, &before, &after, on_stage),
     );
     p.phase("finish", "Afterwards", Park, |p| {
         p.step("prod/lease-release", r.release_lease());
@@ -103,9 +110,9 @@ fn stage(p: &mut Planner, r: &Release) -> OnStage {
     p.step("stage/copy-prod", r.copy_production());
     let before = p.step("stage/counts-before", r.state("stage"));
     let processes = p.step("stage/processes", r.processes_seen("stage"));
-    p.step("stage/deploy", r.deploy("stage"));
+    let script = p.step("stage/deploy", r.deploy("stage"));
     p.step("stage/migrations-applied", r.migrations_applied("stage"));
-    let restarted = p.step("stage/restarted", r.restarted("stage", &processes));
+    let restarted = p.step("stage/restarted", r.restarted("stage", &processes, &script));
     p.step("stage/counts", r.counts_match("stage", &before));
     p.step("stage/health", r.health("stage"));
     p.step(
@@ -141,23 +148,23 @@ fn prepare(p: &mut Planner, r: &Release) -> Before {
     }
 }
 
-fn deploy(p: &mut Planner, r: &Release, before: &Before, earlier: &[&str]) -> Out<Backup> {
+fn deploy(p: &mut Planner, r: &Release, before: &Before, earlier: &[&str]) -> After {
     p.step("gate/promotion", r.promotion());
     p.step("gate/backup-fresh", r.backup_fresh());
     p.step("prod/preflight", r.preflight(&before.lease, earlier));
     p.step("prod/notify", r.notify());
     p.step("prod/maintenance", r.freeze());
     let baseline = p.step("prod/baseline", r.baseline(&before.backup, &before.lease));
-    p.step("prod/deploy", r.deploy_production(&before.lease));
+    let script = p.step("prod/deploy", r.deploy_production(&before.lease));
     p.step("prod/migrations", r.migrations_applied("prod"));
-    baseline
+    After { script, baseline }
 }
 
 fn verify(
     p: &mut Planner,
     r: &Release,
     before: &Before,
-    baseline: &Out<Backup>,
+    after: &After,
     on_stage: Option<&OnStage>,
 ) {
     let processes = &before.processes;
@@ -165,14 +172,15 @@ fn verify(
     let restarted = p.parallel("evidence", |p| {
         let restarted = p.step(
             "prod/restarted",
-            r.restarted_in_production(processes, on_stage),
+            r.restarted_in_production(processes, &after.script, on_stage),
         );
         p.step("prod/health", r.health("prod"));
-        p.step("prod/integrity", r.integrity(baseline));
+        p.step("prod/integrity", r.integrity(&after.baseline));
         restarted
     });
     p.step("prod/online", r.online(processes, &restarted));
     p.step("prod/writable", r.thaw());
+    let mark = p.step("prod/reconnect", r.reconnect());
     p.step(
         "prod/smoke",
         r.checklist(
@@ -182,5 +190,5 @@ fn verify(
             Some(r.smoke_minutes()),
         ),
     );
-    p.step("prod/watch", r.watch(&restarted));
+    p.step("prod/watch", r.watch(&restarted, &mark));
 }

@@ -15,13 +15,13 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Follows a job to its end, from where its output was shown last.
 ///
 /// The offset is stored after the bytes were shown. A crash in between, a matter of a millisecond, shows those bytes
-/// again; the other order would lose them.
+/// again; the other order would lose them. Answers how it ended, and up to where its output was seen.
 pub(super) async fn follow(
     cx: &Cx,
     host: &dyn Host,
     spec: &JobSpec,
     limit: Duration,
-) -> Result<Probe, StepError> {
+) -> Result<(Probe, u64), StepError> {
     let mut kept = kept(cx)?;
     if kept.attempt != spec.attempt {
         kept = Kept {
@@ -48,14 +48,13 @@ pub(super) async fn follow(
     };
     let joined = async {
         let (probe, shown) = tokio::join!(following, show(cx, kept, receiver));
-        shown?;
-        Ok::<_, StepError>(probe)
+        Ok::<_, StepError>((probe, shown?))
     };
-    let probe = tokio::select! {
+    let (probe, shown) = tokio::select! {
         joined = joined => joined?,
         () = cx.cancelled() => return Err(StepError::Stopped),
     };
-    probe.map_err(|e| match e {
+    let probe = probe.map_err(|e| match e {
         JobError::Deadline { .. } => StepError::ask(format!(
             "the release script still runs after {} min; it was not ended",
             limit.as_secs() / 60
@@ -66,7 +65,8 @@ pub(super) async fn follow(
             cx.run_id()
         )),
         other => of_job(cx, &other),
-    })
+    })?;
+    Ok((probe, shown))
 }
 
 /// Shows whole characters, and stores how far.
@@ -74,7 +74,7 @@ async fn show(
     cx: &Cx,
     mut kept: Kept,
     mut chunks: mpsc::UnboundedReceiver<(Vec<u8>, u64)>,
-) -> Result<(), StepError> {
+) -> Result<u64, StepError> {
     let mut held = Vec::new();
     while let Some((bytes, after)) = chunks.recv().await {
         held.extend_from_slice(&bytes);
@@ -87,7 +87,7 @@ async fn show(
     if !held.is_empty() {
         cx.output_bytes(&held);
     }
-    Ok(())
+    Ok(kept.offset)
 }
 
 /// How many of these bytes make whole characters: a character cut in two is shown with its other half.

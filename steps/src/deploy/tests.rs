@@ -15,6 +15,7 @@ use crate::pm2::tests::Pm2;
 use crate::reach::testing::{Bench, Say, failure, output, plan, undone};
 
 mod later;
+mod log;
 
 fn registry() -> Registry {
     Registry::default().with::<Deploy>().with::<HostLease>()

@@ -9,7 +9,8 @@ use crate::host::{Command, Host, HostError, HostExt as _};
 use crate::reach;
 use crate::reach::patterns::{Lines, Patterns};
 
-/// The most of a log that is judged, in bytes; what a release writes is a thousandth of it.
+/// The most of a log that is judged, in bytes; what a release writes is a thousandth of it. One that is longer is for a
+/// person to judge.
 const LOG_MAX: u64 = 256 * 1024 * 1024;
 const PIECE: u64 = 1024 * 1024;
 
@@ -18,7 +19,7 @@ pub(super) async fn judge(
     step: &Deploy,
     host: &dyn Host,
     job: &JobSpec,
-    probe: Probe,
+    (probe, shown): (Probe, u64),
     patterns: &Patterns,
 ) -> Result<Deployed, StepError> {
     let Probe::Done { code, log_len } = probe else {
@@ -38,25 +39,10 @@ pub(super) async fn judge(
         offset += piece.len() as u64;
         lines.take(&piece);
     }
-    let tail = lines.end();
-    let mut failed = if code != 0 {
-        Some(format!(
-            "`{}` on `{}` {}; it ended with:\n{}",
-            step.script.join(" "),
-            step.host,
-            in_words(code),
-            last(&tail)
-        ))
-    } else if lines.matches > 0 {
-        Some(format!(
-            "`{}` ended with 0, but there are {} error patterns in the log:\n{}",
-            step.script.join(" "),
-            lines.matches,
-            last(&lines.matched)
-        ))
-    } else {
-        None
-    };
+    if (offset < log_len || shown > log_len) && code == 0 && lines.matches == 0 {
+        return Err(judged_in_part(cx, step, job, offset, log_len.max(shown)));
+    }
+    let mut failed = complaint(step, code, &mut lines);
     if failed.is_none() {
         failed = misplaced(step, host).await?;
     }
@@ -84,6 +70,51 @@ pub(super) async fn judge(
             )))
         }
     }
+}
+
+/// What the script's own status and output say against it.
+fn complaint(step: &Deploy, code: u8, lines: &mut Lines) -> Option<String> {
+    let tail = lines.end();
+    if code != 0 {
+        Some(format!(
+            "`{}` on `{}` {}; it ended with:\n{}",
+            step.script.join(" "),
+            step.host,
+            in_words(code),
+            last(&tail)
+        ))
+    } else if lines.matches > 0 {
+        Some(format!(
+            "`{}` ended with 0, but there are {} error patterns in the log:\n{}",
+            step.script.join(" "),
+            lines.matches,
+            last(&lines.matched)
+        ))
+    } else {
+        None
+    }
+}
+
+/// A log of which only a part could be read: what stands in the rest is not known, so nothing is called fine.
+fn judged_in_part(cx: &Cx, step: &Deploy, job: &JobSpec, offset: u64, log_len: u64) -> StepError {
+    let why = if offset < LOG_MAX {
+        "it has become shorter since the script ended"
+    } else {
+        "so much is not judged"
+    };
+    let (run, key) = (cx.run_id(), cx.key());
+    StepError::ask(format!(
+        "`{}` on `{}` ended with 0 and wrote {log_len} bytes, of which {offset} could be searched for errors: {why} ({}/log)",
+        step.script.join(" "),
+        step.host,
+        job.folder()
+    ))
+    .hint(format!(
+        "when the rest of its output is fine: flow settle {run} {key} --done --reason …"
+    ))
+    .hint(format!(
+        "or undo everything: flow rollback {run} --reason …"
+    ))
 }
 
 /// A script that ends well may have released something else: another branch, a cached archive, nothing at all.

@@ -26,7 +26,8 @@ pub struct Checklist {
     pub items: Vec<Item>,
     /// Who is asked.
     pub who: String,
-    /// How long they have from the first time the step is begun; a retry by an operator gives that long again.
+    /// How long they have from the first time the step is begun. Then the run parks, undoing nothing, and the team is
+    /// told; a retry by an operator gives that long again.
     pub deadline_minutes: Option<u64>,
 }
 
@@ -296,11 +297,7 @@ impl Step for Checklist {
         if open.is_empty() {
             return Ok(self.result(answered));
         }
-        if let Some(at) = until.filter(|at| *at <= cx.now()) {
-            let message = format!("{}: {} did not answer {open} by {at}", self.title, self.who);
-            return Err(StepError::fail(message)
-                .hint(format!("answer with `{command}`, then `flow retry`")));
-        }
+        // A time that is over is no answer: the run parks then, production serves on, and a retry gives that long again.
         Err(StepError::Wait(Wait {
             who: self.who.clone(),
             what: format!("{}: {open}", self.title),

@@ -32,6 +32,9 @@ pub struct App {
     /// The folder it was started in.
     #[serde(default)]
     pub folder: Option<String>,
+    /// When it was started last, by the host's clock, in milliseconds since 1970.
+    #[serde(default)]
+    pub since: Option<u64>,
     /// The script it runs.
     #[serde(default)]
     pub script: Option<String>,
@@ -60,6 +63,9 @@ pub struct ProcessList {
     /// How many bytes each log file had when the list was taken, by path; empty when nobody asked.
     #[serde(default)]
     pub log_sizes: BTreeMap<String, u64>,
+    /// Which file each of them was, by its number on the disk; 0 for one that did not exist.
+    #[serde(default)]
+    pub log_inodes: BTreeMap<String, u64>,
     /// Where the definitions of these processes are kept, when they are.
     #[serde(default)]
     pub kept: Option<super::Kept>,
@@ -259,6 +265,7 @@ fn process(raw: Raw) -> (App, Place, Definition) {
         version: text("version").filter(|v| v != "N/A"),
         logs,
         folder: text("pm_cwd"),
+        since: env.get("pm_uptime").and_then(Value::as_u64),
         script: text("pm_exec_path"),
         revision: revision.and_then(Value::as_str).map(str::to_owned),
         ends: is("autorestart", false) || ends_with_0(env.get("stop_exit_codes")),
@@ -323,26 +330,37 @@ impl Pm2<'_> {
     }
 }
 
-/// The sizes of all log files of these processes now; 0 for one that does not exist yet.
-pub(super) async fn log_sizes(
-    host: &dyn Host,
-    list: &ProcessList,
-) -> Result<BTreeMap<String, u64>, StepError> {
-    let mut files: Vec<&String> = list.apps.iter().flat_map(|a| &a.logs).collect();
+impl Pm2<'_> {
+    /// The application's processes now, with where their logs are.
+    pub(crate) async fn marked(&self) -> Result<ProcessList, StepError> {
+        let mut list = self.list().await?;
+        mark_logs(self.host, &mut list).await?;
+        Ok(list)
+    }
+}
+
+/// Adds numbers and sizes of all log files of these processes as they are now; 0 for one that does not exist yet.
+async fn mark_logs(host: &dyn Host, list: &mut ProcessList) -> Result<(), StepError> {
+    let mut files: Vec<String> = list.apps.iter().flat_map(|a| a.logs.clone()).collect();
     files.sort();
     files.dedup();
-    let text =
-        r#"for f in "$@"; do if [ -f "$f" ]; then stat -c %s -- "$f"; else echo 0; fi; done"#;
-    let command = Command::script(text)
-        .arg("sh")
-        .args(files.iter().map(|f| f.as_str()));
+    let text = r#"for f in "$@"; do if [ -f "$f" ]; then stat -c "%i %s" -- "$f"; else echo "0 0"; fi; done"#;
+    let command = Command::script(text).arg("sh").args(files.iter().cloned());
     let answer = reach::run(host, &command).await?;
-    let sizes: Vec<u64> = answer.lines().filter_map(|l| l.parse().ok()).collect();
-    if sizes.len() != files.len() {
+    let numbers = answer.lines().filter_map(|line| {
+        let (inode, size) = line.split_once(' ')?;
+        Some((inode.parse().ok()?, size.parse().ok()?))
+    });
+    let numbers: Vec<(u64, u64)> = numbers.collect();
+    if numbers.len() != files.len() {
         return Err(StepError::fail(format!(
             "the sizes of the log files on `{}` cannot be read",
             host.name()
         )));
     }
-    Ok(files.into_iter().cloned().zip(sizes).collect())
+    for (file, (inode, size)) in files.into_iter().zip(numbers) {
+        list.log_inodes.insert(file.clone(), inode);
+        list.log_sizes.insert(file, size);
+    }
+    Ok(())
 }

@@ -39,7 +39,8 @@ const LOOK: &str = r#"
 real() { readlink -f -- "$1" 2>/dev/null || echo; }
 real "$1"
 git -c safe.directory="$1" -c safe.directory="$(real "$1")" -C "$1" rev-parse --verify -q 'HEAD^{commit}' 2>/dev/null || echo
-shift
+if [ -n "$2" ]; then stat -c %Y -- "$2/start" 2>/dev/null || echo; else echo; fi
+shift 2
 while [ "$#" -ge 3 ]; do
   real "$2"; real "$3"
   readlink "/proc/$1/cwd" 2>/dev/null || echo
@@ -51,13 +52,15 @@ while [ "$#" -ge 3 ]; do
 done
 echo end"#;
 
-/// Which of these run old code, in words.
+/// Which of these run old code, in words. `job` is the folder of the release script.
 pub(super) async fn old(
     host: &dyn Host,
     released: &Released,
+    job: Option<&str>,
     apps: &[&App],
 ) -> Result<Vec<String>, StepError> {
-    let mut command = Command::script(LOOK).args(["sh", reach::absolute(&released.folder)?]);
+    let folder = reach::absolute(&released.folder)?;
+    let mut command = Command::script(LOOK).args(["sh", folder, job.unwrap_or_default()]);
     for app in apps {
         let path = |path: &Option<String>| {
             let path = path.as_deref().unwrap_or("/");
@@ -73,7 +76,7 @@ pub(super) async fn old(
     }
     let answer = reach::run(host, &command).await?;
     let lines: Vec<&str> = answer.split('\n').collect();
-    if lines.len() != 2 + 4 * apps.len() + 1 || lines.last() != Some(&"end") {
+    if lines.len() != 3 + 4 * apps.len() + 1 || lines.last() != Some(&"end") {
         return Err(StepError::fail(format!(
             "`{}` did not say where the processes run from",
             host.name()
@@ -92,14 +95,21 @@ pub(super) async fn old(
             released.commit
         ));
     }
-    let facts = lines[2..].chunks_exact(4).map(|four| Facts {
+    let begun: Option<u64> = lines[2].parse().ok();
+    let facts = lines[3..].chunks_exact(4).map(|four| Facts {
         folder: four[0].into(),
         script: four[1].into(),
         now_in: four[2].into(),
         version: version(four[3]),
     });
     for (app, facts) in apps.iter().zip(facts) {
-        if let Some(why) = judge(app, &facts, &folder, &released.commit) {
+        let early = |since: &u64| begun.is_some_and(|begun| since / 1000 < begun);
+        if app.since.as_ref().is_some_and(early) {
+            old.push(format!(
+                "{} was started before the release script began",
+                app.in_words()
+            ));
+        } else if let Some(why) = judge(app, &facts, &folder, &released.commit) {
             old.push(format!("{} {why}", app.in_words()));
         }
     }

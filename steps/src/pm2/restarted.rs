@@ -10,9 +10,9 @@ use flow_engine::retry::Policy;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::list::log_sizes;
 use super::settle::{Settled, Wanted, settle};
 use super::{Application, ONLINE_WITHIN, Pm2, ProcessList, Released, place};
+use crate::deploy::Deployed;
 use crate::reach;
 
 /// Every process that ran before was really restarted and stays up: it has another pid, and where the release says what
@@ -36,6 +36,10 @@ pub struct Restarted {
     /// What was released, where it can be looked for.
     #[serde(default)]
     pub released: Option<Released>,
+    /// The release script that ran: what was started before it began is old. A process that lost its sessions and ended
+    /// is started again by pm2 with another pid, and the old code.
+    #[serde(default)]
+    pub script: Option<Arg<Deployed>>,
     /// The list of this step on another environment, with the names that were accepted there as removed.
     #[serde(default)]
     pub removed: Option<Arg<ProcessList>>,
@@ -74,9 +78,8 @@ impl Step for Restarted {
             application: &self.application,
         };
         let before = cx.arg(&self.before)?;
-        let first = pm2.list().await?;
         // Taken first: what is written from here on is for the watch to see.
-        let log_sizes = log_sizes(&*host, &first).await?;
+        let first = pm2.marked().await?;
         let gone = self.gone(cx, &before, &first).await?;
         let wanted = Wanted {
             names: before.wanted(),
@@ -94,7 +97,9 @@ impl Step for Restarted {
         {
             let judged = |a: &&super::App| a.is_running() && !wanted.excused.contains(&a.name);
             let apps: Vec<&super::App> = list.apps.iter().filter(judged).collect();
-            old = place::old(&*host, released, &apps).await?;
+            let script = self.script.as_ref().map(|s| cx.arg(s)).transpose()?;
+            let job = script.map(|script| script.folder);
+            old = place::old(&*host, released, job.as_deref(), &apps).await?;
         }
         if !old.is_empty() {
             return Err(StepError::fail(format!(
@@ -110,7 +115,8 @@ impl Step for Restarted {
             app.restless = excused.contains(&app.name);
         }
         Ok(ProcessList {
-            log_sizes,
+            log_sizes: first.log_sizes,
+            log_inodes: first.log_inodes,
             gone,
             ..list
         })

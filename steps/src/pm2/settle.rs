@@ -54,13 +54,15 @@ pub(super) async fn settle(
     (within, still): (Duration, Duration),
 ) -> Result<Settled, StepError> {
     let begun = cx.now();
+    let mut looked = begun;
     let mut found = pm2.inventory().await?;
     let first = judged(&found.own, wanted);
-    let mut since = begun;
+    let mut since = cx.now();
     loop {
         let seen = judged(&found.own, wanted);
         let missing = missing(&seen, wanted);
-        let calm = cx.now().since(since);
+        // From the end of one look to the begin of another: how long a look itself takes proves nothing.
+        let calm = looked.since(since);
         if missing.is_empty() && calm >= still {
             return Ok(Settled::Still(Box::new(found)));
         }
@@ -75,30 +77,32 @@ pub(super) async fn settle(
                 )
             }));
         }
-        let errored = |a: &&App| a.status == "errored" && wanted.names.contains_key(&a.name);
-        if let Some(app) = seen.apps.iter().find(errored) {
-            return Ok(Settled::Not(format!(
-                "it crashed until pm2 gave up: {}",
-                app.in_words()
-            )));
+        if let Some(why) = given_up(&first, &seen, wanted) {
+            return Ok(Settled::Not(why));
         }
-        if most_restarts(&first, &seen) >= CRASH_LOOP {
-            return Ok(Settled::Not(crash_loop(&first, &seen)));
-        }
-        let left = still.saturating_sub(calm);
+        let left = still.saturating_sub(cx.now().since(since));
         let pause = if missing.is_empty() {
             LOOK_EVERY.min(left)
         } else {
             LOOK_EVERY
         };
         cx.sleep(pause).await?;
-        let looked = cx.now();
+        looked = cx.now();
         let now = pm2.inventory().await?;
         if judged(&now.own, wanted).counters() != seen.counters() {
-            since = looked;
+            since = cx.now();
         }
         found = now;
     }
+}
+
+/// Why there is nothing more to wait for, in words.
+fn given_up(first: &ProcessList, seen: &ProcessList, wanted: &Wanted) -> Option<String> {
+    let errored = |a: &&App| a.status == "errored" && wanted.names.contains_key(&a.name);
+    if let Some(app) = seen.apps.iter().find(errored) {
+        return Some(format!("it crashed until pm2 gave up: {}", app.in_words()));
+    }
+    (most_restarts(first, seen) >= CRASH_LOOP).then(|| crash_loop(first, seen))
 }
 
 /// The processes whose restarts say anything.

@@ -261,6 +261,7 @@ async fn a_process_that_was_not_restarted_or_is_down_is_named() {
                             before,
                             settle_seconds: 1,
                             released: None,
+                            script: None,
                             removed: None,
                         },
                     );

@@ -55,6 +55,12 @@ impl Patterns {
         })
     }
 
+    /// A line without its colours and the date before it.
+    pub(crate) fn bare(&self, line: &str) -> String {
+        let line = self.colours.replace_all(line, "");
+        self.date.replace(&line, "").into_owned()
+    }
+
     /// Whether this line, its colours taken off, means trouble; with or without a date before it.
     pub(crate) fn is_error(&self, line: &str) -> bool {
         let line = self.colours.replace_all(line, "");

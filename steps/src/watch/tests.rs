@@ -9,6 +9,9 @@ use crate::health::tests::{reply, serve};
 use crate::pm2::tests::Pm2;
 use crate::reach::testing::{Bench, Change, failure, output, plan};
 
+mod darkness;
+mod thaw;
+
 fn registry() -> Registry {
     Registry::default().with::<Watch>()
 }
@@ -25,6 +28,7 @@ fn watch(pm2: &Pm2, seconds: u64) -> Watch {
         health: None,
         max_restarts: 0,
         since: None,
+        thaw: None,
     }
 }
 
@@ -196,6 +200,7 @@ async fn an_error_or_a_restart_between_the_deploy_and_the_watch_is_seen() {
         before: Arg::Value(before),
         settle_seconds: 1,
         released: None,
+        script: None,
         removed: None,
     };
     let registry = || registry().with::<crate::pm2::Restarted>();
@@ -227,6 +232,10 @@ async fn an_error_or_a_restart_between_the_deploy_and_the_watch_is_seen() {
 
     std::fs::write(&say, "die").unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
+    let since = Watch {
+        allow: vec!["in the smoke test".into(), "old".into()],
+        ..since
+    };
     let (run, _) = bench.start("r-died", of(since)).await;
     let message = failure(&run, "prod/watch").message;
     assert!(message.contains("1 restarts on `here`"), "{message}");

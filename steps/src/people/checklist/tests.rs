@@ -120,15 +120,14 @@ async fn a_failed_item_fails_the_step_with_its_note_and_a_later_answer_replaces_
 }
 
 #[tokio::test]
-async fn a_deadline_that_passed_fails_the_step_naming_what_is_open() {
+async fn a_deadline_that_passed_parks_the_run_naming_what_is_open_and_a_retry_gives_that_long_again()
+ {
     let engine = engine(None);
     let (run, stop) = start(&engine, "r-3", plan(smoke(Some(0)))).await;
-    assert_eq!(stop, Stop::Parked(ParkReason::StepFailed { step: 0 }));
+    assert_eq!(stop, Stop::Parked(ParkReason::Unreached { step: 0 }));
     let failure = &run.steps[0].failure.as_ref().expect("failed").1;
     assert!(
-        failure
-            .message
-            .contains("qa did not answer login, customer by "),
+        failure.message.contains("login, customer until "),
         "{failure}"
     );
 }

@@ -50,6 +50,7 @@ impl World {
             before,
             settle_seconds: 1,
             released: None,
+            script: None,
             removed: None,
         }
     }

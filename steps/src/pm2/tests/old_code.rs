@@ -58,6 +58,7 @@ impl Releases {
                 commit: "c".repeat(40),
                 is_checkout: false,
             }),
+            script: None,
             removed: None,
         };
         let plan = plan(
@@ -141,9 +142,11 @@ async fn a_folder_at_another_commit_than_the_released_one_is_named() {
         commit: commit.into(),
         is_checkout: true,
     };
-    let old = place::old(&here, &of(&commit), &[&app]).await.unwrap();
+    let old = place::old(&here, &of(&commit), None, &[&app])
+        .await
+        .unwrap();
     assert!(old.is_empty(), "{old:?}");
-    let old = place::old(&here, &of(&"d".repeat(40)), &[&app])
+    let old = place::old(&here, &of(&"d".repeat(40)), None, &[&app])
         .await
         .unwrap();
     assert!(
@@ -154,6 +157,39 @@ async fn a_folder_at_another_commit_than_the_released_one_is_named() {
         revision: Some("e".repeat(40)),
         ..app
     };
-    let old = place::old(&here, &of(&commit), &[&recorded]).await.unwrap();
+    let old = place::old(&here, &of(&commit), None, &[&recorded])
+        .await
+        .unwrap();
     assert!(old[0].contains("was started at commit eeee"), "{old:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_ended_and_came_again_before_the_script_began_runs_old_code() {
+    let releases = Releases::start();
+    releases.up();
+    // Its sessions were ended by the freeze, and it went with them: pm2 started it again.
+    releases.pm2.pm2(&["restart", "api"]);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let job = releases.pm2.home.path().join("job");
+    std::fs::create_dir(&job).unwrap();
+    std::fs::write(job.join("start"), "").unwrap();
+    let what = Released {
+        folder: releases.current().to_str().unwrap().into(),
+        commit: "c".repeat(40),
+        is_checkout: false,
+    };
+    let old = async || {
+        let app = releases.pm2.all().await.apps.remove(0);
+        let here = Local::new("here");
+        let old = place::old(&here, &what, job.to_str(), &[&app]).await;
+        old.unwrap()
+    };
+    let found = old().await;
+    assert!(
+        found[0].contains("was started before the release script began"),
+        "{found:?}"
+    );
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    releases.pm2.pm2(&["restart", "api"]);
+    assert_eq!(old().await, Vec::<String>::new());
 }

@@ -2,18 +2,18 @@
 
 use flow_engine::planner::Out;
 use flow_steps::code::CodeSnapshot;
-use flow_steps::deploy::{Deploy, StopSpec};
+use flow_steps::deploy::{Deploy, Deployed, StopSpec};
 use flow_steps::health::{Body, Check, Health};
 use flow_steps::lease::Lease;
 use flow_steps::pm2::{Online, ProcessList, Processes, Released, Restarted};
-use flow_steps::watch::Watch;
+use flow_steps::watch::{Mark, Reconnect, Watch};
 
 use super::{DEPLOY, RUNNING, Release};
 
 /// Tells the migration to write although the database is read-only while it is frozen.
 const MIGRATE_OPTIONS: &str = "FLOW_MIGRATE_PGOPTIONS";
-/// What PostgreSQL says to a write while the database is frozen (SQLSTATE 25006).
-const READ_ONLY: &str = "in a read-only transaction";
+/// How long the application has after the thaw, which ends its sessions, until lost ones are errors.
+const RECONNECT_SECONDS: u64 = 10;
 /// How long a healthy answer must last.
 const STABLE_SECONDS: u64 = 2;
 
@@ -103,7 +103,12 @@ impl Release<'_> {
         }
     }
 
-    pub(in crate::release) fn restarted(&self, env: &str, before: &Out<ProcessList>) -> Restarted {
+    pub(in crate::release) fn restarted(
+        &self,
+        env: &str,
+        before: &Out<ProcessList>,
+        script: &Out<Deployed>,
+    ) -> Restarted {
         let at = self.env(env);
         Restarted {
             host: env.into(),
@@ -116,6 +121,7 @@ impl Release<'_> {
                 commit: self.commit.clone(),
                 is_checkout: at.deploy_verify.is_none(),
             }),
+            script: Some(script.into()),
             removed: None,
         }
     }
@@ -124,11 +130,12 @@ impl Release<'_> {
     pub(in crate::release) fn restarted_in_production(
         &self,
         before: &Out<ProcessList>,
+        script: &Out<Deployed>,
         on_stage: Option<&Out<ProcessList>>,
     ) -> Restarted {
         Restarted {
             removed: on_stage.map(Into::into),
-            ..self.restarted("prod", before)
+            ..self.restarted("prod", before, script)
         }
     }
 
@@ -147,12 +154,24 @@ impl Release<'_> {
         }
     }
 
-    /// From the restart on: while the database is frozen the application may complain that it cannot write, and only
-    /// that is forgiven.
-    pub(in crate::release) fn watch(&self, restarted: &Out<ProcessList>) -> Watch {
+    pub(in crate::release) fn reconnect(&self) -> Reconnect {
+        Reconnect {
+            host: "prod".into(),
+            pm2: self.env("prod").pm2.clone(),
+            application: self.env("prod").application(),
+            thaw: "prod/writable".into(),
+            seconds: RECONNECT_SECONDS,
+        }
+    }
+
+    /// From the restart on. What the frozen database refused and what the thaw ended is forgiven until the application has
+    /// had its time to connect again, and not a line later.
+    pub(in crate::release) fn watch(
+        &self,
+        restarted: &Out<ProcessList>,
+        mark: &Out<Mark>,
+    ) -> Watch {
         let watch = &self.config.watch;
-        let mut allow = watch.allow.clone();
-        allow.push(READ_ONLY.into());
         Watch {
             host: "prod".into(),
             pm2: self.env("prod").pm2.clone(),
@@ -160,10 +179,11 @@ impl Release<'_> {
             apps: watch.apps.clone(),
             seconds: watch.seconds,
             errors: watch.patterns.clone(),
-            allow,
+            allow: watch.allow.clone(),
             health: Some(self.check("prod")),
             max_restarts: 0,
             since: Some(restarted.into()),
+            thaw: Some(mark.into()),
         }
     }
 
