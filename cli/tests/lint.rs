@@ -6,6 +6,8 @@ mod project;
 #[expect(dead_code, reason = "the measurements of the check use the rest")]
 mod server;
 
+#[path = "lint/drift.rs"]
+mod drift;
 #[path = "lint/edited.rs"]
 mod edited;
 #[path = "lint/formats.rs"]

@@ -4,6 +4,7 @@
 pub mod code;
 pub mod codecheck;
 pub mod deploy;
+pub mod drift;
 pub mod gate;
 pub mod health;
 pub mod host;

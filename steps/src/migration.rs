@@ -10,6 +10,7 @@ mod beside;
 mod fingerprint;
 mod fold;
 mod guard;
+pub mod history;
 mod judge;
 mod lines;
 mod load;
@@ -18,6 +19,7 @@ mod query;
 mod report;
 mod rule;
 mod settings;
+pub(crate) mod shape;
 mod state;
 mod suppress;
 mod syntax;
@@ -34,8 +36,8 @@ use self::op::{Parsed, Problem, Site, Trouble};
 use self::state::Schema;
 use self::suppress::Directives;
 
-pub(crate) use self::beside::said;
-pub use self::beside::{edited, settle};
+pub use self::beside::{already_there, historical, settle};
+pub(crate) use self::beside::{drifted, said};
 pub use self::load::{LoadError, MAX_FILE, Migration, from_pairs, read_folder};
 pub use self::report::{
     ChangedRows, Finding, Level, Linted, NullableColumn, RemovedLabels, Report, Suppressed,

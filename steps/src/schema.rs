@@ -1,15 +1,12 @@
 //! Whether the migrations of a release are safe for the rows that exist and for the version that still runs.
 
-use std::collections::BTreeSet;
-
 use async_trait::async_trait;
-use flow_engine::record::Wait;
 use flow_engine::retry::Policy;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use crate::migration::{self, Finding, Level, Report};
-use crate::people::{People, Subject, Waiver, waived};
+use crate::migration::{self, Finding, Level, Report, history};
+use crate::people::Waiver;
 use crate::reach;
 
 mod applied;
@@ -18,8 +15,8 @@ pub mod review;
 mod shown;
 pub(crate) mod source;
 mod unique;
+pub(crate) mod waiving;
 
-use applied::Applied;
 pub use replay::{Replay, ReplayReport};
 pub use review::{MigrationReview, Reviewed};
 pub use shown::{ShownFile, ShownFinding};
@@ -27,8 +24,9 @@ pub use unique::{Answered, DataReport, Standing, UniqueSafe};
 
 /// Checks every migration that the commit has and the target has not, with the earlier ones as context.
 ///
-/// An error blocks. A warning waits for a signed waiver of exactly that finding (see [`Finding::digest`]). An applied
-/// migration that is missing in the commit, or was changed since, or never finished, blocks too. Reads only.
+/// An error blocks. A warning waits for a signed waiver of exactly that finding (see [`Finding::digest`]). What the database
+/// says it has applied is judged too (see [`history::compare`]): a file that was changed since, one that never finished and
+/// tables without a history block; a file that is gone, with a finished row, is a warning. Reads only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MigrationSafety {
     /// The repository on this machine.
@@ -102,28 +100,27 @@ impl Step for MigrationSafety {
         }
         let files = source::read(&self.repo, &self.commit, &self.migrations).await?;
         let host = reach::host(cx, &self.host)?;
-        let applied = applied::read(&*host, &self.psql, &self.schema).await?;
-        let wrong = drift(&files, &applied);
-        if !wrong.is_empty() {
-            return Err(StepError::fail(format!(
-                "what `{}` has applied is not what the commit has: {}",
-                self.host,
-                wrong.join("; ")
-            ))
-            .hint("an applied migration is never changed, renamed or removed: restore the file and add a new one"));
+        let history = applied::read(&*host, &self.psql, &self.schema).await?;
+        let compared = history::compare(&files, &history);
+        let names = compared.pending;
+        let mut report = migration::check(&files, &names);
+        let faults = compared.faults.into_iter().map(migration::historical);
+        report.findings.splice(0..0, faults);
+        if history.place.history {
+            let twice = migration::already_there(&files, &names, &history.place.tables);
+            report.findings.extend(twice);
         }
-        let names: BTreeSet<String> = files
-            .iter()
-            .map(|m| m.name.clone())
-            .filter(|name| !applied.iter().any(|a| a.name == *name && a.holds()))
-            .collect();
-        let report = migration::check(&files, &names);
         for finding in &report.findings {
             cx.log(in_words(finding));
         }
         self.refuse_errors(&report)?;
         let script_passed = self.script(cx).await?;
-        let waivers = self.waivers(cx, &report).await?;
+        let warnings: Vec<&Finding> = report
+            .findings
+            .iter()
+            .filter(|f| f.level == Level::Warning)
+            .collect();
+        let waivers = waiving::all(cx, &self.waiver_role, &warnings).await?;
         let pending = files.iter().filter(|m| names.contains(&m.name));
         Ok(Checked {
             pending: pending
@@ -148,22 +145,6 @@ fn in_words(f: &Finding) -> String {
     )
 }
 
-/// How the applied migrations differ from the files of the commit, in words.
-fn drift(files: &[migration::Migration], applied: &[Applied]) -> Vec<String> {
-    let mut wrong = Vec::new();
-    for row in applied {
-        let file = files.iter().find(|m| m.name == row.name);
-        if row.is_stuck() {
-            wrong.push(format!("{} was begun and never finished", row.name));
-        } else if row.holds() && file.is_none() {
-            wrong.push(format!("{} is applied, but not in the commit", row.name));
-        } else if row.holds() && file.is_some_and(|m| m.sha256() != row.checksum) {
-            wrong.push(format!("{} was changed after it was applied", row.name));
-        }
-    }
-    wrong
-}
-
 impl MigrationSafety {
     fn refuse_errors(&self, report: &Report) -> Result<(), StepError> {
         let errors: Vec<&Finding> = report
@@ -180,8 +161,8 @@ impl MigrationSafety {
             .map(|f| format!("{} {}/migration.sql:{}", f.rule, f.migration, f.line))
             .collect();
         let count = match errors.len() {
-            1 => "1 error in the pending migrations, which cannot be waived".to_owned(),
-            n => format!("{n} errors in the pending migrations, none of which can be waived"),
+            1 => "1 error in the migrations, which cannot be waived".to_owned(),
+            n => format!("{n} errors in the migrations, none of which can be waived"),
         };
         Err(StepError::fail(format!(
             "{count}: {}. First: {}",
@@ -193,51 +174,6 @@ impl MigrationSafety {
             "the same check while you work: flow lint {}",
             self.migrations
         )))
-    }
-
-    /// The waivers of all warnings; waits for the first that is missing.
-    async fn waivers(&self, cx: &Cx, report: &Report) -> Result<Vec<Waiver>, StepError> {
-        let warnings: Vec<&Finding> = report
-            .findings
-            .iter()
-            .filter(|f| f.level == Level::Warning)
-            .collect();
-        let mut waivers = Vec::new();
-        let mut open = Vec::new();
-        for warning in warnings {
-            // Without a roster nobody can waive anything.
-            let people = cx.resource::<People>()?;
-            let subject = (Subject::Waiver, warning.digest.as_str());
-            let role = self.waiver_role.as_str();
-            let found = waived(cx.run(), cx.key(), &people, subject, role, cx.now())
-                .await
-                .map_err(|e| StepError::unreached("a waiver could not be judged").because(&e))?;
-            match found {
-                Some(waiver) => waivers.push(waiver),
-                None => open.push(warning),
-            }
-        }
-        let Some(first) = open.first() else {
-            return Ok(waivers);
-        };
-        Err(StepError::Wait(Wait {
-            who: self.waiver_role.clone(),
-            what: format!(
-                "{} warnings in the pending migrations; next: {} {}/migration.sql:{}: {}",
-                open.len(),
-                first.rule,
-                first.migration,
-                first.line,
-                first.message.chars().take(300).collect::<String>()
-            ),
-            command: format!(
-                "flow waive {} {} {} --reason …",
-                cx.run_id(),
-                cx.key(),
-                first.digest
-            ),
-            until: None,
-        }))
     }
 
     async fn script(&self, cx: &Cx) -> Result<bool, StepError> {

@@ -2,7 +2,8 @@
 
 use flow_engine::registry::Registry;
 use flow_steps::{
-    code, codecheck, deploy, gate, health, identity, lease, mail, people, pg, pm2, schema, watch,
+    code, codecheck, deploy, drift, gate, health, identity, lease, mail, people, pg, pm2, schema,
+    watch,
 };
 
 /// What this binary can run.
@@ -12,6 +13,8 @@ pub fn registry() -> Registry {
         .with::<codecheck::EnumUsage>()
         .with::<codecheck::NullableAccess>()
         .with::<deploy::Deploy>()
+        .with::<drift::DeployedDrift>()
+        .with::<drift::SchemaDrift>()
         .with::<gate::BackupFresh>()
         .with::<gate::Preflight>()
         .with::<gate::Promotion>()

@@ -6,6 +6,7 @@
 use flow_engine::plan::OnFailure::{Park, Rollback};
 use flow_engine::planner::{Out, Planner};
 use flow_steps::deploy::Deployed;
+use flow_steps::drift::DriftReport;
 use flow_steps::lease::Lease;
 use flow_steps::people::items::{PROD_SMOKE, STAGE_FEATURES, TEST_FEATURES};
 use flow_steps::pg::Backup;
@@ -36,17 +37,15 @@ type OnStage = Out<ProcessList>;
 
 /// The whole protocol: test, staging, production.
 pub fn release(p: &mut Planner, r: &Release) {
-    p.phase("schema", "Phase 1: schema compatibility", Park, |p| {
-        schema(p, r);
+    let drift = p.phase("schema", "Phase 1: schema compatibility", Park, |p| {
+        schema(p, r)
     });
-    p.phase("test", "Phase 2: test environment", Park, |p| test(p, r));
-    let on_stage = p.phase("stage", "Phase 3: staging", Park, |p| stage(p, r));
-    production(
-        p,
-        r,
-        Some(&on_stage),
-        &["schema", "test", "stage", "prepare"],
-    );
+    p.phase("test", "Phase 2: test environment", Park, |p| {
+        test(p, r, &drift);
+    });
+    let on_stage = p.phase("stage", "Phase 3: staging", Park, |p| stage(p, r, &drift));
+    let earlier = ["schema", "test", "stage", "prepare"];
+    production(p, r, (&drift, Some(&on_stage)), &earlier);
 }
 
 /// Production only, for a commit that passed test and staging in an earlier run. The gate that says so comes first, and
@@ -55,13 +54,18 @@ pub fn promote(p: &mut Planner, r: &Release) {
     p.phase("rules", "Rule 1: test and staging first", Park, |p| {
         p.step("gate/earlier-run", r.promotion());
     });
-    p.phase("schema", "Phase 1: schema compatibility", Park, |p| {
-        schema(p, r);
+    let drift = p.phase("schema", "Phase 1: schema compatibility", Park, |p| {
+        schema(p, r)
     });
-    production(p, r, None, &["rules", "schema", "prepare"]);
+    production(p, r, (&drift, None), &["rules", "schema", "prepare"]);
 }
 
-fn production(p: &mut Planner, r: &Release, on_stage: Option<&OnStage>, earlier: &[&str]) {
+fn production(
+    p: &mut Planner,
+    r: &Release,
+    (drift, on_stage): (&Out<DriftReport>, Option<&OnStage>),
+    earlier: &[&str],
+) {
     let before = p.phase(
         "prepare",
         "Phase 4: rollback preparation and sign-off",
@@ -78,11 +82,12 @@ fn production(p: &mut Planner, r: &Release, on_stage: Option<&OnStage>, earlier:
         |p| verify(p, r, &before, &after, on_stage),
     );
     p.phase("finish", "Afterwards", Park, |p| {
+        p.step("prod/drift", r.drift_after("prod", drift));
         p.step("prod/lease-release", r.release_lease());
     });
 }
 
-fn schema(p: &mut Planner, r: &Release) {
+fn schema(p: &mut Planner, r: &Release) -> Out<DriftReport> {
     p.step("gate/machines", r.machines());
     let checked = p.step("schema/migration-safety", r.migration_safety());
     p.step("schema/migration-review", r.migration_review(&checked));
@@ -90,14 +95,17 @@ fn schema(p: &mut Planner, r: &Release) {
     if let Some(replay) = r.replay(&checked) {
         p.step("schema/replay", replay);
     }
+    let drift = p.step("schema/drift", r.drift());
     p.step("schema/nullable-access", r.nullable_access());
     p.step("schema/enum-usage", r.enum_usage());
+    drift
 }
 
-fn test(p: &mut Planner, r: &Release) {
+fn test(p: &mut Planner, r: &Release, drift: &Out<DriftReport>) {
     let before = p.step("test/counts-before", r.state("test"));
     p.step("test/deploy", r.deploy("test"));
     p.step("test/migrations-applied", r.migrations_applied("test"));
+    p.step("test/drift", r.drift_after("test", drift));
     p.step("test/counts-after", r.counts_match("test", &before));
     p.step("test/health", r.health("test"));
     p.step(
@@ -106,12 +114,13 @@ fn test(p: &mut Planner, r: &Release) {
     );
 }
 
-fn stage(p: &mut Planner, r: &Release) -> OnStage {
+fn stage(p: &mut Planner, r: &Release, drift: &Out<DriftReport>) -> OnStage {
     p.step("stage/copy-prod", r.copy_production());
     let before = p.step("stage/counts-before", r.state("stage"));
     let processes = p.step("stage/processes", r.processes_seen("stage"));
     let script = p.step("stage/deploy", r.deploy("stage"));
     p.step("stage/migrations-applied", r.migrations_applied("stage"));
+    p.step("stage/drift", r.drift_after("stage", drift));
     let restarted = p.step("stage/restarted", r.restarted("stage", &processes, &script));
     p.step("stage/counts", r.counts_match("stage", &before));
     p.step("stage/health", r.health("stage"));

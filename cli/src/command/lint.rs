@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use flow_steps::migration::history::Fault;
 use flow_steps::migration::{self, Level, Linted, RuleId, Settings};
 
 use crate::args::{FailOn, Global, Lint};
@@ -10,6 +11,7 @@ use crate::exit::Exit;
 use crate::view;
 
 mod database;
+mod drift;
 mod replay;
 mod settings;
 mod since;
@@ -51,27 +53,31 @@ fn judge(source: &Source, args: &Lint, settings: &Settings) -> Result<Linted, Di
         (None, Some(url)) => database::compare(source, url)?,
         (None, None) => Compared {
             new: source.names(),
-            edited: Vec::new(),
+            ..Compared::default()
         },
     };
     if let Some(only) = &source.only {
         compared.new.retain(|name| only.contains(name));
     }
     let mut linted = migration::lint(&source.migrations, &compared.new, settings);
+    let own = compared.schema.as_deref().unwrap_or("public");
+    drift::add(&mut linted, source, own, settings)?;
     replay::add(&mut linted, source, &compared.new, (args, settings))?;
-    let edited = compared
-        .edited
-        .into_iter()
-        .map(|(name, why)| migration::edited(&name, why));
-    linted.report.findings.splice(0..0, edited);
+    let faults = compared.faults.into_iter().map(migration::historical);
+    let twice = migration::already_there(&source.migrations, &compared.new, &compared.tables);
+    linted.report.findings.splice(0..0, faults.chain(twice));
     Ok(linted)
 }
 
 /// What is new, and what is no longer what it was.
+#[derive(Default)]
 struct Compared {
     new: BTreeSet<String>,
-    /// Name, and what became of it.
-    edited: Vec<(String, String)>,
+    faults: Vec<Fault>,
+    /// Tables that the database has, when one was asked.
+    tables: BTreeSet<String>,
+    /// The application's own schema, when a database was asked.
+    schema: Option<String>,
 }
 
 fn explain(rule: &str) -> Result<Exit, Diagnostic> {

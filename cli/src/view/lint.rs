@@ -5,7 +5,7 @@ mod json;
 mod sarif;
 mod text;
 
-use flow_steps::migration::{Finding, Level, Linted};
+use flow_steps::migration::{Finding, Level, Linted, RuleId};
 
 use crate::args::{Lint, LintFormat};
 use crate::command::lint::Source;
@@ -27,18 +27,26 @@ pub(crate) fn show(judged: &[Judged], args: &Lint) {
 
 /// The file as somebody in the current folder names it.
 fn file(source: &Source, finding: &Finding) -> String {
+    if finding.rule == RuleId::SchemaDrift {
+        return finding.file.clone();
+    }
     let path = source.folder.join(&finding.file);
     let text = path.to_string_lossy().into_owned();
     text.strip_prefix("./").map_or(text.clone(), str::to_owned)
 }
 
 /// The line a finding is about.
-fn line<'a>(source: &'a Source, finding: &Finding) -> Option<&'a str> {
+fn line(source: &Source, finding: &Finding) -> Option<String> {
+    if finding.rule == RuleId::SchemaDrift {
+        let indent = " ".repeat(finding.column.saturating_sub(1));
+        return Some(format!("{indent}{}", finding.statement));
+    }
     let migration = source
         .migrations
         .iter()
         .find(|each| each.name == finding.migration)?;
-    migration.sql.lines().nth(finding.line.checked_sub(1)?)
+    let line = migration.sql.lines().nth(finding.line.checked_sub(1)?)?;
+    Some(line.to_owned())
 }
 
 /// What to do instead, with the SQL of this case.

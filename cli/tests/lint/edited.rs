@@ -84,7 +84,10 @@ fn a_database_says_what_is_applied_and_whether_it_was_edited_since() {
     std::fs::remove_dir_all(project.dir().join("migrations/2_drop")).expect("removed");
     let (code, text) = lint(&[]);
     assert_eq!(code, Some(1));
-    assert!(text.contains("its file is not there"), "{text}");
+    assert!(
+        text.contains("warning[edited-migration]") && text.contains("its file is not there"),
+        "{text}"
+    );
     assert_eq!(
         project
             .lint(&["migrations", "--database", "env:NO_SUCH_VARIABLE"])
@@ -131,7 +134,10 @@ fn a_checksum_is_of_the_bytes_and_a_migration_that_never_finished_is_an_error() 
     assert_eq!(code, Some(0), "rolled back rows say nothing: {text}");
     project.migration("2_odd", &odd.replace("\r\n", "\n"));
     let (code, text) = lint();
-    assert_eq!(code, Some(1), "other line ends are other bytes: {text}");
+    assert_eq!(code, Some(0), "Prisma takes LF and CRLF as equal: {text}");
+    project.migration("2_odd", &odd.replace("größer", "kleiner"));
+    let (code, text) = lint();
+    assert_eq!(code, Some(1), "other bytes are another file: {text}");
     assert!(text.contains("error[edited-migration]"), "{text}");
     project.migration("2_odd", odd);
     project.migration("3_stuck", "SELECT 1;");
@@ -149,4 +155,67 @@ fn a_checksum_is_of_the_bytes_and_a_migration_that_never_finished_is_an_error() 
     let (code, text) = lint();
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("1 migrations judged, 2 as context"), "{text}");
+}
+
+#[test]
+fn a_history_is_looked_for_in_the_schema_of_the_url_whatever_it_is_called() {
+    let server = server::Server::start().expect("this test needs PostgreSQL's programs");
+    server.create("shop");
+    let project = Project::new();
+    for schema in ["App", "my-app"] {
+        let url = format!(
+            "postgresql://postgres@/shop?host={}&schema={schema}",
+            server.socket()
+        );
+        let lint = || project.lint(&["migrations", "--database", &url]);
+        let rows = format!(
+            "CREATE SCHEMA \"{schema}\"; CREATE TABLE \"{schema}\"._prisma_migrations \
+             (migration_name text, checksum text, finished_at timestamptz, rolled_back_at timestamptz); \
+             INSERT INTO \"{schema}\"._prisma_migrations VALUES ('1_init', 'x', NULL, NULL)"
+        );
+        let (code, text) = lint();
+        assert_eq!(code, Some(0), "nothing is there yet: {text}");
+        assert!(server.run("shop", &[&rows]).good);
+        let (code, text) = lint();
+        assert_eq!(code, Some(1), "{text}");
+        assert!(text.contains("P3009"), "a stuck row is seen: {text}");
+        assert!(
+            text.contains("npx prisma migrate resolve --rolled-back '1_init'"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn tables_without_a_history_are_said_once_with_the_way_out() {
+    let server = server::Server::start().expect("this test needs PostgreSQL's programs");
+    server.create("shop");
+    let project = Project::new();
+    let url = format!("postgresql://postgres@/shop?host={}", server.socket());
+    assert!(server.run("shop", &[INIT]).good);
+    let (code, text) = project.lint(&["migrations", "--database", &url]);
+    assert_eq!(code, Some(1), "{text}");
+    assert_eq!(text.matches("P3005").count(), 1, "{text}");
+    assert!(
+        text.contains("npx prisma migrate resolve --applied '1_init'"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_migration_that_makes_a_table_which_the_database_has_is_an_error() {
+    let server = server::Server::start().expect("this test needs PostgreSQL's programs");
+    server.create("shop");
+    let project = Project::new();
+    let url = format!("postgresql://postgres@/shop?host={}", server.socket());
+    let rows = "CREATE TABLE _prisma_migrations (migration_name text, checksum text, finished_at timestamptz, rolled_back_at timestamptz); \
+        INSERT INTO _prisma_migrations VALUES ('0_squashed_away', 'x', now(), NULL)";
+    assert!(server.run("shop", &[INIT]).good && server.run("shop", &[rows]).good);
+    let (code, text) = project.lint(&["migrations", "--database", &url]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("error[made-twice]"), "{text}");
+    assert!(
+        text.contains("npx prisma migrate resolve --applied '1_init'"),
+        "{text}"
+    );
 }

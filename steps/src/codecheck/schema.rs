@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+mod attribute;
 mod block;
 
+pub use attribute::{Argument, Attribute, Expression, argument};
 use block::{Block, strip};
 
 /// Models and enums of a schema, by the names that code uses.
@@ -18,14 +20,34 @@ pub struct Schema {
     pub models: BTreeMap<String, Model>,
     /// Enums.
     pub enums: BTreeMap<String, Enum>,
+    /// The datasource's properties, as they are written.
+    pub source: BTreeMap<String, String>,
     /// Every line of them with the name of its block, without comments and layout, indexes left out: code cannot notice
     /// those. What differs here and nowhere else (a default, a relation, a key) still changes the client.
     lines: BTreeSet<(String, String)>,
 }
 
+/// What has fields.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// `model`: a table.
+    #[default]
+    Model,
+    /// `view`: nothing that migrations make by themselves.
+    View,
+    /// `type`: part of a document.
+    Type,
+}
+
 /// A model, a view or a composite type.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Model {
+    /// Whether it is a table, or something else with fields.
+    pub kind: Kind,
+    /// Its own attributes, those with `@@`.
+    pub attributes: Vec<Attribute>,
+    /// The line it begins on, from 1.
+    pub line: usize,
     /// The table, when `@@map` names another.
     pub table: Option<String>,
     /// Its fields.
@@ -43,6 +65,10 @@ pub struct Field {
     pub list: bool,
     /// The column, when `@map` names another.
     pub column: Option<String>,
+    /// Its attributes.
+    pub attributes: Vec<Attribute>,
+    /// The line it is on, from 1.
+    pub line: usize,
 }
 
 /// An enum.
@@ -50,6 +76,10 @@ pub struct Field {
 pub struct Enum {
     /// The type, when `@@map` names another.
     pub name: Option<String>,
+    /// The schema, when `@@schema` names one.
+    pub schema: Option<String>,
+    /// Its values, in their order.
+    pub order: Vec<String>,
     /// Value → the label in the database, when `@map` names another.
     pub values: BTreeMap<String, Option<String>>,
 }
@@ -66,6 +96,25 @@ pub struct SchemaError {
 
 /// The most of a schema that is read, in bytes: over a hundred times what the largest public ones have.
 const MOST: usize = 16 << 20;
+
+/// The most of one line, when its brackets go on over several.
+const LINE_MOST: usize = 64 << 10;
+
+/// Whether a round or square bracket is open at the end; those in quotes do not count.
+fn is_open(text: &str) -> bool {
+    let (mut depth, mut quoted) = (0i32, false);
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' if quoted => drop(chars.next()),
+            '"' => quoted = !quoted,
+            '(' | '[' if !quoted => depth += 1,
+            ')' | ']' if !quoted => depth -= 1,
+            _ => {}
+        }
+    }
+    depth > 0
+}
 
 /// What code knows a field by, and what SQL does.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -134,20 +183,26 @@ impl Schema {
         let mut open: Option<Block> = None;
         let mut in_comment = false;
         let mut line_no = 0;
+        let mut begun = String::new();
         for raw in text.lines() {
             line_no += 1;
             let line = strip(raw, &mut in_comment);
-            let line = line.trim();
-            if line.is_empty() {
+            // Arguments may go on over several lines, until their brackets are closed.
+            begun.push_str(line.trim());
+            if begun.is_empty() || (is_open(&begun) && begun.len() < LINE_MOST) {
+                begun.push_str(if begun.is_empty() { "" } else { " " });
                 continue;
             }
+            let line = std::mem::take(&mut begun);
+            let line = line.trim();
             let fail = |why: &str| SchemaError {
                 line: line_no,
                 why: why.to_owned(),
             };
             match &mut open {
                 None => {
-                    open = Some(Block::begin(line).ok_or_else(|| fail("no block begins here"))?);
+                    let block = Block::begin(line, line_no);
+                    open = Some(block.ok_or_else(|| fail("no block begins here"))?);
                 }
                 Some(_) if line == "}" => {
                     if let Some(block) = open.take() {
@@ -155,10 +210,16 @@ impl Schema {
                     }
                 }
                 Some(block) => {
-                    block.line(line).map_err(|why| fail(&why))?;
+                    block.line(line, line_no).map_err(|why| fail(&why))?;
                     schema.lines.extend(block.seen(line));
                 }
             }
+        }
+        if !begun.trim().is_empty() {
+            return Err(SchemaError {
+                line: line_no,
+                why: "a bracket is not closed".into(),
+            });
         }
         match open {
             Some(_) => Err(SchemaError {

@@ -7,6 +7,7 @@ mod keys;
 mod locks;
 mod rows;
 mod tables;
+mod twice;
 pub(in crate::migration) mod views;
 
 use super::op::{Item, Name, Op, Rule, Site};
@@ -125,6 +126,14 @@ impl<'a> Fold<'a> {
             Op::DropIndex { name, if_exists } => self.drop_key(name, *if_exists, site),
             Op::RenameIndex(from, to) => self.rename_index(from, to),
             Op::CreateEnum(name, labels) => {
+                if self
+                    .schema
+                    .enums
+                    .get(name)
+                    .is_some_and(|each| each.labels.is_some())
+                {
+                    self.made_twice("type", &name.to_string(), "42710", site);
+                }
                 let labels = Some(labels.clone());
                 self.schema.enums.insert(
                     name.clone(),
@@ -205,6 +214,7 @@ impl<'a> Fold<'a> {
                 );
             }
             Op::Dynamic(what) => {
+                self.schema.blind = true;
                 let message = format!(
                     "what this runs cannot be proved from the text: {}",
                     shorten(what)
@@ -231,6 +241,7 @@ impl<'a> Fold<'a> {
                 self.warn(RuleId::BehaviourChange, site, none, message);
             }
             Op::Unknown(what) => {
+                self.schema.blind = true;
                 let message = format!(
                     "{}: there is no rule for this statement, so nothing is claimed about it",
                     shorten(what)
@@ -291,7 +302,10 @@ fn shorten(text: &str) -> String {
 pub(super) fn same_rule(a: &Rule, b: &Rule) -> bool {
     match (a, b) {
         // Check expressions are kept only as the names they read: never taken as equal.
-        (Rule::Foreign(..), Rule::Foreign(..)) => a == b,
+        // Which rows violate it does not depend on what follows the target.
+        (Rule::Foreign(own, target, theirs, _), Rule::Foreign(own_b, target_b, theirs_b, _)) => {
+            (own, target, theirs) == (own_b, target_b, theirs_b)
+        }
         _ => false,
     }
 }

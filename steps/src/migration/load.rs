@@ -51,6 +51,29 @@ impl Migration {
     pub fn sha256(&self) -> String {
         hex(&Sha256::digest(self.sql.as_bytes()))
     }
+
+    /// Whether a checksum in `_prisma_migrations` is this file's, as Prisma has it: of its bytes, or of the same lines with
+    /// LF or CRLF. One that is shorter than 64 digits is from an engine that wrote bytes without their leading zero.
+    pub fn is_of(&self, checksum: &str) -> bool {
+        let forms = [
+            self.sql.clone(),
+            self.sql.replace("\r\n", "\n"),
+            self.sql.replace('\n', "\r\n"),
+        ];
+        forms.iter().any(|text| {
+            let digest = Sha256::digest(text.as_bytes());
+            if checksum.len() == 64 || checksum.is_empty() {
+                hex(&digest) == checksum
+            } else {
+                unpadded(&digest) == checksum
+            }
+        })
+    }
+}
+
+fn unpadded(bytes: &[u8]) -> String {
+    let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:x}")).collect();
+    digits.concat()
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
@@ -178,7 +201,7 @@ fn read(name: String, path: &Path) -> Result<Migration, LoadError> {
     match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return unreadable(
-                "there is no migration.sql; if it is written in another language, it has to be reviewed by hand",
+                "there is no migration.sql in this folder, and `migrate deploy` refuses that (P3015): delete the folder, or move it out of the migrations",
             );
         }
         Err(error) => return Err(failed(error)),

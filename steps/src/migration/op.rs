@@ -104,17 +104,44 @@ impl Key {
     }
 }
 
+/// How an index is built, beyond its columns.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Details {
+    /// `gin`; nothing for `btree`.
+    pub(super) method: Option<String>,
+    /// For each column: whether it is descending, and its operator class.
+    pub(super) order: Vec<(bool, Option<String>)>,
+}
+
+/// `ON DELETE` and `ON UPDATE`, as SQL has them: `CASCADE`; `NO ACTION` when nothing is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Actions {
+    pub(super) delete: String,
+    pub(super) update: String,
+}
+
+/// What fills a column that an INSERT does not name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Value {
+    /// A serial or identity column.
+    Sequence,
+    /// It is computed from other columns.
+    Computed,
+    /// An expression.
+    Text(String),
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Rule {
     Unique(Key),
-    /// Columns, target table, target columns.
-    Foreign(Vec<String>, Name, Vec<String>),
+    /// Columns, target table, target columns (none: its primary key), and what follows the target.
+    Foreign(Vec<String>, Name, Vec<String>, Actions),
     /// Columns mentioned; the column when the check is exactly `column IS NOT NULL`.
     Check(Vec<String>, Option<String>),
     NotNull(String),
     Exclude,
-    /// `UNIQUE USING INDEX name`.
-    UsingIndex(String),
+    /// `UNIQUE USING INDEX name`; whether it becomes the primary key.
+    UsingIndex(String, bool),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,6 +163,7 @@ pub(super) struct ColumnDef {
     pub(super) not_null: bool,
     /// A default, serial, identity or generated column: an INSERT that does not name it still gets a value.
     pub(super) default: bool,
+    pub(super) value: Option<Value>,
     pub(super) constraints: Vec<Constraint>,
     /// Why adding it to a table rewrites every row, if it does.
     pub(super) rewrites: Option<&'static str>,
@@ -166,7 +194,7 @@ pub(super) enum ColumnChange {
     Rename(String),
     SetNotNull,
     DropNotNull,
-    SetDefault,
+    SetDefault(Value),
     DropDefault,
     SetType(Option<SqlType>),
 }
@@ -205,6 +233,8 @@ pub(super) struct NewTable {
     pub(super) name: Name,
     pub(super) temp: bool,
     pub(super) if_not_exists: bool,
+    /// It has columns that are not written here: those of a query, of another table or of a type.
+    pub(super) open: bool,
     pub(super) columns: Vec<ColumnDef>,
     pub(super) constraints: Vec<Constraint>,
 }
@@ -216,6 +246,7 @@ pub(super) struct NewIndex {
     pub(super) unique: bool,
     pub(super) concurrently: bool,
     pub(super) key: Key,
+    pub(super) details: Details,
     pub(super) if_not_exists: bool,
 }
 

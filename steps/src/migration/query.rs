@@ -110,7 +110,9 @@ pub(super) fn violations(table: &Name, constraint: &Constraint) -> String {
         (Rule::Check(..), Some(condition)) => {
             format!("SELECT count(*) FROM {table} WHERE NOT ({condition});")
         }
-        (Rule::Foreign(own, target, theirs), _) if own.len() == theirs.len() && !own.is_empty() => {
+        (Rule::Foreign(own, target, theirs, _), _)
+            if own.len() == theirs.len() && !own.is_empty() =>
+        {
             let mut set = Vec::new();
             let mut equal = Vec::new();
             for (own, theirs) in own.iter().zip(theirs) {

@@ -104,6 +104,10 @@ rules! {
     NewLabelUsed = "new-label-used",
     /// A migration was changed or removed after it was applied.
     EditedMigration = "edited-migration",
+    /// What a migration makes is there already.
+    MadeTwice = "made-twice",
+    /// `schema.prisma`, the migrations and a database do not say the same.
+    SchemaDrift = "schema-drift",
     /// `PostgreSQL` would refuse the file.
     SyntaxError = "syntax-error",
     /// A file, or a body in it, that could not be read.

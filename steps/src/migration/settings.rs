@@ -67,6 +67,11 @@ impl Ignore {
 }
 
 impl Settings {
+    /// Whether the rule is not looked for at all.
+    pub fn is_off(&self, rule: RuleId) -> bool {
+        self.level.get(&rule) == Some(&Weight::Off)
+    }
+
     /// The level a finding of this rule has, `None` when it is off. A level that is set replaces every level the rule has.
     pub(super) fn weigh(&self, rule: RuleId, level: Level) -> Option<Level> {
         self.level

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::op::{ColumnDef, Constraint, Key, Name, Rule, SEQUENCE, Site, SqlType};
+use super::op::{ColumnDef, Details, Key, Name, Rule, SEQUENCE, Site, SqlType, Value};
+
+mod constraint;
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Schema {
@@ -24,17 +26,25 @@ pub(super) struct Schema {
     pub(super) schemas: BTreeMap<String, bool>,
     /// Functions made by migrations.
     pub(super) functions: BTreeSet<Name>,
+    /// Something ran whose effect the text does not show.
+    pub(super) blind: bool,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct Table {
     /// Name when the file began; `None`: the file made it.
     pub(super) was: Option<Name>,
+    /// A migration was seen to make it.
+    pub(super) made: bool,
+    /// It has columns that its text does not name.
+    pub(super) open: bool,
+    /// It is gone when the session ends.
+    pub(super) temp: bool,
     pub(super) columns: BTreeMap<String, Column>,
     pub(super) keys: Vec<TableKey>,
     pub(super) checks: Vec<TableCheck>,
     /// Plain indexes, by name.
-    pub(super) indexes: BTreeSet<String>,
+    pub(super) indexes: BTreeMap<String, (Key, Details)>,
     /// The file may have changed something here; what no file touched is as it was.
     pub(super) touched: bool,
     /// The file deletes every row.
@@ -65,6 +75,8 @@ pub(super) struct Facts {
     pub(super) ty: Option<SqlType>,
     pub(super) not_null: bool,
     pub(super) default: bool,
+    /// What the default is; nothing also when it is not known.
+    pub(super) value: Option<Value>,
     /// False for a column that no migration was seen to make.
     pub(super) known: bool,
 }
@@ -106,6 +118,9 @@ pub(super) struct Column {
 pub(super) struct TableKey {
     pub(super) name: String,
     pub(super) key: Key,
+    pub(super) details: Details,
+    /// A constraint; an index of its own otherwise.
+    pub(super) constraint: bool,
     pub(super) existed: bool,
     pub(super) site: Site,
 }
@@ -135,6 +150,7 @@ impl Column {
                 ty: def.ty.clone(),
                 not_null: def.not_null,
                 default: def.default,
+                value: def.value.clone(),
                 known: true,
             },
             filled: if def.default {
@@ -162,6 +178,7 @@ impl Column {
             ty: None,
             not_null: false,
             default: false,
+            value: None,
             known: false,
         };
         let def = ColumnDef {
@@ -169,6 +186,7 @@ impl Column {
             ty: None,
             not_null: false,
             default: false,
+            value: None,
             constraints: Vec::new(),
             rewrites: None,
         };
@@ -205,10 +223,13 @@ impl Table {
     pub(super) fn new(was: Option<Name>) -> Self {
         Self {
             was,
+            made: false,
+            open: false,
+            temp: false,
             columns: BTreeMap::new(),
             keys: Vec::new(),
             checks: Vec::new(),
-            indexes: BTreeSet::new(),
+            indexes: BTreeMap::new(),
             touched: true,
             emptied: false,
             renamed: None,
@@ -240,64 +261,6 @@ impl Table {
                 && let Some(column) = self.columns.get_mut(column)
             {
                 column.filled = Filled::Proven;
-            }
-        }
-    }
-
-    /// Adds a constraint; `name` is its table's, for the names `PostgreSQL` makes up.
-    pub(super) fn constrain(&mut self, table: &str, constraint: &Constraint, site: &Site) {
-        let made = |columns: &[String], suffix: &str| {
-            let mut parts = vec![table];
-            parts.extend(columns.iter().map(String::as_str));
-            parts.push(suffix);
-            parts.join("_")
-        };
-        let given = constraint.name.clone();
-        match &constraint.rule {
-            Rule::Unique(key) => {
-                let columns: Vec<String> = key.columns.iter().flatten().cloned().collect();
-                let name = if key.primary {
-                    format!("{table}_pkey")
-                } else {
-                    made(&columns, "key")
-                };
-                for column in columns.iter().filter(|_| key.primary) {
-                    self.column(column, site).tighten(site);
-                }
-                let (name, key) = (given.unwrap_or(name), key.clone());
-                self.keys.push(TableKey {
-                    name,
-                    key,
-                    existed: false,
-                    site: site.clone(),
-                });
-            }
-            Rule::UsingIndex(index) => {
-                let name = given.unwrap_or_else(|| index.clone());
-                self.keys
-                    .iter_mut()
-                    .filter(|key| key.name == *index)
-                    .for_each(|key| key.name.clone_from(&name));
-            }
-            Rule::NotNull(column) => {
-                self.column(column, site).tighten(site);
-            }
-            rule @ (Rule::Foreign(..) | Rule::Check(..) | Rule::Exclude) => {
-                let name = match rule {
-                    Rule::Foreign(columns, ..) => made(columns, "fkey"),
-                    Rule::Check(columns, _) => made(columns.get(..1).unwrap_or_default(), "check"),
-                    _ => made(&[], "excl"),
-                };
-                if let (false, Rule::Check(_, Some(column))) = (constraint.not_valid, rule) {
-                    let column = self.column(column, site);
-                    column.filled = column.filled.max(Filled::Likely);
-                }
-                self.checks.push(TableCheck {
-                    name: given.unwrap_or(name),
-                    rule: rule.clone(),
-                    valid: !constraint.not_valid,
-                    existed: false,
-                });
             }
         }
     }
@@ -386,7 +349,7 @@ impl Schema {
     /// The table that has an index or constraint of this name.
     pub(super) fn index_owner(&mut self, index: &str) -> Option<&mut Table> {
         let table = self.tables.values_mut().find(|table| {
-            table.indexes.contains(index) || table.keys.iter().any(|key| key.name == index)
+            table.indexes.contains_key(index) || table.keys.iter().any(|key| key.name == index)
         })?;
         table.touched = true;
         Some(table)

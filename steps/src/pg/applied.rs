@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::text::some_of;
+use super::text::{ident, literal, some_of};
 use super::{Database, Pg, PgError, words};
 
 /// Looks into `_prisma_migrations`: every expected migration must be finished, and none there failed.
@@ -14,6 +14,13 @@ pub struct MigrationsApplied {
     pub db: Database,
     /// The names of the migrations' folders.
     pub expected: Vec<String>,
+    /// The schema that holds `_prisma_migrations`: that of the application's `?schema=`.
+    #[serde(default = "public")]
+    pub schema: String,
+}
+
+fn public() -> String {
+    "public".into()
 }
 
 /// What is applied.
@@ -31,17 +38,21 @@ pub(super) struct Row {
     logs: Option<String>,
 }
 
-pub(super) async fn rows(pg: &Pg) -> Result<Vec<Row>, PgError> {
+pub(super) async fn rows(pg: &Pg, schema: &str) -> Result<Vec<Row>, PgError> {
+    let table = format!("{}._prisma_migrations", ident(schema));
     let exists = pg
-        .query("SELECT to_regclass('public._prisma_migrations') IS NOT NULL;")
+        .query(&format!(
+            "SELECT to_regclass({}) IS NOT NULL;",
+            literal(&table)
+        ))
         .await?;
     if exists.first().is_none_or(|x| x != "t") {
         return Ok(Vec::new());
     }
-    pg.rows(
+    pg.rows(&format!(
         "SELECT json_build_object('name', migration_name, 'finished', finished_at IS NOT NULL, 'rolled_back', rolled_back_at IS NOT NULL, \
-         'logs', left(logs, 4000))::text FROM public._prisma_migrations ORDER BY started_at, migration_name;",
-    )
+         'logs', left(logs, 4000))::text FROM {table} ORDER BY started_at, migration_name;",
+    ))
     .await
 }
 
@@ -85,11 +96,12 @@ impl Step for MigrationsApplied {
 
     async fn run(&self, cx: &Cx) -> Result<Applied, StepError> {
         let pg = self.db.open(cx)?;
-        let rows = rows(&pg).await?;
+        let rows = rows(&pg, &self.schema).await?;
         judge(&rows, &self.expected).map_err(|odd| {
             StepError::fail(format!(
-                "{}: migrations are not in order: {}",
+                "{}, schema {:?}: migrations are not in order: {}",
                 self.db.words(),
+                self.schema,
                 some_of(&odd, 10)
             ))
             .hint("look into the migration's log; `prisma migrate resolve` settles a failed one")

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::catalog::{self, TableSpec};
 use super::client::Session;
 use super::shape::{self, Shape};
-use super::text::table_key;
+use super::text::{ident, table_key};
 use super::{Pg, PgError};
 
 /// A database at one moment.
@@ -220,16 +220,16 @@ pub(crate) async fn capture_in(
     let Some((millis, system_identifier, version, database)) = facts.into_iter().next() else {
         return Err(pg.answer_error("no facts about the server"));
     };
-    let has_migrations = specs
-        .iter()
-        .find(|t| t.schema == "public" && t.name == "_prisma_migrations");
+    // In whatever schema the application's URL names.
+    let has_migrations = specs.iter().find(|t| t.name == "_prisma_migrations");
     let migrations = match has_migrations {
         Some(spec) if spec.has("finished_at") && spec.has("migration_name") => {
+            let schema = ident(&spec.schema);
             session
-                .rows(
-                    "SELECT to_json(migration_name)::text FROM public._prisma_migrations \
+                .rows(&format!(
+                    "SELECT to_json(migration_name)::text FROM {schema}._prisma_migrations \
                      WHERE finished_at IS NOT NULL ORDER BY migration_name;",
-                )
+                ))
                 .await?
         }
         _ => Vec::new(),

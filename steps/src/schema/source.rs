@@ -1,5 +1,6 @@
 //! The migrations as a commit has them, whatever the work tree looks like.
 
+use std::collections::BTreeSet;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
@@ -28,7 +29,7 @@ pub(crate) fn git(repo: &str, args: &[&str]) -> Result<Command, StepError> {
 /// Every `<folder>/<name>/migration.sql` of a commit.
 ///
 /// Fails when the commit or the folder is not there, on links, and on what is no text.
-pub(super) async fn read(
+pub(crate) async fn read(
     repo: &str,
     commit: &str,
     folder: &str,
@@ -58,6 +59,7 @@ pub(super) async fn read(
     }
     let listing = String::from_utf8(output.stdout)
         .map_err(|_| StepError::fail(format!("{folder} holds a name that is no UTF-8")))?;
+    refuse_empty_folders(&listing, folder)?;
     let mut pairs = Vec::new();
     for entry in parse(&listing, folder)? {
         let blob = git(repo, &["cat-file", "blob", entry.object])?;
@@ -96,6 +98,40 @@ pub(super) async fn file(repo: &str, commit: &str, path: &str) -> Result<String,
         return Err(wrong("is too large"));
     }
     String::from_utf8(blob.stdout).map_err(|_| wrong("is not UTF-8"))
+}
+
+/// Every folder in the migrations is one for Prisma, whatever its name: without its file `migrate deploy` ends with P3015.
+fn refuse_empty_folders(listing: &str, folder: &str) -> Result<(), StepError> {
+    let inside = listing.split('\0').filter_map(|line| {
+        let (_, path) = line.split_once('\t')?;
+        path.strip_prefix(folder)?
+            .strip_prefix('/')?
+            .split_once('/')
+    });
+    let (mut all, mut whole) = (BTreeSet::new(), BTreeSet::new());
+    for (name, rest) in inside {
+        all.insert(name);
+        if rest == "migration.sql" {
+            whole.insert(name);
+        }
+    }
+    let empty: Vec<&str> = all.difference(&whole).copied().collect();
+    // A folder without a single one holds no migrations at all; that is said elsewhere.
+    if empty.is_empty() || whole.is_empty() {
+        return Ok(());
+    }
+    let named = empty.iter().take(5).copied().collect::<Vec<_>>().join(", ");
+    Err(StepError::fail(format!(
+        "{} in {folder} without a migration.sql: {named}. `migrate deploy` refuses the whole folder (P3015)",
+        match empty.len() {
+            1 => "a folder".to_owned(),
+            n => format!("{n} folders"),
+        }
+    ))
+    .hint(format!(
+        "delete it, or move it out of {folder}, and commit that: git rm -r '{folder}/{}'",
+        empty.first().unwrap_or(&"NAME")
+    )))
 }
 
 struct Entry<'a> {

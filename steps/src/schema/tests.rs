@@ -8,6 +8,7 @@ use flow_engine::run::Run;
 
 use super::*;
 use crate::code::tests::git;
+use crate::people::People;
 use crate::reach::testing::{Bench, Say, failure, output, plan};
 
 pub(super) fn registry() -> Registry {
@@ -35,7 +36,14 @@ impl Rig {
         git(&rig.repo(), &["init", "--quiet"]);
         rig.migration("20250101000000_init", INIT);
         rig.applied(&[("20250101000000_init", INIT, true, false)]);
+        rig.place(true, &["Task"]);
         rig
+    }
+
+    /// What is in the schema of the database.
+    fn place(&self, history: bool, tables: &[&str]) {
+        let place = serde_json::json!({"history": history, "objects": tables, "tables": tables});
+        std::fs::write(self.dir.path().join("place"), place.to_string()).unwrap();
     }
 
     fn repo(&self) -> PathBuf {
@@ -71,7 +79,7 @@ impl Rig {
         // What is not committed must not count.
         self.migration("20990101000000_draft", "DROP TABLE \"Task\";");
         let psql = format!(
-            "case \"$*\" in *to_regclass*) echo t;; *) cat {}/rows;; esac",
+            "case \"$*\" in *nspname*) cat {0}/place;; *) cat {0}/rows;; esac",
             self.dir.path().display()
         );
         MigrationSafety {
@@ -136,21 +144,14 @@ async fn a_dropped_column_blocks_with_rule_file_line_and_what_to_do() {
 
 #[tokio::test]
 async fn what_was_applied_must_be_in_the_commit_unchanged_and_finished() {
-    let cases: [(&[Row<'_>], &str); 3] = [
+    let cases: [(&[Row<'_>], &str); 2] = [
         (
             &[("20250101000000_init", "changed", true, false)],
             "was changed after it was applied",
         ),
         (
-            &[
-                ("20250101000000_init", INIT, true, false),
-                ("20250102000000_gone", "", true, false),
-            ],
-            "is applied, but not in the commit",
-        ),
-        (
             &[("20250101000000_init", INIT, false, false)],
-            "was begun and never finished",
+            "never finished",
         ),
     ];
     for (rows, no) in cases {
@@ -173,8 +174,62 @@ async fn what_was_applied_must_be_in_the_commit_unchanged_and_finished() {
     // Rolled back and not applied again is pending.
     let rig = Rig::new();
     rig.applied(&[("20250101000000_init", "old", false, true)]);
+    rig.place(true, &[]);
     let (run, _) = rig.run(rig.step()).await;
     assert_eq!(output::<Checked>(&run, "prep/safety").pending.len(), 1);
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_waits_for_a_waiver_and_one_whose_line_ends_changed_does_not() {
+    let rig = Rig::new();
+    let crlf = INIT.replace('\n', "\r\n");
+    rig.applied(&[("20250101000000_init", &crlf, true, false)]);
+    let (run, _) = rig.run(rig.step()).await;
+    assert!(output::<Checked>(&run, "prep/safety").pending.is_empty());
+    let rig = Rig::new();
+    rig.applied(&[
+        ("20240101000000_squashed", "x", true, false),
+        ("20250101000000_init", INIT, true, false),
+    ]);
+    let (run, stop) = rig.run(rig.step()).await;
+    // Nobody is there who could waive it: the step asks for the roster.
+    assert_eq!(stop, Stop::Parked(ParkReason::StepFailed { step: 0 }));
+    let said = failure(&run, "prep/safety").message;
+    assert!(!said.contains("cannot be waived"), "{said}");
+}
+
+#[tokio::test]
+async fn tables_without_a_history_and_a_squashed_one_that_was_not_resolved_are_refused_with_the_command()
+ {
+    let rig = Rig::new();
+    rig.place(false, &["Task", "User"]);
+    let (run, stop) = rig.run(rig.step()).await;
+    assert_eq!(stop, Stop::Parked(ParkReason::StepFailed { step: 0 }));
+    let said = failure(&run, "prep/safety");
+    assert!(said.message.contains("P3005"), "{said:?}");
+    assert!(
+        said.hints.iter().any(|hint| hint
+            .contains("npx prisma migrate resolve --applied '20250101000000_init'")),
+        "{said:?}"
+    );
+    let rig = Rig::new();
+    rig.applied(&[("20240101000000_squashed", "x", true, false)]);
+    let (run, stop) = rig.run(rig.step()).await;
+    assert_eq!(stop, Stop::Parked(ParkReason::StepFailed { step: 0 }));
+    let said = failure(&run, "prep/safety").message;
+    assert!(said.contains("made-twice"), "{said}");
+}
+
+#[tokio::test]
+async fn a_folder_without_its_file_is_refused_as_prisma_refuses_it() {
+    let rig = Rig::new();
+    let notes = rig.repo().join("backend/prisma/migrations/notes");
+    std::fs::create_dir_all(&notes).unwrap();
+    std::fs::write(notes.join("README.md"), "x").unwrap();
+    let (run, _) = rig.run(rig.step()).await;
+    let said = failure(&run, "prep/safety");
+    assert!(said.message.contains("P3015"), "{said:?}");
+    assert!(said.message.contains("notes"), "{said:?}");
 }
 
 #[test]

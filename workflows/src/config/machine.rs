@@ -90,6 +90,12 @@ impl Environment {
                 odd.escape_debug()
             ));
         }
+        if !flow_steps::migration::history::is_schema(&self.database.schema) {
+            return Some(format!(
+                "`env.{name}.database.schema` must be a schema's name, not `{}`",
+                self.database.schema.escape_debug()
+            ));
+        }
         if self.deploy.is_empty() {
             return Some(format!("`env.{name}.deploy` names no program"));
         }
@@ -151,6 +157,13 @@ pub struct Database {
     /// A database to connect to while `name` must have no sessions.
     #[serde(default = "template1")]
     pub maintenance: String,
+    /// The schema of the application's tables and of `_prisma_migrations`: what its `DATABASE_URL` names as `?schema=`.
+    #[serde(default = "public")]
+    pub schema: String,
+}
+
+fn public() -> String {
+    "public".into()
 }
 
 fn template1() -> String {

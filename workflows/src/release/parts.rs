@@ -73,7 +73,7 @@ impl Release<'_> {
             migrations: self.config.app.migrations.clone(),
             host: "prod".into(),
             psql,
-            schema: "public".into(),
+            schema: database.schema.clone(),
             script: self.config.app.migration_check.clone(),
             waiver_role: self.config.signoff.waived_by.clone(),
         }

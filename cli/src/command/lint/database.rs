@@ -1,28 +1,13 @@
 //! `--database URL`: what a database has applied, and whether it is what the files say.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-use serde::Deserialize;
+use flow_steps::migration::history::{self, History, Place};
+use serde::de::DeserializeOwned;
 
 use super::Compared;
 use super::source::Source;
 use crate::diagnostic::Diagnostic;
-
-/// A migration that was rolled back and applied again has two.
-#[derive(Deserialize)]
-struct Row {
-    name: String,
-    /// SHA-256 (hex) of the file's bytes when it was applied.
-    checksum: String,
-    finished: bool,
-}
-
-/// Whether there is Prisma's table; a database without it has applied none.
-const THERE: &str = "select to_regclass('_prisma_migrations') is not null";
-/// Migrations that were begun and not marked as rolled back; Prisma ignores those that were.
-const APPLIED: &str = "select coalesce(json_agg(json_build_object('name', migration_name, 'checksum', checksum, \
-    'finished', finished_at is not null)), '[]') from _prisma_migrations where rolled_back_at is null";
 
 pub(super) fn compare(source: &Source, url: &str) -> Result<Compared, Diagnostic> {
     let url = match url.strip_prefix("env:") {
@@ -31,51 +16,29 @@ pub(super) fn compare(source: &Source, url: &str) -> Result<Compared, Diagnostic
             Diagnostic::usage(format!("the environment variable {name} is not set"))
         })?,
     };
-    let connection = connection(&url).ok_or_else(|| {
+    let (connection, schema) = connection(&url).ok_or_else(|| {
         Diagnostic::usage("--database is no URL of PostgreSQL")
             .hint("postgresql://user@host:5432/database?schema=public")
     })?;
-    let (done, stuck): (Vec<Row>, Vec<Row>) = applied(&connection)?
-        .into_iter()
-        .partition(|row| row.finished);
-    let holds: BTreeMap<String, String> = done
-        .into_iter()
-        .map(|row| (row.name, row.checksum))
-        .collect();
-    let mut compared = Compared {
-        new: BTreeSet::new(),
-        edited: Vec::new(),
-    };
-    compared.edited.extend(stuck.into_iter().map(|row| {
-        let why = "this migration was begun in the database and never finished: `migrate deploy` refuses to go on (P3009) until it is \
-            resolved as applied or rolled back";
-        (row.name, why.to_owned())
-    }));
-    for migration in &source.migrations {
-        match holds.get(&migration.name) {
-            None => {
-                compared.new.insert(migration.name.clone());
-            }
-            Some(checksum) if *checksum != migration.sha256() => compared.edited.push((
-                migration.name.clone(),
-                "this migration was changed after it was applied: its checksum is not the one in _prisma_migrations".to_owned(),
-            )),
-            Some(_) => {}
-        }
-    }
-    let names = source.names();
-    let gone = holds.keys().filter(|name| !names.contains(*name));
-    compared.edited.extend(gone.map(|name| {
-        let why = "this migration is applied to the database, and its file is not there".to_owned();
-        (name.clone(), why)
-    }));
-    Ok(compared)
+    let history = applied(&connection, schema)?;
+    let compared = history::compare(&source.migrations, &history);
+    Ok(Compared {
+        new: compared.pending,
+        schema: Some(history.schema),
+        faults: compared.faults,
+        tables: if history.place.history {
+            history.place.tables
+        } else {
+            std::collections::BTreeSet::new()
+        },
+    })
 }
 
 /// What `psql` reads from its environment, where no list of processes shows it.
 type Connection = Vec<(&'static str, String)>;
 
-fn connection(url: &str) -> Option<Connection> {
+/// The connection, and the schema that Prisma keeps its history in.
+fn connection(url: &str) -> Option<(Connection, String)> {
     let rest = url
         .strip_prefix("postgresql://")
         .or_else(|| url.strip_prefix("postgres://"))?;
@@ -94,28 +57,21 @@ fn connection(url: &str) -> Option<Connection> {
         ("PGPORT", port.to_owned()),
         ("PGDATABASE", decoded(database)?),
     ];
-    let mut options = "-c default_transaction_read_only=on -c statement_timeout=30000".to_owned();
+    let mut schema = "public".to_owned();
     for pair in query.split('&') {
         match pair.split_once('=') {
-            Some(("schema", schema)) => {
-                let schema = decoded(schema)?;
-                if !schema
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || c == '_')
-                {
-                    return None;
-                }
-                options.push_str(" -c search_path=");
-                options.push_str(&schema);
+            Some(("schema", named)) => {
+                schema = decoded(named).filter(|name| history::is_schema(name))?;
             }
             Some(("sslmode", mode)) => all.push(("PGSSLMODE", decoded(mode)?)),
             Some(("host", host)) => all.push(("PGHOST", decoded(host)?)),
             _ => {}
         }
     }
-    all.push(("PGOPTIONS", options));
+    let options = "-c default_transaction_read_only=on -c statement_timeout=30000";
+    all.push(("PGOPTIONS", options.to_owned()));
     all.retain(|(_, value)| !value.is_empty());
-    Some(all)
+    Some((all, schema))
 }
 
 fn decoded(text: &str) -> Option<String> {
@@ -133,11 +89,22 @@ fn decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-fn applied(connection: &Connection) -> Result<Vec<Row>, Diagnostic> {
-    if ask(connection, THERE)?.trim_ascii() != b"t" {
-        return Ok(Vec::new());
-    }
-    serde_json::from_slice(&ask(connection, APPLIED)?).map_err(|e| failed(&e.to_string()))
+fn applied(connection: &Connection, schema: String) -> Result<History, Diagnostic> {
+    let place: Place = read(connection, &history::place_sql(&schema))?;
+    let rows = if place.history {
+        read(connection, &history::rows_sql(&schema))?
+    } else {
+        Vec::new()
+    };
+    Ok(History {
+        schema,
+        place,
+        rows,
+    })
+}
+
+fn read<T: DeserializeOwned>(connection: &Connection, query: &str) -> Result<T, Diagnostic> {
+    serde_json::from_slice(&ask(connection, query)?).map_err(|e| failed(&e.to_string()))
 }
 
 fn failed(why: &str) -> Diagnostic {
@@ -167,7 +134,7 @@ mod tests {
     #[test]
     fn a_url_becomes_an_environment_and_never_an_argument() {
         let url = "postgresql://app:p%40ss@db.example.org:6432/shop?schema=app&sslmode=require";
-        let all = connection(url).expect("a URL");
+        let (all, schema) = connection(url).expect("a URL");
         let get = |name| {
             all.iter()
                 .find(|(key, _)| *key == name)
@@ -183,8 +150,13 @@ mod tests {
             (get("PGDATABASE"), get("PGSSLMODE")),
             (Some("shop"), Some("require"))
         );
-        assert!(get("PGOPTIONS").is_some_and(|options| options.ends_with("search_path=app")));
+        assert_eq!(schema, "app");
         assert!(connection("mysql://x").is_none());
-        assert!(connection("postgres://h/d?schema=a;b").is_none());
+        let named = |name: &str| Some(connection(&format!("postgres://h/d?schema={name}"))?.1);
+        assert_eq!(named("App").as_deref(), Some("App"));
+        assert_eq!(named("my-app").as_deref(), Some("my-app"));
+        assert_eq!(named("a;%22b").as_deref(), Some("a;\"b"));
+        assert_eq!(named("a%0Ab"), None);
+        assert_eq!(connection("postgres://h/d").expect("a URL").1, "public");
     }
 }

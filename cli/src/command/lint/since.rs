@@ -1,7 +1,9 @@
 //! `--since REV`: what the work tree has that the revision has not.
 
-use std::collections::BTreeSet;
 use std::process::Command;
+
+use flow_steps::migration::history::Fault;
+use flow_steps::migration::{self, Level, RuleId};
 
 use super::Compared;
 use super::source::Source;
@@ -16,9 +18,12 @@ pub(super) fn compare(source: &Source, revision: &str) -> Result<Compared, Diagn
     // A migration that arrived on the other line meanwhile was not removed here.
     let base = git(&["merge-base", revision, "HEAD"])?;
     let base = base.trim();
-    let mut compared = Compared {
-        new: BTreeSet::new(),
-        edited: Vec::new(),
+    let mut compared = Compared::default();
+    let fault = |migration, message| Fault {
+        migration,
+        message,
+        level: Level::Error,
+        fix: migration::explain(RuleId::EditedMigration).fix.to_owned(),
     };
     let listed = git(&[
         "diff",
@@ -39,11 +44,11 @@ pub(super) fn compare(source: &Source, revision: &str) -> Result<Compared, Diagn
             "A" => {
                 compared.new.insert(name);
             }
-            "D" => compared.edited.push((
+            "D" => compared.faults.push(fault(
                 name,
                 format!("this migration was there at {revision} and is removed: databases that applied it have it still"),
             )),
-            _ => compared.edited.push((
+            _ => compared.faults.push(fault(
                 name,
                 format!("this migration was there at {revision} and is changed: databases that applied it keep the old effect"),
             )),

@@ -20,6 +20,7 @@ pub(super) fn list(judged: &[Judged], shown: &dyn Fn(&Finding) -> bool) -> Value
                 "object": finding.object,
                 "fix": fix(finding),
                 "query": finding.query,
+                "digest": finding.digest,
             }));
         }
     }

@@ -17,7 +17,7 @@ pub(super) fn page(judged: &[Judged], shown: &dyn Fn(&Finding) -> bool) -> Strin
             one(
                 &mut page,
                 &file(source, finding),
-                line(source, finding),
+                line(source, finding).as_deref(),
                 finding,
             );
         }

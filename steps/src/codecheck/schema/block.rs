@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use super::{Enum, Field, Model, Schema};
+use super::{Enum, Field, Kind, Model, Schema, attribute};
 
 /// A block that is being read.
 pub(super) enum Block {
     Model(String, Model),
     Enum(String, Enum),
-    /// `datasource`, `generator`: nothing that code sees.
+    /// The properties of a `datasource`.
+    Source(BTreeMap<String, String>),
+    /// `generator`: nothing that code sees.
     Other,
 }
 
 impl Block {
-    pub(super) fn begin(line: &str) -> Option<Block> {
+    pub(super) fn begin(line: &str, number: usize) -> Option<Block> {
         let head = line.strip_suffix('{')?.trim();
         let (kind, name) = head.split_once(char::is_whitespace)?;
         let name = name.trim();
@@ -21,10 +23,23 @@ impl Block {
             return None;
         }
         match kind {
-            "model" | "view" | "type" => Some(Block::Model(name.to_owned(), Model::default())),
             "enum" => Some(Block::Enum(name.to_owned(), Enum::default())),
-            "datasource" | "generator" => Some(Block::Other),
-            _ => None,
+            "datasource" => Some(Block::Source(BTreeMap::new())),
+            "generator" => Some(Block::Other),
+            _ => {
+                let kind = match kind {
+                    "model" => Kind::Model,
+                    "view" => Kind::View,
+                    "type" => Kind::Type,
+                    _ => return None,
+                };
+                let model = Model {
+                    kind,
+                    line: number,
+                    ..Model::default()
+                };
+                Some(Block::Model(name.to_owned(), model))
+            }
         }
     }
 
@@ -32,35 +47,48 @@ impl Block {
     pub(super) fn seen(&self, line: &str) -> Option<(String, String)> {
         let name = match self {
             Block::Model(name, _) | Block::Enum(name, _) => name,
-            Block::Other => return None,
+            Block::Source(_) | Block::Other => return None,
         };
         let words: Vec<&str> = line.split_whitespace().collect();
         let index = line.starts_with("@@index") || line.starts_with("@@fulltext");
         (!index).then(|| (name.clone(), words.join(" ")))
     }
 
-    pub(super) fn line(&mut self, line: &str) -> Result<(), String> {
+    pub(super) fn line(&mut self, line: &str, number: usize) -> Result<(), String> {
+        let own = || attribute::read(line).ok_or_else(|| format!("`{line}` is no attribute"));
         match self {
             Block::Other => Ok(()),
+            Block::Source(properties) => {
+                if let Some((name, value)) = line.split_once('=') {
+                    properties.insert(name.trim().to_owned(), value.trim().to_owned());
+                }
+                Ok(())
+            }
             Block::Model(_, model) if line.starts_with("@@") => {
                 set_map(&mut model.table, line);
+                model.attributes.extend(own()?);
                 Ok(())
             }
             Block::Enum(_, known) if line.starts_with("@@") => {
                 set_map(&mut known.name, line);
+                let schema = own()?.into_iter().find(|each| each.name == "schema");
+                known.schema = schema.and_then(|each| Some(each.text("name", true)?.to_owned()));
                 Ok(())
             }
             Block::Model(_, model) => {
                 let (name, rest) = line
                     .split_once(char::is_whitespace)
                     .ok_or_else(|| format!("`{line}` is no field"))?;
-                let field = field(rest.trim()).ok_or_else(|| format!("`{line}` is no field"))?;
+                let mut field =
+                    field(rest.trim()).ok_or_else(|| format!("`{line}` is no field"))?;
+                field.line = number;
                 insert(&mut model.fields, name, field)
             }
             Block::Enum(_, known) => {
                 let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
                 let mut label = None;
                 set_map(&mut label, rest);
+                known.order.push(name.to_owned());
                 insert(&mut known.values, name, label)
             }
         }
@@ -70,6 +98,10 @@ impl Block {
         match self {
             Block::Model(name, model) => insert(&mut schema.models, &name, model),
             Block::Enum(name, known) => insert(&mut schema.enums, &name, known),
+            Block::Source(properties) => {
+                schema.source.extend(properties);
+                Ok(())
+            }
             Block::Other => Ok(()),
         }
     }
@@ -95,7 +127,7 @@ fn is_name(text: &str) -> bool {
 fn field(text: &str) -> Option<Field> {
     let (kind, attributes) = match text.strip_prefix("Unsupported(") {
         Some(rest) => {
-            let end = rest.find(')')? + "Unsupported()".len();
+            let end = unsupported(rest)? + "Unsupported()".len();
             text.split_at(end)
         }
         None => text.split_at(text.find([' ', '\t', '@', '?', '[']).unwrap_or(text.len())),
@@ -118,7 +150,19 @@ fn field(text: &str) -> Option<Field> {
         optional,
         list,
         column,
+        attributes: attribute::read(attributes)?,
+        line: 0,
     })
+}
+
+/// Where the bracket closes that follows the quoted type.
+fn unsupported(rest: &str) -> Option<usize> {
+    let mut quoted = false;
+    let mut at = rest.char_indices().filter(|(_, c)| {
+        quoted ^= *c == '"';
+        *c == ')' && !quoted
+    });
+    at.next().map(|(at, _)| at)
 }
 
 /// The name in `@map("…")` or `@@map("…")`, when there is one.

@@ -62,6 +62,19 @@ impl Fold<'_> {
                 );
             }
         }
+        let taken = constraint.name.as_ref().filter(|own| {
+            let mut keys = self.schema.table(name).keys.iter();
+            keys.any(|key| key.name == **own) && !matches!(constraint.rule, Rule::UsingIndex(..))
+                || self
+                    .schema
+                    .table(name)
+                    .checks
+                    .iter()
+                    .any(|check| check.name == **own)
+        });
+        if let Some(own) = taken {
+            self.made_twice("constraint", &name.column(own), "42710", site);
+        }
         self.schema
             .table(name)
             .constrain(&name.name, constraint, site);
@@ -142,19 +155,27 @@ impl Fold<'_> {
             .name
             .as_ref()
             .map_or_else(|| made.join("_"), |name| name.name.clone());
-        let taken = table.indexes.contains(&name) || table.keys.iter().any(|key| key.name == name);
+        let taken =
+            table.indexes.contains_key(&name) || table.keys.iter().any(|key| key.name == name);
         if index.if_not_exists && taken {
             return;
         }
+        if taken {
+            self.made_twice("index", &quoted(&name), "42P07", site);
+        }
+        let table = self.schema.table(&index.table);
         if index.unique {
             table.keys.push(TableKey {
                 name,
                 key: index.key.clone(),
+                details: index.details.clone(),
+                constraint: false,
                 existed: false,
                 site: site.clone(),
             });
         } else {
-            table.indexes.insert(name);
+            let built = (index.key.clone(), index.details.clone());
+            table.indexes.insert(name, built);
         }
     }
 
@@ -183,8 +204,8 @@ impl Fold<'_> {
 
     pub(super) fn rename_index(&mut self, from: &Name, to: &str) {
         if let Some(table) = self.schema.index_owner(&from.name) {
-            if table.indexes.remove(&from.name) {
-                table.indexes.insert(to.to_owned());
+            if let Some(built) = table.indexes.remove(&from.name) {
+                table.indexes.insert(to.to_owned(), built);
             }
             table
                 .keys

@@ -10,10 +10,15 @@ use crate::migration::state::{Column, Filled, Table};
 
 impl Fold<'_> {
     pub(super) fn create_table(&mut self, new: &NewTable, site: &Site) {
+        let there = self.schema.tables.get(&new.name);
+        if there.is_some_and(|table| table.made) && !new.temp {
+            self.table_made_twice(new, site);
+        }
         if new.if_not_exists && self.schema.tables.contains_key(&new.name) {
             return;
         }
         let mut table = Table::new(None);
+        (table.made, table.open, table.temp) = (true, new.open, new.temp);
         for def in &new.columns {
             table
                 .columns
@@ -67,7 +72,7 @@ impl Fold<'_> {
             let before = table.checks.len();
             table
                 .checks
-                .retain(|check| !matches!(&check.rule, Rule::Foreign(_, to, _) if to == target));
+                .retain(|check| !matches!(&check.rule, Rule::Foreign(_, to, ..) if to == target));
             table.touched |= table.checks.len() < before;
             if table.checks.len() < before && name != target {
                 from.push(name.to_string());
@@ -127,14 +132,20 @@ impl Fold<'_> {
         table.touched = true;
         table.renamed = Some(site.clone());
         self.renamed_under_views(from, &to);
-        self.schema.tables.insert(to, table);
+        self.schema.tables.insert(to.clone(), table);
+        for target in self.schema.targets().filter(|target| *target == from) {
+            target.clone_from(&to);
+        }
     }
 
     fn add_column(&mut self, name: &Name, def: &ColumnDef, if_not_exists: bool, site: &Site) {
         let table = self.schema.table(name);
         let there = table.columns.get(&def.name);
         // PostgreSQL refuses a second one of that name; what the first one does stays to be judged.
-        if there.is_some_and(|column| if_not_exists || column.now.known) {
+        if let Some(there) = there.filter(|column| if_not_exists || column.now.known) {
+            if there.now.known && !if_not_exists {
+                self.made_twice("column", &name.column(&def.name), "42701", site);
+            }
             return;
         }
         let whole = table.was.is_some() && !table.emptied;
@@ -159,7 +170,8 @@ impl Fold<'_> {
             self.column_renamed_under_views(name, column, to);
             let table = self.schema.table(name);
             table.column(column, site);
-            return rename_column(table, column, to, site);
+            rename_column(table, column, to, site);
+            return self.schema.rename_target(name, column, to);
         }
         if matches!(change, ColumnChange::SetType(_)) {
             self.read_by_views((name, Some(column)), false, "change its type", site);
@@ -175,9 +187,13 @@ impl Fold<'_> {
                 // Proof and backfill end where NULL may be written again.
                 each.filled = Filled::No;
             }
-            ColumnChange::SetDefault => each.now.default = true,
+            ColumnChange::SetDefault(value) => {
+                each.now.default = true;
+                each.now.value = Some(value.clone());
+            }
             ColumnChange::DropDefault => {
                 each.now.default = false;
+                each.now.value = None;
                 each.undefaulted = Some(site.clone());
             }
             ColumnChange::SetType(ty) => {
@@ -228,6 +244,7 @@ pub(super) fn remove_column(table: &mut Table, column: &str, site: &Site) {
         table.lost_keys.push((key.key.clone(), site.clone()));
     }
     table.keys.retain(|key| !key.key.has(column));
+    table.indexes.retain(|_, (key, _)| !key.has(column));
     table.checks.retain(|check| match &check.rule {
         Rule::Foreign(columns, ..) => !columns.iter().any(|each| each == column),
         Rule::Check(columns, _) => columns.len() != 1 || columns[0] != column,
@@ -248,7 +265,9 @@ fn rename_column(table: &mut Table, from: &str, to: &str, site: &Site) {
     column.renamed = Some(site.clone());
     table.columns.insert(to.to_owned(), column);
     let keys = table.keys.iter_mut().map(|key| &mut key.key);
-    for key in keys.chain(table.lost_keys.iter_mut().map(|(key, _)| key)) {
+    let lost = table.lost_keys.iter_mut().map(|(key, _)| key);
+    let plain = table.indexes.values_mut().map(|(key, _)| key);
+    for key in keys.chain(lost).chain(plain) {
         let columns = key.columns.iter_mut().flatten();
         columns
             .filter(|each| *each == from)

@@ -19,7 +19,6 @@ impl RuleId {
             | Self::NarrowType
             | Self::ConcurrentlyInTransaction
             | Self::NewLabelUsed
-            | Self::EditedMigration
             | Self::ReplayFailed
             | Self::SyntaxError => &[Error],
             Self::ReplayDiffers => &[Error, Warning, Note],
@@ -30,6 +29,9 @@ impl RuleId {
             | Self::EnumValueRemoved
             | Self::ViewInTheWay
             | Self::ViewColumn
+            | Self::EditedMigration
+            | Self::MadeTwice
+            | Self::SchemaDrift
             | Self::CannotCheck => &[Error, Warning],
             Self::DropConstraint
             | Self::DropNotNull

@@ -317,11 +317,27 @@ ALTER TABLE "Task" ALTER COLUMN "status" SET DEFAULT 'open';"#,
         ),
         RuleId::EditedMigration => explanation!(
             "a migration was changed or removed after it was applied",
-            "Databases that applied it keep the old effect, new ones get the new effect, and Prisma refuses to go on (P3006, checksum).",
+            "Databases that applied it keep the old effect, new ones get the new effect, and `prisma migrate deploy` says nothing of it. A file that is gone may have been squashed into another one: then it is a warning.",
             "Restore the file as it was applied, and put the change into a new migration.",
             "-- the text of an applied migration is edited, or its folder is removed or renamed",
             "-- a new migration follows the applied ones",
             CHECKLIST
+        ),
+        RuleId::MadeTwice => explanation!(
+            "a table, column, type, index or key is made that is there already",
+            "PostgreSQL refuses the second one (42P07, 42701, 42710) and the deployment stops there; with IF NOT EXISTS nothing happens, and what it was to add is missing.",
+            "Remove the second one (a migration folder that was copied?), or tell Prisma that it is in: npx prisma migrate resolve --applied NAME.",
+            r#"CREATE TABLE "Task" ("id" SERIAL PRIMARY KEY);"#,
+            r#"CREATE TABLE "Job" ("id" SERIAL PRIMARY KEY);"#,
+            MANUAL
+        ),
+        RuleId::SchemaDrift => explanation!(
+            "schema.prisma and the migrations do not say the same",
+            "The client is generated from schema.prisma, the database is made by the migrations: a table or column that only one of them has fails when it is used, and what else differs behaves otherwise than the code expects.",
+            "Write the missing migration (npx prisma migrate dev --create-only), or correct schema.prisma.",
+            "-- schema.prisma has a field `notes` of a model, and no migration adds the column",
+            "-- npx prisma migrate dev --create-only finds nothing to do",
+            "Prisma's own comparison (prisma migrate diff), as far as text can tell"
         ),
         RuleId::SyntaxError => explanation!(
             "PostgreSQL would refuse the file",

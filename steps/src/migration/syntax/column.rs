@@ -3,7 +3,7 @@
 use squawk_syntax::{SyntaxKind as K, SyntaxNode};
 
 use super::tree::{column_of, columns_in, ident, kid, kids, name_of, reads, sole_text, type_of};
-use crate::migration::op::{ColumnDef, Constraint, Key, Rule, SEQUENCE};
+use crate::migration::op::{Actions, ColumnDef, Constraint, Key, Rule, SEQUENCE, Value};
 
 /// Functions in a default that give every row the same value: the table is not rewritten for them.
 const STABLE: &[&str] = &[
@@ -49,6 +49,7 @@ pub(super) fn column(node: &SyntaxNode) -> Option<ColumnDef> {
         ty,
         not_null: serial,
         default: serial,
+        value: serial.then_some(Value::Sequence),
         constraints: Vec::new(),
         rewrites: serial.then_some(SEQUENCE),
     };
@@ -58,15 +59,22 @@ pub(super) fn column(node: &SyntaxNode) -> Option<ColumnDef> {
             K::DEFAULT_CONSTRAINT => {
                 let text = sole_text(&each).to_ascii_lowercase();
                 column.default |= text != "default null" && !text.starts_with("default null ::");
+                column.value = default_of(&each).filter(|_| column.default);
                 if is_volatile(&each) {
                     column.rewrites = Some("its default is computed for every row");
                 }
             }
             K::GENERATED_CONSTRAINT => {
                 column.default = true;
-                column.not_null |= each
+                let identity = each
                     .descendants()
                     .any(|inner| inner.kind() == K::GENERATED_IDENTITY);
+                column.not_null |= identity;
+                column.value = Some(if identity {
+                    Value::Sequence
+                } else {
+                    Value::Computed
+                });
                 let own = sole_text(&each).to_ascii_lowercase();
                 if column.not_null {
                     column.rewrites = Some(SEQUENCE);
@@ -119,7 +127,12 @@ pub(super) fn constraint(node: &SyntaxNode) -> Option<Constraint> {
             let theirs = lists
                 .next()
                 .or_else(|| column_of(node).map(|column| vec![column]));
-            Rule::Foreign(own.unwrap_or_default(), target, theirs.unwrap_or_default())
+            Rule::Foreign(
+                own.unwrap_or_default(),
+                target,
+                theirs.unwrap_or_default(),
+                actions(node),
+            )
         }
         K::CHECK_CONSTRAINT => Rule::Check(reads(node), checked_not_null(node)),
         K::NOT_NULL_CONSTRAINT => Rule::NotNull(column_of(node)?),
@@ -142,10 +155,31 @@ pub(super) fn constraint(node: &SyntaxNode) -> Option<Constraint> {
     })
 }
 
+/// The expression of `DEFAULT …` or `SET DEFAULT …`.
+pub(super) fn default_of(node: &SyntaxNode) -> Option<Value> {
+    let expression = node
+        .children()
+        .find(|each| each.kind() != K::CONSTRAINT_NAME_CLAUSE)?;
+    Some(Value::Text(expression.text().to_string()))
+}
+
+fn actions(node: &SyntaxNode) -> Actions {
+    let of = |kind: K, words: &str| {
+        let found = node.descendants().find(|each| each.kind() == kind);
+        let text = found.map(|each| sole_text(&each).to_ascii_uppercase());
+        let action = text.and_then(|text| Some(text.strip_prefix(words)?.trim().to_owned()));
+        action.unwrap_or_else(|| "NO ACTION".to_owned())
+    };
+    Actions {
+        delete: of(K::ON_DELETE_ACTION, "ON DELETE"),
+        update: of(K::ON_UPDATE_ACTION, "ON UPDATE"),
+    }
+}
+
 fn unique(node: &SyntaxNode, primary: bool) -> Rule {
     let index = kid(node, K::USING_INDEX_NAME).and_then(|each| name_of(&each));
     if let Some(index) = index {
-        return Rule::UsingIndex(index.name);
+        return Rule::UsingIndex(index.name, primary);
     }
     let columns = node
         .descendants()

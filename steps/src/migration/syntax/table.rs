@@ -3,12 +3,13 @@
 use squawk_syntax::{SyntaxKind as K, SyntaxNode};
 
 use super::Reader;
-use super::column::{column, constraint};
+use super::column::{column, constraint, default_of};
 use super::tree::{
     cascades, column_of, has, ident, kid, kids, name_of, sole_text, string, type_of,
 };
 use crate::migration::op::{
-    ColumnChange, Key, Name, NewIndex, NewTable, Op, TableChange, Trouble, TypeChange,
+    ColumnChange, Details, Key, Name, NewIndex, NewTable, Op, TableChange, Trouble, TypeChange,
+    Value,
 };
 
 /// Forms of ALTER TABLE that take no second action (manual, ALTER TABLE).
@@ -30,6 +31,10 @@ impl Reader<'_> {
             name,
             temp: kid(holder, K::TEMP).is_some(),
             if_not_exists: kid(node, K::IF_NOT_EXISTS).is_some(),
+            open: node.kind() != K::CREATE_TABLE
+                || node
+                    .children()
+                    .any(|each| matches!(each.kind(), K::PARTITION_OF | K::OF_TYPE | K::INHERITS)),
             columns: Vec::new(),
             constraints: Vec::new(),
         };
@@ -41,6 +46,8 @@ impl Reader<'_> {
                 table.columns.extend(column(&argument));
             } else if let Some(constraint) = constraint(&argument) {
                 table.constraints.push(constraint);
+            } else if argument.kind() == K::LIKE_CLAUSE {
+                table.open = true;
             }
         }
         if node.kind() != K::CREATE_TABLE {
@@ -101,6 +108,12 @@ impl Reader<'_> {
             self.push(node, Op::Concurrently);
         }
         let mut key = Key::plain(Vec::new(), false);
+        let method = kid(node, K::USING_METHOD).map(|each| sole_text(&each).to_ascii_lowercase());
+        let method = method.and_then(|text| Some(text.strip_prefix("using")?.trim().to_owned()));
+        let mut details = Details {
+            method: method.filter(|method| method != "btree"),
+            order: Vec::new(),
+        };
         for item in kid(node, K::PARTITION_ITEM_LIST)
             .iter()
             .flat_map(SyntaxNode::children)
@@ -111,6 +124,9 @@ impl Reader<'_> {
                 |name| crate::migration::op::quoted(name),
             ));
             key.columns.push(name);
+            let descending = kid(&item, K::SORT_DESC).is_some();
+            let ops = kid(&item, K::OP_CLASS_REF).map(|each| sole_text(&each).replace(' ', ""));
+            details.order.push((descending, ops));
         }
         key.predicate = kid(node, K::WHERE_CLAUSE).map(|each| sole_text(&each));
         key.nulls_not_distinct = kid(node, K::NULLS_NOT_DISTINCT).is_some();
@@ -120,6 +136,7 @@ impl Reader<'_> {
             unique: has(node, K::UNIQUE_KW),
             concurrently: has(node, K::CONCURRENTLY_KW),
             key,
+            details,
             if_not_exists: kid(node, K::IF_NOT_EXISTS).is_some(),
         };
         self.push(node, Op::CreateIndex(index));
@@ -303,7 +320,11 @@ fn alter_column(table: &Name, action: &SyntaxNode) -> Option<Op> {
         K::SET_DEFAULT if sole_text(&option).eq_ignore_ascii_case("set default null") => {
             ColumnChange::DropDefault
         }
-        K::SET_DEFAULT | K::ADD_GENERATED => ColumnChange::SetDefault,
+        K::SET_DEFAULT => {
+            let text = default_of(&option);
+            ColumnChange::SetDefault(text.unwrap_or_else(|| Value::Text(String::new())))
+        }
+        K::ADD_GENERATED => ColumnChange::SetDefault(Value::Sequence),
         K::DROP_DEFAULT | K::DROP_IDENTITY | K::DROP_EXPRESSION => ColumnChange::DropDefault,
         K::SET_TYPE => ColumnChange::SetType(type_of(&option).map(|(ty, _)| ty)),
         K::SET_STATISTICS

@@ -108,7 +108,7 @@ async fn migrations_are_read_as_prisma_writes_them() {
     )
     .await;
     let expected = ["20260101_init", "20260102_bad", "20260103_new"].map(String::from);
-    let odd = applied::judge(&applied::rows(&pg).await.unwrap(), &expected).unwrap_err();
+    let odd = applied::judge(&applied::rows(&pg, "public").await.unwrap(), &expected).unwrap_err();
     assert_eq!(
         odd,
         [
@@ -121,7 +121,8 @@ async fn migrations_are_read_as_prisma_writes_them() {
     pg.query("UPDATE public._prisma_migrations SET finished_at = now();")
         .await
         .unwrap();
-    let done = applied::judge(&applied::rows(&pg).await.unwrap(), &expected[..2]).unwrap();
+    let done =
+        applied::judge(&applied::rows(&pg, "public").await.unwrap(), &expected[..2]).unwrap();
     assert_eq!(done.finished.len(), 2);
 }
 

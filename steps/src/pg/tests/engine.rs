@@ -144,6 +144,7 @@ fn plan(db: &Database, dir: &str, sql: &str) -> flow_engine::plan::Plan {
             MigrationsApplied {
                 db: db.clone(),
                 expected: Vec::new(),
+                schema: "public".into(),
             },
         );
         let integrity = Integrity {

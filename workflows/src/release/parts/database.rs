@@ -1,6 +1,7 @@
 //! The database: what it holds, its backups, and their way back.
 
 use flow_engine::planner::Out;
+use flow_steps::drift::{DeployedDrift, DriftReport, SchemaDrift, Statements};
 use flow_steps::lease::Lease;
 use flow_steps::pg::{
     Backup, Baseline, Compression, CopySafe, CountsMatch, Database, DbState, Freeze, Integrity,
@@ -39,9 +40,40 @@ impl Release<'_> {
     pub(in crate::release) fn unique_safe(&self, checked: &Out<Checked>) -> UniqueSafe {
         UniqueSafe {
             db: self.database("prod"),
-            schema: "public".into(),
+            schema: self.env("prod").database.schema.clone(),
             safety: checked.into(),
             seconds: QUESTION_SECONDS,
+        }
+    }
+
+    fn statements(&self, env: &str) -> Statements {
+        Statements {
+            repo: self.repository.clone(),
+            commit: self.commit.clone(),
+            migrations: self.config.app.migrations.clone(),
+            schema: self.config.app.schema_file(),
+            own: self.env(env).database.schema.clone(),
+        }
+    }
+
+    pub(in crate::release) fn drift(&self) -> SchemaDrift {
+        SchemaDrift {
+            of: self.statements("prod"),
+            db: self.database("prod"),
+            waiver_role: self.config.signoff.waived_by.clone(),
+        }
+    }
+
+    pub(in crate::release) fn drift_after(
+        &self,
+        env: &str,
+        before: &Out<DriftReport>,
+    ) -> DeployedDrift {
+        DeployedDrift {
+            of: self.statements(env),
+            db: self.database(env),
+            waiver_role: self.config.signoff.waived_by.clone(),
+            before: before.into(),
         }
     }
 
@@ -66,6 +98,7 @@ impl Release<'_> {
         MigrationsApplied {
             db: self.database(env),
             expected: self.migrations.clone(),
+            schema: self.env(env).database.schema.clone(),
         }
     }
 

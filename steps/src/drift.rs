@@ -1,0 +1,29 @@
+//! Drift: `schema.prisma`, the migrations and a database's catalog are three statements of one thing, and must agree.
+//!
+//! Each is brought to a [`Shape`], and two shapes are compared. Silence means that two things are known to be equal, or that
+//! text does not tell: the latter is counted ([`Compared::undecided`]), never guessed.
+
+pub(crate) mod blind;
+mod catalog;
+mod close;
+mod compare;
+mod names;
+mod prisma;
+pub(crate) mod shape;
+mod sides;
+mod source;
+mod step;
+pub(crate) mod value;
+
+pub use catalog::Catalog;
+pub use compare::{Compared, Difference, Scope};
+pub use prisma::{Declared, declared};
+pub use shape::Shape;
+pub use sides::{
+    SCHEMA, Sides, catalog_and_migrations, catalog_and_schema, findings, schema_and_migrations,
+};
+pub use source::beside;
+pub use step::{DeployedDrift, DriftReport, SchemaDrift, Statements};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! Which two are compared, and what that is as findings.
+
+use super::blind::Blind;
+use super::catalog::Catalog;
+use super::compare::{Compared, Scope, compare};
+use super::prisma::{Declared, declared};
+use crate::codecheck::schema::{Schema, SchemaError};
+use crate::migration::{self, Finding, Level, Migration, shape};
+
+/// What a schema is called in messages and in `[[lint.ignore]]`, however many files it has.
+pub const SCHEMA: &str = "schema.prisma";
+const MIGRATIONS: &str = "the migrations";
+const DATABASE: &str = "the database";
+
+/// A `schema.prisma`, in one file or several.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sides {
+    /// Path and text of each file, in the order of their paths.
+    pub files: Vec<(String, String)>,
+}
+
+impl Sides {
+    /// Reads it; nothing when its datasource is no PostgreSQL, whose migrations alone are understood.
+    ///
+    /// # Errors
+    /// [`SchemaError`], with the file's own line.
+    pub fn read(&self, own: &str) -> Result<Option<Declared>, (String, SchemaError)> {
+        let mut text = String::new();
+        for (path, each) in &self.files {
+            // Each must make sense by itself, so that an error is about a line that somebody can find.
+            Schema::read(each).map_err(|e| (path.clone(), e))?;
+            text.push_str(each);
+            if !each.ends_with('\n') {
+                text.push('\n');
+            }
+        }
+        let schema = Schema::read(&text).map_err(|e| {
+            let (path, line) = self.place(e.line);
+            (path, SchemaError { line, ..e })
+        })?;
+        let provider = schema
+            .source
+            .get("provider")
+            .map(|each| each.trim_matches('"'));
+        if schema.models.is_empty() || !matches!(provider, Some("postgresql" | "postgres")) {
+            return Ok(None);
+        }
+        Ok(Some(declared(&schema, own)))
+    }
+
+    /// File and line of a line of all of it.
+    fn place(&self, line: usize) -> (String, usize) {
+        let mut left = line;
+        for (path, text) in &self.files {
+            let lines = text.lines().count();
+            if left <= lines {
+                return (path.clone(), left.max(1));
+            }
+            left -= lines;
+        }
+        let first = self.files.first();
+        (first.map_or_else(String::new, |(path, _)| path.clone()), 1)
+    }
+}
+
+/// What `schema.prisma` declares beside what the migrations make.
+pub fn schema_and_migrations(declared: &Declared, migrations: &[Migration], own: &str) -> Compared {
+    let folded = shape::fold(migrations, own);
+    let scope = Scope {
+        wanted: SCHEMA,
+        there: MIGRATIONS,
+        schemas: Some(&declared.schemas),
+        prisma: true,
+    };
+    compare(&declared.shape, &folded.shape, &folded.blind, scope)
+}
+
+/// What migrations make beside what a database has. Only schemas in which they make something are looked at.
+pub fn catalog_and_migrations(catalog: &Catalog, migrations: &[Migration], own: &str) -> Compared {
+    let folded = shape::fold(migrations, own);
+    let mut schemas: std::collections::BTreeSet<String> = [String::new()].into();
+    schemas.extend(folded.shape.tables.keys().map(|name| name.schema.clone()));
+    let scope = Scope {
+        wanted: MIGRATIONS,
+        there: DATABASE,
+        schemas: Some(&schemas),
+        prisma: false,
+    };
+    compare(&folded.shape, &catalog.shape(own), &folded.blind, scope)
+}
+
+/// What `schema.prisma` declares beside what a database has.
+pub fn catalog_and_schema(catalog: &Catalog, declared: &Declared, own: &str) -> Compared {
+    let scope = Scope {
+        wanted: SCHEMA,
+        there: DATABASE,
+        schemas: Some(&declared.schemas),
+        prisma: true,
+    };
+    compare(
+        &declared.shape,
+        &catalog.shape(own),
+        &Blind::default(),
+        scope,
+    )
+}
+
+/// The differences as findings about a schema's lines. `waivable`: each is a warning that somebody may accept.
+pub fn findings(compared: &Compared, sides: &Sides, waivable: bool) -> Vec<Finding> {
+    let each = compared.differences.iter().map(|difference| {
+        let (file, line) = sides.place(difference.line.max(1));
+        let level = if waivable {
+            Level::Warning
+        } else {
+            difference.level
+        };
+        let finding = migration::drifted(
+            SCHEMA,
+            level,
+            difference.object.clone(),
+            difference.message.clone(),
+        );
+        let text = sides.files.iter().find(|(path, _)| *path == file);
+        let source = text
+            .and_then(|(_, text)| text.lines().nth(line - 1))
+            .unwrap_or_default();
+        Finding {
+            file,
+            line,
+            length: source.trim().chars().count().max(1),
+            column: source.chars().take_while(|c| c.is_whitespace()).count() + 1,
+            statement: source.split_whitespace().collect::<Vec<_>>().join(" "),
+            sql: Some(difference.sql.clone()),
+            ..finding
+        }
+    });
+    each.collect()
+}
