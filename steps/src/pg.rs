@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::{Host, HostError};
 use crate::reach;
+use orphans::SessionName;
 
 mod applied;
 mod backup;
@@ -26,11 +27,16 @@ mod file;
 mod freeze;
 mod integrity;
 mod load;
+mod loadable;
 mod marker;
+mod orphans;
+mod policy;
 mod proof;
 mod record;
 mod rehearsal;
 mod restore;
+mod rights;
+mod room;
 mod scan;
 mod scratch;
 mod settings;
@@ -44,14 +50,17 @@ mod words;
 pub use applied::{Applied, MigrationsApplied};
 pub use backup::{Backup, Compression, TakeBackup};
 pub use baseline::Baseline;
-pub use copy_safe::{Copied, CopySafe, Corrected, Policy};
+pub use copy_safe::{Copied, CopySafe, Corrected};
 pub use counts::{CountsMatch, CountsReport};
 pub(crate) use drill::key_in_words;
 pub use freeze::{Freeze, Frozen, Thaw};
 pub use integrity::{Integrity, IntegrityReport, TableFinding};
+pub use policy::{DataPolicy, Policy, unlisted};
 pub use proof::{Proof, RestoreProof};
 pub use record::RecordState;
 pub use rehearsal::{Rehearsal, RestoreRehearsal};
+pub use rights::{Purpose, Remarks, Right, Rights, rights};
+pub use room::{Room, room};
 pub(crate) use text::{ident, literal, rows};
 
 pub use shape::{Change, Shape, Thing};
@@ -85,7 +94,9 @@ impl Database {
 
     /// Finds the host and checks what the configuration says.
     pub(crate) fn open(&self, cx: &Cx) -> Result<Pg, StepError> {
-        Ok(Pg::new(reach::host(cx, &self.host)?, self.clone())?)
+        let mut pg = Pg::new(reach::host(cx, &self.host)?, self.clone())?;
+        pg.session = SessionName::of(cx.run_id().as_str(), &cx.idempotency_key())?;
+        Ok(pg)
     }
 }
 
@@ -94,6 +105,8 @@ impl Database {
 pub(crate) struct Pg {
     host: Arc<dyn Host>,
     db: Database,
+    /// What its sessions call themselves.
+    session: SessionName,
 }
 
 impl Pg {
@@ -114,7 +127,11 @@ impl Pg {
                 db.name
             )));
         }
-        Ok(Self { host, db })
+        Ok(Self {
+            host,
+            db,
+            session: SessionName::none(),
+        })
     }
 
     /// The same server, another database.
@@ -126,6 +143,7 @@ impl Pg {
         Self {
             host: Arc::clone(&self.host),
             db,
+            session: self.session.clone(),
         }
     }
 }
@@ -156,14 +174,19 @@ pub(crate) enum PgError {
     /// A check that did not hold.
     #[error("{0}")]
     Check(String),
+    /// A backup that is not what it was when it was made: another one helps.
+    #[error("{0}")]
+    Damaged(String),
 }
 
 /// What `psql` says when there was no session, or it was ended: the question was not answered.
-const NO_SESSION: [&str; 4] = [
+const NO_SESSION: [&str; 6] = [
     "connection to server",
     "could not connect",
     "server closed the connection",
     "terminating connection due to",
+    "Cannot connect to the Docker daemon",
+    "is not running",
 ];
 
 impl PgError {
@@ -174,6 +197,22 @@ impl PgError {
             Self::Host(e) => crate::reach::is_silence(e),
             Self::Sql { message, .. } => NO_SESSION.iter().any(|words| message.contains(words)),
             _ => false,
+        }
+    }
+
+    /// Names the object in front of what the server said.
+    pub(crate) fn about(self, object: &str) -> Self {
+        match self {
+            Self::Sql {
+                host,
+                database,
+                message,
+            } => Self::Sql {
+                host,
+                database,
+                message: format!("{object}: {message}"),
+            },
+            other => other,
         }
     }
 }

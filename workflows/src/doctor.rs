@@ -10,6 +10,8 @@ use flow_steps::pm2;
 use crate::config::Environment;
 use crate::setup::Setup;
 
+mod database;
+
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Finding {
@@ -146,7 +148,10 @@ impl Setup {
         tools(&mut report, &*host, env).await;
         clock(&mut report, &*host).await;
         folders(&mut report, &*host, env, self.config.gates.free_mib).await;
-        database(&mut report, &*host, env).await;
+        database::look(&mut report, &self.hosts(), &*host, (name, env)).await;
+        if name == "prod" {
+            database::policy(&mut report, &self.hosts(), env, &self.policy).await;
+        }
         self.application(&mut report, &*host, name, env).await;
         report.findings
     }
@@ -289,51 +294,6 @@ async fn folders(report: &mut Report, host: &dyn Host, env: &Environment, free_m
         "disk",
         free,
         "make room where the backups go, or lower `gates.free_mib`",
-    );
-}
-
-async fn database(report: &mut Report, host: &dyn Host, env: &Environment) {
-    let database = &env.database;
-    let mut words_ = database.exec.clone();
-    words_.extend(
-        [
-            "psql",
-            "-X",
-            "-A",
-            "-t",
-            "-q",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-U",
-        ]
-        .map(String::from),
-    );
-    words_.extend([
-        database.user.clone(),
-        "-d".into(),
-        database.name.clone(),
-        "-c".into(),
-    ]);
-    words_.push(
-        "SELECT current_setting('server_version') || CASE WHEN rolsuper OR rolcreatedb THEN '' ELSE \
-         ' but the user may not create databases' END FROM pg_roles WHERE rolname = current_user"
-            .into(),
-    );
-    let Some((program, args)) = words_.split_first() else {
-        return;
-    };
-    let version = words(host.run(&Command::new(program.as_str()).args(args)).await);
-    let able = version.and_then(|v| {
-        if v.contains("may not") {
-            Err(v)
-        } else {
-            Ok(format!("PostgreSQL {v}"))
-        }
-    });
-    report.add(
-        "database",
-        able,
-        "check `exec`, `user` and `name`; the user must be able to create and rename databases",
     );
 }
 

@@ -29,12 +29,14 @@ pub fn registry() -> Registry {
         .with::<pg::Baseline>()
         .with::<pg::CopySafe>()
         .with::<pg::CountsMatch>()
+        .with::<pg::DataPolicy>()
         .with::<pg::Freeze>()
         .with::<pg::Integrity>()
         .with::<pg::MigrationsApplied>()
         .with::<pg::RecordState>()
         .with::<pg::RestoreProof>()
         .with::<pg::RestoreRehearsal>()
+        .with::<pg::Rights>()
         .with::<pg::TakeBackup>()
         .with::<pg::Thaw>();
     registry

@@ -38,6 +38,8 @@ type OnStage = Out<ProcessList>;
 /// The whole protocol: test, staging, production.
 pub fn release(p: &mut Planner, r: &Release) {
     let drift = p.phase("schema", "Phase 1: schema compatibility", Park, |p| {
+        places(p, r);
+        p.step("gate/data-policy", r.data_policy());
         schema(p, r)
     });
     p.phase("test", "Phase 2: test environment", Park, |p| {
@@ -55,6 +57,7 @@ pub fn promote(p: &mut Planner, r: &Release) {
         p.step("gate/earlier-run", r.promotion());
     });
     let drift = p.phase("schema", "Phase 1: schema compatibility", Park, |p| {
+        places(p, r);
         schema(p, r)
     });
     production(p, r, (&drift, None), &["rules", "schema", "prepare"]);
@@ -87,8 +90,12 @@ fn production(
     });
 }
 
-fn schema(p: &mut Planner, r: &Release) -> Out<DriftReport> {
+fn places(p: &mut Planner, r: &Release) {
     p.step("gate/machines", r.machines());
+    p.step("gate/rights", r.rights());
+}
+
+fn schema(p: &mut Planner, r: &Release) -> Out<DriftReport> {
     let checked = p.step("schema/migration-safety", r.migration_safety());
     p.step("schema/migration-review", r.migration_review(&checked));
     p.step("schema/unique-safe", r.unique_safe(&checked));

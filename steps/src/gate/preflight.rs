@@ -46,6 +46,9 @@ pub struct Preflight {
     pub lease: Arg<Lease>,
     /// Room on the host.
     pub free: Vec<Free>,
+    /// Room for the dumps and the copy of the release and its rollback, by the size of the database.
+    #[serde(default)]
+    pub room: Option<crate::pg::Room>,
 }
 
 /// What was confirmed, in words, for the record.
@@ -146,6 +149,9 @@ impl Step for Preflight {
         all.extend(self.machine(cx, &*host).await?);
         for free in &self.free {
             all.push(room(&*host, free).await?);
+        }
+        if let Some(room) = &self.room {
+            all.push(room.judge(cx).await?);
         }
         let (confirmed, wrong): (Vec<_>, Vec<_>) = all.into_iter().partition(Result::is_ok);
         let wrong: Vec<String> = wrong.into_iter().filter_map(Result::err).collect();

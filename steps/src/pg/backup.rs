@@ -9,6 +9,7 @@ use flow_engine::step::{Cx, Progress, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::dump::{self, Dumped};
+use super::space::{self, Sizes};
 use super::state::{self, DbState, Look};
 use super::text::{check_dir, check_prefix, table_key};
 use super::{Database, Pg, PgError};
@@ -115,13 +116,36 @@ impl Order<'_> {
 
 /// Takes a backup, or finds the one this run and step already finished.
 pub(crate) async fn take(pg: &Pg, order: &Order<'_>) -> Result<Backup, PgError> {
+    match already(pg, order).await? {
+        Some(done) => Ok(done),
+        None => take_anew(pg, order, false).await,
+    }
+}
+
+/// As [`take`], when a copy of the database is made from it next: room for both is asked for first.
+pub(crate) async fn take_for_copy(pg: &Pg, order: &Order<'_>) -> Result<Backup, PgError> {
+    match already(pg, order).await? {
+        Some(done) => Ok(done),
+        None => take_anew(pg, order, true).await,
+    }
+}
+
+async fn already(pg: &Pg, order: &Order<'_>) -> Result<Option<Backup>, PgError> {
+    check_dir(order.dir)?;
+    check_prefix(order.prefix)?;
+    pg.prepare_dir(order.dir).await?;
+    let path = format!("{}/{}", order.dir, order.name());
+    finished(pg, &path, order.made_by).await
+}
+
+/// Takes a backup of what is there now, whatever this run and step took before. With `copy`, room for a copy of the
+/// database beside it is asked for before the first byte is written, too.
+pub(crate) async fn take_anew(pg: &Pg, order: &Order<'_>, copy: bool) -> Result<Backup, PgError> {
     check_dir(order.dir)?;
     check_prefix(order.prefix)?;
     let free = pg.prepare_dir(order.dir).await?;
     let path = format!("{}/{}", order.dir, order.name());
-    if let Some(done) = finished(pg, &path, order.made_by).await? {
-        return Ok(done);
-    }
+    space::before_dump(pg, order.dir, previous(pg, order).await, copy).await?;
     if free < order.min_free_bytes {
         return Err(PgError::Check(format!(
             "`{}` has {free} bytes free, {} are wanted before a backup; nothing was written",
@@ -143,7 +167,7 @@ async fn fresh(pg: &Pg, order: &Order<'_>, path: &str, part: &str) -> Result<Bac
     let begun = Instant::now();
     let version =
         crate::host::HostExt::run(&*pg.host, &pg.tool("pg_dump").arg("--version")).await?;
-    let previous = previous(pg, order).await;
+    let previous = previous(pg, order).await.map(|last| last.raw_bytes);
     let mut snapshot = state::snapshot(pg).await?;
     let state = state::capture_in(pg, &mut snapshot.session, Look::All).await?;
     let missing = order.critical.iter().map(|t| table_key(t));
@@ -215,14 +239,22 @@ async fn finished(pg: &Pg, path: &str, made_by: &str) -> Result<Option<Backup>, 
     Ok(whole.then_some(manifest.backup))
 }
 
-/// The uncompressed size of the newest earlier backup. Only a remark, so whatever goes wrong means "unknown".
-async fn previous(pg: &Pg, order: &Order<'_>) -> Option<u64> {
+async fn previous(pg: &Pg, order: &Order<'_>) -> Option<Sizes> {
     let own = format!("{}.json", order.name());
-    let prefix = format!("{}-", order.prefix);
-    let path = pg.newest(order.dir, &prefix, ".json", &own).await.ok()??;
+    last(pg, order.dir, order.prefix, &own).await
+}
+
+/// What the newest backup with this prefix became, but for one manifest. Only a measure, so whatever goes wrong means
+/// "unknown".
+pub(crate) async fn last(pg: &Pg, dir: &str, prefix: &str, except: &str) -> Option<Sizes> {
+    let prefix = format!("{prefix}-");
+    let path = pg.newest(dir, &prefix, ".json", except).await.ok()??;
     let text = pg.read_small(&path).await.ok()??;
     let manifest: Manifest = serde_json::from_str(&text).ok()?;
-    Some(manifest.backup.raw_bytes)
+    Some(Sizes {
+        bytes: manifest.backup.bytes,
+        raw_bytes: manifest.backup.raw_bytes,
+    })
 }
 
 /// Shows bytes as they pass.
@@ -280,7 +312,7 @@ impl Step for TakeBackup {
     }
 
     async fn run(&self, cx: &Cx) -> Result<Backup, StepError> {
-        let pg = self.db.open(cx)?;
+        let pg = self.db.begin(cx).await?;
         let progress = bytes_shown(cx);
         let order = Order {
             dir: &self.dir,

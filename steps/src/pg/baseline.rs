@@ -69,7 +69,7 @@ impl Baseline {
     async fn whole(&self, cx: &Cx, pg: &Pg, earlier: &Backup) -> Result<bool, StepError> {
         match backup::check_whole(pg, earlier).await {
             Ok(()) => Ok(true),
-            Err(PgError::Check(why)) => {
+            Err(PgError::Check(why) | PgError::Damaged(why)) => {
                 cx.log(format!("{why}: taking and proving a new one"));
                 Ok(false)
             }
@@ -212,7 +212,7 @@ impl Baseline {
                 made_by: &made_by,
                 progress,
             };
-            let backup = backup::take(pg, &order).await?;
+            let backup = backup::take_for_copy(pg, &order).await?;
             let now = state::capture(pg, Look::All).await?;
             if restore::same(&backup.state, &now) {
                 return Ok(backup);
@@ -280,7 +280,7 @@ impl Step for Baseline {
 
     async fn run(&self, cx: &Cx) -> Result<Backup, StepError> {
         let earlier = cx.arg(&self.earlier)?;
-        let pg = self.db.open(cx)?;
+        let pg = self.db.begin(cx).await?;
         self.still_frozen(cx, &pg).await?;
         let now = state::capture(&pg, Look::All).await?;
         if !restore::same(&earlier.state, &now) {
@@ -313,7 +313,7 @@ impl Step for Baseline {
             .hint("restore by hand from the backup named in the journal, or give this undo up with a reason"));
         };
         self.still_ours(cx).await?;
-        let pg = self.db.open(cx)?;
+        let pg = self.db.begin(cx).await?;
         let run = cx.run_id().as_str();
         let let_in = self.let_in(cx, &pg).await?;
         let hold = restore::hold(&pg, run).await?;

@@ -38,7 +38,8 @@ const TABLES: &str = concat!(
     " ORDER BY n.nspname, c.relname"
 );
 
-/// One line for each thing the schema is made of: the part that survives a dump and a restore letter by letter, and
+/// One line for each thing the schema is made of, but for indexes that a failed `CREATE INDEX CONCURRENTLY` left invalid:
+/// `pg_dump` leaves them out, so no copy has them. The part that survives a dump and a restore letter by letter, and
 /// the rest (expressions are re-written by a restore: `IN` over `varchar` gets other casts).
 const SHAPE: &str = concat!(
     "SELECT json_build_array(shape, rest)::text FROM (\
@@ -54,7 +55,8 @@ const SHAPE: &str = concat!(
        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND ",
     user_relation!(),
     " UNION ALL SELECT concat_ws(' ', 'index', n.nspname, c.relname, i.indrelid::regclass, i.indisunique, i.indisprimary, i.indisvalid, i.indnatts), \
-       pg_get_indexdef(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE ",
+       pg_get_indexdef(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
+       JOIN pg_class ic ON ic.oid = i.indrelid WHERE (i.indisvalid OR ic.relkind = 'p') AND i.indisready AND ",
     user_relation!(),
     " UNION ALL SELECT concat_ws(' ', 'constraint', n.nspname, c.relname, k.conname, k.contype, k.convalidated, k.condeferrable, k.confdeltype, \
        (SELECT string_agg(a.attname, ',' ORDER BY u.place) FROM unnest(k.conkey) WITH ORDINALITY AS u(attnum, place) \
@@ -193,6 +195,15 @@ pub(crate) async fn schema_digests(session: &mut Session) -> Result<(String, Str
         .collect();
     let shape: BTreeSet<&String> = lines.iter().map(|(shape, _)| shape).collect();
     Ok((digest(full.iter()), digest(shape.into_iter())))
+}
+
+/// The part of the schema that survives a dump and a restore, line by line, whoever owns it.
+pub(crate) async fn shape_without_owners(
+    session: &mut Session,
+) -> Result<BTreeSet<String>, PgError> {
+    let sql = SHAPE.replace("pg_get_userbyid(c.relowner)", "NULL");
+    let lines: Vec<(String, Option<String>)> = session.rows(&format!("{sql};")).await?;
+    Ok(lines.into_iter().map(|(shape, _)| shape).collect())
 }
 
 fn digest<'a>(lines: impl Iterator<Item = &'a String>) -> String {

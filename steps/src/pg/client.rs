@@ -25,7 +25,7 @@ const ERROR_MAX: usize = 4096;
 const PRELUDE: &str = "SET client_encoding = 'UTF8'; SET search_path = pg_catalog, pg_temp; SET TimeZone = 'UTC'; \
 SET DateStyle = 'ISO, MDY'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 1; SET bytea_output = 'hex'; \
 SET row_security = off; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
-SET lock_timeout = '60s'; SET application_name = 'flow';\n";
+SET lock_timeout = '60s';\n";
 
 impl Pg {
     /// A PostgreSQL program behind the configured prefix.
@@ -49,7 +49,17 @@ impl Pg {
             .args(["-X", "-q", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1"])
             // No `DETAIL`, in whatever language: it quotes rows.
             .args(["-v", "VERBOSITY=terse", "-U"])
-            .args([self.db.user.as_str(), "-d", &self.db.name])
+            .args([self.db.user.as_str(), "-d", &self.conninfo()])
+    }
+
+    /// The database and what the session calls itself, as `psql` and `pg_dump` take them.
+    pub(crate) fn conninfo(&self) -> String {
+        let quoted = |text: &str| text.replace('\\', r"\\").replace('\'', r"\'");
+        format!(
+            "dbname='{}' application_name='{}'",
+            quoted(&self.db.name),
+            quoted(&self.session.in_words())
+        )
     }
 
     /// The same server's maintenance database.

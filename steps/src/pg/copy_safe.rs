@@ -11,37 +11,31 @@ use serde::{Deserialize, Serialize};
 
 use super::backup::{self, Compression, HOURS, Order, bytes_shown};
 use super::catalog::{self, TableSpec};
+use super::policy::{KEEP, Policy};
 use super::scratch::{self, Mark};
 use super::state::{self, DbState, Look, TableState};
-use super::text::{ident, literal, some_of, table_key};
 use super::{Database, Pg, PgError, proof, settings, swap};
+use send::Source;
 
-mod keys;
 mod policy;
+mod quiet;
+mod rebuild;
+mod send;
+mod sequences;
 
 pub use policy::Corrected;
 
-/// Where the application's migrations are written down. It speaks of the schema it lies in, and staging keeps its own
-/// schema: with production's list, a second release would repeat migrations that staging has had since the first.
-const HISTORY: &str = "_prisma_migrations";
-
-/// The class of a column that may be copied as it is.
-const KEEP: &str = "keep";
-
-/// A class for every column of every table of production. Only `keep` is copied; a table with a column of any other
-/// class is not copied at all.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Policy {
-    /// By `table` or `schema.table`, then by column: `keep`, or any other word for "personal".
-    pub tables: BTreeMap<String, BTreeMap<String, String>>,
-}
+/// Where the application's migrations are written down. It speaks of the schema it lies in, and goes with it.
+pub(super) const HISTORY: &str = "_prisma_migrations";
 
 /// Copies those tables of production whose every column is classified `keep` into staging.
 ///
 /// Fails closed: a table or column the policy does not list stops it before anything is read. The tables are loaded
 /// into a restored copy of staging's own database, checked there (rows, fingerprints, foreign keys), and the copy
-/// takes staging's name. Nothing but listed columns of listed tables is ever sent. The list of migrations stays, like the
-/// schema it is about. Run twice, it copies again.
+/// takes staging's name. Nothing but listed columns of listed tables is ever sent. Where staging's schema or its list of
+/// migrations is not production's, as a release leaves it that was cancelled or rolled back, the copy begins from
+/// production's schema instead, and staging's rows of the other tables are taken over into it. Run twice, it copies
+/// again, from a new backup of staging.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CopySafe {
     /// Production. Only read.
@@ -65,6 +59,9 @@ pub struct Copied {
     pub copied: BTreeMap<String, u64>,
     /// Tables left as they are on staging until masking exists, with the columns that are why.
     pub not_copied: BTreeMap<String, Vec<String>>,
+    /// What staging's schema differed in, when it was taken back to production's.
+    #[serde(default)]
+    pub taken_back: Vec<String>,
     /// How long it took.
     pub seconds: u64,
     /// What production held in the copied tables, in the snapshot they were copied from.
@@ -74,61 +71,18 @@ pub struct Copied {
     pub corrected: Option<Corrected>,
 }
 
-/// The safe tables, and the others with the columns that are why.
-type Split = (Vec<TableSpec>, BTreeMap<String, Vec<String>>);
-
-/// Splits production's tables by the policy; everything unlisted is an error by name.
-fn judge(specs: &[TableSpec], policy: &Policy) -> Result<Split, PgError> {
-    let classes: BTreeMap<String, &BTreeMap<String, String>> = policy
-        .tables
-        .iter()
-        .map(|(table, columns)| (table_key(table), columns))
-        .collect();
-    let (mut safe, mut kept_back, mut unlisted) = (Vec::new(), BTreeMap::new(), Vec::new());
-    for spec in specs {
-        let Some(columns) = classes.get(&spec.key()) else {
-            unlisted.push(format!("table {}", spec.key()));
-            continue;
-        };
-        let missing = spec
-            .columns
-            .iter()
-            .filter(|c| !columns.contains_key(&c.name));
-        unlisted.extend(missing.map(|c| format!("column {}.{}", spec.key(), c.name)));
-        let is_kept = |name: &str| columns.get(name).is_some_and(|c| c == KEEP);
-        let personal: Vec<String> = spec
-            .columns
-            .iter()
-            .filter(|c| !is_kept(&c.name))
-            .map(|c| c.name.clone())
-            .collect();
-        if personal.is_empty() {
-            safe.push(spec.clone());
-        } else {
-            kept_back.insert(spec.key(), personal);
-        }
-    }
-    if unlisted.is_empty() {
-        Ok((safe, kept_back))
-    } else {
-        Err(PgError::Check(format!(
-            "the policy does not say what these are, so nothing was copied: {}",
-            some_of(&unlisted, 30)
-        )))
-    }
-}
-
 /// Empties the tables of the copy and fills each from production's snapshot.
 async fn fill(
-    from: &Pg,
-    snapshot: &str,
+    source: &Source<'_>,
     copy: &Pg,
     safe: &[TableSpec],
     counted: &DbState,
 ) -> Result<BTreeMap<String, u64>, PgError> {
     let mut copied = BTreeMap::new();
     for spec in safe {
-        let rows = send(from, snapshot, copy, spec).await?;
+        let columns = spec.columns.iter().filter(|c| !c.generated);
+        let columns: Vec<String> = columns.map(|c| c.name.clone()).collect();
+        let rows = send::send(source, copy, spec, &columns).await?;
         let counted = counted.tables.get(&spec.key()).map_or(0, |t| t.rows);
         if rows != counted {
             return Err(PgError::Check(format!(
@@ -139,70 +93,6 @@ async fn fill(
         copied.insert(spec.key(), rows);
     }
     Ok(copied)
-}
-
-/// One table, one transaction. `COMMIT` is sent only after production's side ended well; until then the end of the
-/// stream rolls everything back.
-async fn send(from: &Pg, snapshot: &str, copy: &Pg, spec: &TableSpec) -> Result<u64, PgError> {
-    let columns: Vec<String> = spec
-        .columns
-        .iter()
-        .filter(|c| !c.generated)
-        .map(|c| ident(&c.name))
-        .collect();
-    let (table, columns) = (spec.qualified(), columns.join(", "));
-    let mut source = from
-        .stream(&format!(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {};\n\
-             COPY (SELECT {columns} FROM ONLY {table}) TO STDOUT;\nCOMMIT;",
-            literal(snapshot)
-        ))
-        .await?;
-    let sink = copy.feed().await?;
-    // Foreign keys are looked at once, at the end, over all tables; triggers must not invent rows.
-    let begin = format!(
-        "SET session_replication_role = replica;\nBEGIN;\nDELETE FROM ONLY {table};\nCOPY {table} ({columns}) FROM stdin;\n"
-    );
-    sink.send(begin.into()).await;
-    let mut rows = 0;
-    let mut guard = LineGuard::default();
-    while let Some(chunk) = source.next().await {
-        rows += guard
-            .take(&chunk)
-            .map_err(|()| from.answer_error("an end-of-data line inside of the data"))?;
-        if !sink.send(chunk).await {
-            sink.end().await?;
-            return Err(copy.sql_error("psql stopped reading"));
-        }
-    }
-    source.end().await?;
-    sink.send("\\.\nCOMMIT;\n".into()).await;
-    sink.end().await?;
-    Ok(rows)
-}
-
-/// Counts lines and refuses the line `\.`, after which `psql` would take data for statements.
-#[derive(Default)]
-struct LineGuard {
-    line: Vec<u8>,
-}
-
-impl LineGuard {
-    fn take(&mut self, chunk: &[u8]) -> Result<u64, ()> {
-        let mut lines = 0;
-        for piece in chunk.split_inclusive(|b| *b == b'\n') {
-            let room = 4 - self.line.len().min(4);
-            self.line.extend_from_slice(&piece[..piece.len().min(room)]);
-            if piece.ends_with(b"\n") {
-                if self.line.starts_with(b"\\.\n") || self.line.starts_with(b"\\.\r") {
-                    return Err(());
-                }
-                lines += 1;
-                self.line.clear();
-            }
-        }
-        Ok(lines)
-    }
 }
 
 /// What was loaded must be what production held.
@@ -238,7 +128,7 @@ pub(super) async fn copy_all(
     let mut snapshot = state::snapshot(from).await?;
     let mut specs = catalog::tables(&mut snapshot.session).await?;
     specs.retain(|spec| spec.name != HISTORY);
-    let (safe, not_copied) = judge(&specs, policy)?;
+    let (safe, not_copied) = policy.judge(&specs)?;
     let names: Vec<String> = safe.iter().map(TableSpec::key).collect();
     if names.is_empty() {
         return Err(PgError::Check(
@@ -251,22 +141,36 @@ pub(super) async fn copy_all(
             "production and staging are the same database; nothing was changed".into(),
         ));
     }
-    let own = backup::take(to, order).await?;
+    let own = backup::take_anew(to, order, true).await?;
     let name = scratch::name_for("copy", run);
     let mark = Mark::new(run, "copy", "loading", "a scratch copy; may be dropped");
-    let copy = proof::restore_equal(to, &own, &name, &mark, order.progress).await?;
-    let copied = fill(from, &snapshot.name, &copy, &safe, &prod_state).await?;
+    let taken_back = rebuild::differences(from, to).await?;
+    let source = Source {
+        pg: from,
+        snapshot: Some(&snapshot.name),
+    };
+    let copy = if taken_back.is_empty() {
+        proof::restore_equal(to, &own, &name, &mark, order.progress).await?
+    } else {
+        rebuild::empty(from, &snapshot.name, to, &name, &mark).await?
+    };
+    let quiet = quiet::hold(&copy).await?;
+    let copied = fill(&source, &copy, &safe, &prod_state).await?;
+    if !taken_back.is_empty() {
+        rebuild::keep_rows(to, &copy, &not_copied).await?;
+        rebuild::take_history(from, &snapshot.name, &copy).await?;
+    }
     snapshot.session.close().await?;
     check(
         &prod_state,
         &state::capture(&copy, Look::As(&prod_state)).await?,
     )?;
-    keys::check_foreign_keys(&copy).await?;
+    quiet.let_go(&copy).await?;
     let set: BTreeSet<(String, String)> = safe
         .iter()
         .map(|s| (s.schema.clone(), s.name.clone()))
         .collect();
-    keys::advance_sequences(&copy, &set).await?;
+    sequences::advance(&copy, &set).await?;
     copy.query_long("ANALYZE;").await?;
     let comment = settings::copy(to, &to.db.name, &name).await?;
     let mark = Mark::new(run, "precopy", "replaced", "staging before the copy");
@@ -275,6 +179,7 @@ pub(super) async fn copy_all(
     Ok(Copied {
         copied,
         not_copied,
+        taken_back,
         seconds: begun.elapsed().as_secs(),
         prod_state,
         corrected: None,
@@ -303,7 +208,7 @@ impl Step for CopySafe {
     }
 
     async fn run(&self, cx: &Cx) -> Result<Copied, StepError> {
-        let (from, to) = (self.from.open(cx)?, self.to.open(cx)?);
+        let (from, to) = (self.from.begin(cx).await?, self.to.begin(cx).await?);
         let progress = bytes_shown(cx);
         let order = Order {
             dir: &self.dir,
@@ -311,7 +216,8 @@ impl Step for CopySafe {
             compression: Compression::Zstd,
             min_free_bytes: 0,
             critical: &[],
-            made_by: &cx.idempotency_key(),
+            // What an attempt before found on staging may not be what is there now.
+            made_by: &format!("{}/{}", cx.idempotency_key(), cx.attempt()),
             progress: &progress,
         };
         let run = cx.run_id().as_str();
@@ -328,11 +234,18 @@ impl Step for CopySafe {
             Err(e) => {
                 // What went wrong is the news; a later life drops the scratch database as well.
                 drop(scratch::drop_own(&to, &scratch::name_for("copy", run), run).await);
-                return Err(StepError::from(e).hint(format!(
-                    "flow.data.toml is read anew at each try: when it is put right, flow retry {run}"
-                )));
+                // A failure's message is bounded, the log is not.
+                cx.log(e.to_string());
+                return Err(StepError::from(e)
+                    .hint(format!(
+                        "flow.data.toml is read anew at each try: when it is put right, flow retry {run}"
+                    ))
+                    .hint(format!("the whole message: flow logs {run} {}", cx.key())));
             }
         };
+        if !done.taken_back.is_empty() {
+            cx.log(rebuild::in_words(&done.taken_back));
+        }
         for (table, rows) in &done.copied {
             cx.log(format!("{table}: {rows} rows copied"));
         }

@@ -13,6 +13,23 @@ use super::scan::DumpScanner;
 use super::state::DbState;
 use super::text::{hex, some_of};
 use super::{Pg, PgError};
+use crate::host::Command;
+
+impl Pg {
+    /// `pg_dump` of this database, without a word about what of it.
+    pub(crate) fn dump_command(&self) -> Command {
+        self.tool("pg_dump")
+            .args([
+                "-w",
+                "-U",
+                &self.db.user,
+                "--encoding=UTF8",
+                "--lock-wait-timeout=60000",
+            ])
+            .arg(format!("--dbname={}", self.conninfo()))
+            .deadline(LONG)
+    }
+}
 
 /// What a dump became.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,20 +113,7 @@ pub(crate) async fn dump(
     compression: Compression,
     progress: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<Dumped, PgError> {
-    let command = pg
-        .tool("pg_dump")
-        .args([
-            "-w",
-            "-U",
-            &pg.db.user,
-            "--encoding=UTF8",
-            "--lock-wait-timeout=60000",
-        ])
-        .args([
-            format!("--snapshot={snapshot}"),
-            format!("--dbname={}", pg.db.name),
-        ])
-        .deadline(LONG);
+    let command = pg.dump_command().arg(format!("--snapshot={snapshot}"));
     let source = pg.start(&command).await?;
     let target = pg.write(part).await?;
     let mut gauge = Gauge {

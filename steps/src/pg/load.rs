@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::backup::{Backup, Compression};
 use super::scan::DumpScanner;
 use super::text::hex;
-use super::{Pg, PgError};
+use super::{Pg, PgError, loadable};
 
 enum Decoder {
     Zstd(Box<zstd::stream::write::Decoder<'static, Vec<u8>>>),
@@ -51,26 +51,29 @@ impl Decoder {
 /// Reads the file again and compares its SHA-256 with what was noted when it was written.
 pub(crate) async fn check_file(pg: &Pg, backup: &Backup) -> Result<(), PgError> {
     let Some(size) = pg.size(&backup.path).await? else {
-        return Err(PgError::Check(format!(
+        return Err(PgError::Damaged(format!(
             "the backup `{}` is not there any more",
             backup.path
         )));
     };
     if size != backup.bytes {
-        return Err(PgError::Check(format!(
+        return Err(PgError::Damaged(format!(
             "the backup `{}` has {size} bytes, {} were written: it was cut or changed",
             backup.path, backup.bytes
         )));
     }
     let now = pg.sha256(&backup.path).await?;
     if now != backup.sha256 {
-        return Err(PgError::Check(format!(
+        return Err(PgError::Damaged(format!(
             "the backup `{}` has the SHA-256 {now}, {} was written: it is damaged",
             backup.path, backup.sha256
         )));
     }
     Ok(())
 }
+
+/// Lines that are sent ahead of the dump.
+const LINES_BEFORE: u64 = 2;
 
 /// Restores a backup into `target`, which must be fresh, and stops at the first error. On any failure the target is
 /// worthless; the caller drops it.
@@ -83,7 +86,7 @@ pub(crate) async fn load(
     progress: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<(), PgError> {
     let damaged = |e: std::io::Error| {
-        PgError::Check(format!(
+        PgError::Damaged(format!(
             "the backup `{}` cannot be unpacked: {e}",
             backup.path
         ))
@@ -102,8 +105,10 @@ pub(crate) async fn load(
         let plain = decoder.push(&chunk).map_err(damaged)?;
         scanner.take(&plain);
         if !plain.is_empty() && !sink.send(Bytes::from(plain)).await {
-            sink.end().await?;
-            return Err(target.sql_error("psql stopped reading before the end of the backup"));
+            let ended = sink.end().await;
+            return Err(explain(ended, &scanner, LINES_BEFORE).unwrap_or_else(|| {
+                target.sql_error("psql stopped reading before the end of the backup")
+            }));
         }
         if scanner.bytes() - told > 8 * 1024 * 1024 {
             told = scanner.bytes();
@@ -115,12 +120,63 @@ pub(crate) async fn load(
     scanner.take(&last);
     sink.send(last.into()).await;
     if hex(&digest.finalize()) != backup.sha256 || !scanner.is_complete() {
-        return Err(PgError::Check(format!(
+        return Err(PgError::Damaged(format!(
             "the backup `{}` changed while it was read, or is not whole",
             backup.path
         )));
     }
-    sink.end().await?;
+    if let Some(e) = explain(sink.end().await, &scanner, LINES_BEFORE) {
+        return Err(e);
+    }
     target.query_long("ANALYZE;").await?;
     Ok(())
+}
+
+/// Why a dump could not be loaded, with the object it stopped at and what may be done. `before` is the number of lines
+/// that were sent ahead of the dump.
+pub(crate) fn explain(
+    ended: Result<(), PgError>,
+    scanner: &DumpScanner,
+    before: u64,
+) -> Option<PgError> {
+    let (host, database, message) = match ended {
+        Ok(()) => return None,
+        Err(PgError::Sql {
+            host,
+            database,
+            message,
+        }) => (host, database, message),
+        Err(e) => return Some(e),
+    };
+    let line = message.split_once("<stdin>:").and_then(|(_, rest)| {
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse::<u64>().ok()
+    });
+    let object = line.and_then(|line| scanner.object_at(line.saturating_sub(before)));
+    let Some(object) = object else {
+        return Some(PgError::Sql {
+            host,
+            database,
+            message,
+        });
+    };
+    Some(PgError::Sql {
+        host,
+        database,
+        message: format!(
+            "the dump cannot be loaded, it stops at {object}: {message}. {}",
+            cure(&message)
+        ),
+    })
+}
+
+fn cure(message: &str) -> String {
+    if message.contains("does not exist") {
+        format!(
+            "A dump is loaded with an empty search_path: {}",
+            loadable::cure(&[])
+        )
+    } else {
+        "`flow doctor` names the rights that are missing; another backup cannot help".to_owned()
+    }
 }

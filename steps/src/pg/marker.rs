@@ -13,10 +13,7 @@ pub(crate) struct Marker(String);
 
 impl Marker {
     pub(crate) fn new() -> Result<Self, PgError> {
-        let mut bytes = [0; 12];
-        getrandom::fill(&mut bytes)
-            .map_err(|e| PgError::Config(format!("this machine gives no randomness: {e}")))?;
-        Ok(Self(format!("flow-{}", hex(&bytes))))
+        Ok(Self(format!("flow-{}", hex(&random()?))))
     }
 
     /// What makes `psql` print it. The semicolon ends a statement that was left open: `psql` would print first and run
@@ -35,6 +32,13 @@ impl Marker {
     pub(crate) fn line(&self) -> Vec<u8> {
         format!("{}\n", self.0).into_bytes()
     }
+}
+
+pub(crate) fn random() -> Result<[u8; 12], PgError> {
+    let mut bytes = [0; 12];
+    getrandom::fill(&mut bytes)
+        .map_err(|e| PgError::Config(format!("this machine gives no randomness: {e}")))?;
+    Ok(bytes)
 }
 
 /// A stream that ends with a marker: what has passed, without the marker.

@@ -13,7 +13,7 @@ use super::scratch::{self, Mark};
 use super::shape::Change;
 use super::state::{self, DbState, Look};
 use super::text::some_of;
-use super::{Database, Pg, PgError, load, space};
+use super::{Database, Pg, PgError, load, settings, space};
 
 /// Restores a backup into a scratch database and compares every table with what was counted and hashed in the
 /// snapshot the backup was taken in. The scratch database is dropped at the end, whatever comes out.
@@ -73,7 +73,7 @@ async fn fill(
     let restored = state::capture(target, Look::All).await?;
     let odd = backup.state.differences(&restored, true);
     if !odd.is_empty() {
-        return Err(PgError::Check(format!(
+        return Err(PgError::Damaged(format!(
             "the restored copy of `{}` is not what was backed up: {}",
             backup.path,
             some_of(&odd, 10)
@@ -82,7 +82,8 @@ async fn fill(
     let other = other_shape(&backup.state, &restored);
     if !other.is_empty() {
         return Err(PgError::Check(format!(
-            "the restored copy of `{}` holds the same rows, but its schema is another one: {}",
+            "the restored copy of `{}` holds the same rows, but its schema is another one: {}. Where the database has not \
+             changed since, another backup cannot help",
             backup.path,
             some_of(&other, 10)
         )));
@@ -142,7 +143,10 @@ pub(crate) async fn prove(
     let name = scratch::name_for("proof", run);
     let mark = Mark::new(run, "proof", "loading", "a scratch copy; may be dropped");
     restore_equal(pg, backup, &name, &mark, progress).await?;
+    // A restore copies them as well: what this role may not copy is found now, not in the rollback.
+    let plate = settings::copy(pg, &pg.db.name, &name).await;
     scratch::drop_own(pg, &name, run).await?;
+    plate?;
     Ok(Proof {
         path: backup.path.clone(),
         sha256: backup.sha256.clone(),
@@ -150,6 +154,15 @@ pub(crate) async fn prove(
         tables: backup.state.tables.len(),
         rows: backup.state.rows(),
     })
+}
+
+/// Says "take a new backup" only where that can help.
+fn hinted(e: PgError) -> StepError {
+    let hint = match &e {
+        PgError::Damaged(_) => "take a new backup; do not go to production without a proven one",
+        _ => "production was only read, and the backup is kept; do not go on without a proven one",
+    };
+    StepError::from(e).hint(hint)
 }
 
 #[async_trait]
@@ -174,13 +187,10 @@ impl Step for RestoreProof {
 
     async fn run(&self, cx: &Cx) -> Result<Proof, StepError> {
         let backup = cx.arg(&self.backup)?;
-        let pg = self.db.open(cx)?;
+        let pg = self.db.begin(cx).await?;
         let proof = prove(&pg, &backup, cx.run_id().as_str(), &bytes_shown(cx))
             .await
-            .map_err(|e| {
-                StepError::from(e)
-                    .hint("take a new backup; do not go to production without a proven one")
-            })?;
+            .map_err(hinted)?;
         cx.log(format!(
             "{}: restored and equal, {} rows in {} tables, {} s",
             proof.path, proof.rows, proof.tables, proof.seconds

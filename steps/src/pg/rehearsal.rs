@@ -57,7 +57,7 @@ async fn rehearse(pg: &Pg, order: &Order<'_>, run: &str) -> Result<Rehearsal, Pg
     // An earlier life may have swapped already. Its copy was equal to its backup, which this one then finds.
     let earlier = scratch::find(pg, &old).await?;
     swap::reopen(pg, run, &fresh, &old).await?;
-    let backup = backup::take(pg, order).await?;
+    let backup = backup::take_for_copy(pg, order).await?;
     if backup.state.rows() == 0 {
         return Err(PgError::Check(format!(
             "{} holds no row: restoring it rehearses nothing",
@@ -154,7 +154,7 @@ impl Step for RestoreRehearsal {
     }
 
     async fn run(&self, cx: &Cx) -> Result<Rehearsal, StepError> {
-        let pg = self.db.open(cx)?;
+        let pg = self.db.begin(cx).await?;
         if let Some(other) = &self.apart_from {
             keep_apart(&pg, &other.open(cx)?).await?;
         }

@@ -269,7 +269,8 @@ async fn dump_failed(pg: &Pg, plan: &Plan<'_>, seen: &str) -> Result<String, PgE
         made_by: &made_by,
         progress: plan.progress,
     };
-    match backup::take(pg, &order).await {
+    // Where there is no room for both, the copy comes first.
+    match backup::take_for_copy(pg, &order).await {
         Ok(dump) => Ok(dump.path),
         Err(e) if e.is_transient() => Err(e),
         Err(e) => Ok(format!(

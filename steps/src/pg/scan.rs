@@ -1,6 +1,6 @@
 //! Reading a plain dump as it passes: how many rows each table has in it, and whether it is whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// What `pg_dump` writes at the very end, before a possible `\unrestrict`.
 const COMPLETE: &[u8] = b"-- PostgreSQL database dump complete";
@@ -8,6 +8,9 @@ const COMPLETE: &[u8] = b"-- PostgreSQL database dump complete";
 const TAIL: usize = 4096;
 /// The longest line outside of data whose beginning matters: 1,600 columns with names of 63 bytes and their quotes.
 const HEAD: usize = 256 * 1024;
+
+/// How many announced objects are kept: a load is never further behind than what is in the buffers.
+const HEADS_MAX: usize = 20_000;
 
 /// Counts while bytes pass through in pieces of any size.
 #[derive(Debug, Default)]
@@ -20,6 +23,9 @@ pub(crate) struct DumpScanner {
     line: Vec<u8>,
     tail: Vec<u8>,
     bytes: u64,
+    lines: u64,
+    /// The lines that announce an object, with their numbers: what an error in a later line is about.
+    heads: VecDeque<(u64, String)>,
 }
 
 impl DumpScanner {
@@ -46,6 +52,7 @@ impl DumpScanner {
     }
 
     fn end_line(&mut self) {
+        self.lines += 1;
         if self.table.is_none() && is_open(&self.line) {
             return;
         }
@@ -60,7 +67,18 @@ impl DumpScanner {
             }
         } else if let Some(table) = copy_of(&line) {
             self.table = Some(table);
+        } else if let Some(head) = head_of(&line) {
+            if self.heads.len() == HEADS_MAX {
+                self.heads.pop_front();
+            }
+            self.heads.push_back((self.lines, head));
         }
+    }
+
+    /// The object a line of the dump belongs to, such as `MATERIALIZED VIEW public.words`.
+    pub(crate) fn object_at(&self, line: u64) -> Option<&str> {
+        let before = self.heads.iter().rev().find(|(at, _)| *at <= line);
+        before.map(|(_, head)| head.as_str())
     }
 
     /// Rows by `schema.table`, of the tables whose data ended.
@@ -77,6 +95,23 @@ impl DumpScanner {
     pub(crate) fn is_complete(&self) -> bool {
         self.table.is_none() && self.tail.windows(COMPLETE.len()).any(|w| w == COMPLETE)
     }
+}
+
+/// The object that a comment of `pg_dump` announces: `-- Name: x; Type: y; Schema: z; Owner: o`. Line breaks in names
+/// are blanks there.
+fn head_of(line: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(line).ok()?.trim_end();
+    let text = text
+        .strip_prefix("-- Name: ")
+        .or_else(|| text.strip_prefix("-- Data for Name: "))?;
+    let (name, rest) = text.split_once("; Type: ")?;
+    let (kind, rest) = rest.split_once("; Schema: ")?;
+    let schema = rest.split("; ").next().unwrap_or_default();
+    let whole = match schema {
+        "-" | "" => format!("{kind} {name}"),
+        schema => format!("{kind} {schema}.{name}"),
+    };
+    Some(whole.chars().take(200).collect())
 }
 
 /// Whether a line that begins a `COPY` ends within a quoted name: a name may hold line breaks, and then the statement
@@ -136,6 +171,16 @@ COPY auth.users (id) FROM stdin;\n\\.\n--\n-- PostgreSQL database dump complete\
             assert_eq!(rows, [("auth.users", 0), ("public.Us\"er", 2)]);
             assert!(scanner.is_complete());
         }
+    }
+
+    #[test]
+    fn a_line_belongs_to_the_object_that_was_announced_before_it() {
+        let mut scanner = DumpScanner::default();
+        scanner.take(b"SET x = 1;\n--\n-- Name: words; Type: MATERIALIZED VIEW; Schema: public; Owner: -\n--\n\nCREATE\n");
+        scanner.take(b"-- Data for Name: t; Type: TABLE DATA; Schema: aux; Owner: o\nCOPY aux.t (a) FROM stdin;\n1\n\\.\n");
+        assert_eq!(scanner.object_at(2), None);
+        assert_eq!(scanner.object_at(6), Some("MATERIALIZED VIEW public.words"));
+        assert_eq!(scanner.object_at(10), Some("TABLE DATA aux.t"));
     }
 
     #[test]

@@ -205,7 +205,8 @@ pub(crate) async fn capture_in(
     let specs = catalog::tables(session).await?;
     let mut tables = BTreeMap::new();
     for (spec, names, key) in choose(&specs, &look)? {
-        let state = fingerprint(pg, session, spec, &names, &key).await?;
+        let state = fingerprint(pg, session, spec, &names, &key).await;
+        let state = state.map_err(|e| e.about(&format!("table {}", spec.key())))?;
         tables.insert(spec.key(), state);
     }
     let (schema_digest, shape_digest) = catalog::schema_digests(session).await?;

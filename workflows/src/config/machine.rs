@@ -150,7 +150,7 @@ pub struct Database {
     /// What stands before `psql` and `pg_dump`, such as `["docker", "exec", "-i", "supabase_db_DAP"]`.
     #[serde(default)]
     pub exec: Vec<String>,
-    /// The database user; must be able to create and rename databases.
+    /// The database user. It need not be a superuser: `flow doctor` names each right it lacks, with the statement.
     pub user: String,
     /// The database.
     pub name: String,
@@ -164,6 +164,20 @@ pub struct Database {
 
 fn public() -> String {
     "public".into()
+}
+
+impl Database {
+    /// As the steps know it, on the host of that name.
+    pub(crate) fn at(&self, host: &str) -> flow_steps::pg::Database {
+        flow_steps::pg::Database {
+            host: host.into(),
+            exec: self.exec.clone(),
+            user: self.user.clone(),
+            name: self.name.clone(),
+            maintenance: self.maintenance.clone(),
+            bin: None,
+        }
+    }
 }
 
 fn template1() -> String {

@@ -205,6 +205,7 @@ impl Release<'_> {
                 path: folder.clone(),
                 bytes: self.free_bytes(),
             }],
+            room: Some(self.room()),
         }
     }
 

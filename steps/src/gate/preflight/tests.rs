@@ -131,6 +131,7 @@ impl Rig {
                 path: self.path(""),
                 bytes: need,
             }],
+            room: None,
         };
         let mut lease = None;
         p.phase("prep", "", OnFailure::Park, |p| {

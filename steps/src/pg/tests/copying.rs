@@ -1,10 +1,11 @@
 use std::collections::BTreeMap;
 
-use super::super::copy_safe::{Copied, Policy, copy_all};
+use super::super::copy_safe::{Copied, copy_all};
+use super::super::policy::Policy;
 use super::super::scratch::{self, Mark};
 use super::super::text::ident;
 use super::super::text::literal;
-use super::cluster::{database, databases, value};
+use super::cluster::{as_superuser, database, databases, ordinary, value};
 use super::*;
 
 const STOCK: &str = r#"
@@ -167,4 +168,185 @@ async fn a_copy_killed_between_closing_staging_and_renaming_it_goes_on() {
         error.to_string().contains("not currently accepting"),
         "{error}"
     );
+}
+
+/// What a release that was cancelled leaves on staging: a column, a table, a label and a migration production has not.
+const AHEAD: &str = r#"
+ALTER TABLE public."Product" ADD COLUMN color text;
+ALTER TABLE public."Product" DROP COLUMN title;
+ALTER TABLE public."Person" ADD COLUMN phone text;
+CREATE TABLE public."New" (id int);
+"#;
+
+const HISTORY: &str = r#"
+CREATE TABLE public._prisma_migrations (id text PRIMARY KEY, checksum text NOT NULL, finished_at timestamptz, migration_name text NOT NULL,
+  logs text, rolled_back_at timestamptz, started_at timestamptz NOT NULL DEFAULT now(), applied_steps_count int NOT NULL DEFAULT 0);
+INSERT INTO public._prisma_migrations (id, checksum, finished_at, migration_name) VALUES ('1', 'c', now(), '1_init');
+INSERT INTO public._prisma_migrations (id, checksum, migration_name, logs, rolled_back_at)
+  VALUES ('0', 'c', '0_failed', 'Key (email)=(someone@example.org)', now());
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn staging_that_a_cancelled_release_left_ahead_is_taken_back_to_productions_schema() {
+    let (prod, stage) = two().await;
+    for pg in [&prod, &stage] {
+        pg.query(HISTORY).await.unwrap();
+    }
+    let role = format!("web_{}", stage.db.name);
+    stage
+        .query(&format!(
+            "{AHEAD} INSERT INTO public._prisma_migrations (id, checksum, finished_at, migration_name) VALUES ('2', 'c', now(), '2_color'); \
+             CREATE ROLE {role}; GRANT SELECT ON public.\"Person\" TO {role}; GRANT USAGE ON SCHEMA public TO {role}; \
+             ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {role};"
+        ))
+        .await
+        .unwrap();
+    let done = copy(&prod, &stage, &policy(Some("email")), "r-ahead")
+        .await
+        .unwrap();
+    let why = done.taken_back.join("; ");
+    for line in ["migration 2_color (only on staging)", "\"New\"", "color"] {
+        assert!(why.contains(line.trim_matches('"')), "{line}: {why}");
+    }
+    assert_eq!(done.copied["public.Product"], 500);
+    let columns = "SELECT string_agg(attname, ',' ORDER BY attname) FROM pg_attribute WHERE attnum > 0 AND NOT attisdropped AND attrelid IN \
+                   ('public.\"Product\"'::regclass, 'public.\"Person\"'::regclass);";
+    assert_eq!(
+        value(&stage, columns).await,
+        "email,id,id,product,title,twice"
+    );
+    assert_eq!(
+        value(&stage, "SELECT to_regclass('public.\"New\"') IS NULL;").await,
+        "t"
+    );
+    assert_eq!(
+        value(&stage, "SELECT email FROM public.\"Person\";").await,
+        "tester@example.test",
+        "staging's own rows, not production's"
+    );
+    assert_eq!(
+        value(
+            &stage,
+            "SELECT migration_name, logs IS NULL FROM public._prisma_migrations ORDER BY id;"
+        )
+        .await,
+        "0_failed|t|1_init|t"
+    );
+    let may = format!("SELECT has_table_privilege('{role}', 'public.\"Person\"', 'SELECT');");
+    assert_eq!(value(&stage, &may).await, "t");
+    let valid = "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND convalidated;";
+    assert_eq!(value(&stage, valid).await, "1");
+    // The next one finds nothing to take back.
+    let again = copy(&prod, &stage, &policy(Some("email")), "r-ahead2")
+        .await
+        .unwrap();
+    assert!(again.taken_back.is_empty(), "{:?}", again.taken_back);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ordinary_owner_fills_staging_and_triggers_and_keys_are_as_before() {
+    let (prod, _) = two().await;
+    let stage = ordinary(&format!(
+        "{STOCK} INSERT INTO public.\"Product\" (title) VALUES ('old'); \
+         INSERT INTO public.\"Person\" VALUES (7, 'tester@example.test', 1); \
+         CREATE FUNCTION public.no() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''no''; END'; \
+         CREATE TRIGGER guard BEFORE INSERT ON public.\"Product\" FOR EACH ROW EXECUTE FUNCTION public.no(); \
+         ALTER TABLE public.\"Product\" ENABLE ALWAYS TRIGGER guard; \
+         COMMENT ON CONSTRAINT \"Person_product_fkey\" ON public.\"Person\" IS 'kept';"
+    ))
+    .await;
+    prod.query(
+        "CREATE FUNCTION public.no() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''no''; END'; \
+         CREATE TRIGGER guard BEFORE INSERT ON public.\"Product\" FOR EACH ROW EXECUTE FUNCTION public.no(); \
+         ALTER TABLE public.\"Product\" ENABLE ALWAYS TRIGGER guard;",
+    )
+    .await
+    .unwrap();
+    let grant = format!("GRANT pg_read_all_settings TO {};", stage.db.user);
+    as_superuser(&stage).query(&grant).await.unwrap();
+    for (ahead, run) in [
+        ("", "r-plaincopy"),
+        ("CREATE TABLE public.extra (i int);", "r-plainback"),
+    ] {
+        if !ahead.is_empty() {
+            stage.query(ahead).await.unwrap();
+        }
+        let done = copy(&prod, &stage, &policy(Some("email")), run)
+            .await
+            .unwrap();
+        assert_eq!(done.copied["public.Product"], 500);
+        assert_eq!(
+            done.taken_back.is_empty(),
+            ahead.is_empty(),
+            "{:?}",
+            done.taken_back
+        );
+        let kept = "SELECT tgenabled FROM pg_trigger WHERE tgname = 'guard';";
+        assert_eq!(value(&stage, kept).await, "A");
+        let valid = "SELECT convalidated FROM pg_constraint WHERE conname = 'Person_product_fkey';";
+        assert_eq!(value(&stage, valid).await, "t");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retried_copy_begins_from_what_is_on_staging_now() {
+    let (prod, stage) = two().await;
+    let dir = tempfile::tempdir().unwrap();
+    let order = Order {
+        dir: dir.path().to_str().unwrap(),
+        prefix: "before-copy",
+        compression: Compression::Zstd,
+        min_free_bytes: 0,
+        critical: &[],
+        made_by: "r-retry/copy",
+        progress: &|_| {},
+    };
+    stage
+        .query("UPDATE public.\"Person\" SET product = 1;")
+        .await
+        .unwrap();
+    prod.query("DELETE FROM public.\"Product\" WHERE id = 1;")
+        .await
+        .unwrap();
+    let policy = policy(Some("email"));
+    let first = copy_all(&prod, &stage, &policy, &order, "r-retry").await;
+    assert!(first.unwrap_err().to_string().contains("point nowhere"));
+    // Repaired by hand, as the message says.
+    stage
+        .query("UPDATE public.\"Person\" SET product = 2;")
+        .await
+        .unwrap_err();
+    stage
+        .query("UPDATE public.\"Person\" SET product = NULL;")
+        .await
+        .unwrap();
+    copy_all(&prod, &stage, &policy, &order, "r-retry")
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_the_policy_does_not_list_is_named_at_once() {
+    let (prod, stage) = two().await;
+    let columns: Vec<String> = (0..80)
+        .map(|n| format!("column_of_some_length_{n} int"))
+        .collect();
+    prod.query(&format!(
+        "CREATE TABLE public.wide ({});",
+        columns.join(", ")
+    ))
+    .await
+    .unwrap();
+    let mut listed = policy(Some("email"));
+    listed.tables.insert("wide".into(), BTreeMap::new());
+    let error = copy(&prod, &stage, &listed, "r-all")
+        .await
+        .unwrap_err()
+        .to_string();
+    for n in 0..80 {
+        assert!(
+            error.contains(&format!("public.wide.column_of_some_length_{n}")),
+            "{n}: {error}"
+        );
+    }
 }

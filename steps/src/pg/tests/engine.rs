@@ -3,6 +3,7 @@
 mod asking;
 mod counting;
 mod guarding;
+mod owning;
 mod rehearsing;
 mod releasing;
 

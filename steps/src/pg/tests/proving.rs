@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::super::proof::prove;
 use super::super::scratch;
+use super::super::space::{Sizes, before_dump, before_release};
 use super::super::state::{self, Look};
 use super::cluster::{database, databases, value};
 use super::*;
@@ -92,7 +93,7 @@ async fn a_dump_that_dies_or_lies_half_way_leaves_no_file() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_disk_is_told_and_leaves_no_file() {
+async fn a_dump_that_would_not_fit_does_not_begin_and_a_full_disk_is_told() {
     let pg = database(SHOP).await;
     pg.query("CREATE TABLE public.noise AS SELECT md5(g::text) || md5((g * 7)::text) AS x FROM generate_series(1, 60000) g;").await.unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -100,15 +101,31 @@ async fn a_full_disk_is_told_and_leaves_no_file() {
     let here = Local::new("here");
     let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=256k", "none", folder]);
     if here.run(&mount).await.is_err() {
-        // Without the right to mount, the limit of the file's size is the next best "no space".
+        // Without the right to mount there is no small disk.
         return;
     }
-    let result = take(&pg, folder, "r-full/b").await;
-    let left = files(dir.path());
+    let refused = take(&pg, folder, "r-full/b").await;
+    let none = files(dir.path());
+    // The last one was small, and the tables have not grown: then it begins, and the disk itself says no.
+    let small = Sizes {
+        bytes: 1,
+        raw_bytes: u64::MAX,
+    };
+    let fits = before_dump(&pg, folder, Some(small), false).await;
+    let full = pg
+        .write_small(folder, &format!("{folder}/x"), vec![7; 1 << 20])
+        .await;
     here.run(&Command::new("umount").arg(folder)).await.unwrap();
-    let error = result.unwrap_err();
-    assert!(error.to_string().contains("No space left"), "{error}");
-    assert!(left.is_empty(), "{left:?}");
+    let error = refused.unwrap_err().to_string();
+    assert!(error.contains("bytes are needed (a dump in `"), "{error}");
+    assert!(
+        error.contains("262144 are free there. Nothing was begun"),
+        "{error}"
+    );
+    assert!(none.is_empty(), "{none:?}");
+    fits.unwrap();
+    let error = full.unwrap_err().to_string();
+    assert!(error.contains("No space left"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -306,7 +323,26 @@ async fn a_restore_that_would_not_fit_or_whose_room_is_unknown_does_not_begin() 
     df(&line(70_000));
     let error = prove(&other, &backup, "r-room", &|_| {}).await.unwrap_err();
     let error = error.to_string();
-    assert!(error.contains("/d` on `here` has 71680000 free"), "{error}");
+    assert!(
+        error.contains("a copy in `/tmp/") && error.contains("and 71680000 are free there"),
+        "{error}"
+    );
+    let release = before_release(&other, folder, None)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(release.contains("71680000 are free"), "{release}");
+    // Room for both is asked for before the dump of a rehearsal begins, and what lies there already is named.
+    let mark = scratch::Mark::new("r-old", "proof", "loading", "");
+    let old = scratch::create(&pg, &pg.db.name, "flow_proof_r_old", &mark)
+        .await
+        .unwrap();
+    let before = before_dump(&other, folder, None, true)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(before.contains("`flow_proof_r_old` ("), "{before}");
+    scratch::drop_own(&pg, &old.db.name, "r-old").await.unwrap();
     df("exit 1");
     let error = prove(&other, &backup, "r-room", &|_| {}).await.unwrap_err();
     assert!(error.to_string().contains("cannot be found out"), "{error}");

@@ -4,27 +4,46 @@ use flow_engine::planner::Out;
 use flow_steps::drift::{DeployedDrift, DriftReport, SchemaDrift, Statements};
 use flow_steps::lease::Lease;
 use flow_steps::pg::{
-    Backup, Baseline, Compression, CopySafe, CountsMatch, Database, DbState, Freeze, Integrity,
-    MigrationsApplied, RecordState, RestoreProof, RestoreRehearsal, TakeBackup, Thaw,
+    Backup, Baseline, Compression, CopySafe, CountsMatch, DataPolicy, Database, DbState, Freeze,
+    Integrity, MigrationsApplied, RecordState, RestoreProof, RestoreRehearsal, Rights, Room,
+    TakeBackup, Thaw,
 };
 
 use flow_steps::schema::{Checked, UniqueSafe};
 
 use super::{DEPLOY, Release};
 
+/// What the files of backups before a deploy begin with.
+const BACKUP: &str = "pre-deploy";
+
 /// The longest one question about production's rows may take: a table of a few hundred million rows is read once in that time.
 const QUESTION_SECONDS: u64 = 300;
 
 impl Release<'_> {
     fn database(&self, name: &str) -> Database {
-        let database = &self.env(name).database;
-        Database {
-            host: name.into(),
-            exec: database.exec.clone(),
-            user: database.user.clone(),
-            name: database.name.clone(),
-            maintenance: database.maintenance.clone(),
-            bin: None,
+        self.env(name).database.at(name)
+    }
+
+    /// The databases that are backed up, copied and restored.
+    pub(in crate::release) fn rights(&self) -> Rights {
+        Rights {
+            dbs: vec![self.database("prod"), self.database("stage")],
+        }
+    }
+
+    pub(in crate::release) fn data_policy(&self) -> DataPolicy {
+        DataPolicy {
+            from: self.database("prod"),
+            policy: self.policy.clone(),
+        }
+    }
+
+    /// What is written before and during the deploy, and by its rollback.
+    pub(in crate::release) fn room(&self) -> Room {
+        Room {
+            db: self.database("prod"),
+            dir: self.env("prod").backup_dir.clone(),
+            prefix: BACKUP.into(),
         }
     }
 
@@ -116,7 +135,7 @@ impl Release<'_> {
         TakeBackup {
             db: self.database("prod"),
             dir: self.env("prod").backup_dir.clone(),
-            prefix: "pre-deploy".into(),
+            prefix: BACKUP.into(),
             critical: self.config.app.tables.clone(),
             compression: Compression::Zstd,
             min_free_bytes: self.free_bytes(),
