@@ -151,6 +151,15 @@ impl Pg {
         Ok(feed)
     }
 
+    /// As [`Pg::feed`], for a dump: errors tell the number of the line they are in.
+    pub(crate) async fn feed_dump(&self) -> Result<Feed, PgError> {
+        let numbered = self.psql().args(["-f", "-"]);
+        let command = numbered.stdin(Stdin::Piped).deadline(LONG);
+        let feed = Feed::start(self, &command, Some(Marker::new()?)).await?;
+        feed.send(PRELUDE.into()).await;
+        Ok(feed)
+    }
+
     /// Starts statements whose output is streamed, such as `COPY … TO STDOUT`.
     pub(crate) async fn stream(&self, sql: &str) -> Result<Feed, PgError> {
         let marker = Marker::new()?;

@@ -92,7 +92,7 @@ pub(crate) async fn load(
         ))
     };
     let mut source = target.read(&backup.path).await?;
-    let sink = target.feed().await?;
+    let sink = target.feed_dump().await?;
     // The target is thrown away unless it is proven whole, and the rename that makes it count is synced.
     sink.send("SET synchronous_commit = off; SET lock_timeout = 0;\n".into())
         .await;
@@ -148,16 +148,13 @@ pub(crate) fn explain(
         }) => (host, database, message),
         Err(e) => return Some(e),
     };
-    let line = message.split_once("<stdin>:").and_then(|(_, rest)| {
-        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-        digits.parse::<u64>().ok()
-    });
+    let (line, message) = numbered(&message);
     let object = line.and_then(|line| scanner.object_at(line.saturating_sub(before)));
     let Some(object) = object else {
         return Some(PgError::Sql {
             host,
             database,
-            message,
+            message: message.to_owned(),
         });
     };
     Some(PgError::Sql {
@@ -165,9 +162,19 @@ pub(crate) fn explain(
         database,
         message: format!(
             "the dump cannot be loaded, it stops at {object}: {message}. {}",
-            cure(&message)
+            cure(message)
         ),
     })
+}
+
+/// The line an error is in, and its words without that: `psql:<stdin>:17: ERROR: …`.
+fn numbered(message: &str) -> (Option<u64>, &str) {
+    let parts = message.split_once(":<stdin>:");
+    let parts = parts.and_then(|(_, rest)| rest.split_once(": "));
+    match parts.map(|(line, words)| (line.parse(), words)) {
+        Some((Ok(line), words)) => (Some(line), words),
+        _ => (None, message),
+    }
 }
 
 fn cure(message: &str) -> String {

@@ -22,9 +22,8 @@ pub(crate) async fn look(pg: &Pg) -> Result<Vec<Right>, PgError> {
             "\\set VERBOSITY verbose\nBEGIN READ ONLY; SET LOCAL statement_timeout = '10s';\n{query};\nROLLBACK;"
         );
         let message = match pg.query(&sql).await {
-            Ok(_) => continue,
             Err(PgError::Sql { message, .. }) if !is_silent(&message) => message,
-            Err(PgError::Sql { .. }) => continue,
+            Ok(_) | Err(PgError::Sql { .. }) => continue,
             Err(e) => return Err(e),
         };
         let message = message.lines().next().unwrap_or_default().to_owned();

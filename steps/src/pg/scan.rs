@@ -117,9 +117,7 @@ fn head_of(line: &[u8]) -> Option<String> {
 /// Whether a line that begins a `COPY` ends within a quoted name: a name may hold line breaks, and then the statement
 /// goes on in the next line.
 fn is_open(line: &[u8]) -> bool {
-    line.starts_with(b"COPY ")
-        && line.len() < HEAD
-        && line.iter().filter(|b| **b == b'"').count() % 2 == 1
+    line.starts_with(b"COPY ") && line.len() < HEAD && line.split(|b| *b == b'"').count() % 2 == 0
 }
 
 /// The table of a line `COPY schema.table (…) FROM stdin;`.

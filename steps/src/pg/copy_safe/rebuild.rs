@@ -68,7 +68,7 @@ pub(super) async fn empty(
         ])
         .arg(format!("--snapshot={snapshot}"));
     let mut source = from.start(&dump).await?;
-    let sink = copy.feed().await?;
+    let sink = copy.feed_dump().await?;
     let mut scanner = DumpScanner::default();
     while let Some(chunk) = source.next().await {
         scanner.take(&chunk);

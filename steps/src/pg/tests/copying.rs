@@ -178,13 +178,13 @@ ALTER TABLE public."Person" ADD COLUMN phone text;
 CREATE TABLE public."New" (id int);
 "#;
 
-const HISTORY: &str = r#"
+const HISTORY: &str = r"
 CREATE TABLE public._prisma_migrations (id text PRIMARY KEY, checksum text NOT NULL, finished_at timestamptz, migration_name text NOT NULL,
   logs text, rolled_back_at timestamptz, started_at timestamptz NOT NULL DEFAULT now(), applied_steps_count int NOT NULL DEFAULT 0);
 INSERT INTO public._prisma_migrations (id, checksum, finished_at, migration_name) VALUES ('1', 'c', now(), '1_init');
 INSERT INTO public._prisma_migrations (id, checksum, migration_name, logs, rolled_back_at)
   VALUES ('0', 'c', '0_failed', 'Key (email)=(someone@example.org)', now());
-"#;
+";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn staging_that_a_cancelled_release_left_ahead_is_taken_back_to_productions_schema() {

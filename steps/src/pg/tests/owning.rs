@@ -14,7 +14,7 @@ async fn missing(pg: &Pg) -> Vec<Right> {
 }
 
 /// What is wrong with a database of an ordinary owner, as a superuser makes it so; and what is said of it.
-const FOREIGN: &str = r#"
+const FOREIGN: &str = r"
 CREATE ROLE {other};
 CREATE SCHEMA auth AUTHORIZATION {other};
 CREATE TABLE auth.users (id int); ALTER TABLE auth.users OWNER TO {other};
@@ -30,7 +30,7 @@ ALTER DATABASE {db} SET log_min_duration_statement = 100;
 ALTER ROLE {other} IN DATABASE {db} SET work_mem = '8MB';
 ALTER DEFAULT PRIVILEGES FOR ROLE {other} GRANT SELECT ON TABLES TO {me};
 ALTER ROLE {me} NOCREATEDB;
-"#;
+";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_right_that_a_later_step_needs_is_asked_for_and_named_with_its_grant() {
