@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use flow_engine::journal::JournalError;
 use flow_engine::run::{LoadError, Refusal};
 use flow_workflows::config::ConfigError;
+use flow_workflows::roster::RosterError;
 use flow_workflows::setup::SetupError;
 
 use crate::exit::Exit;
@@ -103,6 +104,13 @@ impl From<SetupError> for Diagnostic {
     fn from(error: SetupError) -> Self {
         match error {
             SetupError::Config(error) => error.into(),
+            SetupError::Roster(RosterError::Config(error)) => error.into(),
+            SetupError::Roster(error) => {
+                let hints = error.hints();
+                let diagnostic = Diagnostic::usage(error.to_string()).beneath(&error);
+                let diagnostic = diagnostic.world("Nothing was started.");
+                hints.into_iter().fold(diagnostic, Diagnostic::hint)
+            }
             other => Diagnostic::usage(other.to_string()).beneath(&other),
         }
     }

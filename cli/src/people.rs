@@ -8,14 +8,15 @@ use async_trait::async_trait;
 
 use flow_engine::clock::{Clock as _, SystemClock};
 use flow_engine::plan::Node;
-use flow_engine::run::Run;
+use flow_engine::run::{Run, Status};
 use flow_engine::signal::Signal;
 use flow_engine::step::Step as _;
 use flow_steps::people::key::PublicKey;
-use flow_steps::people::waiver::HOURS_MAX;
+use flow_steps::people::origin::Rosters;
+use flow_steps::people::review as people_review;
+use flow_steps::people::waiver::{self, HOURS_MAX};
 use flow_steps::people::{
-    Checklist, People, Person, SignOff, SignOffRefusal, SignedAnswer, Statement, Subject,
-    checklist, sign_off, verify_answer, verify_review, verify_waiver,
+    Checklist, People, Person, SignOff, SignOffRefusal, SignedAnswer, Subject, checklist, sign_off,
 };
 use flow_steps::schema::review;
 use flow_workflows::setup::Setup;
@@ -24,26 +25,44 @@ use crate::control::server::Verifier;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 
-/// The roster of the project.
-pub(crate) fn roster(setup: &Setup) -> People {
-    setup.people.clone()
-}
-
-/// Looks at answers with the project's roster.
+/// Looks at answers with the roster of the run's plan, read anew for each.
 pub(crate) fn verifier(setup: &Setup) -> Arc<dyn Verifier> {
-    Arc::new(Roster(roster(setup)))
+    Arc::new(Roster::of(setup))
 }
 
 /// See [`verifier`].
-pub(crate) struct Roster(pub(crate) People);
+pub(crate) struct Roster(pub(crate) Rosters);
+
+impl Roster {
+    /// The one of the project.
+    pub(crate) fn of(setup: &Setup) -> Roster {
+        Roster(setup.rosters())
+    }
+
+    /// Who may sign for this run now.
+    pub(crate) async fn people(&self, run: &Run) -> Result<People, Diagnostic> {
+        self.0.0.of(&run.plan).await.map_err(|e| {
+            Diagnostic::usage(e.to_string())
+                .world("Whether an answer counts is not known, so none is taken.")
+        })
+    }
+}
 
 #[async_trait]
 impl Verifier for Roster {
     async fn verify(&self, run: &Run, signal: &Signal) -> Result<(), Diagnostic> {
-        let Some((_, node)) = run.plan.node(&signal.step) else {
-            return Ok(());
+        let Some((index, node)) = run.plan.node(&signal.step) else {
+            return Err(nobody_asked(run, &signal.step, "the plan has no such step"));
         };
+        let state = &run.steps[index as usize];
+        if matches!(state.status, Status::Done | Status::Skipped) && node.kind != sign_off::KIND {
+            return Err(nobody_asked(run, &node.key, "the step is over"));
+        }
         match node.kind.as_str() {
+            checklist::KIND if state.started.is_none() => {
+                let why = "it has not begun, so there is nothing to try yet";
+                Err(nobody_asked(run, &node.key, why))
+            }
             checklist::KIND => {
                 let list = checklist_of(node)?;
                 let answer = list.accepts(&signal.body);
@@ -60,26 +79,60 @@ impl Roster {
         let answer: SignedAnswer = serde_json::from_str(&signal.body)
             .map_err(|e| refused(&SignOffRefusal::Unreadable(e.to_string())))?;
         let step = &signal.step;
+        let people = &self.people(run).await?;
         let judged = match node.kind.as_str() {
-            sign_off::KIND => verify_answer(run, step, &self.0, &answer, now).await,
+            sign_off::KIND if run.production_changed() => {
+                return Err(nobody_asked(run, step, "production is changed already")
+                    .hint(format!("flow rollback {} --reason …     undo it", run.id)));
+            }
+            sign_off::KIND => sign_off::hand_in(run, step, people, &answer, now).await,
             review::KIND => {
                 let asked = review::asked(run, step).ok_or_else(|| nothing_to_review(run, step))?;
-                verify_review(run, step, &self.0, &asked, &answer, now).await
+                people_review::hand_in(run, step, people, &asked, &answer, now).await
+            }
+            _ => waiver::hand_in(run, step, people, &answer, now).await,
+        };
+        judged.map_err(|e| unless_unchecked(&e))
+    }
+
+    /// What an approval of this step must name: the rejection of its role that stands.
+    pub(crate) async fn rejection(
+        run: &Run,
+        asked: &ToSign,
+        people: &People,
+    ) -> Result<Option<String>, Diagnostic> {
+        let now = SystemClock.now();
+        let standing = match (asked.subject, review::asked(run, &asked.step)) {
+            (Subject::Review, Some(review)) => {
+                let answers = people_review::answers(run, &asked.step, people, &review, now);
+                answers.await.map(|answers| answers.standing)
             }
             _ => {
-                let said = Statement::parse(&answer.statement);
-                let finding = said.and_then(|s| s.finding).unwrap_or_default();
-                let about = (Subject::Waiver, finding.as_str());
-                verify_waiver(run, step, &self.0, about, &answer, now).await
+                let standing = sign_off::standing(run, &asked.step, people, now);
+                standing.await.map(|(standing, _)| standing)
             }
         };
-        judged.map(|_| ()).map_err(|e| match e {
-            SignOffRefusal::Unchecked(_) => {
-                Diagnostic::new(Exit::Usage, e.to_string()).world("Nothing was stored.")
-            }
-            other => refused(&other),
-        })
+        let standing = standing.map_err(|e| unless_unchecked(&e))?;
+        Ok(standing.rejection())
     }
+}
+
+/// A no about an answer, or that it could not be judged.
+fn unless_unchecked(error: &SignOffRefusal) -> Diagnostic {
+    match error {
+        SignOffRefusal::Unchecked(_) => {
+            Diagnostic::new(Exit::Usage, error.to_string()).world("Nothing was stored.")
+        }
+        other => refused(other),
+    }
+}
+
+/// An answer that would have no effect is not kept.
+fn nobody_asked(run: &Run, step: &str, why: &str) -> Diagnostic {
+    let message = format!("the answer does not count: nobody asks for it in `{step}` now: {why}");
+    Diagnostic::new(Exit::Refused, message)
+        .world("Nothing was stored.")
+        .hint(format!("flow status {}", run.id))
 }
 
 /// A gate's no about an answer.

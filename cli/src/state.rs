@@ -7,11 +7,12 @@
 //! .flow/logs/RUN/    output of steps, one file each, 0600
 //! ```
 
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use flow_engine::id::RunId;
 use flow_workflows::config::{Config, ConfigError};
+use flow_workflows::guard;
 
 use crate::args::Global;
 use crate::diagnostic::Diagnostic;
@@ -45,13 +46,34 @@ impl State {
             .mode(0o700)
             .create(&self.dir);
         created.map_err(|e| unusable(&self.dir, &e))?;
-        let mode = std::fs::metadata(&self.dir)
-            .map_err(|e| unusable(&self.dir, &e))?
-            .permissions()
-            .mode();
-        let for_others = mode & 0o077;
-        if for_others == 0 {
-            return self.keep_out_of_git();
+        self.is_ours()?;
+        self.keep_out_of_git()
+    }
+
+    /// Refuses a folder that another user owns or can look into: whoever can write it decides what a run was.
+    pub(crate) fn is_ours(&self) -> Result<(), Diagnostic> {
+        let ours = |e: &dyn std::error::Error| {
+            Diagnostic::usage("the state folder cannot be trusted")
+                .because(e)
+                .world("Nothing in it was read or changed.")
+        };
+        guard::only_ours(&self.dir).map_err(|e| ours(&e))?;
+        let Ok(meta) = std::fs::metadata(&self.dir) else {
+            return Ok(());
+        };
+        if meta.uid() != rustix::process::geteuid().as_raw() {
+            let shown = self.dir.display();
+            return Err(
+                Diagnostic::usage(format!("the state folder {shown} is another user's"))
+                    .world("Nothing in it was read or changed.")
+                    .hint(
+                        "run flow as that user, or name a folder of your own: flow --state DIR …",
+                    ),
+            );
+        }
+        let mode = meta.permissions().mode();
+        if mode & 0o077 == 0 {
+            return Ok(());
         }
         let shown = self.dir.display();
         Err(Diagnostic::usage(format!(

@@ -53,6 +53,7 @@ static REMARKED: AtomicBool = AtomicBool::new(false);
 impl Store {
     /// For commands that store an answer or an order. A journal that does not exist yet is empty and is not made.
     pub(crate) async fn open(state: &State) -> Result<Store, Diagnostic> {
+        state.is_ours()?;
         Ok(Store::try_open(state).await?)
     }
 
@@ -83,6 +84,7 @@ impl Store {
     /// that can neither be asked nor opened (its holder stands still, the disk is full or read-only) is read as it lies,
     /// too, and that is said.
     pub(crate) async fn look(state: &State) -> Result<Store, Diagnostic> {
+        state.is_ours()?;
         let dir = state.journal();
         let closed = tokio::task::spawn_blocking(move || ClosedJournal::open(&dir)).await;
         if let Ok(Ok(Some(journal))) = closed {

@@ -295,6 +295,8 @@ fn a_journal_that_cannot_be_read_is_one_clear_error() {
     let dir = project(CONFIG);
     let state = dir.path().join(".flow");
     std::fs::create_dir(&state).expect("creates");
+    std::fs::set_permissions(&state, std::os::unix::fs::PermissionsExt::from_mode(0o700))
+        .expect("sets");
     std::fs::write(state.join("journal"), "not a folder").expect("writes");
     let out = flow(dir.path(), &["list"]);
     assert_eq!(out.status.code(), Some(2));
@@ -386,4 +388,36 @@ fn a_reader_that_goes_away_is_no_error() {
     drop(child.stdout.take());
     let out = child.wait_with_output().expect("ends");
     assert!(!String::from_utf8_lossy(&out.stderr).contains("panicked"));
+}
+
+#[test]
+fn a_state_folder_that_others_can_look_into_or_own_is_refused_by_every_command() {
+    let dir = project(CONFIG);
+    let state = dir.path().join(".flow");
+    let mode = |mode: u32| {
+        let to = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(&state, to).expect("sets");
+    };
+    std::fs::create_dir_all(state.join("journal")).expect("creates");
+    for command in ["status", "list"] {
+        mode(0o777);
+        let out = flow(dir.path(), &[command]);
+        assert_eq!(out.status.code(), Some(2), "{command}");
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(
+            said.contains("the state folder cannot be trusted"),
+            "{said}"
+        );
+        mode(0o750);
+        let out = flow(dir.path(), &[command]);
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(said.contains("is open to others (mode 750)"), "{said}");
+    }
+    mode(0o700);
+    // Only root can give a folder away.
+    if std::os::unix::fs::chown(&state, Some(65_534), None).is_ok() {
+        let out = flow(dir.path(), &["status"]);
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(said.contains("belongs to another user"), "{said}");
+    }
 }

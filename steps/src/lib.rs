@@ -14,6 +14,7 @@ pub mod mail;
 pub mod migration;
 pub mod people;
 pub mod pg;
+pub mod plain;
 pub mod pm2;
 mod reach;
 pub mod replay;

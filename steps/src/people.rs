@@ -6,8 +6,11 @@
 //! belongs under review like code.
 
 pub mod checklist;
+pub mod decision;
 pub mod items;
 pub mod key;
+pub mod keys;
+pub mod origin;
 pub mod review;
 pub mod roster;
 pub mod sign_off;
@@ -18,12 +21,13 @@ pub mod verify;
 pub mod waiver;
 
 pub use checklist::{Checklist, ChecklistResult, Item, ItemAnswer, ItemResult};
+pub use keys::{Keys, KeysFound};
 pub use review::verify_review;
 pub use roster::{Contact, People, Person, RosterError};
 pub use sign_off::{SignOff, SignedOff, still_valid};
 pub use statement::{Decision, Statement, Subject, Words};
 pub use verify::{Accepted, SignOffRefusal, SignedAnswer, verify_answer};
-pub use waiver::{Waiver, verify_waiver, waived};
+pub use waiver::{AskedWaivers, Waiver, verify_waiver, waived};
 
 #[cfg(test)]
 pub(crate) mod fixture;

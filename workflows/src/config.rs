@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use flow_steps::codecheck::CodeAt;
+use flow_steps::plain::is_plain;
 use serde::Deserialize;
 
 mod machine;
@@ -14,9 +15,13 @@ mod rules;
 mod team;
 
 pub use machine::{Database, Environment, Healthy};
+pub(crate) use read::parse_toml;
 pub use read::{ConfigError, read_toml};
 pub use rules::{Gates, SignOff, Watch};
 pub use team::{Mail, Window};
+
+/// The longest text that is shown and mailed as it stands, in characters.
+const TEXT_MAX: usize = 200;
 
 /// The whole of `flow.toml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -214,6 +219,18 @@ impl Config {
         let aliases = [&self.env.test.ssh, &self.env.stage.ssh, &self.env.prod.ssh];
         if aliases[0] == aliases[2] || aliases[1] == aliases[2] {
             return Some("`env.prod.ssh` must be another host than test and stage".into());
+        }
+        let said = [
+            ("app.name", &self.app.name),
+            ("window.when", &self.window.when),
+            ("window.downtime", &self.window.downtime),
+            ("window.contact", &self.window.contact),
+        ];
+        let plain = |text: &str| text.chars().all(is_plain) && text.chars().count() <= TEXT_MAX;
+        if let Some((key, _)) = said.into_iter().find(|(_, text)| !plain(text)) {
+            return Some(format!(
+                "`{key}` must be one line of at most {TEXT_MAX} plain characters"
+            ));
         }
         if self.signoff.roles.is_empty() {
             return Some("`signoff.roles` names nobody; the protocol demands sign-offs".into());

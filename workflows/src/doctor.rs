@@ -8,7 +8,7 @@ use flow_steps::host::{Command, Host, HostExt as _};
 use flow_steps::pm2;
 
 use crate::config::Environment;
-use crate::setup::Setup;
+use crate::setup::{Setup, SetupError};
 
 mod database;
 
@@ -91,6 +91,16 @@ impl Setup {
             .roles
             .iter()
             .map(|role| format!("{role}: {}", self.people.of_role(role).len()));
+        let roster = self.commit("HEAD").and_then(|head| self.roster_of(&head));
+        let fix = match &roster {
+            Err(SetupError::Roster(e)) => e.hints().join("; "),
+            _ => "correct flow.people.toml and commit it".into(),
+        };
+        let roster = roster.map(|(_, at)| {
+            let short: String = at.commit.chars().take(12).collect();
+            format!("{} of {short}", at.path)
+        });
+        report.add("roster", roster.map_err(|e| e.to_string()), &fix);
         report.add("signers", Ok(roles.collect::<Vec<_>>().join(", ")), "");
         match self.mailer() {
             Ok(Some(mailer)) => {

@@ -99,7 +99,46 @@ impl Repository {
         Ok(said.lines().map(str::to_owned).collect())
     }
 
+    /// The folder of the work tree, without links in its path.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub(crate) fn top(&self) -> Result<PathBuf, GitError> {
+        let top = self.ask(&["rev-parse", "--show-toplevel"])?;
+        std::fs::canonicalize(&top).map_err(|e| GitError(format!("{top}: {e}")))
+    }
+
+    /// The bytes of a file in a commit, at most `max`; nothing when there is no regular file at that place.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub(crate) fn blob(
+        &self,
+        commit: &str,
+        path: &str,
+        max: usize,
+    ) -> Result<Option<Vec<u8>>, GitError> {
+        let entry = self.ask(&["ls-tree", "-l", "-z", "--full-tree", commit, "--", path])?;
+        let entry = entry.split('\0').find_map(|row| {
+            let (what, name) = row.split_once('\t')?;
+            (name == path).then(|| what.split_whitespace().collect::<Vec<_>>())
+        });
+        let Some(["100644" | "100755", "blob", id, size]) = entry.as_deref() else {
+            return Ok(None);
+        };
+        if size.parse::<usize>().is_ok_and(|size| size <= max) {
+            self.bytes(&["cat-file", "blob", id]).map(Some)
+        } else {
+            Err(GitError(format!("{path} has more than {max} bytes")))
+        }
+    }
+
     fn ask(&self, args: &[&str]) -> Result<String, GitError> {
+        let bytes = self.bytes(args)?;
+        Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned())
+    }
+
+    fn bytes(&self, args: &[&str]) -> Result<Vec<u8>, GitError> {
         let mut git = Command::new("git");
         git.arg("-C")
             .arg(&self.dir)
@@ -111,9 +150,7 @@ impl Repository {
             .output()
             .map_err(|e| GitError(format!("it cannot be run: {e}")))?;
         if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout)
-                .trim_end()
-                .to_owned());
+            return Ok(output.stdout);
         }
         let said = String::from_utf8_lossy(&output.stderr);
         let line = said

@@ -24,6 +24,7 @@ pub fn registry() -> Registry {
         .with::<lease::ReleaseLease>()
         .with::<mail::Notify>()
         .with::<people::Checklist>()
+        .with::<people::Keys>()
         .with::<people::SignOff>();
     let registry = registry
         .with::<pg::Baseline>()

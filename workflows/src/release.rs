@@ -92,6 +92,7 @@ fn production(
 
 fn places(p: &mut Planner, r: &Release) {
     p.step("gate/machines", r.machines());
+    p.step("gate/roster", r.keys());
     p.step("gate/rights", r.rights());
 }
 

@@ -14,11 +14,14 @@ use flow_steps::host::Hosts;
 use flow_steps::host::{SshConfig, SshHost};
 use flow_steps::mail::{EnvOrFile, MailSettings, Mailer, Secrets as _, TeamMail, Tls};
 use flow_steps::people::People;
+use flow_steps::people::origin::{RosterAt, Rosters};
 use flow_steps::pg::Policy;
 
 use crate::config::{Config, ConfigError, Mail, read_toml};
 use crate::git::{GitError, Repository};
+use crate::guard::{self, NotOurs};
 use crate::release::{self, Release};
+use crate::roster::{Committed, RosterError};
 
 /// Everything read from `flow.toml` and the files it names.
 #[derive(Debug, Clone)]
@@ -61,6 +64,12 @@ pub enum SetupError {
         /// The role.
         role: String,
     },
+    /// The file could be somebody else's.
+    #[error(transparent)]
+    NotOurs(#[from] NotOurs),
+    /// There is no roster to plan with.
+    #[error(transparent)]
+    Roster(#[from] RosterError),
     /// Mail cannot be set up.
     #[error("`mail` in flow.toml: {0}")]
     Mail(String),
@@ -100,6 +109,19 @@ pub fn code(path: &Path, base: &str) -> Result<(CodeAt, String), SetupError> {
     Ok((config.code_at(&dir, &head), base))
 }
 
+/// Refuses a roster in which nobody holds a role that is asked.
+fn everybody_asked(config: &Config, people: &People, file: String) -> Result<(), SetupError> {
+    let roles = config.signoff.roles.iter().map(String::as_str);
+    let mut roles = roles.chain([config.signoff.reviewer()]);
+    match roles.find(|role| people.of_role(role).is_empty()) {
+        None => Ok(()),
+        Some(role) => Err(SetupError::NobodyHolds {
+            file,
+            role: role.to_owned(),
+        }),
+    }
+}
+
 impl Setup {
     /// Reads `flow.toml` and the files it names.
     ///
@@ -107,22 +129,11 @@ impl Setup {
     /// [`SetupError::Config`], [`SetupError::NobodyHolds`].
     pub fn load(path: &Path) -> Result<Setup, SetupError> {
         let config = Config::load(path)?;
-        let people: People = read_toml(&config.path(&config.people))?;
+        let file = config.path(&config.people);
+        guard::only_ours(&file)?;
+        let people: People = read_toml(&file)?;
         let policy: Policy = read_toml(&config.path(&config.data))?;
-        if let Some(role) = config
-            .signoff
-            .roles
-            .iter()
-            .map(String::as_str)
-            .chain([config.signoff.reviewer()])
-            .find(|role| people.of_role(role).is_empty())
-        {
-            let file = config.path(&config.people).display().to_string();
-            return Err(SetupError::NobodyHolds {
-                file,
-                role: role.to_owned(),
-            });
-        }
+        everybody_asked(&config, &people, file.display().to_string())?;
         Ok(Setup {
             config,
             people,
@@ -132,6 +143,26 @@ impl Setup {
 
     fn repository(&self) -> Repository {
         repository(&self.config)
+    }
+
+    fn committed(&self) -> Committed {
+        Committed::new(&self.config, self.repository())
+    }
+
+    /// Where rosters are read, anew each time.
+    pub fn rosters(&self) -> Rosters {
+        Rosters(Arc::new(self.committed()))
+    }
+
+    /// Whether a commit could be released: its roster is there and names everybody who is asked.
+    ///
+    /// # Errors
+    /// [`SetupError::Roster`], [`SetupError::NobodyHolds`].
+    pub fn roster_of(&self, commit: &str) -> Result<(People, RosterAt), SetupError> {
+        let (people, at) = self.committed().plan(commit)?;
+        let short: String = at.commit.chars().take(12).collect();
+        everybody_asked(&self.config, &people, format!("{short}:{}", at.path))?;
+        Ok((people, at))
     }
 
     /// The full name of a commit in the local repository.
@@ -161,6 +192,7 @@ impl Setup {
             other => return Err(SetupError::NoWorkflow(other.escape_default().to_string())),
         };
         let repository = self.repository();
+        let (people, roster) = self.roster_of(commit)?;
         let release = Release {
             config: &self.config,
             repository: repository.dir().display().to_string(),
@@ -173,10 +205,12 @@ impl Setup {
         planner.fact("application", &self.config.app.name);
         planner.fact("commit", commit);
         planner.fact("subject", repository.subject(commit)?);
+        let (name, value) = roster.fact();
+        planner.fact(name, value);
         planner.fact("window", &self.config.window.when);
         planner.fact("downtime", &self.config.window.downtime);
         planner.fact("rollback-contact", &self.config.window.contact);
-        for (n, contact) in self.people.contacts.iter().enumerate() {
+        for (n, contact) in people.contacts.iter().enumerate() {
             let reached = [&contact.phone, &contact.email]
                 .into_iter()
                 .flatten()
@@ -196,7 +230,7 @@ impl Setup {
     pub fn resources(&self) -> Resources {
         Resources::default()
             .with(self.hosts())
-            .with(self.people.clone())
+            .with(self.rosters())
             .with(self.policy.clone())
     }
 

@@ -83,7 +83,7 @@ fn project() -> TempDir {
         std::fs::write(path, text).expect("a file");
     }
     git(at, &["init", "-q"]);
-    git(at, &["add", "prisma"]);
+    git(at, &["add", "prisma", "flow.people.toml"]);
     git(at, &["commit", "-q", "-m", "First"]);
     dir
 }

@@ -26,15 +26,17 @@ use crate::view;
 /// Shows exactly what is signed, signs it where the key is, checks it as the step will, and hands it in.
 pub(crate) async fn run(global: &Global, args: Sign) -> Result<Exit, Diagnostic> {
     let (state, setup) = project::open(global)?;
-    let roster = people::roster(&setup);
+    let roster = Roster::of(&setup);
     let run = Store::open(&state).await?.find(&args.run).await?;
     let asked = people::to_sign(&run, &args.role, args.step.as_deref())?;
     if let Some(signature) = &args.import {
         let answer = import(signature)?;
-        return hand_in(&state, Roster(roster), &run, &asked.step, answer).await;
+        return hand_in(&state, &roster, &run, &asked.step, answer).await;
     }
+    let people = roster.people(&run).await?;
+    let after = Roster::rejection(&run, &asked, &people).await?;
     let me = actor::me();
-    let (role, person) = people::signer(&roster, Some(&args.role), args.key.as_deref(), &me.name)?;
+    let (role, person) = people::signer(&people, Some(&args.role), args.key.as_deref(), &me.name)?;
     let now = SystemClock.now();
     let words = Words {
         subject: asked.subject,
@@ -46,7 +48,8 @@ pub(crate) async fn run(global: &Global, args: Sign) -> Result<Exit, Diagnostic>
             Decision::Approve
         },
         note: args.note.clone().unwrap_or_default(),
-        finding: asked.finding,
+        finding: asked.finding.clone(),
+        after,
         issued_at: now,
         expires_at: now.plus(Duration::from_secs(asked.hours.saturating_mul(3600))),
     };
@@ -61,7 +64,7 @@ pub(crate) async fn run(global: &Global, args: Sign) -> Result<Exit, Diagnostic>
     }
     show_and_ask(&text, args.yes)?;
     let answer = sign(text, args.key.as_deref(), person).await?;
-    hand_in(&state, Roster(roster), &run, &asked.step, answer).await
+    hand_in(&state, &roster, &run, &asked.step, answer).await
 }
 
 /// What is signed is what was on the screen; a person says yes to it.
@@ -116,7 +119,7 @@ pub(super) async fn sign(
 /// Checks an answer here, hands it in where it is checked again, and says what became of it.
 pub(super) async fn hand_in(
     state: &crate::state::State,
-    roster: Roster,
+    roster: &Roster,
     run: &Run,
     step: &str,
     answer: SignedAnswer,

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use flow_engine::clock::{Clock as _, SystemClock};
+use flow_engine::run::Run;
 use flow_steps::people::statement::{self, Words};
 use flow_steps::people::waiver::HOURS_MAX;
-use flow_steps::people::{Decision, Subject};
+use flow_steps::people::{AskedWaivers, Decision, SignOffRefusal, Subject};
 
 use crate::actor;
 use crate::args::{Global, Waive};
@@ -15,13 +16,28 @@ use crate::people::{self, Roster, refused};
 use crate::project;
 use crate::store::Store;
 
-/// Signs that one finding of one step is accepted. Whether it may be waived at all, the step decides.
+/// Signs that one finding of one step is accepted. Only a finding that the step asks about now, by the role it asks, is
+/// signed at all: anything else would be on record without any effect.
 pub(crate) async fn run(global: &Global, args: Waive) -> Result<Exit, Diagnostic> {
     let (state, setup) = project::open(global)?;
-    let roster = people::roster(&setup);
+    let roster = Roster::of(&setup);
     let run = Store::open(&state).await?.find(&args.run).await?;
+    let asked = AskedWaivers::of(&run, &args.step)
+        .ok_or_else(|| not_asked(&run, &SignOffRefusal::NoWaiver(args.step.clone())))?;
+    let finding = asked
+        .find(&args.step, &args.finding)
+        .map_err(|e| not_asked(&run, &e))?
+        .to_owned();
+    let people = roster.people(&run).await?;
     let me = actor::me();
-    let (role, person) = people::signer(&roster, None, args.key.as_deref(), &me.name)?;
+    let (role, person) = people::signer(&people, Some(&asked.role), args.key.as_deref(), &me.name)?;
+    if role != asked.role {
+        let message = format!(
+            "`{}` asks the role `{}`, and this is a key of {}, `{role}`",
+            args.step, asked.role, person.name
+        );
+        return Err(Diagnostic::new(Exit::Refused, message).world("Nothing was signed."));
+    }
     let now = SystemClock.now();
     let words = Words {
         subject: Subject::Waiver,
@@ -29,7 +45,8 @@ pub(crate) async fn run(global: &Global, args: Waive) -> Result<Exit, Diagnostic
         signer: person.name.clone(),
         decision: Decision::Approve,
         note: args.reason,
-        finding: Some(args.finding),
+        finding: Some(finding),
+        after: None,
         issued_at: now,
         expires_at: now.plus(Duration::from_secs(HOURS_MAX * 3600)),
     };
@@ -38,5 +55,14 @@ pub(crate) async fn run(global: &Global, args: Waive) -> Result<Exit, Diagnostic
         .text();
     super::sign::show_and_ask(&text, args.yes)?;
     let answer = super::sign::sign(text, args.key.as_deref(), person).await?;
-    super::sign::hand_in(&state, Roster(roster), &run, &args.step, answer).await
+    super::sign::hand_in(&state, &roster, &run, &args.step, answer).await
+}
+
+fn not_asked(run: &Run, why: &SignOffRefusal) -> Diagnostic {
+    Diagnostic::new(Exit::Refused, why.to_string())
+        .world("Nothing was signed or stored.")
+        .hint(format!(
+            "flow status {}     what is asked, and of whom",
+            run.id
+        ))
 }

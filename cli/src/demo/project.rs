@@ -48,6 +48,8 @@ pub(super) fn make(sandbox: &Sandbox, dir: &Path) -> Result<PathBuf, Diagnostic>
     for (name, text) in files {
         std::fs::write(project.join(name), text).map_err(|e| failed(name, &e))?;
     }
+    flow_sandbox::commit_alone(&project, "flow.people.toml", "roster")
+        .map_err(|e| failed("the roster cannot be committed", &e))?;
     Ok(project)
 }
 
@@ -63,7 +65,8 @@ fn config(sandbox: &Sandbox) -> String {
     let smtp = sandbox.smtp();
     let mut text = format!(
         "[app]\nname = \"demo\"\nmigrations = \"prisma/migrations\"\n\n\
-         # The three hosts may be one machine here.\n[gates]\ndistinct_machines = false\n\n[ssh]\nconfig = {}\n\n\
+         # The three hosts may be one machine here.\n[gates]\ndistinct_machines = false\n\n\
+         # The keys are of this sandbox, so no commit of the application has them.\n[signoff]\nroster_ref = \"roster\"\n\n[ssh]\nconfig = {}\n\n\
          # Shortened for the demo; the protocol says fifteen minutes.\n[watch]\nseconds = {WATCH}\nsettle_seconds = 3\n\n\
          [window]\nwhen = \"now\"\ndowntime = \"about a minute\"\ncontact = \"devops@example.org\"\n\n\
          [mail]\nhost = {}\nport = {}\ntls = \"starttls\"\nuser = {}\npassword = {}\nca = {}\n\

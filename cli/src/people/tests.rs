@@ -105,6 +105,7 @@ impl Project {
             decision: Decision::Approve,
             note: String::new(),
             finding: None,
+            after: None,
             issued_at: now,
             expires_at: now.plus(Duration::from_hours(1)),
         };
@@ -132,7 +133,7 @@ impl Project {
     }
 
     async fn verdict(&self, signal: &Signal) -> Result<(), Exit> {
-        let verifier = Roster(self.roster.clone());
+        let verifier = Roster(Rosters(Arc::new(self.roster.clone())));
         verifier.verify(&self.run, signal).await.map_err(|d| d.exit)
     }
 }

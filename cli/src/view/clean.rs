@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use flow_steps::plain::is_plain;
 use serde::Serialize;
 
 /// One line that came from outside, without what would move the cursor, change colours, hide or reorder text. Line
@@ -57,7 +58,9 @@ pub(crate) fn to_json(value: &impl Serialize) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         if c != '\n' && is_unsafe(c) {
-            let _infallible = write!(safe, "\\u{:04x}", u32::from(c));
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _infallible = write!(safe, "\\u{unit:04x}");
+            }
         } else {
             safe.push(c);
         }
@@ -65,10 +68,9 @@ pub(crate) fn to_json(value: &impl Serialize) -> String {
     safe
 }
 
-/// Control characters, and those that turn the direction of text.
+/// What the one rule of plain text does not let through; a tab stays.
 fn is_unsafe(c: char) -> bool {
-    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    turns || (c.is_control() && c != '\t')
+    c != '\t' && !is_plain(c)
 }
 
 type Rest<'a> = std::iter::Peekable<std::str::Chars<'a>>;
@@ -109,6 +111,7 @@ mod tests {
             ("50%\r100%", "50% 100%"),
             ("done\nerror: forged", "done error: forged"),
             ("a\u{202e}b\u{2066}c\x08\x7f", "abc"),
+            ("a\u{200b}b\u{ad}c\u{e0041}\u{fe0f}", "abc"),
             ("tab\tstays, ✔ too", "tab\tstays, ✔ too"),
             ("cut off \x1b]0;never ends", "cut off "),
             ("cut off \x1b[", "cut off "),
@@ -129,7 +132,7 @@ mod tests {
 
     #[test]
     fn json_stays_the_same_value_and_steers_no_terminal() {
-        let value = "\x1b[2J \u{9b}2J \u{7f} ü\n";
+        let value = "\u{e0041}\u{200b}\x1b[2J \u{9b}2J \u{7f} ü\n";
         let json = to_json(&value);
         assert!(json.chars().all(|c| !is_unsafe(c)), "{json:?}");
         assert_eq!(serde_json::from_str::<String>(&json).expect("JSON"), value);

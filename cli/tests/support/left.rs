@@ -188,6 +188,9 @@ pub(crate) fn commit(dir: &Path) {
     std::fs::create_dir_all(dir.join("m/1_init")).expect("creates");
     std::fs::write(dir.join("m/1_init/migration.sql"), "SELECT 1;").expect("writes");
     git(&["init", "-q", "."]);
+    if dir.join("flow.people.toml").exists() {
+        git(&["add", "flow.people.toml"]);
+    }
     git(&["add", "m"]);
     git(&["commit", "-q", "-m", "x"]);
 }

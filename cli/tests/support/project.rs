@@ -48,6 +48,7 @@ pub(crate) fn make(sandbox: &Sandbox, dir: &Path, wishes: &Wishes) -> PathBuf {
     ] {
         std::fs::write(project.join(name), text).expect("writes");
     }
+    flow_sandbox::commit_alone(&project, "flow.people.toml", "roster").expect("commits");
     project
 }
 
@@ -63,7 +64,8 @@ fn config(sandbox: &Sandbox, wishes: &Wishes) -> String {
     let smtp = sandbox.smtp();
     let mut text = format!(
         "[app]\nname = \"demo\"\nmigrations = \"prisma/migrations\"\n\n\
-         # The three hosts may be one machine here.\n[gates]\ndistinct_machines = false\n\n[ssh]\nconfig = {}\n\n\
+         # The three hosts may be one machine here.\n[gates]\ndistinct_machines = false\n\n\
+         # The keys are of this sandbox, so no commit of the application has them.\n[signoff]\nroster_ref = \"roster\"\n\n[ssh]\nconfig = {}\n\n\
          [watch]\nseconds = {}\nsettle_seconds = 1\n\n[mail]\nhost = {}\nport = {}\ntls = \"starttls\"\nuser = {}\n\
          password = {}\nca = {}\nfrom = \"flow@example.org\"\nto = [\"team@example.org\"]\n",
         shown(sandbox.ssh_config()),

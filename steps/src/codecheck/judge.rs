@@ -15,7 +15,7 @@ use super::checkout::{self, Checkout};
 use super::schema::{Changes, Schema};
 use super::types::{self, NotChecked, Project};
 use super::{Hit, graphql, syntax};
-use crate::people::{People, Subject, Waiver, waived};
+use crate::people::{AskedWaivers, Subject, Waiver, origin, waived};
 
 /// Where the code is, and where it runs now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -293,7 +293,7 @@ pub(super) async fn accepted(
         return Ok(None);
     }
     let digest = digest(&open, not_typed);
-    let people = cx.resource::<People>()?;
+    let people = origin::needed(cx).await?;
     let subject = (Subject::Waiver, digest.as_str());
     let waiver = waived(cx.run(), cx.key(), &people, subject, role, cx.now())
         .await
@@ -301,6 +301,11 @@ pub(super) async fn accepted(
     if let Some(waiver) = waiver {
         return Ok(Some(waiver));
     }
+    let asked = AskedWaivers {
+        role: role.to_owned(),
+        findings: vec![digest.clone()],
+    };
+    asked.ask(cx).await?;
     Err(StepError::Wait(Wait {
         who: role.to_owned(),
         what: in_short(&open, not_typed),

@@ -11,7 +11,7 @@ use crate::gate::PromotionRule;
 use crate::host::job::{self, JobError, JobSpec, Probe};
 use crate::host::{Host, HostError, quote};
 use crate::people::sign_off::{self, NotValid};
-use crate::people::{People, still_valid};
+use crate::people::{origin, still_valid};
 use crate::reach;
 
 /// What this step keeps for its later lives.
@@ -128,7 +128,7 @@ pub(super) async fn ready(
 /// Sign-offs that were good once may have expired or been withdrawn by the time of a later attempt. A deploy that comes
 /// before the people are asked, as on test and stage, needs none.
 async fn signed(cx: &Cx) -> Result<(), StepError> {
-    let Ok(people) = cx.resource::<People>() else {
+    let Some(people) = origin::at_hand(cx).await? else {
         return Ok(());
     };
     let plan = cx.plan();

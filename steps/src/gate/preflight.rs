@@ -14,7 +14,7 @@ use super::promotion::{self, PromotionRule};
 use crate::host::{Command, Host, HostExt as _};
 use crate::lease::{Lease, lock_state};
 use crate::people::sign_off::NotValid;
-use crate::people::{People, still_valid};
+use crate::people::{self, still_valid};
 use crate::reach;
 
 /// The kind of step whose output is a sign-off: `role` and `expires_at`.
@@ -65,11 +65,21 @@ struct SignedOff {
 }
 
 /// The roles that have signed, with what is wrong: a role without a sign-off, or one that has expired.
-fn sign_offs(run: &Run, roles: &[String], now: Timestamp) -> Vec<Result<String, String>> {
+/// Those in `renewed` were signed again since.
+fn sign_offs(
+    run: &Run,
+    roles: &[String],
+    renewed: &[people::SignedOff],
+    now: Timestamp,
+) -> Vec<Result<String, String>> {
     let nodes = run.plan.nodes.iter().zip(&run.steps);
     let signed: Vec<SignedOff> = nodes
         .filter(|(n, s)| n.kind == SIGN_OFF && s.status == Status::Done)
         .filter_map(|(_, s)| serde_json::from_str(s.output.as_deref()?).ok())
+        .chain(renewed.iter().map(|s| SignedOff {
+            role: s.role.clone(),
+            expires_at: s.expires_at,
+        }))
         .collect();
     let judge = |role: &String| match signed
         .iter()
@@ -85,15 +95,12 @@ fn sign_offs(run: &Run, roles: &[String], now: Timestamp) -> Vec<Result<String, 
 }
 
 /// With a roster at hand the signatures themselves are judged again: a key may have left it, or a rejection followed.
-async fn signatures(cx: &Cx) -> Result<Option<Result<String, String>>, StepError> {
-    let Ok(people) = cx.resource::<People>() else {
+async fn signatures(cx: &Cx) -> Result<Option<Result<Vec<people::SignedOff>, String>>, StepError> {
+    let Some(people) = people::origin::at_hand(cx).await? else {
         return Ok(None);
     };
     match still_valid(cx.run(), &people, cx.now()).await {
-        Ok(signed) => Ok(Some(Ok(format!(
-            "{} signatures judged again",
-            signed.len()
-        )))),
+        Ok(signed) => Ok(Some(Ok(signed))),
         Err(NotValid::Unchecked(e)) => {
             Err(StepError::unreached("a signature could not be judged").because(&e))
         }
@@ -127,8 +134,13 @@ impl Step for Preflight {
     async fn run(&self, cx: &Cx) -> Result<Ready, StepError> {
         let host = reach::host(cx, &self.host)?;
         let mut all = phases(cx.run(), &self.phases);
-        all.extend(sign_offs(cx.run(), &self.roles, cx.now()));
-        all.extend(signatures(cx).await?);
+        let signed = signatures(cx).await?;
+        let renewed = signed.as_ref().and_then(|s| s.as_deref().ok());
+        let renewed = renewed.unwrap_or_default();
+        all.extend(sign_offs(cx.run(), &self.roles, renewed, cx.now()));
+        let count =
+            |signed: Vec<people::SignedOff>| format!("{} signatures judged again", signed.len());
+        all.extend(signed.map(|signed| signed.map(count)));
         all.push(gate(
             promotion::judge(cx, &self.promotion).await,
             |passed| {

@@ -7,6 +7,8 @@ use flow_engine::run::{Run, Topic};
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
+use crate::schema::Checked;
+
 /// The topic of the notice that a deployment begins.
 pub(super) const DEPLOYING: &str = "deploying";
 /// The topic of the notice that takes it back.
@@ -26,6 +28,9 @@ pub struct Notify {
     pub contact: String,
     /// What changes, in words, such as the names of the migrations. The commit comes from the plan.
     pub changes: Vec<String>,
+    /// The key of the check that found which migrations are pending: they are named as what changes, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked: Option<String>,
 }
 
 /// That the team was told.
@@ -33,6 +38,31 @@ pub struct Notify {
 pub struct Told {
     /// When the notice was stored. Whether it was delivered stands in the run's notices.
     pub at: Timestamp,
+}
+
+/// The most migrations that are named.
+const NAMED_MAX: usize = 10;
+
+impl Notify {
+    /// What the team is told: this, with what is pending by name.
+    fn words(&self, cx: &Cx) -> Result<Notify, StepError> {
+        let mut words = self.clone();
+        let Some(key) = words.checked.take() else {
+            return Ok(words);
+        };
+        let unread = || StepError::fail(format!("what `{key}` found pending cannot be read"));
+        let found = cx.run().output(&key).ok_or_else(unread)?;
+        let checked: Checked = serde_json::from_str(found).map_err(|e| unread().because(&e))?;
+        let pending = checked.pending;
+        let names = pending.iter().take(NAMED_MAX).map(|p| p.name.clone());
+        words.changes.extend(names);
+        match pending.len() {
+            0 => words.changes.push("no migration is pending".into()),
+            n if n > NAMED_MAX => words.changes.push(format!("and {} more", n - NAMED_MAX)),
+            _ => {}
+        }
+        Ok(words)
+    }
 }
 
 fn told(run: &Run, wanted: &str) -> bool {
@@ -63,7 +93,7 @@ impl Step for Notify {
 
     async fn run(&self, cx: &Cx) -> Result<Told, StepError> {
         if !told(cx.run(), DEPLOYING) {
-            cx.queue(DEPLOYING, self).await?;
+            cx.queue(DEPLOYING, &self.words(cx)?).await?;
         }
         Ok(Told { at: cx.now() })
     }
@@ -75,7 +105,7 @@ impl Step for Notify {
         if told(cx.run(), ROLLED_BACK) {
             return Ok("the team was told already".into());
         }
-        cx.queue(ROLLED_BACK, self).await?;
+        cx.queue(ROLLED_BACK, &self.words(cx)?).await?;
         Ok("the team is told".into())
     }
 }

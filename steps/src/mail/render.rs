@@ -7,6 +7,7 @@ use flow_engine::record::Verdict;
 use flow_engine::run::{Notice, Run, Status};
 
 use crate::people::{People, SignedOff, sign_off, summary};
+use crate::plain;
 
 mod told;
 
@@ -141,10 +142,9 @@ fn push(body: &mut String, block: &str) {
     }
 }
 
-/// Text in which nothing ends the line or acts on a terminal.
+/// Text in which nothing ends the line, acts on a terminal, or hides or turns other text.
 fn one_line(text: &str, max: usize) -> String {
-    let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    let mut line: String = plain.take(max + 1).collect();
+    let mut line: String = plain::one_line(text).chars().take(max + 1).collect();
     if line.chars().count() > max {
         line = line.chars().take(max - 1).collect();
         line.push('…');
@@ -153,6 +153,6 @@ fn one_line(text: &str, max: usize) -> String {
 }
 
 fn text(body: &str) -> String {
-    let plain = body.chars().filter(|c| *c == '\n' || !c.is_control());
-    plain.take(BODY_MAX).collect()
+    let shown = body.chars().filter(|c| *c == '\n' || plain::is_plain(*c));
+    shown.take(BODY_MAX).collect()
 }

@@ -250,7 +250,7 @@ struct Begun {
 
 /// As for names, but a note may have several lines.
 fn is_note(c: char) -> bool {
-    c == '\n' || super::roster::is_plain(c)
+    c == '\n' || crate::plain::is_plain(c)
 }
 
 #[async_trait]

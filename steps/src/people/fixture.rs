@@ -212,6 +212,7 @@ pub(crate) fn words(role: &str, signer: &str, decision: Decision, note: &str) ->
         decision,
         note: note.into(),
         finding: None,
+        after: None,
         issued_at: now,
         expires_at: now.plus(Duration::from_hours(12)),
     }

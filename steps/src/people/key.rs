@@ -46,6 +46,11 @@ pub enum KeyError {
     /// Damaged or cut.
     #[error("its base64 part is damaged or cut; copy the whole line of the .pub file")]
     Damaged,
+    /// A second spelling of a key: it would have a second fingerprint.
+    #[error(
+        "its numbers are not in their shortest form; copy the line that `ssh-keygen -y` prints"
+    )]
+    Padded,
     /// RSA below 2048 bits.
     #[error("the RSA key is shorter than 2048 bits; make a new one with `ssh-keygen -t ed25519`")]
     Short,
@@ -96,17 +101,60 @@ fn check(blob: &[u8], kind: &str, fields: usize) -> Result<(), KeyError> {
     if wire.string() != Some(kind.as_bytes()) {
         return Err(KeyError::Damaged);
     }
-    let mut longest = 0;
+    let mut read = Vec::with_capacity(fields);
     for _ in 0..fields {
-        longest = longest.max(wire.string().ok_or(KeyError::Damaged)?.len());
+        read.push(wire.string().ok_or(KeyError::Damaged)?);
     }
     if !wire.0.is_empty() {
         return Err(KeyError::Damaged);
     }
-    if kind == "ssh-rsa" && longest < RSA_MIN {
-        return Err(KeyError::Short);
+    shape(kind, &read)
+}
+
+/// What each type's fields must look like, so that a key has one spelling.
+fn shape(kind: &str, fields: &[&[u8]]) -> Result<(), KeyError> {
+    match (kind, fields) {
+        ("ssh-rsa", [exponent, modulus]) => {
+            if !is_shortest(exponent) || !is_shortest(modulus) {
+                return Err(KeyError::Padded);
+            }
+            if modulus.len() < RSA_MIN {
+                return Err(KeyError::Short);
+            }
+        }
+        ("ssh-ed25519" | "sk-ssh-ed25519@openssh.com", [key, ..]) if key.len() != 32 => {
+            return Err(KeyError::Damaged);
+        }
+        (_, [curve, point, ..]) if kind.contains("ecdsa") => {
+            let named = kind.contains(&*String::from_utf8_lossy(curve));
+            // An uncompressed point; a compressed one would be a second spelling.
+            if !named || curve.is_empty() {
+                return Err(KeyError::Damaged);
+            }
+            if point.first() != Some(&4) {
+                return Err(KeyError::Padded);
+            }
+        }
+        _ => {}
     }
     Ok(())
+}
+
+/// A positive number as RFC 4251 writes it: no superfluous zero in front.
+fn is_shortest(number: &[u8]) -> bool {
+    match number {
+        [] => false,
+        [0, next, ..] => *next >= 0x80,
+        [0] => false,
+        [first, ..] => *first < 0x80,
+    }
+}
+
+/// Whether a key's blob, as it stands in a signature, is of a type that may sign and in its one spelling.
+pub(super) fn is_canonical(blob: &[u8]) -> bool {
+    let kind = Wire(blob).string().unwrap_or_default();
+    let known = TYPES.iter().find(|(name, _)| name.as_bytes() == kind);
+    known.is_some_and(|(kind, fields)| check(blob, kind, *fields).is_ok())
 }
 
 /// The fingerprint of a key's blob, as `ssh-keygen -l` shows it.
@@ -147,6 +195,45 @@ mod tests {
         let key = PublicKey::parse(KEY).expect("parses");
         assert_eq!(format!("{} me@here", key.line()), KEY);
         assert!(key.fingerprint().starts_with("SHA256:") && key.fingerprint().len() == 50);
+    }
+
+    fn field(bytes: &[u8]) -> Vec<u8> {
+        let size = u32::try_from(bytes.len()).expect("short").to_be_bytes();
+        [&size[..], bytes].concat()
+    }
+
+    #[test]
+    fn a_key_has_one_spelling() {
+        let modulus = [&[0u8][..], &[0xc5; 256]].concat();
+        let rsa = |exponent: &[u8], modulus: &[u8]| {
+            let blob = [field(b"ssh-rsa"), field(exponent), field(modulus)].concat();
+            let key = PublicKey::parse(&format!("ssh-rsa {}", STANDARD.encode(&blob)));
+            assert_eq!(is_canonical(&blob), key.is_ok());
+            key.map(drop)
+        };
+        assert_eq!(rsa(&[1, 0, 1], &modulus), Ok(()));
+        let padded = [&[0u8][..], &modulus].concat();
+        let table: [(&[u8], &[u8]); 4] = [
+            (&[1, 0, 1], &padded),
+            (&[0, 1, 0, 1], &modulus),
+            (&[1, 0, 1], &modulus[1..]),
+            (&[], &modulus),
+        ];
+        for (exponent, modulus) in table {
+            assert_eq!(rsa(exponent, modulus), Err(KeyError::Padded));
+        }
+        let point = |first: u8| [&[first][..], &[7; 64]].concat();
+        let ecdsa = |curve: &[u8], point: &[u8]| {
+            let blob = [field(b"ecdsa-sha2-nistp256"), field(curve), field(point)].concat();
+            let line = format!("ecdsa-sha2-nistp256 {}", STANDARD.encode(blob));
+            PublicKey::parse(&line).map(drop)
+        };
+        assert_eq!(ecdsa(b"nistp256", &point(4)), Ok(()));
+        assert_eq!(ecdsa(b"nistp256", &point(3)), Err(KeyError::Padded));
+        assert_eq!(ecdsa(b"nistp384", &point(4)), Err(KeyError::Damaged));
+        let long = [field(b"ssh-ed25519"), field(&[1; 33])].concat();
+        let long = PublicKey::parse(&format!("ssh-ed25519 {}", STANDARD.encode(long)));
+        assert_eq!(long, Err(KeyError::Damaged));
     }
 
     #[test]

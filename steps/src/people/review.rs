@@ -3,8 +3,8 @@
 use flow_engine::clock::Timestamp;
 use flow_engine::run::Run;
 
+use super::decision::{self, Standing};
 use super::roster::People;
-use super::sign_off::{later, newest};
 use super::statement::Subject;
 use super::verify::{self, Accepted, SignOffRefusal, SignedAnswer, Wanted};
 use super::waiver::HOURS_MAX;
@@ -21,8 +21,8 @@ pub struct Asked {
 /// The answers to a review.
 #[derive(Debug, Default)]
 pub struct Answers {
-    /// The one made last of those that count, by the signer's own clock.
-    pub last: Option<Accepted>,
+    /// Which of them decides.
+    pub standing: Standing,
     /// Why the others do not count, one line each.
     pub ignored: Vec<String>,
 }
@@ -63,9 +63,13 @@ pub async fn answers(
     now: Timestamp,
 ) -> Result<Answers, SignOffRefusal> {
     let mut judged = Answers::default();
-    for (id, answer) in newest(run, step) {
-        match verify_review(run, step, people, asked, &answer, now).await {
-            Ok(accepted) => judged.last = Some(later(judged.last, accepted)),
+    for (id, answer) in decision::newest(run, step, None) {
+        let taken = match verify_review(run, step, people, asked, &answer, now).await {
+            Ok(accepted) => judged.standing.take(accepted),
+            Err(why) => Err(why),
+        };
+        match taken {
+            Ok(()) => {}
             Err(why @ SignOffRefusal::Unchecked(_)) => return Err(why),
             Err(why) => judged
                 .ignored
@@ -73,4 +77,21 @@ pub async fn answers(
         }
     }
     Ok(judged)
+}
+
+/// Whether an answer would decide, were it stored now.
+///
+/// # Errors
+/// [`SignOffRefusal`].
+pub async fn hand_in(
+    run: &Run,
+    step: &str,
+    people: &People,
+    asked: &Asked,
+    answer: &SignedAnswer,
+    now: Timestamp,
+) -> Result<(), SignOffRefusal> {
+    let accepted = verify_review(run, step, people, asked, answer, now).await?;
+    let mut given = answers(run, step, people, asked, now).await?;
+    given.standing.take(accepted)
 }

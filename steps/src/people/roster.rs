@@ -18,6 +18,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use super::key::{KeyError, PublicKey};
+use crate::plain::{is_one_script, is_plain};
 
 /// The namespace of every signature `flow` asks for: a signature made for another purpose is none of ours.
 pub const NAMESPACE: &str = "flow-signoff-v1";
@@ -114,6 +115,12 @@ pub enum RosterError {
         /// The field and its value.
         whose: String,
     },
+    /// A name that could be taken for another.
+    #[error("{whose}: use the letters of one script; those of another may look the same")]
+    Scripts {
+        /// The field and its value.
+        whose: String,
+    },
     /// A mail address.
     #[error("`{0}` is no plain mail address")]
     Email(String),
@@ -193,6 +200,23 @@ impl People {
         self.roles.get(role).map_or(&[], Vec::as_slice)
     }
 
+    /// This roster without the keys that the other one does not have in the same role: what was taken out since.
+    #[must_use]
+    pub fn still_in(&self, now: &People) -> People {
+        let mut people = self.clone();
+        for (role, persons) in &mut people.roles {
+            persons.retain(|person| {
+                let key = person.public_key();
+                key.is_ok_and(|key| {
+                    now.holder(key.fingerprint())
+                        .is_some_and(|(r, _)| r == role)
+                })
+            });
+        }
+        people.forbid_starter |= now.forbid_starter;
+        people
+    }
+
     /// Whose key this is: the role and the person.
     pub fn holder(&self, fingerprint: &str) -> Option<(&str, &Person)> {
         let all = self
@@ -264,7 +288,7 @@ fn check_role(role: &str) -> Result<(), RosterError> {
 }
 
 fn check_person(person: &Person) -> Result<(), RosterError> {
-    check_text("the name of a person", &person.name)?;
+    check_name("the name of a person", &person.name)?;
     if let Some(login) = &person.login {
         check_text("a login", login)?;
     }
@@ -272,7 +296,7 @@ fn check_person(person: &Person) -> Result<(), RosterError> {
 }
 
 fn check_contact(contact: &Contact) -> Result<(), RosterError> {
-    check_text("the name of a contact", &contact.name)?;
+    check_name("the name of a contact", &contact.name)?;
     if !contact.role.is_empty() {
         check_text("the role of a contact", &contact.role)?;
     }
@@ -280,6 +304,15 @@ fn check_contact(contact: &Contact) -> Result<(), RosterError> {
         check_text("a telephone number", phone)?;
     }
     contact.email.as_deref().map_or(Ok(()), check_email)
+}
+
+fn check_name(field: &str, name: &str) -> Result<(), RosterError> {
+    check_text(field, name)?;
+    if is_one_script(name) {
+        return Ok(());
+    }
+    let whose = format!("{field}, `{name}`");
+    Err(RosterError::Scripts { whose })
 }
 
 fn check_text(field: &str, text: &str) -> Result<(), RosterError> {
@@ -291,12 +324,6 @@ fn check_text(field: &str, text: &str) -> Result<(), RosterError> {
     Err(RosterError::Text {
         whose: format!("{field}, `{shown}`"),
     })
-}
-
-/// Neither a control character nor one that reorders or hides text: a name must read as what it is.
-pub(crate) fn is_plain(c: char) -> bool {
-    !c.is_control()
-        && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 fn check_email(email: &str) -> Result<(), RosterError> {

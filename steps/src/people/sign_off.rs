@@ -7,19 +7,19 @@ use flow_engine::run::{Run, Status};
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
+use super::decision::{self, Standing};
+use super::origin;
 use super::roster::People;
 use super::statement::{self, StatementError};
 use super::verify::{self, Accepted, SignOffRefusal, SignedAnswer};
 
 /// [`SignOff`]'s kind.
 pub const KIND: &str = "people.signoff";
-/// How many of the newest answers are looked at: each costs a process.
-pub(super) const ANSWERS_MAX: usize = 40;
 
 /// Waits for a signed yes from somebody of a role; see [`verify::verify_answer`] for what counts.
 ///
-/// Of the answers that count the one made last decides, by the signer's own clock: an older yes that is handed in
-/// again cannot take back a later no.
+/// Of the answers that count the last one in the journal decides, whatever the signers' clocks say, and a no is taken
+/// back only by a yes that names it; see [`super::decision`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignOff {
     /// Who must sign.
@@ -78,27 +78,21 @@ impl Step for SignOff {
     }
 
     async fn run(&self, cx: &Cx) -> Result<SignedOff, StepError> {
-        let people = cx.resource::<People>()?;
+        let people = origin::needed(cx).await?;
         if people.of_role(&self.role).is_empty() {
             return Err(StepError::fail(format!(
                 "nobody in the roster has the role `{}`",
                 self.role
             ))
-            .hint("add a person with a key to flow.people.toml, then `flow retry`"));
+            .hint(origin::FROZEN));
         }
-        let mut last: Option<Accepted> = None;
-        for (id, answer) in newest(cx.run(), cx.key()) {
-            match verify::verify_answer(cx.run(), cx.key(), &people, &answer, cx.now()).await {
-                Ok(accepted) => last = Some(later(last, accepted)),
-                Err(why @ SignOffRefusal::Unchecked(_)) => {
-                    return Err(
-                        StepError::unreached("an answer could not be checked").because(&why)
-                    );
-                }
-                Err(why) => cx.log(format!("answer {id} does not count: {why}")),
-            }
+        let (standing, ignored) = standing(cx.run(), cx.key(), &people, cx.now())
+            .await
+            .map_err(|why| StepError::unreached("an answer could not be checked").because(&why))?;
+        for line in ignored {
+            cx.log(line);
         }
-        match last {
+        match standing.into_last() {
             Some(no) if no.rejects() => Err(rejected(&no)),
             Some(yes) => Ok(yes.into()),
             None => Err(StepError::Wait(Wait {
@@ -120,38 +114,45 @@ fn rejected(no: &Accepted) -> StepError {
     .hint("clear it up, have the role sign again, then `flow retry`; or `flow cancel`")
 }
 
-/// The answers to a step that name a finding, the oldest first: those about others do not push them out.
-pub(super) fn newest_about<'a>(
-    run: &'a Run,
-    step: &'a str,
-    finding: &'a str,
-) -> impl Iterator<Item = (&'a str, SignedAnswer)> {
-    let about = move |body: &str| body.contains(finding);
-    let count = run.signals_for(step).filter(|s| about(&s.body)).count();
-    run.signals_for(step)
-        .filter(move |s| about(&s.body))
-        .skip(count.saturating_sub(ANSWERS_MAX))
-        .filter_map(|s| Some((s.id.as_str(), serde_json::from_str(&s.body).ok()?)))
-}
-
-/// The answers to a step that can be read, the oldest first, with the id each was handed in under.
-pub(super) fn newest<'a>(
-    run: &'a Run,
-    step: &'a str,
-) -> impl Iterator<Item = (&'a str, SignedAnswer)> {
-    let count = run.signals_for(step).count();
-    run.signals_for(step)
-        .skip(count.saturating_sub(ANSWERS_MAX))
-        .filter_map(|s| Some((s.id.as_str(), serde_json::from_str(&s.body).ok()?)))
-}
-
-/// The one made later; of two made in the same instant the no.
-pub(super) fn later(last: Option<Accepted>, next: Accepted) -> Accepted {
-    let rank = |a: &Accepted| (a.statement.issued_at, a.rejects());
-    match last {
-        Some(last) if rank(&last) > rank(&next) => last,
-        _ => next,
+/// What the answers to a sign-off come to now, and why some of them do not count.
+///
+/// # Errors
+/// [`SignOffRefusal::Unchecked`] when an answer could not be judged.
+pub async fn standing(
+    run: &Run,
+    step: &str,
+    people: &People,
+    now: Timestamp,
+) -> Result<(Standing, Vec<String>), SignOffRefusal> {
+    let mut standing = Standing::default();
+    let mut ignored = Vec::new();
+    for (id, answer) in decision::newest(run, step, None) {
+        let taken = match verify::verify_answer(run, step, people, &answer, now).await {
+            Ok(accepted) => standing.take(accepted),
+            Err(why) => Err(why),
+        };
+        match taken {
+            Ok(()) => {}
+            Err(why @ SignOffRefusal::Unchecked(_)) => return Err(why),
+            Err(why) => ignored.push(format!("answer {id} does not count: {why}")),
+        }
     }
+    Ok((standing, ignored))
+}
+
+/// Whether an answer would decide, were it stored now: as [`verify::verify_answer`], among those that are there.
+///
+/// # Errors
+/// [`SignOffRefusal`].
+pub async fn hand_in(
+    run: &Run,
+    step: &str,
+    people: &People,
+    answer: &SignedAnswer,
+    now: Timestamp,
+) -> Result<(), SignOffRefusal> {
+    let accepted = verify::verify_answer(run, step, people, answer, now).await?;
+    standing(run, step, people, now).await?.0.take(accepted)
 }
 
 /// Why the sign-offs of a run do not hold any more.
@@ -211,7 +212,8 @@ pub enum NotValid {
 /// Whether every sign-off of the plan is given and holds at this moment; for the gate right before production.
 ///
 /// Looks again at what may have changed since each step accepted its own: time, the roster, one key in two roles
-/// (four steps that accept at the same instant do not see one another), a later rejection.
+/// (four steps that accept at the same instant do not see one another), a later rejection. Whoever signs again before
+/// the gate renews a sign-off that expired.
 ///
 /// # Errors
 /// [`NotValid`] names the first that does not hold.
@@ -230,11 +232,11 @@ pub async fn still_valid(
             .filter(|_| state.status == Status::Done);
         let one: SignedOff =
             serde_json::from_str(output.ok_or_else(missing)?).map_err(|_| missing())?;
+        let one = renewed(run, people, &node.key, one, now).await?;
         holds(run, people, &node.key, &one, now)?;
         if given.iter().any(|g| g.fingerprint == one.fingerprint) {
             return Err(NotValid::TwoRoles(one.fingerprint));
         }
-        not_withdrawn(run, people, &node.key, &one, now).await?;
         given.push(one);
     }
     if given.is_empty() {
@@ -271,27 +273,22 @@ fn holds(
     Ok(())
 }
 
-async fn not_withdrawn(
+/// The sign-off that a step took, or a newer one once that has expired. A rejection since then withdraws either.
+async fn renewed(
     run: &Run,
     people: &People,
     step: &str,
-    one: &SignedOff,
+    taken: SignedOff,
     now: Timestamp,
-) -> Result<(), NotValid> {
-    let mut last: Option<Accepted> = None;
-    for (_, answer) in newest(run, step) {
-        match verify::verify_answer(run, step, people, &answer, now).await {
-            Err(why @ SignOffRefusal::Unchecked(_)) => return Err(why.into()),
-            Ok(accepted) => last = Some(later(last, accepted)),
-            Err(_) => {}
-        }
-    }
-    if let Some(no) = last.filter(|a| a.rejects() && a.statement.issued_at >= one.signed_at) {
-        return Err(NotValid::Withdrawn {
+) -> Result<SignedOff, NotValid> {
+    let (standing, _) = standing(run, step, people, now).await?;
+    match standing.into_last() {
+        Some(no) if no.rejects() => Err(NotValid::Withdrawn {
             role: no.statement.role,
             signer: no.statement.signer,
             note: no.statement.note,
-        });
+        }),
+        Some(newer) if taken.expires_at <= now => Ok(newer.into()),
+        _ => Ok(taken),
     }
-    Ok(())
 }

@@ -15,7 +15,7 @@ use flow_engine::id::Digest;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-use super::key::{Wire, fingerprint};
+use super::key::{Wire, fingerprint, is_canonical};
 use super::roster::NAMESPACE;
 
 /// The longest a person may take to touch a security key or type a passphrase.
@@ -86,6 +86,15 @@ pub async fn sign(text: &[u8], key: &Path, agent: Option<&Path>) -> Result<Strin
     Envelope::parse(&signature).map(|_| signature)
 }
 
+/// The armour as `ssh-keygen` reads it: lines that end with a line feed, and nothing before the first or after the last. A
+/// mail program or another system may have changed that, and none of it is signed.
+pub fn armour(signature: &str) -> String {
+    let lines = signature.trim_start_matches('\u{feff}').trim().lines();
+    lines
+        .map(|line| line.trim_end().to_owned() + "\n")
+        .collect()
+}
+
 /// Checks that `principal` of the given allowed signers made `signature` over `text`, as of `at`.
 ///
 /// # Errors
@@ -99,6 +108,7 @@ pub async fn verify(
     at: Timestamp,
 ) -> Result<(), SshSigError> {
     Envelope::parse(signature)?;
+    let signature = &armour(signature);
     let folder = Folder::new().map_err(|e| SshSigError::Files(e.to_string()))?;
     let put = |name: &str, bytes: &str| {
         folder
@@ -190,7 +200,8 @@ impl Envelope {
     }
 
     fn read(armoured: &str) -> Option<Envelope> {
-        let body = Some(armoured.trim()).filter(|a| a.len() <= ARMOUR_MAX)?;
+        let body = Some(armoured.trim_start_matches('\u{feff}').trim());
+        let body = body.filter(|a| a.len() <= ARMOUR_MAX)?;
         let body = body.strip_prefix("-----BEGIN SSH SIGNATURE-----")?;
         let body = body.strip_suffix("-----END SSH SIGNATURE-----")?;
         let body: String = body.chars().filter(|c| !c.is_ascii_whitespace()).collect();
@@ -199,7 +210,8 @@ impl Envelope {
         if wire.take(6)? != b"SSHSIG" || wire.number()? != 1 {
             return None;
         }
-        let fingerprint = fingerprint(wire.string()?);
+        let key = Some(wire.string()?).filter(|key| is_canonical(key))?;
+        let fingerprint = fingerprint(key);
         let namespace = String::from_utf8(wire.string()?.to_vec()).ok()?;
         Some(Envelope {
             fingerprint,

@@ -51,6 +51,10 @@ pub struct Statement {
     /// For a waiver or a review: the digest of what is waived or was reviewed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finding: Option<String>,
+    /// For an answer after a rejection of the same role: the first half of the digest of the rejected statement. An
+    /// approval that does not name the rejection does not take it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
     /// Exactly what was shown, line by line.
     pub summary: Vec<String>,
     /// The signer's own words; the reason of a rejection or a waiver.
@@ -100,10 +104,25 @@ pub struct Words {
     pub note: String,
     /// For a waiver or a review.
     pub finding: Option<String>,
+    /// The rejection that stands, as [`Standing::rejection`](super::decision::Standing::rejection) names it.
+    pub after: Option<String>,
     /// When it is made.
     pub issued_at: Timestamp,
     /// Until when it holds.
     pub expires_at: Timestamp,
+}
+
+impl Words {
+    /// Whether the note is plain and short, and there where one is needed.
+    pub(super) fn check(&self) -> Result<(), StatementError> {
+        let needs_reason = self.decision == Decision::Reject || self.subject == Subject::Waiver;
+        let plain = self.note.chars().all(crate::plain::is_plain);
+        let missing = needs_reason && self.note.trim().is_empty();
+        if !plain || self.note.len() > NOTE_MAX || missing {
+            return Err(StatementError::Note);
+        }
+        Ok(())
+    }
 }
 
 /// Why there is nothing to sign yet, or not like this.
@@ -128,11 +147,7 @@ pub enum StatementError {
 /// # Errors
 /// [`StatementError`]; nothing can be signed then.
 pub fn build(run: &Run, step: &str, words: Words) -> Result<Statement, StatementError> {
-    let needs_reason = words.decision == Decision::Reject || words.subject == Subject::Waiver;
-    let plain = words.note.chars().all(super::roster::is_plain);
-    if !plain || words.note.len() > NOTE_MAX || (needs_reason && words.note.trim().is_empty()) {
-        return Err(StatementError::Note);
-    }
+    words.check()?;
     let cut = cut(&run.plan, step).ok_or_else(|| StatementError::NoStep(step.into()))?;
     let evidence = evidence(run, cut)?;
     let commit = Some(run.plan.fact("commit")).filter(|c| !c.is_empty());
@@ -149,6 +164,7 @@ pub fn build(run: &Run, step: &str, words: Words) -> Result<Statement, Statement
         commit: commit.ok_or(StatementError::NoCommit)?.to_owned(),
         evidence_digest: evidence.to_string(),
         finding: words.finding,
+        after: words.after,
         summary: summary::lines(run, cut),
         note: words.note,
         issued_at: words.issued_at,
@@ -214,6 +230,7 @@ impl Statement {
             decision: self.decision,
             note: self.note.clone(),
             finding: self.finding.clone(),
+            after: self.after.clone(),
             issued_at: self.issued_at,
             expires_at: self.expires_at,
         }

@@ -1,19 +1,25 @@
 //! The few lines a signer is shown, made from what the steps reported. Bounded, because they are signed and stored.
 
 use flow_engine::run::{Run, Status};
+use flow_engine::step::Step as _;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::checklist::{self, ChecklistResult};
+use super::keys::{Keys, KeysFound};
+use super::waiver::Waiver;
+use crate::code::CodeSnapshot;
+use crate::plain::is_plain;
+use crate::schema::{Checked, MigrationSafety};
 
 /// The longest line, the most lines, and the most bytes in all; see [`super::statement::NOTE_MAX`].
 const LINE_MAX: usize = 150;
-const LINES_MAX: usize = 14;
+const LINES_MAX: usize = 18;
 const BYTES_MAX: usize = 900;
 
 /// Steps whose report a signer must see, and what it is called. The most decisive come first: when there is no room
 /// for all, the last are left out and that is said.
-const NOTABLE: [(&str, &str); 10] = [
-    ("schema/migration-safety", "migrations"),
+const NOTABLE: [(&str, &str); 8] = [
     ("prod/backup", "backup"),
     ("prod/backup-verified", "backup restored"),
     ("stage/rollback-rehearsal", "rollback rehearsed"),
@@ -21,7 +27,6 @@ const NOTABLE: [(&str, &str); 10] = [
     ("stage/counts", "stage counts"),
     ("test/counts-after", "test counts"),
     ("gate/stage-mirrors-prod", "stage mirrors prod"),
-    ("schema/unique-safe", "unique"),
     ("stage/graphql", "graphql"),
 ];
 /// Which fields of a report are named first.
@@ -50,47 +55,131 @@ pub fn lines(run: &Run, cut: usize) -> Vec<String> {
         .iter()
         .take(cut)
         .filter(|s| s.status == Status::Done);
-    let mut all = vec![headline(run)];
-    all.extend(migrations(run));
-    all.push(format!(
-        "{} of {cut} steps before this are done",
-        done.count()
-    ));
+    let mut all = vec![
+        headline(run, cut),
+        format!("{} of {cut} steps before this are done", done.count()),
+    ];
     all.extend(reports(run, cut));
     bounded(all)
 }
 
-/// What the first `cut` steps found: skipped steps, checklists, and the reports of the most decisive steps.
+/// What the first `cut` steps found: whose keys count, what is pending, what was waived, not checked or skipped,
+/// checklists, and the reports of the most decisive steps.
 pub fn reports(run: &Run, cut: usize) -> Vec<String> {
-    let mut all = skipped(run, cut);
+    let mut all: Vec<String> = output::<KeysFound>(run, cut, Keys::KIND)
+        .map(|found| found.lines())
+        .unwrap_or_default();
+    all.extend(migrations(run, cut));
+    all.extend(not_typed(run, cut));
+    all.extend(waivers(run, cut));
+    all.extend(skipped(run, cut));
     all.extend(checklists(run, cut));
     for (key, label) in NOTABLE {
         let within = run.plan.node(key).is_some_and(|(i, _)| (i as usize) < cut);
         let report = run.output(key).and_then(|o| serde_json::from_str(o).ok());
         if let Some(report) = report.as_ref().filter(|_| within).and_then(in_brief) {
-            all.push(plain(&format!("{label}: {report}")));
+            all.push(format!("{label}: {report}"));
         }
     }
-    all
+    all.iter().map(|line| plain(line)).collect()
 }
 
-fn headline(run: &Run) -> String {
+/// The outputs of the first `cut` steps, each with its step's key and kind.
+fn outputs(run: &Run, cut: usize) -> impl Iterator<Item = (&str, &str, &str)> {
+    let nodes = run.plan.nodes.iter().zip(&run.steps).take(cut);
+    nodes.filter_map(|(node, state)| {
+        Some((
+            node.key.as_str(),
+            node.kind.as_str(),
+            state.output.as_deref()?,
+        ))
+    })
+}
+
+/// What the first step of a kind reported.
+fn output<T: DeserializeOwned>(run: &Run, cut: usize, wanted: &str) -> Option<T> {
+    let (_, _, output) = outputs(run, cut).find(|(_, kind, _)| *kind == wanted)?;
+    serde_json::from_str(output).ok()
+}
+
+/// The commit that production runs, as far as a step asked.
+pub fn deployed(run: &Run, cut: usize) -> Option<String> {
+    let kept = output::<Value>(run, cut, CodeSnapshot::KIND);
+    let kept = kept.and_then(|code| Some(code.get("commit")?.as_str()?.to_owned()));
+    kept.or_else(|| output::<KeysFound>(run, cut, Keys::KIND)?.deployed)
+}
+
+fn headline(run: &Run, cut: usize) -> String {
     let plan = &run.plan;
     let commit = short(plan.fact("commit"));
-    let from = ["previous", "previous_commit"]
-        .iter()
-        .map(|name| short(plan.fact(name)))
-        .find(|c| !c.is_empty());
-    let from = from.map(|c| format!(" (now {c})")).unwrap_or_default();
+    let now = deployed(run, cut).map_or_else(
+        || " (what runs now is not known)".to_owned(),
+        |now| format!(" (now {})", short(&now)),
+    );
     format!(
-        "{} of {commit}{from} to {}, run {}",
+        "{} of {commit}{now} to {}, run {}",
         plan.workflow, plan.environment, run.id
     )
 }
 
-fn migrations(run: &Run) -> Option<String> {
-    let names = run.plan.fact("migrations");
-    (!names.is_empty()).then(|| format!("changes the schema by: {}", names.replace('\n', ", ")))
+/// The pending migrations by name, as many to a line as it holds.
+fn migrations(run: &Run, cut: usize) -> Vec<String> {
+    let Some(checked) = output::<Checked>(run, cut, MigrationSafety::KIND) else {
+        return Vec::new();
+    };
+    let count = checked.pending.len();
+    let own = if checked.script_passed {
+        "passed"
+    } else {
+        "none was run"
+    };
+    let mut lines = vec![format!(
+        "migrations: {count} pending, {} findings; the team's own check: {own}",
+        checked.report.findings.len()
+    )];
+    let mut line = String::new();
+    for pending in checked.pending {
+        if !line.is_empty() && line.len() + pending.name.len() + 2 > LINE_MAX {
+            lines.push(std::mem::take(&mut line));
+        }
+        line += if line.is_empty() { "pending: " } else { ", " };
+        line += &pending.name;
+    }
+    lines.extend(Some(line).filter(|line| !line.is_empty()));
+    lines
+}
+
+/// Whether code was not type-checked, and why.
+fn not_typed(run: &Run, cut: usize) -> Vec<String> {
+    let all = outputs(run, cut).filter_map(|(key, _, output)| {
+        let report: Value = serde_json::from_str(output).ok()?;
+        let why = report.get("not_typed")?.as_str()?;
+        Some(format!("{key}: THE CODE WAS NOT TYPE-CHECKED: {why}"))
+    });
+    all.collect()
+}
+
+/// Every waiver that was given, whichever step asked.
+fn waivers(run: &Run, cut: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (key, _, output) in outputs(run, cut) {
+        let report: Value = serde_json::from_str(output).unwrap_or_default();
+        let given = [report.get("waiver"), report.get("waivers")];
+        let given = given.into_iter().flatten().flat_map(|value| match value {
+            Value::Array(several) => several.clone(),
+            one => vec![one.clone()],
+        });
+        for waiver in given.filter_map(|w| serde_json::from_value::<Waiver>(w).ok()) {
+            lines.push(format!(
+                "WAIVED {key} {} by {} ({}): {}",
+                short(&waiver.finding),
+                waiver.signer,
+                waiver.role,
+                waiver.reason
+            ));
+        }
+    }
+    lines
 }
 
 fn skipped(run: &Run, cut: usize) -> Vec<String> {
@@ -176,7 +265,7 @@ fn plain(text: &str) -> String {
     let mut line: String = text
         .chars()
         .map(|c| {
-            if super::roster::is_plain(c) && !matches!(c, '"' | '\\') {
+            if is_plain(c) && !matches!(c, '"' | '\\') {
                 c
             } else {
                 ' '

@@ -133,6 +133,39 @@ pub enum SignOffRefusal {
         /// The other role.
         role: String,
     },
+    /// A rejection stands, and this approval was signed without it in view.
+    #[error(
+        "{signer} ({role}) rejected it since: {note}; a rejection is taken back by an approval that is signed after it, so look at the run again and sign anew"
+    )]
+    Overtaken {
+        /// Who rejected.
+        signer: String,
+        /// As what.
+        role: String,
+        /// Why.
+        note: String,
+    },
+    /// An answer that was given before, and another one after it.
+    #[error("this very answer was given before, and another one since; sign anew")]
+    Repeated,
+    /// The step asks for no waiver.
+    #[error("step `{0}` does not wait for a waiver now")]
+    NoWaiver(String),
+    /// Not what the step asks about.
+    #[error(
+        "`{given}` {} of the findings that `{step}` asks about: {open}",
+        if *several { "begins several" } else { "is none" }
+    )]
+    NoFinding {
+        /// The step.
+        step: String,
+        /// What was given.
+        given: String,
+        /// Whether it is the beginning of more than one.
+        several: bool,
+        /// The digests of those that are open, shortened.
+        open: String,
+    },
     /// The starter.
     #[error("{0} started this run and may not sign it off")]
     Starter(String),
@@ -232,7 +265,11 @@ pub(super) async fn check(
     let statement = Statement::parse(&answer.statement)
         .ok_or_else(|| unreadable("the text is no statement of this version of flow"))?;
     about(run, step, &statement, (role, &person.name), wanted)?;
-    in_time(&statement, wanted.hours, now)?;
+    // A no stands whatever the clocks say, and whatever was found since it was signed.
+    if statement.decision == Decision::Approve {
+        unchanged(run, step, &statement)?;
+        in_time(&statement, wanted.hours, now)?;
+    }
     Ok(Accepted {
         statement,
         fingerprint: envelope.fingerprint,
@@ -289,10 +326,25 @@ fn about(
     {
         return Err(SignOffRefusal::Other { what, signed, here });
     }
+    signed.words().check()?;
+    let commit = run.plan.fact("commit");
+    let same = [
+        (
+            "the plan",
+            signed.plan_digest == run.plan_digest.to_string(),
+        ),
+        ("the commit", signed.commit == commit && !commit.is_empty()),
+    ];
+    match same.into_iter().find(|(_, same)| !same) {
+        Some((what, _)) => Err(SignOffRefusal::Changed { what }),
+        None => Ok(()),
+    }
+}
+
+/// Whether what was shown to the signer is what there is.
+fn unchanged(run: &Run, step: &str, signed: &Statement) -> Result<(), SignOffRefusal> {
     let here = statement::build(run, step, signed.words())?;
     let changed = [
-        ("the plan", signed.plan_digest == here.plan_digest),
-        ("the commit", signed.commit == here.commit),
         (
             "the evidence",
             signed.evidence_digest == here.evidence_digest,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::shown::{self, ShownFile};
 use super::{Checked, Pending, source};
 use crate::people::review::{self, Asked};
-use crate::people::{People, SignOffRefusal, Waiver};
+use crate::people::{SignOffRefusal, Waiver, origin};
 
 /// [`MigrationReview`]'s kind.
 pub const KIND: &str = "schema.migration-review";
@@ -135,13 +135,13 @@ impl Step for MigrationReview {
             digest: digest(&checked),
         };
         self.show(cx, &checked, &asked.digest).await?;
-        let people = cx.resource::<People>()?;
+        let people = origin::needed(cx).await?;
         if people.of_role(&self.role).is_empty() {
             return Err(StepError::fail(format!(
                 "nobody in the roster has the role `{}`, which reviews migrations",
                 self.role
             ))
-            .hint("add a person with a key to flow.people.toml, then `flow retry`"));
+            .hint(origin::FROZEN));
         }
         let answers = review::answers(cx.run(), cx.key(), &people, &asked, cx.now())
             .await
@@ -151,7 +151,7 @@ impl Step for MigrationReview {
         for line in answers.ignored {
             cx.log(line);
         }
-        match answers.last {
+        match answers.standing.into_last() {
             None => Err(StepError::Wait(self.wait(cx, &checked, &asked.digest))),
             Some(no) if no.rejects() => Err(StepError::refuse(format!(
                 "{} ({}) rejected the migrations: {}",

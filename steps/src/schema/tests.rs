@@ -11,6 +11,8 @@ use crate::code::tests::git;
 use crate::people::People;
 use crate::reach::testing::{Bench, Say, failure, output, plan};
 
+mod waivers;
+
 pub(super) fn registry() -> Registry {
     Registry::default()
         .with::<MigrationSafety>()

@@ -4,7 +4,7 @@ use flow_engine::record::Wait;
 use flow_engine::step::{Cx, StepError};
 
 use crate::migration::Finding;
-use crate::people::{People, Subject, Waiver, waived};
+use crate::people::{AskedWaivers, Subject, Waiver, origin, waived};
 
 /// The waivers of all of them, by people of a role; waits for the first that is missing.
 pub(crate) async fn all(
@@ -16,7 +16,7 @@ pub(crate) async fn all(
     let mut open = Vec::new();
     for finding in findings {
         // Without a roster nobody can waive anything.
-        let people = cx.resource::<People>()?;
+        let people = origin::needed(cx).await?;
         let subject = (Subject::Waiver, finding.digest.as_str());
         let found = waived(cx.run(), cx.key(), &people, subject, role, cx.now())
             .await
@@ -29,6 +29,11 @@ pub(crate) async fn all(
     let Some(first) = open.first() else {
         return Ok(waivers);
     };
+    let asked = AskedWaivers {
+        role: role.to_owned(),
+        findings: open.iter().map(|f| f.digest.clone()).collect(),
+    };
+    asked.ask(cx).await?;
     Err(StepError::Wait(Wait {
         who: role.to_owned(),
         what: format!(

@@ -55,13 +55,24 @@ pub fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Confi
         )));
     }
     let text = std::fs::read_to_string(path).map_err(|e| unreadable(e.to_string()))?;
-    toml::from_str(&text).map_err(|e| {
+    parse_toml(&text, &shown)
+}
+
+/// Reads TOML text that stands in `shown`.
+///
+/// # Errors
+/// [`ConfigError::Invalid`], with line and column.
+pub(crate) fn parse_toml<T: serde::de::DeserializeOwned>(
+    text: &str,
+    shown: &str,
+) -> Result<T, ConfigError> {
+    toml::from_str(text).map_err(|e| {
         let place = e
             .span()
-            .map(|span| place(&text, span.start))
+            .map(|span| place(text, span.start))
             .unwrap_or_default();
         ConfigError::Invalid {
-            path: shown.clone(),
+            path: shown.to_owned(),
             place,
             why: e.message().replace('\n', " "),
         }

@@ -78,6 +78,10 @@ pub struct SignOff {
     pub waived_by: String,
     /// The role that reads the pending migrations and approves them; without it the last that signs.
     pub reviewed_by: Option<String>,
+    /// The reviewed ref whose roster counts, such as `origin/main`; without it the released commit's own.
+    pub roster_ref: Option<String>,
+    /// Where the roster is inside the repository; without it where `people` is in the working tree.
+    pub roster_file: Option<String>,
     /// How long a signature counts, in hours.
     pub valid_hours: u64,
     /// How long the smoke test on production may take, in minutes.
@@ -91,6 +95,8 @@ impl Default for SignOff {
             roles: roles.iter().map(|r| (*r).to_owned()).collect(),
             waived_by: "tech-lead".into(),
             reviewed_by: None,
+            roster_ref: None,
+            roster_file: None,
             valid_hours: 24,
             smoke_minutes: 60,
         }

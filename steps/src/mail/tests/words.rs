@@ -23,6 +23,7 @@ fn window() -> Notify {
         downtime: "5 minutes read-only".into(),
         contact: "the tech lead, +00 1".into(),
         changes: vec!["20260205_add_notes".into()],
+        checked: None,
     }
 }
 

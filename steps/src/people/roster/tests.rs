@@ -33,7 +33,19 @@ fn one_key_for_two_roles_is_refused_even_with_another_comment() {
 #[test]
 fn names_and_addresses_that_could_deceive_are_refused() {
     let long = "x".repeat(NAME_MAX + 1);
-    for name in ["", " a", "a\nb", "a\u{202e}b", &long] {
+    for name in [
+        "",
+        " a",
+        "a\nb",
+        "a\u{202e}b",
+        "a\u{61c}b",
+        "a\u{ad}b",
+        "a\u{fe0f}",
+        "a\u{e0041}",
+        "\u{3164}",
+        "P\u{430}ul",
+        &long,
+    ] {
         let error = roster(serde_json::json!({"roles": {"qa": [{"name": name, "key": A}]}}));
         assert!(error.is_err(), "{name:?}");
     }
@@ -86,4 +98,25 @@ fn a_person_is_known_by_name_address_or_login_whatever_the_case() {
         assert!(person.is(own), "{own}");
     }
     assert!(!person.is("t"));
+}
+
+#[test]
+fn what_was_taken_out_of_a_roster_since_does_not_count_and_what_came_in_does_not_either() {
+    let of = |entries: serde_json::Value| {
+        roster(serde_json::json!({"roles": entries})).expect("a roster")
+    };
+    let person = |key: &str| serde_json::json!([{"name": "n", "key": key}]);
+    let planned = of(serde_json::json!({"developer": person(A), "qa": person(B)}));
+    let taken_out = of(serde_json::json!({"developer": person(A)}));
+    let left = planned.still_in(&taken_out);
+    assert_eq!(
+        (left.of_role("developer").len(), left.of_role("qa").len()),
+        (1, 0)
+    );
+    let swapped = of(serde_json::json!({"developer": person(B), "qa": person(A)}));
+    let left = planned.still_in(&swapped);
+    assert_eq!(
+        (left.of_role("developer").len(), left.of_role("qa").len()),
+        (0, 0)
+    );
 }

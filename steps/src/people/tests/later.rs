@@ -58,7 +58,11 @@ async fn a_rejection_refuses_the_release_with_its_note_and_an_older_yes_cannot_b
         "a no needs a reason"
     );
 
-    let cleared = signed(&run, DEV, yes("developer", "dev"), &team.dev).await;
+    let (people, now) = (team.people(), SystemClock.now());
+    let standing = sign_off::standing(&run, DEV, &people, now).await;
+    let mut cleared = yes("developer", "dev");
+    cleared.after = standing.expect("judged").0.rejection();
+    let cleared = signed(&run, DEV, cleared, &team.dev).await;
     let mut run = (*run).clone();
     let order = flow_engine::signal::Order::Retry;
     let now = SystemClock.now();
@@ -111,6 +115,129 @@ async fn a_rejection_after_the_sign_off_was_taken_withdraws_it() {
     );
 }
 
+/// An answer by a clock that is four and a half minutes ahead, which is within what is allowed.
+fn ahead(mut words: Words) -> Words {
+    let by = Duration::from_secs(270);
+    words.issued_at = words.issued_at.plus(by);
+    words.expires_at = words.expires_at.plus(by);
+    words
+}
+
+#[tokio::test]
+async fn a_rejection_after_an_approval_from_a_clock_that_is_ahead_stands() {
+    let team = Team::new();
+    let (engine, run) = waiting(&team).await;
+    let early = signed(&run, DEV, ahead(yes("developer", "dev")), &team.dev).await;
+    let said = words("developer", "dev", Decision::Reject, "counts look wrong");
+    let no = signed(&run, DEV, said, &team.dev).await;
+    let both = vec![signal(DEV, "1", early.body()), signal(DEV, "2", no.body())];
+    let (run, stop) = answer(&engine, &run, both).await;
+    assert_eq!(stop, Stop::Parked(ParkReason::Refused { step: 1 }));
+
+    // Handed in again under another name, it takes nothing back; nor does one made just before the rejection was seen.
+    let unseen = signed(&run, DEV, ahead(yes("developer", "dev")), &team.dev).await;
+    let (people, now) = (team.people(), SystemClock.now());
+    for stale in [&early, &unseen] {
+        let why = sign_off::hand_in(&run, DEV, &people, stale, now).await;
+        assert!(
+            matches!(&why, Err(SignOffRefusal::Overtaken { note, .. }) if note == "counts look wrong"),
+            "{why:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_rejection_does_not_expire() {
+    let team = Team::new();
+    let (_, run) = waiting(&team).await;
+    let mut run = (*run).clone();
+    let no = words("developer", "dev", Decision::Reject, "never");
+    let no = signed(&run, DEV, no, &team.dev).await;
+    run.signals.push(signal(DEV, "1", no.body()));
+    let days = SystemClock.now().plus(Duration::from_hours(72));
+    let (standing, ignored) = sign_off::standing(&run, DEV, &team.people(), days)
+        .await
+        .expect("judged");
+    assert!(standing.rejection().is_some(), "{ignored:?}");
+}
+
+#[tokio::test]
+async fn approvals_do_not_push_a_rejection_out() {
+    let team = Team::new();
+    let (_, run) = waiting(&team).await;
+    let mut run = (*run).clone();
+    let no = words("developer", "dev", Decision::Reject, "never");
+    let no = signed(&run, DEV, no, &team.dev).await;
+    run.signals.push(signal(DEV, "no", no.body()));
+    let yes = signed(&run, DEV, yes("developer", "dev"), &team.dev).await;
+    for n in 0..41 {
+        let id = format!("yes-{n}");
+        run.signals.push(signal(DEV, &id, yes.body()));
+    }
+    let (standing, _) = sign_off::standing(&run, DEV, &team.people(), SystemClock.now())
+        .await
+        .expect("judged");
+    assert!(standing.rejection().is_some());
+}
+
+#[tokio::test]
+async fn an_approval_that_names_the_rejection_takes_it_back_and_the_next_rejection_needs_another() {
+    let team = Team::new();
+    let (_, run) = waiting(&team).await;
+    let mut run = (*run).clone();
+    let (people, now) = (team.people(), SystemClock.now());
+    let mut after = None;
+    for round in ["first", "second"] {
+        let no = words("developer", "dev", Decision::Reject, round);
+        let no = signed(&run, DEV, no, &team.dev).await;
+        run.signals.push(signal(DEV, round, no.body()));
+        let mut stale = yes("developer", "dev");
+        stale.after.clone_from(&after);
+        let stale = signed(&run, DEV, stale, &team.dev).await;
+        let why = sign_off::hand_in(&run, DEV, &people, &stale, now).await;
+        assert!(
+            matches!(why, Err(SignOffRefusal::Overtaken { .. })),
+            "{round}"
+        );
+        let standing = sign_off::standing(&run, DEV, &people, now).await;
+        after = standing.expect("judged").0.rejection();
+        let mut seen = yes("developer", "dev");
+        seen.after.clone_from(&after);
+        let seen = signed(&run, DEV, seen, &team.dev).await;
+        assert_eq!(
+            sign_off::hand_in(&run, DEV, &people, &seen, now).await,
+            Ok(())
+        );
+        run.signals
+            .push(signal(DEV, &format!("{round} yes"), seen.body()));
+    }
+    let again = run.signals[0].body.clone();
+    let again = serde_json::from_str(&again).expect("an answer");
+    let why = sign_off::hand_in(&run, DEV, &people, &again, now).await;
+    assert_eq!(why, Err(SignOffRefusal::Repeated));
+}
+
+#[tokio::test]
+async fn a_sign_off_that_expired_is_renewed_by_signing_again() {
+    let team = Team::new();
+    let (engine, run) = waiting(&team).await;
+    let dev = signed(&run, DEV, yes("developer", "dev"), &team.dev).await;
+    let mut brief = yes("qa", "qa");
+    brief.expires_at = brief.issued_at.plus(Duration::from_hours(1));
+    let qa = signed(&run, QA, brief, &team.qa).await;
+    let both = vec![signal(DEV, "1", dev.body()), signal(QA, "1", qa.body())];
+    let (run, _) = answer(&engine, &run, both).await;
+    let late = SystemClock.now().plus(Duration::from_hours(2));
+    let people = team.people();
+    let expired = still_valid(&run, &people, late).await;
+    assert!(matches!(expired, Err(sign_off::NotValid::Expired { .. })));
+    let mut run = (*run).clone();
+    let again = signed(&run, QA, yes("qa", "qa"), &team.qa).await;
+    run.signals.push(signal(QA, "2", again.body()));
+    let held = still_valid(&run, &people, late).await.expect("renewed");
+    assert!(held.iter().all(|one| one.expires_at > late));
+}
+
 #[tokio::test]
 async fn the_starter_is_barred_when_the_roster_says_so() {
     let team = Team::new();
@@ -124,6 +251,15 @@ async fn the_starter_is_barred_when_the_roster_says_so() {
         ..team.people()
     };
     let error = verify_answer(&run, DEV, &strict, &answer, SystemClock.now()).await;
+    assert_eq!(error, Err(SignOffRefusal::Starter("dev".into())));
+    let mut said = yes("developer", "dev");
+    said.subject = Subject::Waiver;
+    said.finding = Some("f1".repeat(32));
+    said.note = "fine".into();
+    let waiver = signed(&run, "prod/backup", said, &team.dev).await;
+    let (about, now) = ((Subject::Waiver, "f1".repeat(32)), SystemClock.now());
+    let about = (about.0, about.1.as_str());
+    let error = verify_waiver(&run, "prod/backup", &strict, about, &waiver, now).await;
     assert_eq!(error, Err(SignOffRefusal::Starter("dev".into())));
 }
 
@@ -217,7 +353,6 @@ async fn the_largest_answer_of_a_4096_bit_rsa_key_fits_a_record() {
     let key = format!("signoff/{}", "k".repeat(56));
     let long = serde_json::json!({"verdict": "\"".repeat(200), "path": "ü".repeat(200)});
     let plan = plan(&"c".repeat(40), &long, |p| {
-        p.fact("migrations", "m\"".repeat(400));
         p.phase("more", "More", flow_engine::plan::OnFailure::Park, |p| {
             p.step(
                 &key,
@@ -296,11 +431,31 @@ async fn the_signed_text_reads_as_what_was_shown() {
     let backup = serde_json::json!({
         "tool": "pg_dump 15", "bytes": 7_340_032, "sha256": "ab".repeat(32), "path": "/data/backups/pre.sql.zst",
     });
+    let keys = serde_json::json!({
+        "sha256": "5e".repeat(32), "commit": "c0ffee".repeat(7)[..40], "deployed": "01d0".repeat(10),
+        "added": ["qa Eve SHA256:abcdef"], "removed": ["qa Anna SHA256:123456"], "elsewhere": [], "unknown": [],
+    });
+    let waiver = |finding: &str, reason: &str| {
+        serde_json::json!({
+            "finding": finding.repeat(32), "reason": reason, "role": "tech-lead", "signer": "Tim", "fingerprint": "SHA256:t",
+            "statement_sha256": "0".repeat(64), "signed_at": 0, "expires_at": 1,
+        })
+    };
+    let checked = serde_json::json!({
+        "pending": [{"name": "20260205_add_notes", "sha256": "a"}, {"name": "20260206_add_index", "sha256": "b"}],
+        "report": crate::migration::check(&[], &std::collections::BTreeSet::new()),
+        "waivers": [waiver("f1", "the table is empty")], "script_passed": false,
+    });
+    let typed = serde_json::json!({
+        "deployed": null, "changes": {}, "found": [], "omitted": 0,
+        "not_typed": "there is no node_modules", "waiver": waiver("f2", "read by hand"),
+    });
     let plan = plan(&"c0ffee".repeat(7)[..40], &backup, |p| {
-        p.fact("previous", "0ld".repeat(12));
-        p.fact("migrations", "20260205_add_notes\n20260206_add_index");
         p.phase("more", "More", flow_engine::plan::OnFailure::Park, |p| {
             let asked = SignOff { role: "qa".into(), valid_hours: 24 };
+            p.step("gate/roster", Report(keys));
+            p.step("schema/migration-safety", Report(checked));
+            p.step("schema/nullable-access", Report(typed));
             p.step("prod/backup-verified", Report(serde_json::json!({"restore_seconds": 41, "tables": ["a", "b"], "verdict": "equal"})));
             p.step("test/features", Report(serde_json::Value::Null));
             p.step("more/qa", asked);
@@ -315,6 +470,16 @@ async fn the_signed_text_reads_as_what_was_shown() {
     {
         match node.key.as_str() {
             "prod/backup-verified" => state.output = Some(node.params.to_string()),
+            "gate/roster" => {
+                node.kind = <Keys as flow_engine::step::Step>::KIND.into();
+                state.output = Some(node.params.to_string());
+            }
+            "schema/migration-safety" => {
+                node.kind =
+                    <crate::schema::MigrationSafety as flow_engine::step::Step>::KIND.into();
+                state.output = Some(node.params.to_string());
+            }
+            "schema/nullable-access" => state.output = Some(node.params.to_string()),
             "test/features" => {
                 node.kind = checklist::KIND.into();
                 let answered = serde_json::json!({"result": "pass", "note": "", "by": "a tester", "sent_by": "x", "at": 0});

@@ -11,7 +11,7 @@ use flow_engine::step::{Cx, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::{KEEP, Policy};
-use crate::people::{People, Subject, Waiver, waived};
+use crate::people::{Subject, Waiver, origin, waived};
 use crate::pg::text::{some_of, table_key};
 
 /// A policy that was corrected after the run was planned.
@@ -97,7 +97,7 @@ async fn accepted(cx: &Cx, corrected: &Corrected, role: &str) -> Result<Waiver, 
     }
     let json = serde_json::to_vec(&(&corrected.planned, &corrected.used, &corrected.released));
     let finding = Digest::of(&json.expect("plain data")).to_string();
-    let people = cx.resource::<People>()?;
+    let people = origin::needed(cx).await?;
     let subject = (Subject::Waiver, finding.as_str());
     let found = waived(cx.run(), cx.key(), &people, subject, role, cx.now()).await;
     let found = found.map_err(|e| StepError::retry("a waiver could not be judged").because(&e))?;

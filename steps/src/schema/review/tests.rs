@@ -8,7 +8,7 @@ use flow_engine::run::{Run, Status};
 use super::*;
 use crate::people::fixture::{Team, other_namespace, seal, signal, words};
 use crate::people::review::verify_review;
-use crate::people::{Decision, SignedAnswer, Statement, Subject, Words, statement};
+use crate::people::{Decision, People, SignedAnswer, Statement, Subject, Words, statement};
 use crate::reach::testing::{Bench, Say, failure, output, plan};
 use crate::schema::tests::{Rig, registry};
 

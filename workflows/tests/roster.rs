@@ -1,0 +1,186 @@
+//! Whose signatures count: the roster of the commit, not the file of the working tree.
+
+use std::path::Path;
+use std::process::Command;
+
+use flow_engine::plan::Plan;
+use flow_steps::people::origin::RosterAt;
+use flow_workflows::setup::{Setup, SetupError};
+use tempfile::TempDir;
+
+const KEYS: [&str; 3] = [
+    "AAAAC3NzaC1lZDI1NTE5AAAAIMbzZQrdrlrAyEiJXiDHmv+e9F+YoONDjpdNAJo8a/Cu",
+    "AAAAC3NzaC1lZDI1NTE5AAAAIAKG7oPV1FxvG9jmgGVnAOvF3qrrklcReRxulp5kEOBH",
+    "AAAAC3NzaC1lZDI1NTE5AAAAIJROlpyE2OS7Gw0sx4s6qh+QfONZerrYMVrzs7Kd+S21",
+];
+
+fn config() -> String {
+    let mut text = String::from(
+        "[app]\nname = \"dap\"\nmigrations = \"m\"\n[signoff]\nroles = [\"qa\"]\nwaived_by = \"qa\"\n",
+    );
+    for env in ["test", "stage", "prod"] {
+        text += &[
+            &format!("[env.{env}]\nssh = \"dap{env}\"\n"),
+            "app_dir = \"/srv/app\"\nbackup_dir = \"/srv/b\"\nflow_dir = \"/srv/f\"\ndeploy = [\"./d\"]\n",
+            "health = \"http://127.0.0.1:1/\"\ndatabase = { user = \"p\", name = \"p\" }\n",
+        ]
+        .concat();
+    }
+    text
+}
+
+fn people(keys: &[&str]) -> String {
+    let person = |(n, key): (usize, &&str)| {
+        format!("[[roles.qa]]\nname = \"qa {n}\"\nkey = \"ssh-ed25519 {key}\"\n")
+    };
+    keys.iter().enumerate().map(person).collect()
+}
+
+fn git(dir: &Path, args: &[&str]) {
+    let me = ["-c", "user.name=test", "-c", "user.email=t@example.org"];
+    let mut git = Command::new("git");
+    let done = git.arg("-C").arg(dir).args(me).args(args).output();
+    assert!(done.expect("git runs").status.success(), "git {args:?}");
+}
+
+/// A project with two people in the committed roster, and nothing else committed.
+fn project() -> TempDir {
+    let dir = tempfile::tempdir().expect("a folder");
+    let at = dir.path();
+    let write = |name: &str, text: &str| std::fs::write(at.join(name), text).expect("writes");
+    write("flow.toml", &config());
+    write("flow.people.toml", &people(&KEYS[..2]));
+    write("flow.data.toml", "[tables]\n");
+    git(at, &["init", "-q", "-b", "main"]);
+    git(at, &["add", "flow.people.toml"]);
+    git(at, &["commit", "-q", "-m", "who signs"]);
+    dir
+}
+
+fn setup(dir: &TempDir) -> Setup {
+    Setup::load(&dir.path().join("flow.toml")).expect("it loads")
+}
+
+fn planned(dir: &TempDir) -> Result<Plan, SetupError> {
+    let setup = setup(dir);
+    let commit = setup.commit("HEAD").expect("a commit");
+    setup.plan("release", &commit)
+}
+
+async fn counting(dir: &TempDir, plan: &Plan) -> usize {
+    let people = setup(dir).rosters().0.of(plan).await.expect("a roster");
+    people.of_role("qa").len()
+}
+
+fn rewrite(dir: &TempDir, keys: &[&str]) {
+    std::fs::write(dir.path().join("flow.people.toml"), people(keys)).expect("writes");
+}
+
+#[tokio::test]
+async fn the_roster_of_the_commit_counts_and_the_working_tree_only_takes_keys_out() {
+    let dir = project();
+    let plan = planned(&dir).expect("plans");
+    let at = RosterAt::of(&plan).expect("the plan names it");
+    assert_eq!(
+        (at.path.as_str(), at.commit.as_str()),
+        ("flow.people.toml", plan.fact("commit"))
+    );
+    assert_eq!(counting(&dir, &plan).await, 2);
+    rewrite(&dir, &KEYS);
+    assert_eq!(counting(&dir, &plan).await, 2, "nobody comes in that way");
+    rewrite(&dir, &KEYS[2..]);
+    assert_eq!(counting(&dir, &plan).await, 0, "own keys for everybody's");
+    rewrite(&dir, &KEYS[1..2]);
+    assert_eq!(
+        counting(&dir, &plan).await,
+        1,
+        "who is taken out is out at once"
+    );
+    std::fs::remove_file(dir.path().join("flow.people.toml")).expect("removes");
+    let source = setup_without_file(&dir);
+    let people = source.rosters().0.of(&plan).await.expect("a roster");
+    assert_eq!(
+        people.of_role("qa").len(),
+        2,
+        "another branch is checked out"
+    );
+}
+
+/// A driver that has loaded its configuration before the file went.
+fn setup_without_file(dir: &TempDir) -> Setup {
+    let file = dir.path().join("flow.people.toml");
+    rewrite(dir, &KEYS[..1]);
+    let setup = setup(dir);
+    std::fs::remove_file(file).expect("removes");
+    setup
+}
+
+#[tokio::test]
+async fn a_reviewed_ref_counts_where_one_is_named_and_what_it_loses_later_counts_no_more() {
+    let dir = project();
+    let config = config().replace("[signoff]\n", "[signoff]\nroster_ref = \"reviewed\"\n");
+    std::fs::write(dir.path().join("flow.toml"), config).expect("writes");
+    git(dir.path(), &["branch", "reviewed"]);
+    rewrite(&dir, &KEYS);
+    git(
+        dir.path(),
+        &["commit", "-qam", "the starter lets somebody in"],
+    );
+    let plan = planned(&dir).expect("plans");
+    assert_eq!(counting(&dir, &plan).await, 2);
+    git(dir.path(), &["checkout", "-q", "reviewed"]);
+    rewrite(&dir, &KEYS[..1]);
+    git(dir.path(), &["commit", "-qam", "somebody left"]);
+    git(dir.path(), &["checkout", "-q", "main"]);
+    assert_eq!(counting(&dir, &plan).await, 1);
+}
+
+#[test]
+fn a_roster_that_is_not_committed_starts_nothing_and_the_way_out_is_named() {
+    let dir = project();
+    git(dir.path(), &["rm", "-q", "--cached", "flow.people.toml"]);
+    git(dir.path(), &["commit", "-q", "-m", "nobody"]);
+    let error = planned(&dir).expect_err("no roster");
+    let SetupError::Roster(error) = error else {
+        panic!("{error}");
+    };
+    assert!(
+        error.to_string().starts_with("flow.people.toml is not in "),
+        "{error}"
+    );
+    let hints = error.hints().join("\n");
+    assert!(
+        hints.contains("git add flow.people.toml") && hints.contains("roster_ref"),
+        "{hints}"
+    );
+    let doctor = setup(&dir).roster_of("HEAD");
+    assert!(doctor.is_err(), "the doctor says so, too");
+}
+
+#[test]
+fn a_roster_file_that_others_can_write_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = project();
+    let file = dir.path().join("flow.people.toml");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).expect("sets");
+    let error = Setup::load(&dir.path().join("flow.toml")).expect_err("refused");
+    assert!(matches!(error, SetupError::NotOurs(_)), "{error}");
+}
+
+#[test]
+fn texts_of_the_configuration_are_one_plain_line() {
+    let dir = project();
+    let path = dir.path().join("flow.toml");
+    for bad in ["\\u001b[2J", "a\\nb", "\\u202e"] {
+        let name = config().replace("\"dap\"", &format!("\"{bad}\""));
+        let when = format!("{}[window]\nwhen = \"{bad}\"\n", config());
+        for (text, key) in [(name, "app.name"), (when, "window.when")] {
+            std::fs::write(&path, text).expect("writes");
+            let error = Setup::load(&path).expect_err(bad).to_string();
+            assert!(
+                error.contains(&format!("`{key}` must be one line")),
+                "{error}"
+            );
+        }
+    }
+}
