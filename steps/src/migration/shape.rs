@@ -98,6 +98,10 @@ impl Reader<'_> {
 
     fn fill(&self, shape: &mut Shape) {
         for (name, table) in self.schema.tables.iter().filter(|(_, table)| !table.temp) {
+            // An index of a materialized view names it like a table.
+            if !table.made && self.schema.views.contains_key(name) {
+                continue;
+            }
             shape.tables.insert(self.name(name), self.table(table));
         }
         shape.views = self

@@ -381,3 +381,16 @@ fn a_schema_of_several_files_is_one_and_errors_and_findings_name_the_file() {
     )];
     assert!(sides.read("public").unwrap().is_none());
 }
+
+#[test]
+fn a_key_made_from_an_index_and_an_index_of_a_view_are_no_differences() {
+    let schema = "model Task {\n  id Int @id\n}\nmodel Rank {\n  id Int @id\n}\n";
+    let sql = "CREATE TABLE \"Task\" (\"id\" INTEGER NOT NULL);\n\
+        CREATE UNIQUE INDEX \"Task_pkey\" ON \"Task\"(\"id\");\n\
+        ALTER TABLE \"Task\" ADD CONSTRAINT \"Task_pkey\" PRIMARY KEY USING INDEX \"Task_pkey\";\n\
+        CREATE MATERIALIZED VIEW \"Rank\" AS SELECT \"id\" FROM \"Task\";\n\
+        CREATE UNIQUE INDEX \"rank_id\" ON \"Rank\"(\"id\");";
+    let compared = compared(schema, sql);
+    assert_eq!(compared.differences, []);
+    assert_eq!(compared.undecided, ["\"Rank\" (a view)"]);
+}
