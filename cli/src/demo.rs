@@ -25,6 +25,9 @@ mod project;
 /// The longest the whole demo may take. It takes three to five minutes.
 const LIMIT: Duration = Duration::from_mins(20);
 
+/// MiB of production's backup disk that is too small for a backup.
+const SMALL_DISK: u32 = 1;
+
 /// Brings the hosts up, plays, shows what came of it, and ends everything it started.
 pub(crate) async fn run(args: Demo) -> Result<Exit, Diagnostic> {
     let mut stop = Stop::listen();
@@ -34,15 +37,21 @@ pub(crate) async fn run(args: Demo) -> Result<Exit, Diagnostic> {
         "Everything lies in {} and ends with this demo.\n",
         dir.display()
     ));
-    let (ground, keep) = (dir.join("hosts"), args.keep);
+    let (ground, keep, fault) = (dir.join("hosts"), args.keep, args.fault);
     let sandbox = tokio::task::spawn_blocking(move || {
         let options = Options {
             keep,
             ..Options::default()
         };
-        Sandbox::up(&ground, &options, &mut |line| {
+        let sandbox = Sandbox::up(&ground, &options, &mut |line| {
             view::out(&format!("… {line}\n"));
-        })
+        })?;
+        view::out("… moving in what real hosts have beside the application\n");
+        sandbox.neighbours()?;
+        if fault == Some(Fault::FullDisk) {
+            sandbox.small_backup_disk("prod", SMALL_DISK)?;
+        }
+        Ok::<_, flow_sandbox::SandboxError>(sandbox)
     });
     let sandbox = sandbox.await.map_err(|e| failed("the hosts", &e))?;
     let sandbox = sandbox.map_err(|e| failed("the throw-away hosts did not come up", &e))?;
@@ -170,9 +179,10 @@ pub(super) fn failed(what: &str, error: &dyn std::error::Error) -> Diagnostic {
 /// The branch of the demo application that a fault is in.
 pub(super) fn commit_of(fault: Option<Fault>) -> &'static str {
     match fault {
-        None | Some(Fault::Crash) => "good",
+        None | Some(Fault::Crash | Fault::FullDisk) => "good",
         Some(Fault::LostRows) => "lost-rows",
         Some(Fault::BadMigration) => "bad-migration",
         Some(Fault::Health) => "health",
+        Some(Fault::Drift) => "drift",
     }
 }

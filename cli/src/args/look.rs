@@ -161,6 +161,10 @@ pub(crate) enum Fault {
     BadMigration,
     /// The new version is not healthy in production: rolled back
     Health,
+    /// The schema has a table and a column that no migration makes: refused
+    Drift,
+    /// Production's disk has no room for the backup: refused before anything is written (hosts in containers)
+    FullDisk,
 }
 
 /// Exit codes: 0 clean, 1 findings, 2 usage.

@@ -30,6 +30,16 @@ fn meant(fault: Option<Fault>) -> (Exit, &'static str) {
             "The new version was not healthy in production. Everything was undone, and production was verified to be as it \
              was before. It stays locked until somebody lifts the lock: flow unlock prod --reason …",
         ),
+        Some(Fault::Drift) => (
+            Exit::Failed,
+            "The schema has a table and a column that no migration makes: deployed like that, the new code would ask for what \
+             is not there. The release was stopped in phase 1, with the SQL that was forgotten.",
+        ),
+        Some(Fault::FullDisk) => (
+            Exit::Failed,
+            "Production's disk has no room for the backup. That was computed before a byte was written; production was not \
+             touched.",
+        ),
     }
 }
 

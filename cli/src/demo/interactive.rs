@@ -49,7 +49,7 @@ fn how(sandbox: &Sandbox, project: &Path, exe: &Path, fault: Option<Fault>) -> S
     text += "\nThings to try: kill -9 the one that drives, then `flow resume`; \
              `flow rollback latest --reason …`, then `flow unlock prod --reason …`; ssh to a host with\n\n";
     let _infallible = writeln!(text, "  ssh -F {} prod", sandbox.ssh_config().display());
-    text += "\nCommits that break: origin/lost-rows, origin/bad-migration, origin/health.\n\
+    text += "\nCommits that break: origin/lost-rows, origin/bad-migration, origin/health, origin/drift.\n\
              Everything ends with Ctrl-C or the end of the input here (Ctrl-D).\n";
     text
 }

@@ -70,7 +70,7 @@ fn config(sandbox: &Sandbox) -> String {
          # Shortened for the demo; the protocol says fifteen minutes.\n[watch]\nseconds = {WATCH}\nsettle_seconds = 3\n\n\
          [window]\nwhen = \"now\"\ndowntime = \"about a minute\"\ncontact = \"devops@example.org\"\n\n\
          [mail]\nhost = {}\nport = {}\ntls = \"starttls\"\nuser = {}\npassword = {}\nca = {}\n\
-         from = \"flow@example.org\"\nto = [\"team@example.org\"]\n",
+         from = \"flow@example.org\"\nto = [\"defer@example.org\", \"team@example.org\"]\n",
         shown(sandbox.ssh_config()),
         quoted(&smtp.host),
         smtp.port,
@@ -90,13 +90,14 @@ fn environment(host: &Host) -> String {
         "\n[env.{name}]\nssh = \"{name}\"\napp_dir = {app}\nbackup_dir = {backups}\nflow_dir = {flow}\n\
          deploy = [\"deploy/scripts/release.sh\", \"deploy\", \"{{commit}}\"]\ndeploy_minutes = 5\n\
          health = {health}\n[env.{name}.database]\nexec = [\"docker\", \"exec\", \"-i\", {container}]\n\
-         user = \"postgres\"\nname = \"postgres\"\n",
+         user = {owner}\nname = \"postgres\"\n",
         name = host.name,
         app = shown(&host.app),
         backups = data("backups"),
         flow = data("flow"),
         health = quoted(&format!("{}/health", host.base_url)),
         container = quoted(&host.container),
+        owner = quoted(&host.owner),
     )
 }
 

@@ -14,6 +14,10 @@ pub(crate) struct Wishes {
     pub(crate) watch: u64,
     /// What stands before the deploy script on production.
     pub(crate) deploy: Vec<String>,
+    /// Who gets the mails.
+    pub(crate) to: Vec<String>,
+    /// Whether the hosts have what real ones have beside the application.
+    pub(crate) neighbours: bool,
 }
 
 impl Default for Wishes {
@@ -22,6 +26,8 @@ impl Default for Wishes {
         Wishes {
             watch: 4,
             deploy: script.map(str::to_owned).to_vec(),
+            to: vec!["team@example.org".to_owned()],
+            neighbours: false,
         }
     }
 }
@@ -67,7 +73,7 @@ fn config(sandbox: &Sandbox, wishes: &Wishes) -> String {
          # The three hosts may be one machine here.\n[gates]\ndistinct_machines = false\n\n\
          # The keys are of this sandbox, so no commit of the application has them.\n[signoff]\nroster_ref = \"roster\"\n\n[ssh]\nconfig = {}\n\n\
          [watch]\nseconds = {}\nsettle_seconds = 1\n\n[mail]\nhost = {}\nport = {}\ntls = \"starttls\"\nuser = {}\n\
-         password = {}\nca = {}\nfrom = \"flow@example.org\"\nto = [\"team@example.org\"]\n",
+         password = {}\nca = {}\nfrom = \"flow@example.org\"\nto = {}\n",
         shown(sandbox.ssh_config()),
         wishes.watch,
         quoted(&smtp.host),
@@ -75,6 +81,7 @@ fn config(sandbox: &Sandbox, wishes: &Wishes) -> String {
         quoted(&smtp.user),
         quoted(&format!("file:{}", smtp.password_file.display())),
         shown(&smtp.ca),
+        toml::Value::from(wishes.to.clone()),
     );
     for host in sandbox.hosts() {
         let wanted = Wishes::default().deploy;
@@ -94,7 +101,7 @@ fn environment(host: &Host, deploy: &[String]) -> String {
     format!(
         "\n[env.{name}]\nssh = \"{name}\"\napp_dir = {app}\nbackup_dir = {backups}\nflow_dir = {flow}\n\
          deploy = [{deploy}]\ndeploy_minutes = 5\nhealth = {health}\n[env.{name}.database]\n\
-         exec = [\"docker\", \"exec\", \"-i\", {container}]\nuser = \"postgres\"\nname = \"postgres\"\n",
+         exec = [\"docker\", \"exec\", \"-i\", {container}]\nuser = {owner}\nname = \"postgres\"\n",
         name = host.name,
         app = shown(&host.app),
         backups = data("backups"),
@@ -102,6 +109,7 @@ fn environment(host: &Host, deploy: &[String]) -> String {
         deploy = deploy.join(", "),
         health = quoted(&format!("{}/health", host.base_url)),
         container = quoted(&host.container),
+        owner = quoted(&host.owner),
     )
 }
 

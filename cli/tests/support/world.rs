@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use flow_sandbox::{Isolation, LedgerLine, Options, Sandbox};
+use flow_sandbox::{Isolation, LedgerLine, NEIGHBOURS, Options, Sandbox};
 use serde_json::Value;
 
 use crate::driver::{self, Driver, Said};
@@ -57,6 +57,9 @@ impl World {
             println!("… {line}");
         });
         let sandbox = sandbox.expect("three hosts");
+        if wishes.neighbours {
+            sandbox.neighbours().expect("neighbours");
+        }
         let project = project::make(&sandbox, dir.path(), wishes);
         World {
             sandbox,
@@ -297,10 +300,33 @@ impl World {
         let list = checked(self.sandbox.ssh("prod").arg("pm2 jlist"));
         let list: Value = serde_json::from_str(list.lines().last().expect("a line")).expect("JSON");
         let list = list.as_array().expect("processes");
-        assert!(!list.is_empty());
-        for app in list {
-            assert_eq!(app["pm2_env"]["status"], "online", "{}", app["name"]);
+        let ours = list
+            .iter()
+            .filter(|app| !NEIGHBOURS.iter().any(|name| app["name"] == *name));
+        let online: Vec<_> = ours
+            .map(|app| (app["name"].clone(), app["pm2_env"]["status"].clone()))
+            .collect();
+        assert!(!online.is_empty());
+        for (name, status) in online {
+            assert_eq!(status, "online", "{name}");
         }
+    }
+
+    /// Of each process that is not the application's, on one host: name, status, pid and restarts.
+    pub(crate) fn neighbours(&self, host: &str) -> Vec<String> {
+        let list = checked(self.sandbox.ssh(host).arg("pm2 jlist"));
+        let list: Value = serde_json::from_str(list.lines().last().expect("a line")).expect("JSON");
+        let list = list.as_array().expect("processes").iter();
+        let theirs = list.filter(|app| NEIGHBOURS.iter().any(|name| app["name"] == *name));
+        let words = theirs.map(|app| {
+            let env = &app["pm2_env"];
+            let (status, restarts) = (&env["status"], &env["restart_time"]);
+            format!("{} {status} {} {restarts}", app["name"], app["pid"])
+        });
+        let mut words: Vec<String> = words.collect();
+        words.sort();
+        assert_eq!(words.len(), NEIGHBOURS.len(), "{words:?}");
+        words
     }
 }
 

@@ -128,4 +128,22 @@ pub(crate) const COMMITS: &[Commit] = &[
             ),
         ],
     },
+    Commit {
+        name: "drift",
+        parent: Some("good"),
+        message: "Customers: regions and tags\n\nThe schema has them; the migration was forgotten. Version 1.5.3.",
+        changes: &[
+            Change::Edit("package.json", "\"1.5.0\"", "\"1.5.3\""),
+            Change::Edit(
+                "prisma/schema.prisma",
+                "  phone       String?\n",
+                "  phone       String?\n  region      String?\n",
+            ),
+            Change::Edit(
+                "prisma/schema.prisma",
+                "model CustomerProduct {",
+                "model Tag {\n  id    String @id\n  label String @unique\n}\n\nmodel CustomerProduct {",
+            ),
+        ],
+    },
 ];

@@ -1,5 +1,6 @@
 //! Breaking a sandbox on purpose, and mending it.
 
+use std::path::Path;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::error::SandboxError;
 use crate::probe::healthy;
-use crate::process::send;
+use crate::process::{run, send};
 use crate::sandbox::Sandbox;
 
 impl Sandbox {
@@ -54,6 +55,28 @@ impl Sandbox {
             self.ground.start_application(plan)?;
         }
         Self::wait_for(plan)
+    }
+
+    /// Puts a host's backups on a disk of their own, with this many MiB; what lay there is hidden until the host ends.
+    ///
+    /// # Errors
+    /// [`SandboxError::Isolation`] for plain hosts, which share this machine's disks; [`SandboxError::Command`].
+    pub fn small_backup_disk(&self, host: &str, mib: u32) -> Result<(), SandboxError> {
+        let plan = self.plan(host)?;
+        if self.ground.kit.is_none() {
+            let why = "a disk of a host's own needs hosts in containers".to_owned();
+            return Err(SandboxError::Isolation(why));
+        }
+        let mut mount = self.ground.command(plan, Path::new("/"), "mount")?;
+        mount.args([
+            "-t",
+            "tmpfs",
+            "-o",
+            &format!("mode=755,size={mib}m"),
+            "tmpfs",
+        ]);
+        mount.arg(self.ground.data(plan).join("backups"));
+        run(&format!("a small disk on {host}"), &mut mount).map(drop)
     }
 
     /// Stops only the database of a host, as `docker stop` does.

@@ -74,6 +74,8 @@ impl Plan {
 
 /// The container's name, as production has it.
 pub(crate) const CONTAINER: &str = "supabase_db_DAP";
+/// The role that owns the database and all in it, and is no superuser: the application's and the release's.
+pub(crate) const OWNER: &str = "dap";
 
 impl Ground {
     /// The processes of one host, or of all and the mail server.
@@ -111,7 +113,7 @@ impl Ground {
     pub(crate) fn env(&self, plan: &Plan) -> BTreeMap<String, String> {
         let password = &self.cache.password;
         let url = format!(
-            "postgresql://postgres:{password}@{}:{}/postgres",
+            "postgresql://{OWNER}:{password}@{}:{}/postgres",
             plan.address, plan.database
         );
         let settings = self.data(plan).join("settings.json");
@@ -249,6 +251,13 @@ impl Ground {
             &format!("filling the database of {}", plan.name),
             &mut self.psql(plan)?,
             crate::data::seed(plan.name).as_bytes(),
+        )?;
+        let mut psql = self.psql(plan)?;
+        psql.args(["-v", &format!("password={}", self.cache.password)]);
+        run_with(
+            &format!("giving the database of {} to its owner", plan.name),
+            &mut psql,
+            include_bytes!("../files/owner.sql"),
         )?;
         Ok(child)
     }

@@ -12,7 +12,7 @@ use crate::claim::{claim, clear, clear_shared_memory};
 use crate::containers::remove_cgroups;
 use crate::error::SandboxError;
 use crate::files::{folder, remove};
-use crate::ground::{CONTAINER, Ground, Plan};
+use crate::ground::{CONTAINER, Ground, OWNER, Plan};
 use crate::keys::{self, Person};
 use crate::ledger::LedgerLine;
 use crate::mail::{self, Mail, Smtp};
@@ -45,7 +45,9 @@ pub struct Host {
     pub app: PathBuf,
     /// The name of the database's container.
     pub container: String,
-    /// The first words of a command on the host that runs SQL; reads standard input.
+    /// The database's owner, an ordinary role without a superuser's rights.
+    pub owner: String,
+    /// The first words of a command on the host that runs SQL as a superuser; reads standard input.
     pub database: Vec<String>,
     /// What every command on this host finds in its environment, pm2's variables among them.
     pub env: BTreeMap<String, String>,
@@ -275,6 +277,7 @@ impl Sandbox {
     /// * `lost-rows`: its deploy deletes three customers, on prod only
     /// * `bad-migration`: drops a column
     /// * `health`: answers 503 on `/health`, on prod only
+    /// * `drift`: its `schema.prisma` has a table and a column that no migration makes
     ///
     /// # Errors
     /// [`SandboxError::Unknown`].
@@ -390,6 +393,7 @@ impl Ground {
             data_here: self.host(plan.name).join("data/dap"),
             data,
             container: CONTAINER.to_owned(),
+            owner: OWNER.to_owned(),
             database: words.map(str::to_owned).to_vec(),
             env: self.env(plan),
         }

@@ -8,7 +8,10 @@ const health = require('./health')
 
 const pool = new Pool({ connectionString: process.env.DATABASE_URL, max: 5, connectionTimeoutMillis: 3000 })
 // A database that ends our sessions (restart, freeze, swap) must not end this process.
-pool.on('error', (error) => console.error(`pool: ${error.message}`))
+// It is told in the words of Prisma's engine, which calls such an end fatal.
+const words = ({ severity, code, message }) =>
+  `prisma:error Error in PostgreSQL connection: Error { kind: Db, cause: Some(DbError { severity: "${severity}", code: SqlState("${code}"), message: "${message}" }) }`
+pool.on('error', (error) => console.error(error.severity ? words(error) : `pool: ${error.message}`))
 
 const schema = buildSchema(fs.readFileSync(path.join(__dirname, 'schema.graphql'), 'utf8'))
 const resolvers = require('./resolvers')(pool)
