@@ -59,6 +59,8 @@ pub(crate) enum Command {
     List(List),
     /// Output of a run's steps
     Logs(Logs),
+    /// Rows a run lost or changed, or its rollback set aside, by key: read on the host, kept nowhere
+    Rows(Rows),
     /// Answers a checklist
     Check(Check),
     /// Signs off with an SSH key what a run shows, or rejects it

@@ -19,6 +19,7 @@ mod orders;
 mod plan;
 mod resume;
 mod rollback;
+mod rows;
 mod sign;
 mod start;
 mod status;
@@ -41,6 +42,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Diagnostic> {
         Command::Settle(args) => orders::settle(global, args).await,
         Command::Cancel(args) => orders::cancel(global, args).await,
         Command::Rollback(args) => rollback::run(global, args).await,
+        Command::Rows(args) => rows::run(global, &args).await,
         Command::Lock(args) => lock::lock(global, args).await,
         Command::Unlock(args) => lock::unlock(global, args).await,
         Command::Export(args) => export::run(global, args).await,

@@ -10,6 +10,7 @@ use flow_engine::run::{Life, Run, Status, StepState, Undo};
 
 use crate::driver::Driver;
 
+pub(crate) mod aside;
 mod clean;
 pub(crate) mod export;
 mod fit;

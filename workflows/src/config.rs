@@ -87,6 +87,10 @@ pub struct App {
     /// `table.column` pairs that this release may change in rows that exist.
     #[serde(default)]
     pub may_change: Vec<String>,
+    /// Tables, indexes, grants and so on that this release changes without a migration, as a refusal names them: `index
+    /// public.Order_customer_idx`.
+    #[serde(default)]
+    pub shape_may_change: Vec<String>,
     /// The team's own migration check, run in the repository; exit code 0 required.
     #[serde(default)]
     pub migration_check: Option<Vec<String>>,

@@ -30,6 +30,7 @@ pub fn registry() -> Registry {
         .with::<pg::Baseline>()
         .with::<pg::CopySafe>()
         .with::<pg::CountsMatch>()
+        .with::<pg::ExpectedShape>()
         .with::<pg::DataPolicy>()
         .with::<pg::Freeze>()
         .with::<pg::Integrity>()

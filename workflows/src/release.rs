@@ -9,7 +9,7 @@ use flow_steps::deploy::Deployed;
 use flow_steps::drift::DriftReport;
 use flow_steps::lease::Lease;
 use flow_steps::people::items::{PROD_SMOKE, STAGE_FEATURES, TEST_FEATURES};
-use flow_steps::pg::Backup;
+use flow_steps::pg::{Backup, Expectation};
 use flow_steps::pm2::ProcessList;
 
 pub use parts::Release;
@@ -24,6 +24,7 @@ struct Before {
     lease: Out<Lease>,
     processes: Out<ProcessList>,
     backup: Out<Backup>,
+    shape: Out<Expectation>,
 }
 
 /// Production right after the deploy: what ran the release, and what to go back to.
@@ -111,10 +112,11 @@ fn schema(p: &mut Planner, r: &Release) -> Out<DriftReport> {
 
 fn test(p: &mut Planner, r: &Release, drift: &Out<DriftReport>) {
     let before = p.step("test/counts-before", r.state("test"));
+    let shape = p.step("test/shape", r.expected_shape("test"));
     p.step("test/deploy", r.deploy("test"));
     p.step("test/migrations-applied", r.migrations_applied("test"));
     p.step("test/drift", r.drift_after("test", drift));
-    p.step("test/counts-after", r.counts_match("test", &before));
+    p.step("test/counts-after", r.counts_match("test", &before, &shape));
     p.step("test/health", r.health("test"));
     p.step(
         "test/features",
@@ -125,12 +127,13 @@ fn test(p: &mut Planner, r: &Release, drift: &Out<DriftReport>) {
 fn stage(p: &mut Planner, r: &Release, drift: &Out<DriftReport>) -> OnStage {
     p.step("stage/copy-prod", r.copy_production());
     let before = p.step("stage/counts-before", r.state("stage"));
+    let shape = p.step("stage/shape", r.expected_shape("stage"));
     let processes = p.step("stage/processes", r.processes_seen("stage"));
     let script = p.step("stage/deploy", r.deploy("stage"));
     p.step("stage/migrations-applied", r.migrations_applied("stage"));
     p.step("stage/drift", r.drift_after("stage", drift));
     let restarted = p.step("stage/restarted", r.restarted("stage", &processes, &script));
-    p.step("stage/counts", r.counts_match("stage", &before));
+    p.step("stage/counts", r.counts_match("stage", &before, &shape));
     p.step("stage/health", r.health("stage"));
     p.step(
         "stage/features",
@@ -151,6 +154,7 @@ fn prepare(p: &mut Planner, r: &Release) -> Before {
     p.step("prod/code", r.code());
     let backup = p.step("prod/backup", r.backup());
     p.step("prod/backup-verified", r.restore_proof(&backup));
+    let shape = p.step("prod/shape", r.expected_shape("prod"));
     p.step("stage/rollback-rehearsal", r.rehearsal());
     p.parallel("sign-offs", |p| {
         for role in r.roles() {
@@ -162,6 +166,7 @@ fn prepare(p: &mut Planner, r: &Release) -> Before {
         lease,
         processes,
         backup,
+        shape,
     }
 }
 
@@ -192,11 +197,14 @@ fn verify(
             r.restarted_in_production(processes, &after.script, on_stage),
         );
         p.step("prod/health", r.health("prod"));
-        p.step("prod/integrity", r.integrity(&after.baseline));
+        p.step(
+            "prod/integrity",
+            r.integrity(&after.baseline, &before.shape),
+        );
         restarted
     });
     p.step("prod/online", r.online(processes, &restarted));
-    p.step("prod/writable", r.thaw());
+    p.step("prod/writable", r.thaw(&after.baseline));
     let mark = p.step("prod/reconnect", r.reconnect());
     p.step(
         "prod/smoke",

@@ -59,6 +59,22 @@ pub(crate) enum RunState {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Rows {
+    /// The run
+    #[arg(default_value = "latest")]
+    pub(crate) run: String,
+    /// Only this table, as `table` or `schema.table`
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) table: Option<String>,
+    /// Write every row into this folder, a file for each table, readable by you alone
+    #[arg(long, value_name = "DIR")]
+    pub(crate) csv: Option<PathBuf>,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Logs {
     /// The run
     #[arg(default_value = "latest")]

@@ -1,7 +1,10 @@
 //! `flow rollback`.
 
+use flow_engine::clock::{Clock as _, SystemClock};
 use flow_engine::run::Run;
 use flow_engine::signal::Order;
+use flow_engine::step::Step as _;
+use flow_steps::pg::{Baseline, OutlookError, outlook};
 
 use crate::args::{Global, Rollback};
 use crate::diagnostic::Diagnostic;
@@ -9,7 +12,7 @@ use crate::exit::Exit;
 use crate::project;
 use crate::state::State;
 use crate::store::Store;
-use crate::view::{self, text};
+use crate::view::{self, aside, text};
 
 /// Shows first what will be undone, and asks.
 pub(crate) async fn run(global: &Global, args: Rollback) -> Result<Exit, Diagnostic> {
@@ -27,6 +30,10 @@ pub(crate) async fn run(global: &Global, args: Rollback) -> Result<Exit, Diagnos
         run
     };
     view::note(&format!("run {}\n{}\n", run.id, text::rollback(&run)));
+    let has_baseline = run.plan.nodes.iter().any(|n| n.kind == Baseline::KIND);
+    if run.is_finished() && has_baseline {
+        look(global, &run).await?;
+    }
     if !args.yes {
         confirm(&run)?;
     }
@@ -40,6 +47,34 @@ pub(crate) async fn run(global: &Global, args: Rollback) -> Result<Exit, Diagnos
         |_| Ok(()),
     )
     .await
+}
+
+/// Says what the rollback of a finished run would take back and set aside, and refuses one that could not be made: production
+/// serves, and would be stopped for nothing.
+async fn look(global: &Global, run: &Run) -> Result<(), Diagnostic> {
+    let hosts = project::setup(global)?.hosts();
+    view::note("Looking at production and the backup; nothing is stopped meanwhile.\n");
+    match outlook(run, &hosts, &|_| {}).await {
+        Ok(Some(found)) => {
+            view::note(&aside::in_words(run, &found, SystemClock.now()));
+            Ok(())
+        }
+        Ok(None) => Ok(()),
+        Err(why) => {
+            let exit = match why {
+                OutlookError::Impossible(_) => Exit::Refused,
+                OutlookError::Unknown(_) => Exit::Unknown,
+            };
+            Err(Diagnostic::new(
+                exit,
+                format!("run {} cannot be rolled back as things are", run.id),
+            )
+            .because(&why)
+            .world("Nothing was stopped or changed; production serves as before.")
+            .hint("put that right, then order the rollback again")
+            .hint("or mend it by a new release (roll forward)"))
+        }
+    }
 }
 
 fn confirm(run: &Run) -> Result<(), Diagnostic> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::project::Wishes;
 use crate::random::Random;
-use crate::world::{World, assert_same};
+use crate::world::{World, assert_same, checked};
 
 /// How often the driver is killed while it undoes.
 const KILLS: usize = 6;
@@ -158,4 +158,53 @@ fn assert_driven(world: &World, run: &str) {
     let list = world.flow(&["list", "--json"]).expect(0);
     let list: serde_json::Value = serde_json::from_str(&list.out).expect("JSON");
     assert_eq!(list.as_array().map(Vec::len), Some(1), "{list}");
+}
+
+#[test]
+fn a_completed_release_is_taken_back_only_when_it_can_be_and_its_rows_are_told_before() {
+    let mut world = World::new();
+    let before = Before::of(&world);
+    let mut driver = world.start("release", "good");
+    assert_eq!(world.finish(&mut driver), 0);
+    let run = world.run();
+    let first = "(select min(id) from \"Customer\")";
+    let edit = format!("update \"Customer\" set name = 'EDITED' where id = {first}");
+    world.sandbox.sql("prod", &edit).expect("an edit");
+    let backups = world
+        .sandbox
+        .host("prod")
+        .expect("prod")
+        .data
+        .join("backups");
+    let hidden = backups.with_file_name("elsewhere");
+    let mv = |from: &std::path::Path, to: &std::path::Path| {
+        let mv = format!("mv {} {}", from.display(), to.display());
+        checked(world.sandbox.ssh("prod").arg(mv));
+    };
+    mv(&backups, &hidden);
+    let order = ["rollback", &run, "--reason", "a wrong price", "--yes"];
+    let refused = world.flow(&order).expect(3);
+    assert!(refused.err.contains("is not there any more"), "{refused:?}");
+    assert!(
+        refused.err.contains("production serves as before"),
+        "{refused:?}"
+    );
+    world.assert_online();
+    assert_eq!(world.status()["state"], "completed", "no order was stored");
+    mv(&hidden, &backups);
+    let taken = world.flow(&order).expect(5);
+    let words = "1 inserted and 1 updated rows would be set aside, 0 deleted ones come back";
+    assert!(taken.err.contains("The run ended"), "{taken:?}");
+    assert!(taken.err.contains(words), "{taken:?}");
+    assert!(
+        taken.err.contains("public.Customer: 1 updated"),
+        "{taken:?}"
+    );
+    before.assert_restored(&world);
+    let rows = world.flow(&["rows", &run, "--table", "Customer"]).expect(0);
+    assert!(
+        rows.out
+            .contains("0 only in the backup, 1 changed, 0 only there"),
+        "{rows:?}"
+    );
 }

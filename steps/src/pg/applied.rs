@@ -5,7 +5,7 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::text::{ident, literal, some_of};
-use super::{Database, Pg, PgError, words};
+use super::{Database, Pg, PgError, horizon, words};
 
 /// Looks into `_prisma_migrations`: every expected migration must be finished, and none there failed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -96,6 +96,8 @@ impl Step for MigrationsApplied {
 
     async fn run(&self, cx: &Cx) -> Result<Applied, StepError> {
         let pg = self.db.open(cx)?;
+        // It comes right after the script: whatever is written from here on, the script did not write.
+        horizon::note(cx, &pg).await?;
         let rows = rows(&pg, &self.schema).await?;
         judge(&rows, &self.expected).map_err(|odd| {
             StepError::fail(format!(

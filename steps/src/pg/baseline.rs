@@ -9,9 +9,10 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::backup::{self, Backup, HOURS, Order as Dump, bytes_shown};
+use super::outlook::{self, Question};
 use super::state::{self, Look};
-use super::text::{rows, some_of};
-use super::{Database, Freeze, Pg, PgError, freeze, proof, restore};
+use super::text::some_of;
+use super::{Database, Freeze, Pg, PgError, freeze, horizon, proof, restore};
 use crate::lease::{Lease, lock_state};
 use crate::reach;
 
@@ -40,21 +41,9 @@ pub struct Baseline {
 }
 
 impl Baseline {
-    /// Whether this run's freeze of the database is in force as far as the run knows.
-    fn frozen_by_this_run(&self, cx: &Cx) -> bool {
-        let db = serde_json::to_value(&self.db).ok();
-        let mut steps = cx.plan().nodes.iter().zip(&cx.run().steps);
-        steps.any(|(node, state)| {
-            node.kind == Freeze::KIND
-                && node.params.get("db") == db.as_ref()
-                && state.status == Status::Done
-                && state.undo != Undo::Undone
-        })
-    }
-
     /// A freeze ended by hand let writers in between, and no backup holds what they go on writing.
     async fn still_frozen(&self, cx: &Cx, pg: &Pg) -> Result<(), StepError> {
-        if !self.frozen_by_this_run(cx) || freeze::is_on(pg).await? {
+        if !was_thawed(cx, pg).await? {
             return Ok(());
         }
         Err(StepError::fail(format!(
@@ -89,9 +78,7 @@ impl Baseline {
             return Ok(true);
         }
         let run = cx.run_id().as_str();
-        let by_hand = self.frozen_by_this_run(cx)
-            && !restore::is_under_way(pg, run).await?
-            && !freeze::is_on(pg).await?;
+        let by_hand = !restore::is_under_way(pg, run).await? && was_thawed(cx, pg).await?;
         if by_hand {
             let let_in = true;
             cx.note(&Undoing { let_in, ..noted }).await?;
@@ -99,28 +86,44 @@ impl Baseline {
         Ok(by_hand)
     }
 
-    /// Tables whose rows changed since writers were let in again, when nobody has said what is to become of those rows.
-    async fn unasked(&self, cx: &Cx, pg: &Pg, backup: &Backup) -> Result<Vec<String>, StepError> {
-        if ordered(cx)? || restore::is_under_way(pg, cx.run_id().as_str()).await? {
+    /// What would be set aside although nobody has said so: rows written since writers were let in, or in spite of
+    /// read-only mode after the release's own script had ended.
+    async fn unasked(
+        &self,
+        cx: &Cx,
+        pg: &Pg,
+        backup: &Backup,
+        let_in: bool,
+    ) -> Result<Vec<String>, StepError> {
+        if self.ordered(cx)? || restore::is_under_way(pg, cx.run_id().as_str()).await? {
             return Ok(Vec::new());
         }
-        let now = state::capture(pg, Look::All).await?;
-        let then = state::capture(pg, Look::As(&backup.state)).await?;
-        let changed = |(key, before): (&String, &state::TableState)| {
-            let own = key.ends_with(MIGRATIONS);
-            let same = then
-                .tables
-                .get(key)
-                .is_some_and(|after| before.same_rows(after));
-            (!own && !same).then(|| key.clone())
+        if let_in {
+            return Ok(outlook::written(pg, backup).await?);
+        }
+        match horizon::noted(cx, &self.db) {
+            Some(horizon) => Ok(horizon::written(pg, &horizon).await?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Whether a person ordered this rollback, or has said since the question was asked that it is to go on: here, or where
+    /// it was asked before anything was stopped. An order given before the question, for another undo that failed, does not
+    /// answer it.
+    fn ordered(&self, cx: &Cx) -> Result<bool, StepError> {
+        let orders = &cx.run().orders;
+        let rollback = orders.iter().any(|given| given.order == Order::Rollback);
+        let noted: Undoing = cx.noted()?.unwrap_or_default();
+        let here = Question {
+            orders: noted.orders,
         };
-        let mut found: Vec<String> = backup.state.tables.iter().filter_map(changed).collect();
-        // Whose rows those of a new table are cannot be told, so they count as customers'.
-        let new = now.tables.iter().filter(|(key, table)| {
-            !backup.state.tables.contains_key(*key) && !key.ends_with(MIGRATIONS) && table.rows > 0
+        let earlier = self.ask_if_started.as_ref().and_then(|key| {
+            let (index, _) = cx.plan().node(key)?;
+            let note = cx.run().steps[index as usize].note.as_ref()?;
+            serde_json::from_slice::<Question>(note).ok()
         });
-        found.extend(new.map(|(key, table)| format!("{key}, new, {}", rows(table.rows))));
-        Ok(found)
+        let answered = |question: Question| question.is_answered(orders);
+        Ok(rollback || answered(here) || earlier.is_some_and(answered))
     }
 
     /// Restoring over another run's release would destroy what it does.
@@ -160,16 +163,17 @@ impl Baseline {
         backup: &Backup,
         let_in: bool,
     ) -> Result<String, StepError> {
-        let unasked = if let_in {
-            self.unasked(cx, pg, backup).await?
-        } else {
-            Vec::new()
-        };
+        let unasked = self.unasked(cx, pg, backup, let_in).await?;
         if !unasked.is_empty() {
             let orders = Some(cx.run().orders.len());
             cx.note(&Undoing { orders, let_in }).await?;
+            let how = if let_in {
+                "after the database accepted writes again"
+            } else {
+                "although the database is read-only, after the release's own script had ended: a client overrides it"
+            };
             return Err(StepError::ask(format!(
-                "rows were written after the database accepted writes again ({}); restoring would set them aside, \
+                "rows were written {how} ({}); restoring would set them aside, \
                  and nobody has said so. Services are stopped, nothing was restored",
                 some_of(&unasked, 8)
             ))
@@ -228,8 +232,18 @@ impl Baseline {
     }
 }
 
-/// The table in which the release itself writes down its migrations.
-const MIGRATIONS: &str = "._prisma_migrations";
+/// Whether this run froze the database, has not let writers in again, and it is not read-only any more.
+pub(super) async fn was_thawed(cx: &Cx, pg: &Pg) -> Result<bool, PgError> {
+    let db = serde_json::to_value(&pg.db).ok();
+    let mut steps = cx.plan().nodes.iter().zip(&cx.run().steps);
+    let frozen = steps.any(|(node, state)| {
+        node.kind == Freeze::KIND
+            && node.params.get("db") == db.as_ref()
+            && state.status == Status::Done
+            && state.undo != Undo::Undone
+    });
+    Ok(frozen && !freeze::is_on(pg).await?)
+}
 
 /// What the undo noted.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -239,20 +253,6 @@ struct Undoing {
     /// Whether it found that writers had been let in by hand.
     #[serde(default)]
     let_in: bool,
-}
-
-/// Whether a person ordered this rollback, or has said since the question was asked that it is to go on. An order given
-/// before the question, for another undo that failed, does not answer it.
-fn ordered(cx: &Cx) -> Result<bool, StepError> {
-    let orders = &cx.run().orders;
-    let noted: Undoing = cx.noted()?.unwrap_or_default();
-    let since = noted.orders.unwrap_or(orders.len());
-    let rollback = orders.iter().any(|given| given.order == Order::Rollback);
-    let answer = orders
-        .iter()
-        .skip(since)
-        .any(|given| given.order == Order::Retry);
-    Ok(rollback || answer)
 }
 
 #[async_trait]

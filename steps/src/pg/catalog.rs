@@ -1,6 +1,6 @@
 //! What the catalogue says: tables, and the shape of the schema.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
@@ -88,7 +88,17 @@ pub(crate) struct TableSpec {
     pub(crate) columns: Vec<ColumnSpec>,
     /// The primary key's columns, in its order; empty without one.
     pub(crate) key: Vec<String>,
+    /// What to read instead of a table of that name.
+    #[serde(skip)]
+    source: Option<&'static str>,
 }
+
+/// What large objects are called where tables are listed.
+pub(crate) const LARGE_OBJECTS: &str = "pg_catalog.pg_largeobject";
+
+/// Large objects as a table: one row for each, with all it holds.
+const EACH_OBJECT: &str =
+    "(SELECT m.oid AS loid, lo_get(m.oid) AS data FROM pg_largeobject_metadata AS m) AS o";
 
 /// A column as the catalogue describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -107,6 +117,14 @@ impl TableSpec {
     /// `schema.table`, for people and as a map key.
     pub(crate) fn key(&self) -> String {
         format!("{}.{}", self.schema, self.name)
+    }
+
+    /// What stands behind `FROM`.
+    pub(crate) fn from(&self) -> String {
+        match self.source {
+            Some(source) => source.to_owned(),
+            None => format!("ONLY {}", self.qualified()),
+        }
     }
 
     pub(crate) fn qualified(&self) -> String {
@@ -171,7 +189,7 @@ impl TableSpec {
 
     /// Whether a column holds whole numbers.
     pub(crate) fn is_number(&self, column: &str) -> bool {
-        let number = |t: &str| ["smallint", "integer", "bigint"].contains(&t);
+        let number = |t: &str| ["smallint", "integer", "bigint", "oid"].contains(&t);
         let mut these = self.columns.iter().filter(|c| c.name == column);
         these.any(|c| number(&c.type_))
     }
@@ -184,6 +202,61 @@ impl TableSpec {
 /// The user's tables, in the session's snapshot.
 pub(crate) async fn tables(session: &mut Session) -> Result<Vec<TableSpec>, PgError> {
     session.rows(&format!("{TABLES};")).await
+}
+
+/// Everything that is compared: the user's tables, and large objects where there are some or they are `asked` for.
+pub(crate) async fn compared(
+    session: &mut Session,
+    asked: bool,
+) -> Result<Vec<TableSpec>, PgError> {
+    let mut specs = tables(session).await?;
+    let some = session
+        .ask("SELECT EXISTS (SELECT FROM pg_largeobject_metadata);")
+        .await?;
+    if asked || some.first().is_some_and(|x| x == "t") {
+        specs.push(large_objects());
+    }
+    Ok(specs)
+}
+
+fn large_objects() -> TableSpec {
+    let column = |name: &str, type_: &str, raw| ColumnSpec {
+        name: name.into(),
+        type_: type_.into(),
+        raw,
+        collated: false,
+        generated: false,
+    };
+    TableSpec {
+        schema: "pg_catalog".into(),
+        name: "pg_largeobject".into(),
+        columns: vec![column("data", "bytea", true), column("loid", "oid", false)],
+        key: vec!["loid".into()],
+        source: Some(EACH_OBJECT),
+    }
+}
+
+/// Rows of the tables that extensions keep settings or secrets in and give into a dump (`cron.job`, `vault.secrets`): of
+/// those that may be read, by `schema.table`.
+pub(crate) async fn extension_rows(
+    session: &mut Session,
+) -> Result<BTreeMap<String, u64>, PgError> {
+    let sql = "SELECT json_build_array(n.nspname, c.relname)::text FROM pg_extension e CROSS JOIN LATERAL unnest(e.extconfig) AS t(oid) \
+               JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = c.relnamespace \
+               WHERE c.relkind = 'r' AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AND NOT c.relrowsecurity;";
+    let names: Vec<(String, String)> = session.rows(sql).await?;
+    let mut found = BTreeMap::new();
+    for (schema, name) in names {
+        let sql = format!(
+            "SELECT count(*)::text FROM ONLY {};",
+            qualified(&schema, &name)
+        );
+        let count: Vec<u64> = session.rows(&sql).await?;
+        if let Some(n) = count.first() {
+            found.insert(format!("{schema}.{name}"), *n);
+        }
+    }
+    Ok(found)
 }
 
 /// The schema in two digests: with every expression, and only with what survives a dump and a restore.

@@ -9,7 +9,9 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::backup::HOURS;
-use super::integrity::{Declared, gone_columns};
+use super::expected::Expectation;
+use super::integrity::{Declared, gone_columns, other_shape};
+use super::shape;
 use super::state::{self, DbState, Look, TableState};
 use super::text::{rows, some_of};
 use super::{Database, Pg, PgError, catalog};
@@ -30,6 +32,12 @@ pub struct CountsMatch {
     /// them may hide rows.
     #[serde(default)]
     pub allowed: Vec<String>,
+    /// What the pending migrations do to the shape. Without it the shape is not compared.
+    #[serde(default)]
+    pub expected: Option<Arg<Expectation>>,
+    /// Things the release makes, changes or drops without a migration, as a refusal names them.
+    #[serde(default)]
+    pub shape_allowed: Vec<String>,
 }
 
 /// What was counted.
@@ -191,6 +199,18 @@ impl Step for CountsMatch {
             };
             odd.push(format!("{key}: {why}{more}"));
         }
+        let shape = match &self.expected {
+            Some(expected) => cx.arg(expected)?.unexplained(
+                &recorded.shape.changes(&now.shape),
+                &shape::rewound(&recorded.sequences, &now.sequences, &now.shape),
+                &self.shape_allowed,
+            ),
+            None => Vec::new(),
+        };
+        if odd.is_empty() && !shape.is_empty() {
+            return Err(other_shape(&self.db, &shape));
+        }
+        odd.extend(shape);
         if odd.is_empty() {
             cx.log(format!("{} tables, no row lost", tables.len()));
             return Ok(CountsReport { tables });

@@ -16,6 +16,9 @@ pub(crate) const NAMED: usize = 20;
 /// About how many rows of one side are held in memory at once: 32 bytes each.
 const AT_ONCE: u64 = 2_000_000;
 
+/// How many rows of each kind and table can be looked up afterwards.
+pub(crate) const KEPT: usize = 10_000;
+
 /// Two numbers and their separators are never longer.
 const ROW_MAX: usize = 64;
 
@@ -27,6 +30,16 @@ pub(crate) struct Drilled {
     pub(crate) new: u64,
     pub(crate) lost_keys: Vec<String>,
     pub(crate) changed_keys: Vec<String>,
+    /// The hashes of those rows' keys, of as many as are kept.
+    pub(crate) hashes: Hashes,
+}
+
+/// Hashes of keys, for looking rows up.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Hashes {
+    pub(crate) lost: Vec<i64>,
+    pub(crate) changed: Vec<i64>,
+    pub(crate) new: Vec<i64>,
 }
 
 /// The columns both sides are compared in.
@@ -57,13 +70,18 @@ pub(crate) async fn drill(
         let mut stream = Rows::start(after, &spec_b, columns, &batch).await?;
         while let Some((k, r)) = stream.next().await? {
             match then.get_mut(&k) {
-                None => found.new += 1,
+                None => {
+                    found.new += 1;
+                    if found.hashes.new.len() < KEPT {
+                        found.hashes.new.push(k);
+                    }
+                }
                 Some(rows) => {
                     // The same row first: without a key, or with equal hashes, several rows share an entry.
                     let at = rows.iter().position(|x| *x == r);
                     if at.is_none() {
                         found.changed += 1;
-                        if changed.len() < NAMED {
+                        if changed.len() < KEPT {
                             changed.push(k);
                         }
                     }
@@ -75,16 +93,20 @@ pub(crate) async fn drill(
             }
         }
         found.lost += then.values().map(|rows| rows.len() as u64).sum::<u64>();
-        lost.extend(then.into_keys().take(NAMED - lost.len()));
+        lost.extend(then.into_keys().take(KEPT - lost.len()));
     }
-    found.lost_keys = name_keys(before, &spec_a, columns, &lost).await?;
-    found.changed_keys = name_keys(before, &spec_a, columns, &changed).await?;
+    let first = |hashes: &Vec<i64>| hashes[..hashes.len().min(NAMED)].to_vec();
+    found.lost_keys = name_keys(before, &spec_a, columns, &first(&lost)).await?;
+    found.changed_keys = name_keys(before, &spec_a, columns, &first(&changed)).await?;
+    found.hashes.lost = lost;
+    found.hashes.changed = changed;
     Ok(found)
 }
 
-async fn spec(pg: &Pg, key: &str) -> Result<TableSpec, PgError> {
+/// A table as the catalogue of that database has it.
+pub(crate) async fn spec(pg: &Pg, key: &str) -> Result<TableSpec, PgError> {
     let mut session = pg.session().await?;
-    let specs = catalog::tables(&mut session).await?;
+    let specs = catalog::compared(&mut session, true).await?;
     session.close().await?;
     specs
         .into_iter()
@@ -147,10 +169,10 @@ impl Rows {
     ) -> Result<Self, PgError> {
         let list: Vec<String> = batch.iter().map(u16::to_string).collect();
         let sql = format!(
-            "COPY (SELECT k, r FROM (SELECT {} AS k, {} AS r FROM ONLY {}) AS t WHERE (k & 1023) IN ({})) TO STDOUT;",
+            "COPY (SELECT k, r FROM (SELECT {} AS k, {} AS r FROM {}) AS t WHERE (k & 1023) IN ({})) TO STDOUT;",
             spec.key_hash(&columns.key, &columns.names),
             spec.row_hash(&columns.names),
-            spec.qualified(),
+            spec.from(),
             list.join(",")
         );
         Ok(Self {
@@ -213,11 +235,11 @@ async fn name_keys(
         .map(|c| format!("{}::text", ident(c)))
         .collect();
     let sql = format!(
-        "SELECT min(word) FROM (SELECT json_build_array({})::text AS word, {} AS k FROM ONLY {}) AS t \
+        "SELECT min(word) FROM (SELECT json_build_array({})::text AS word, {} AS k FROM {}) AS t \
          WHERE k IN ({}) GROUP BY k HAVING count(*) = 1 LIMIT {NAMED};",
         parts.join(", "),
         spec.key_hash(&columns.key, &columns.names),
-        spec.qualified(),
+        spec.from(),
         list.join(",")
     );
     let numbered: Vec<bool> = columns.named_by.iter().map(|c| spec.is_number(c)).collect();

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
+use super::outlook::Restorable;
 use super::settings::READ_ONLY;
 use super::swap::end_sessions;
 use super::text::{ident, literal};
@@ -22,11 +23,15 @@ pub struct Freeze {
     pub db: Database,
 }
 
-/// Ends read-only mode as a step of its own; see [`Freeze`].
+/// Ends read-only mode as a step of its own; see [`Freeze`]. Its undo comes first in a rollback of a release that was open
+/// to writers: it looks whether the restore can be made, before anything is stopped for it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Thaw {
     /// The database.
     pub db: Database,
+    /// What the undo looks at. Without it there is none.
+    #[serde(default)]
+    pub look: Option<Restorable>,
 }
 
 /// What freezing or thawing found.
@@ -236,7 +241,19 @@ impl Step for Thaw {
         flow_engine::plan::Effect::Changes
     }
 
+    fn undo_in_words(&self) -> Option<String> {
+        let words = "before anything is stopped: the backup is there, whole and fits; rows written since are asked for";
+        self.look.is_some().then(|| words.to_owned())
+    }
+
     async fn run(&self, cx: &Cx) -> Result<Frozen, StepError> {
         Ok(thaw(&self.db.open(cx)?).await?)
+    }
+
+    async fn undo(&self, cx: &Cx, _: Option<Frozen>) -> Result<String, StepError> {
+        match &self.look {
+            Some(look) => look.check(cx, &self.db).await,
+            None => Ok("nothing to look at".into()),
+        }
     }
 }

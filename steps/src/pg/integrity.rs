@@ -10,10 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use super::backup::{Backup, HOURS, bytes_shown};
 use super::drill::{self, Columns};
+use super::expected::Expectation;
+use super::outlook::Question;
 use super::scratch::{self, Mark};
+use super::shape::{self, Change};
 use super::state::{self, DbState, Look, TableState};
-use super::text::some_of;
-use super::{Database, Pg, PgError, proof};
+use super::text::{rows, some_of};
+use super::{Database, Pg, PgError, baseline, proof};
 
 pub(super) use declared::Declared;
 pub use finding::TableFinding;
@@ -37,6 +40,12 @@ pub struct Integrity {
     /// Columns the release changes on purpose, as `table.column` or `schema.table.column`.
     #[serde(default)]
     pub allowed: Vec<String>,
+    /// What the pending migrations do to the shape. Without it the shape is not compared.
+    #[serde(default)]
+    pub expected: Option<Arg<Expectation>>,
+    /// Things the release makes, changes or drops without a migration, as a refusal names them.
+    #[serde(default)]
+    pub shape_allowed: Vec<String>,
 }
 
 /// What the comparison found.
@@ -51,6 +60,15 @@ pub struct IntegrityReport {
     /// Declarations that name no column.
     #[serde(default)]
     pub nameless: Vec<String>,
+    /// What became of the shape.
+    #[serde(default)]
+    pub shape: Vec<Change>,
+    /// Sequences that went back: where they stood, and where they stand.
+    #[serde(default)]
+    pub rewound: BTreeMap<String, (i64, i64)>,
+    /// Tables of extensions with fewer rows than before: rows before and now.
+    #[serde(default)]
+    pub extension_rows: BTreeMap<String, (u64, u64)>,
 }
 
 impl IntegrityReport {
@@ -74,6 +92,9 @@ fn suspects(before: &DbState, wanted: &DbState, declared: &Declared, now: &DbSta
         rows: wanted.rows(),
         differing: BTreeMap::new(),
         nameless: declared.nameless(before, now),
+        shape: before.shape.changes(&now.shape),
+        rewound: shape::rewound(&before.sequences, &now.sequences, &now.shape),
+        extension_rows: fewer(before, now),
     };
     let mut drill = Vec::new();
     for (key, want) in &wanted.tables {
@@ -109,6 +130,14 @@ fn suspects(before: &DbState, wanted: &DbState, declared: &Declared, now: &DbSta
         report.differing.insert(key.clone(), finding);
     }
     Suspects { report, drill }
+}
+
+fn fewer(before: &DbState, now: &DbState) -> BTreeMap<String, (u64, u64)> {
+    let fewer = |(table, was): (&String, &u64)| {
+        let is = now.extension_rows.get(table).copied().unwrap_or_default();
+        (is < *was).then(|| (table.clone(), (*was, is)))
+    };
+    before.extension_rows.iter().filter_map(fewer).collect()
 }
 
 /// The columns of a table that another state of it lacks.
@@ -177,6 +206,43 @@ async fn drill_all(
     Ok(())
 }
 
+/// That no pending migration explains what a database is made of now.
+pub(super) fn other_shape(db: &Database, odd: &[String]) -> StepError {
+    StepError::fail(format!(
+        "{} is made of other things than its migrations make: {}",
+        db.words(),
+        some_of(odd, 20)
+    ))
+    .hint("make such a change by a migration, so that every environment has it")
+    .hint("what the release does on purpose is declared as `[app] shape_may_change`, by the name shown here")
+}
+
+impl Integrity {
+    /// Asks once when read-only mode did not hold to the end. What was found may then be customers' own writing, and is no
+    /// evidence against the release.
+    async fn held(&self, cx: &Cx, pg: &Pg, lost: &[String]) -> Result<(), StepError> {
+        let asked: Question = cx.noted()?.unwrap_or_default();
+        let orders = &cx.run().orders;
+        if asked.is_answered(orders) || !baseline::was_thawed(cx, pg).await? {
+            return Ok(());
+        }
+        let orders = Some(orders.len());
+        cx.note(&Question { orders }).await?;
+        let found = if lost.is_empty() {
+            "every row of before is there and unchanged".to_owned()
+        } else {
+            format!("compared with before: {}", some_of(lost, 20))
+        };
+        Err(StepError::ask(format!(
+            "{} was frozen for the release and is not read-only any more, which this run did not do: customers may have \
+             written while it was deployed. {found}",
+            self.db.words()
+        ))
+        .hint("find out who ended read-only mode (another run, `flow thaw`, the timer on the host)")
+        .hint("`flow retry` goes by what is found all the same; a rollback asks before it sets rows aside"))
+    }
+}
+
 #[async_trait]
 impl Step for Integrity {
     const KIND: &'static str = "pg.integrity";
@@ -215,18 +281,42 @@ impl Step for Integrity {
         for line in report.in_words(false) {
             cx.log(line);
         }
-        let lost = report.in_words(true);
-        if lost.is_empty() {
+        let mut lost = report.in_words(true);
+        let meant = |table: &String| self.shape_allowed.contains(&format!("table {table}"));
+        let fewer = report.extension_rows.iter();
+        lost.extend(
+            fewer
+                .filter(|(table, _)| !meant(table))
+                .map(|(table, (was, is))| {
+                    format!(
+                        "table {table} of an extension: {} before, {is} now",
+                        rows(*was)
+                    )
+                }),
+        );
+        let odd = match &self.expected {
+            Some(expected) => {
+                cx.arg(expected)?
+                    .unexplained(&report.shape, &report.rewound, &self.shape_allowed)
+            }
+            None => Vec::new(),
+        };
+        let all: Vec<String> = lost.iter().chain(&odd).cloned().collect();
+        self.held(cx, &pg, &all).await?;
+        if all.is_empty() {
             cx.log(format!(
                 "{} tables, {} rows: all there and unchanged",
                 report.tables, report.rows
             ));
             return Ok(report);
         }
+        if lost.is_empty() {
+            return Err(other_shape(&self.db, &odd));
+        }
         Err(StepError::fail(format!(
             "data of {} was lost or changed: {}",
             self.db.words(),
-            some_of(&lost, 20)
+            some_of(&all, 20)
         ))
         .hint("changes made on purpose are declared with the release as `table.column`"))
     }

@@ -4,13 +4,13 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::aside::{self, Aside};
 use super::backup::{self, Backup, Compression, Order};
-use super::drill::{self, Columns};
 use super::proof;
 use super::scratch::{self, Mark};
 use super::state::{self, DbState, Look};
 use super::swap;
-use super::text::{database_name, hex, some_of};
+use super::text::{database_name, hex};
 use super::{Pg, PgError, freeze, settings};
 
 /// What to take back to, and where the failed state is dumped to.
@@ -27,8 +27,12 @@ pub(crate) struct Plan<'a> {
 pub(crate) struct Autopsy {
     /// The dump of the failed state, or why there is none.
     pub(crate) dump: String,
-    /// Rows that exist only in the kept database, by table.
+    /// Rows that exist only in the kept database, by table; in notes of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) only_there: Vec<(String, u64)>,
+    /// Rows that were inserted, updated or deleted in the kept database, by table.
+    #[serde(default)]
+    pub(crate) aside: Vec<Aside>,
     /// Why it is not known what exists only there.
     #[serde(default)]
     pub(crate) unknown: Option<String>,
@@ -45,25 +49,13 @@ impl Autopsy {
                 self.dump
             );
         }
-        let total: u64 = self.only_there.iter().map(|(_, n)| n).sum();
-        if total == 0 {
-            return format!("no row exists only there; dump of it: {}", self.dump);
-        }
-        let names: Vec<String> = self
-            .only_there
-            .iter()
-            .map(|(t, n)| format!("{t} {n}"))
-            .collect();
-        format!(
-            "{} only there ({}); dump of it: {}",
-            if total == 1 {
-                "1 row exists".to_owned()
-            } else {
-                format!("{total} rows exist")
-            },
-            some_of(&names, 8),
-            self.dump
-        )
+        let earlier = self.only_there.iter().map(|(table, inserted)| Aside {
+            table: table.clone(),
+            inserted: *inserted,
+            ..Aside::default()
+        });
+        let all: Vec<Aside> = self.aside.iter().cloned().chain(earlier).collect();
+        format!("{}; dump of it: {}", aside::in_words(&all), self.dump)
     }
 }
 
@@ -191,7 +183,7 @@ pub(crate) async fn restore(pg: &Pg, plan: &Plan<'_>) -> Result<String, PgError>
 
 /// What the failed database holds, or why it cannot be read: damage is no reason to stay with it, since it is kept.
 /// A connection that breaks is an error.
-async fn look(pg: &Pg) -> Result<Result<DbState, String>, PgError> {
+pub(crate) async fn look(pg: &Pg) -> Result<Result<DbState, String>, PgError> {
     match state::capture(pg, Look::All).await {
         Ok(now) => Ok(Ok(now)),
         Err(e) if e.is_transient() => Err(e),
@@ -236,7 +228,7 @@ async fn prepare(
         ..Autopsy::default()
     };
     match now {
-        Ok(now) => autopsy.only_there = only_there(&copy, pg, &plan.backup.state, now).await?,
+        Ok(now) => autopsy.aside = aside::find(&copy, pg, &plan.backup.state, now).await?,
         Err(why) => autopsy.unknown = Some(why.clone()),
     }
     let note = serde_json::to_string(&autopsy)
@@ -278,48 +270,6 @@ async fn dump_failed(pg: &Pg, plan: &Plan<'_>, seen: &str) -> Result<String, PgE
             e.to_string().chars().take(200).collect::<String>()
         )),
     }
-}
-
-async fn only_there(
-    copy: &Pg,
-    live: &Pg,
-    before: &DbState,
-    now: &DbState,
-) -> Result<Vec<(String, u64)>, PgError> {
-    let mut found = Vec::new();
-    for (key, is) in &now.tables {
-        let rows = match before.tables.get(key) {
-            None => is.rows,
-            Some(was) if was.same_rows(is) => 0,
-            // Without the same key rows cannot be told from one another; the number is then only the surplus.
-            Some(was) if was.key != is.key => is.rows.saturating_sub(was.rows),
-            Some(was) => {
-                let names = |t: &state::TableState| {
-                    t.columns.iter().map(|c| c.name.clone()).collect::<Vec<_>>()
-                };
-                let now_has = names(is);
-                let columns = Columns {
-                    names: names(was)
-                        .into_iter()
-                        .filter(|c| now_has.contains(c))
-                        .collect(),
-                    key: was.key.clone(),
-                    named_by: Vec::new(),
-                };
-                if columns.key.is_empty() && columns.names.len() != was.columns.len() {
-                    is.rows.saturating_sub(was.rows)
-                } else {
-                    drill::drill(copy, live, (was, is), &columns, true)
-                        .await?
-                        .new
-                }
-            }
-        };
-        if rows > 0 {
-            found.push((key.clone(), rows));
-        }
-    }
-    Ok(found)
 }
 
 /// From a proven copy to the swapped database.

@@ -3,7 +3,7 @@
 //! Only what people made is in it. What PostgreSQL keeps for itself is not: numbers of objects, statistics, the tables
 //! behind long values, places of sequences, and indexes that are not valid.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +44,13 @@ impl Change {
         name.is_some_and(|name| name.starts_with(' '))
     }
 
+    /// Its name without its kind.
+    pub(crate) fn name(&self) -> &str {
+        let at = self.thing.find('.').unwrap_or_default();
+        let kind = self.thing[..at].rfind(' ').map_or(0, |space| space + 1);
+        &self.thing[kind..]
+    }
+
     /// In words. Expressions are not quoted: they may hold values.
     pub(crate) fn in_words(&self) -> String {
         let thing = &self.thing;
@@ -55,17 +62,19 @@ impl Change {
             (Some(was), None) => format!("{thing} is gone{}", plain(&was.is)),
             (None, Some(now)) => format!("{thing} is new{}", plain(&now.is)),
             (Some(was), Some(now)) if was.is != now.is => {
-                let or_plain = |is: &String| match is.as_str() {
-                    "" => "plain".to_owned(),
-                    is => format!("`{is}`"),
-                };
-                format!(
-                    "{thing} is {} instead of {}",
-                    or_plain(&now.is),
-                    or_plain(&was.is)
-                )
+                format!("{thing} is `{}` instead of `{}`", now.words(), was.words())
             }
             _ => format!("{thing} has another expression"),
+        }
+    }
+}
+
+impl Thing {
+    /// What it is, in words.
+    pub(crate) fn words(&self) -> &str {
+        match self.is.as_str() {
+            "" => "plain",
+            is => is,
         }
     }
 }
@@ -88,8 +97,21 @@ impl Shape {
             .filter_map(move |thing| thing.strip_prefix(kind)?.strip_prefix(' '))
     }
 
-    /// What came, went or changed, by name.
+    /// Things that are the same here and in a copy of this shape, but for the words of their expression.
+    pub(crate) fn reworded(&self, copy: &Self) -> BTreeSet<String> {
+        let same = |(thing, one): &(&String, &Thing)| {
+            let other = copy.0.get(*thing);
+            other.is_some_and(|other| other.expression != one.expression)
+        };
+        let these = self.0.iter().filter(same);
+        these.map(|(thing, _)| thing.clone()).collect()
+    }
+
+    /// What came, went or changed, by name. Nothing when this shape was never recorded.
     pub(crate) fn changes(&self, now: &Self) -> Vec<Change> {
+        if self.is_empty() {
+            return Vec::new();
+        }
         let change = |thing: &String| {
             let (was, is) = (self.0.get(thing), now.0.get(thing));
             (was != is).then(|| Change {
@@ -129,4 +151,19 @@ pub(crate) async fn sequences(session: &mut Session) -> Result<BTreeMap<String, 
         .await?
         .into_iter()
         .collect())
+}
+
+/// Sequences that stand lower than before, or at their beginning again: where they stood, and where they stand.
+pub(crate) fn rewound(
+    was: &BTreeMap<String, i64>,
+    now: &BTreeMap<String, i64>,
+    shape: &Shape,
+) -> BTreeMap<String, (i64, i64)> {
+    let lower = |(name, was): (&String, &i64)| {
+        // One that is gone is a change of the shape.
+        shape.get(&format!("sequence {name}"))?;
+        let is = now.get(name).copied().unwrap_or_default();
+        (is < *was).then(|| (name.clone(), (*was, is)))
+    };
+    was.iter().filter_map(lower).collect()
 }

@@ -41,6 +41,9 @@ pub struct DbState {
     /// Where every sequence stood that had been used, by `schema.name`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sequences: BTreeMap<String, i64>,
+    /// Rows of the tables that extensions keep settings or secrets in, by `schema.table`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extension_rows: BTreeMap<String, u64>,
 }
 
 /// A table at one moment.
@@ -202,7 +205,9 @@ pub(crate) async fn capture_in(
     session: &mut Session,
     look: Look<'_>,
 ) -> Result<DbState, PgError> {
-    let specs = catalog::tables(session).await?;
+    let asked =
+        matches!(look, Look::As(before) if before.tables.contains_key(catalog::LARGE_OBJECTS));
+    let specs = catalog::compared(session, asked).await?;
     let mut tables = BTreeMap::new();
     for (spec, names, key) in choose(&specs, &look)? {
         let state = fingerprint(pg, session, spec, &names, &key).await;
@@ -212,6 +217,7 @@ pub(crate) async fn capture_in(
     let (schema_digest, shape_digest) = catalog::schema_digests(session).await?;
     let (shape, _) = shape::read(session).await?;
     let sequences = shape::sequences(session).await?;
+    let extension_rows = catalog::extension_rows(session).await?;
     let facts = session
         .rows::<(i64, String, String, String)>(
             "SELECT json_build_array((extract(epoch FROM clock_timestamp()) * 1000)::int8, (SELECT system_identifier::text \
@@ -246,6 +252,7 @@ pub(crate) async fn capture_in(
         shape_digest,
         shape,
         sequences,
+        extension_rows,
     })
 }
 
@@ -311,12 +318,12 @@ async fn fingerprint(
         .collect();
     let sql = format!(
         "SELECT json_build_array((k & 1023)::int, count(*), count(*) FILTER (WHERE l), sum(k)::text, sum(r)::text, json_build_array({}))::text \
-         FROM (SELECT {} AS k, {} AS r, {alive} AS l{} FROM ONLY {}) AS t GROUP BY k & 1023 ORDER BY k & 1023;",
+         FROM (SELECT {} AS k, {} AS r, {alive} AS l{} FROM {}) AS t GROUP BY k & 1023 ORDER BY k & 1023;",
         counts.join(", "),
         spec.key_hash(key, names),
         spec.row_hash(names),
         flags.concat(),
-        spec.qualified()
+        spec.from()
     );
     let parts: Vec<(u16, u64, u64, String, String, Vec<u64>)> = session.rows(&sql).await?;
     let marked = |n: usize| parts.iter().filter_map(|p| p.5.get(n)).sum();

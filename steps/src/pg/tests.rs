@@ -11,6 +11,7 @@ mod holding;
 mod owning;
 mod proving;
 mod restoring;
+mod shaping;
 
 use super::backup::{self, Backup, Compression, Order};
 use super::{Pg, PgError};

@@ -198,3 +198,41 @@ async fn rows_a_new_soft_delete_column_marks_are_lost_from_view_unless_declared(
     let report = after(unset, &[], "r-unset").await;
     assert!(report.differing.is_empty(), "{report:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_objects_are_compared_one_by_one_and_survive_the_proof() {
+    let dir = tempfile::tempdir().unwrap();
+    let pg = database(SHOP).await;
+    // A hole is written out by a dump.
+    pg.query(
+        "SELECT lo_from_bytea((7000 + g)::oid, convert_to('object ' || g, 'UTF8')) FROM generate_series(1, 20) g; \
+         SELECT lo_put(7001, 100000, 'end');",
+    )
+    .await
+    .unwrap();
+    let backup = take(&pg, dir.path().to_str().unwrap(), "r-lo/b")
+        .await
+        .unwrap();
+    super::super::proof::prove(&pg, &backup, "r-lo", &|_| {})
+        .await
+        .unwrap();
+    pg.query(
+        "SELECT lo_unlink(7005); SELECT lo_put(7006, 0, 'O'); SELECT lo_from_bytea(0, 'new');",
+    )
+    .await
+    .unwrap();
+    let report = compare(&pg, &backup, (&[], &[]), "r-lo", &|_| {})
+        .await
+        .unwrap();
+    let found = &report.differing["pg_catalog.pg_largeobject"];
+    assert_eq!((found.lost, found.changed, found.new), (1, 1, 1));
+    assert_eq!(found.lost_keys, ["(7005)"]);
+    assert_eq!(found.changed_keys, ["(7006)"]);
+    pg.query("SELECT lo_unlink(oid) FROM pg_largeobject_metadata;")
+        .await
+        .unwrap();
+    let report = compare(&pg, &backup, (&[], &[]), "r-lo", &|_| {})
+        .await
+        .unwrap();
+    assert_eq!(report.differing["pg_catalog.pg_largeobject"].lost, 20);
+}

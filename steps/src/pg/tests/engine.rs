@@ -3,6 +3,7 @@
 mod asking;
 mod counting;
 mod guarding;
+mod looking;
 mod owning;
 mod rehearsing;
 mod releasing;
@@ -152,9 +153,15 @@ fn plan(db: &Database, dir: &str, sql: &str) -> flow_engine::plan::Plan {
             db: db.clone(),
             before: Arg::from(&baseline),
             allowed: vec!["Customer.name".into()],
+            expected: None,
+            shape_allowed: Vec::new(),
         };
         p.step("prod/integrity", integrity);
-        p.step("prod/thaw", Thaw { db: db.clone() });
+        let thaw = Thaw {
+            db: db.clone(),
+            look: None,
+        };
+        p.step("prod/thaw", thaw);
     });
     p.finish().unwrap()
 }
@@ -170,6 +177,7 @@ fn registry() -> Registry {
         .with::<MigrationsApplied>()
         .with::<Integrity>()
         .with::<CountsMatch>()
+        .with::<ExpectedShape>()
         .with::<RestoreRehearsal>()
         .with::<Deploy>()
         .with::<Restart>()
@@ -211,6 +219,35 @@ async fn drive_on(
     };
     let (driver, _handle) = engine(journal).start(new).await.unwrap();
     driver.drive().await.unwrap()
+}
+
+/// Gives a parked run an order and drives it on.
+async fn give(
+    journal: &Arc<MemoryJournal>,
+    run: &Run,
+    order: Order,
+    reason: &str,
+) -> (Arc<Run>, Stop) {
+    let by = Actor {
+        name: "devops".into(),
+        from: "test".into(),
+    };
+    let mut parked = Run::clone(run);
+    let at = parked.updated;
+    append_order(&**journal, &mut parked, order, by, reason, at)
+        .await
+        .unwrap();
+    let (driver, _handle) = engine(journal).resume(&run.id).await.unwrap();
+    driver.drive().await.unwrap()
+}
+
+/// Runs statements as a step of its own, before the step with that key.
+fn insert_sql(plan: &mut flow_engine::plan::Plan, before: &str, key: &str, sql: &str) {
+    let at = plan.nodes.iter().position(|n| n.key == before);
+    let mut node = plan.node("prod/deploy").unwrap().1.clone();
+    node.key = key.into();
+    node.params["sql"] = sql.into();
+    plan.nodes.insert(at.unwrap_or(plan.nodes.len()), node);
 }
 
 fn told(run: &Run) -> String {

@@ -38,7 +38,9 @@ async fn every_row_written_before_the_swap_is_in_the_dump_and_in_the_report() {
     let failed = pg.on(&failed_name(&pg.db.name, "r-late"));
     let late = "SELECT count(*) FROM public.\"Customer\" WHERE name = 'late';";
     let kept = value(&failed, late).await;
-    let words = format!("{kept} rows exist only there (public.Customer {kept})");
+    let words = format!(
+        "{kept} rows exist only there, none was updated or deleted there (public.Customer: {kept} inserted)"
+    );
     assert!(report.contains(&words), "{kept}: {report}");
     let dump = report.rsplit_once("dump of it: ").unwrap().1;
     let manifest = std::fs::read(format!("{dump}.json")).unwrap();

@@ -87,7 +87,9 @@ async fn a_bad_migration_is_undone_with_rows_schema_settings_and_rights_and_the_
         "1"
     );
     assert!(
-        report.contains("4 rows exist only there") && report.contains("public.Customer 2"),
+        report.contains("4 rows exist only there, 19 updated and 41 deleted there")
+            && report.contains("public.Customer: 2 inserted, 19 updated")
+            && report.contains("public.Order: 31 deleted"),
         "{report}"
     );
     assert!(

@@ -4,9 +4,9 @@ use flow_engine::planner::Out;
 use flow_steps::drift::{DeployedDrift, DriftReport, SchemaDrift, Statements};
 use flow_steps::lease::Lease;
 use flow_steps::pg::{
-    Backup, Baseline, Compression, CopySafe, CountsMatch, DataPolicy, Database, DbState, Freeze,
-    Integrity, MigrationsApplied, RecordState, RestoreProof, RestoreRehearsal, Rights, Room,
-    TakeBackup, Thaw,
+    Backup, Baseline, Compression, CopySafe, CountsMatch, DataPolicy, Database, DbState,
+    Expectation, ExpectedShape, Freeze, Integrity, MigrationsApplied, RecordState, Restorable,
+    RestoreProof, RestoreRehearsal, Rights, Room, TakeBackup, Thaw,
 };
 
 use flow_steps::schema::{Checked, UniqueSafe};
@@ -104,8 +104,28 @@ impl Release<'_> {
         }
     }
 
-    pub(in crate::release) fn counts_match(&self, env: &str, before: &Out<DbState>) -> CountsMatch {
+    /// What the pending migrations do to the shape of an environment's database, tried out in a copy. Production's copy is
+    /// made on staging's server.
+    pub(in crate::release) fn expected_shape(&self, env: &str) -> ExpectedShape {
+        let at = if env == "prod" { "stage" } else { env };
+        ExpectedShape {
+            of: self.database(env),
+            at: self.database(at),
+            repo: self.repository.clone(),
+            commit: self.commit.clone(),
+            migrations: self.config.app.migrations.clone(),
+        }
+    }
+
+    pub(in crate::release) fn counts_match(
+        &self,
+        env: &str,
+        before: &Out<DbState>,
+        expected: &Out<Expectation>,
+    ) -> CountsMatch {
         CountsMatch {
+            expected: Some(expected.into()),
+            shape_allowed: self.config.app.shape_may_change.clone(),
             before: before.into(),
             db: self.database(env),
             allow_growth: true,
@@ -163,9 +183,12 @@ impl Release<'_> {
         }
     }
 
-    pub(in crate::release) fn thaw(&self) -> Thaw {
+    pub(in crate::release) fn thaw(&self, baseline: &Out<Backup>) -> Thaw {
         Thaw {
             db: self.database("prod"),
+            look: Some(Restorable {
+                backup: baseline.into(),
+            }),
         }
     }
 
@@ -184,9 +207,15 @@ impl Release<'_> {
         }
     }
 
-    pub(in crate::release) fn integrity(&self, baseline: &Out<Backup>) -> Integrity {
+    pub(in crate::release) fn integrity(
+        &self,
+        baseline: &Out<Backup>,
+        expected: &Out<Expectation>,
+    ) -> Integrity {
         let allowed = self.config.app.may_change.clone();
         Integrity {
+            expected: Some(expected.into()),
+            shape_allowed: self.config.app.shape_may_change.clone(),
             db: self.database("prod"),
             before: baseline.into(),
             allowed,

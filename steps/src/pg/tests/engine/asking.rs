@@ -90,8 +90,8 @@ async fn a_freeze_ended_by_hand_counts_as_let_in_and_rows_of_new_tables_as_chang
     let mut node = plan.node("prod/deploy").unwrap().1.clone();
     node.key = "prod/broken".into();
     node.params["sql"] = "SELECT 1 / 0;".into();
-    let thaw = plan.nodes.iter().position(|n| n.key == "prod/thaw");
-    plan.nodes.insert(thaw.unwrap(), node);
+    let integrity = plan.nodes.iter().position(|n| n.key == "prod/integrity");
+    plan.nodes.insert(integrity.unwrap(), node);
     let (run, stop) = drive("r-byhand", plan).await;
     assert!(
         matches!(stop, Stop::Parked(ParkReason::UndoFailed { .. })),

@@ -30,6 +30,8 @@ async fn a_rehearsal_swaps_and_drops_the_replaced_one_and_lost_counts_are_named(
             db: db.clone(),
             allow_growth: false,
             allowed: Vec::new(),
+            expected: None,
+            shape_allowed: Vec::new(),
         };
         p.step("stage/counts", counts(&pg.db));
         let sql = "DELETE FROM public.\"Order\" WHERE id = 4711;".to_owned();

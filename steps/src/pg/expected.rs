@@ -1,0 +1,391 @@
+//! The shape that a database will have once the pending migrations are in, found out before anything is deployed.
+//!
+//! A copy of the schema is made without rows, the pending migrations run in it, and its catalogue before and after tells
+//! what they do. Not their text: what a statement does to keys, indexes and grants is the server's business.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use async_trait::async_trait;
+use flow_engine::retry::Policy;
+use flow_engine::step::{Cx, Step, StepError};
+use regex::Regex;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::client::LONG;
+use super::copy_safe::instance;
+use super::scratch::{self, Mark};
+use super::shape::{self, Change, Shape, Thing};
+use super::text::{hex, some_of};
+use super::{Database, Pg, PgError};
+use crate::migration::Migration;
+use crate::reach;
+use crate::schema::source;
+
+/// How long the whole may take, in seconds.
+const LIMIT: u64 = 1800;
+
+/// What reaches beyond the database it runs in. Migrations with such a statement run in one transaction that is rolled back.
+static BEYOND: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r"(?is)\b(create|alter|drop)\s+(role|user|group|database|tablespace|subscription|server)\b|\balter\s+system\b|\bdblink|\bcron\s*\.|\bcopy\b[^;]*\bprogram\b",
+    )
+    .ok()
+});
+
+/// Runs the migrations of a commit that are pending in one database in an empty copy of its schema, and tells what they do
+/// to the shape. Reads the database; the copy is dropped.
+///
+/// It has no undo: taking production back must not depend on staging's server. A copy that a killed life left is dropped by
+/// the next.
+///
+/// Where the copy cannot be made or a migration does not run in it, the outcome says so and is no failure: then only what
+/// the migrations name counts as explained.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ExpectedShape {
+    /// Whose schema it is about.
+    pub of: Database,
+    /// Where the copy is made. Production's is made on staging's server: nothing unsigned runs on production's.
+    pub at: Database,
+    /// The repository on this machine.
+    pub repo: String,
+    /// The full commit that is to be released.
+    pub commit: String,
+    /// The folder of migrations inside the repository.
+    pub migrations: String,
+}
+
+/// What the pending migrations do to the shape of a database.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expectation {
+    /// The pending migrations, in order.
+    pub pending: Vec<String>,
+    /// What they do to an empty copy of the schema.
+    pub changes: Vec<Change>,
+    /// Things they make, or make anew: their owner and their grants are those of whoever runs the migrations.
+    pub fresh: BTreeSet<String>,
+    /// Things whose expression the copy has in other words than the database, so that words cannot be compared.
+    pub reworded: BTreeSet<String>,
+    /// Why it could not be found out.
+    pub unknown: Option<String>,
+    /// The words of the pending migrations, in small letters, when it could not.
+    pub named: BTreeSet<String>,
+}
+
+/// Names of finished migrations.
+async fn finished(pg: &Pg) -> Result<Vec<String>, PgError> {
+    let exists = pg
+        .query("SELECT to_regclass('public._prisma_migrations') IS NOT NULL;")
+        .await?;
+    if exists.first().is_none_or(|x| x != "t") {
+        return Ok(Vec::new());
+    }
+    pg.rows(
+        "SELECT to_json(migration_name)::text FROM public._prisma_migrations \
+         WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL ORDER BY migration_name;",
+    )
+    .await
+}
+
+/// The words of texts, in small letters.
+fn words(texts: &[Migration]) -> BTreeSet<String> {
+    let split = |m: &Migration| {
+        let odd = |c: char| !(c.is_alphanumeric() || c == '_');
+        let words = m.sql.split(odd).filter(|w| !w.is_empty());
+        words.map(str::to_lowercase).collect::<Vec<_>>()
+    };
+    texts.iter().flat_map(split).collect()
+}
+
+/// The whole: copy, migrations, comparison. At most this run's scratch database is left behind, which the next one drops.
+pub(super) async fn expect(
+    of: &Pg,
+    at: &Pg,
+    pending: &[Migration],
+    run: &str,
+) -> Result<Expectation, PgError> {
+    let mut session = of.session().await?;
+    let (real, _) = shape::read(&mut session).await?;
+    session.close().await?;
+    let name = scratch::name_for("shape", run);
+    let mark = Mark::new(
+        run,
+        "shape",
+        "loading",
+        "a schema without rows; may be dropped",
+    );
+    let copy = scratch::create(at, &at.db.name, &name, &mark).await?;
+    let found = async {
+        copy_schema(of, &copy).await?;
+        replay(&copy, &real, pending).await
+    };
+    let found = found.await;
+    scratch::drop_own(at, &name, run).await?;
+    found
+}
+
+/// What could not be tried out is said, and what the migrations name counts as explained then. Being out of reach is an error.
+pub(super) fn or_unknown(
+    found: Result<Expectation, PgError>,
+    pending: &[Migration],
+) -> Result<Expectation, PgError> {
+    match found {
+        Err(e) if !e.is_transient() => Ok(Expectation {
+            pending: pending.iter().map(|m| m.name.clone()).collect(),
+            unknown: Some(e.to_string()),
+            named: words(pending),
+            ..Expectation::default()
+        }),
+        other => other,
+    }
+}
+
+/// What cannot be made in the copy, such as rights of roles that are not there, is left out: it is the same before and
+/// after the migrations.
+async fn copy_schema(of: &Pg, copy: &Pg) -> Result<(), PgError> {
+    let command = of
+        .tool("pg_dump")
+        .args(["-w", "-U", &of.db.user, "--encoding=UTF8", "--schema-only"])
+        .args(["--no-subscriptions", "--lock-wait-timeout=60000"])
+        .arg(format!("--dbname={}", of.db.name))
+        .deadline(LONG);
+    let mut source = of.start(&command).await?;
+    let sink = copy.feed().await?;
+    sink.send("\\set ON_ERROR_STOP 0\n".into()).await;
+    while let Some(chunk) = source.next().await {
+        if !sink.send(chunk).await {
+            sink.end().await?;
+            return Err(copy.sql_error("psql stopped reading the schema"));
+        }
+    }
+    source.end().await?;
+    sink.end().await
+}
+
+async fn replay(copy: &Pg, real: &Shape, pending: &[Migration]) -> Result<Expectation, PgError> {
+    let mut session = copy.session().await?;
+    let (was, old) = shape::read(&mut session).await?;
+    let beyond = |m: &Migration| BEYOND.as_ref().is_none_or(|r| r.is_match(&m.sql));
+    if pending.iter().any(beyond) {
+        session.ask("BEGIN;").await?;
+    }
+    for migration in pending {
+        let sql = as_one_query(migration)?;
+        session.ask(&sql).await.map_err(|e| {
+            if e.is_transient() {
+                return e;
+            }
+            PgError::Check(format!(
+                "migration `{}` does not run in an empty copy of the schema: {e}",
+                migration.name
+            ))
+        })?;
+    }
+    session
+        .ask("RESET ROLE; SET search_path = pg_catalog, pg_temp;")
+        .await?;
+    let (now, new) = shape::read(&mut session).await?;
+    // Not closed: what is open in it is rolled back.
+    drop(session);
+    let fresh = |thing: &&String| old.get(*thing) != new.get(*thing);
+    let reworded = real.reworded(&was);
+    Ok(Expectation {
+        pending: pending.iter().map(|m| m.name.clone()).collect(),
+        changes: was.changes(&now),
+        fresh: new.keys().filter(fresh).cloned().collect(),
+        reworded,
+        unknown: None,
+        named: BTreeSet::new(),
+    })
+}
+
+/// A migration as `psql` sends it in one piece and unread: no backslash and no colon in it means anything to `psql`.
+pub(super) fn as_one_query(migration: &Migration) -> Result<String, PgError> {
+    if let Some(why) = &migration.unreadable {
+        return Err(PgError::Check(format!(
+            "migration `{}` cannot be read: {why}",
+            migration.name
+        )));
+    }
+    if migration.sql.contains('\0') {
+        return Err(PgError::Check(format!(
+            "migration `{}` holds a NUL",
+            migration.name
+        )));
+    }
+    // No text holds its own digest.
+    let digest = hex(&Sha256::digest(migration.sql.as_bytes()));
+    let quote = format!("$flow{}$", &digest[..24]);
+    Ok(format!(
+        "SET search_path = public, extensions; SET statement_timeout = '5min';\nSELECT {quote}\n{}\n{quote} \\gexec\n",
+        migration.sql
+    ))
+}
+
+impl Expectation {
+    /// What changed and is explained neither by the pending migrations nor by a declaration, in words. `rewound` holds
+    /// sequences that went back.
+    pub(super) fn unexplained(
+        &self,
+        changes: &[Change],
+        rewound: &BTreeMap<String, (i64, i64)>,
+        declared: &[String],
+    ) -> Vec<String> {
+        let expected: BTreeMap<&str, &Change> =
+            self.changes.iter().map(|c| (c.thing.as_str(), c)).collect();
+        let meant = |thing: &str| declared.iter().any(|d| d == thing);
+        let mut odd = Vec::new();
+        for change in changes {
+            let thing = change.thing.as_str();
+            if meant(thing) || is_of_history(thing) || self.is_rights_of_fresh(thing) {
+                continue;
+            }
+            if self.unknown.is_some() {
+                if !self.names(change) {
+                    odd.push(change.in_words());
+                }
+                continue;
+            }
+            match expected.get(thing) {
+                Some(wanted) if self.is_as(change, wanted) => {}
+                Some(wanted) => odd.push(otherwise(change, wanted)),
+                None => odd.push(change.in_words()),
+            }
+        }
+        for (name, (was, is)) in rewound {
+            let thing = format!("sequence {name}");
+            if !self.fresh.contains(&thing) && !meant(&thing) {
+                odd.push(format!(
+                    "{thing} went back from {was} to {is}: it would give numbers that are taken"
+                ));
+            }
+        }
+        odd
+    }
+
+    fn is_as(&self, change: &Change, wanted: &Change) -> bool {
+        match (&change.now, &wanted.now) {
+            (None, None) => true,
+            (Some(now), Some(wanted)) => {
+                let words = now.expression == wanted.expression;
+                now.is == wanted.is && (words || self.reworded.contains(&change.thing))
+            }
+            _ => false,
+        }
+    }
+
+    /// Owners and grants of what the migrations make belong to whoever runs them, who may be another role there.
+    fn is_rights_of_fresh(&self, thing: &str) -> bool {
+        let of = |kind: &str| thing.strip_prefix(kind)?.strip_prefix(' ');
+        if let Some(object) = of("owner") {
+            return self.fresh.contains(object);
+        }
+        let Some(grant) = of("grant") else {
+            return false;
+        };
+        let object = grant
+            .rsplit_once(" to ")
+            .map_or(grant, |(object, _)| object);
+        self.fresh.contains(object)
+    }
+
+    /// Whether the text of a migration names the thing, or the table it hangs on.
+    fn names(&self, change: &Change) -> bool {
+        let table = change.was.as_ref().or(change.now.as_ref());
+        let table = table.and_then(|t| t.is.strip_prefix("on ")?.split(' ').next());
+        let odd = |c: char| !(c.is_alphanumeric() || c == '_');
+        let thing = change.name();
+        let words = thing.split(odd).chain(table.unwrap_or_default().split(odd));
+        let mut words = words.filter(|w| !w.is_empty() && *w != "public");
+        words.any(|w| self.named.contains(&w.to_lowercase()))
+    }
+
+    /// In one line, for the log.
+    fn in_words(&self) -> String {
+        if let Some(why) = &self.unknown {
+            return format!(
+                "WHAT THE PENDING MIGRATIONS DO COULD NOT BE TRIED OUT, only what they name counts as explained: {why}"
+            );
+        }
+        if self.pending.is_empty() {
+            return "no migration is pending: the shape must stay as it is".into();
+        }
+        let words: Vec<String> = self.changes.iter().map(Change::in_words).collect();
+        format!(
+            "{} pending: {}",
+            self.pending.len(),
+            if words.is_empty() {
+                "the shape must stay as it is".to_owned()
+            } else {
+                some_of(&words, 20)
+            }
+        )
+    }
+}
+
+/// A change to another end than the migrations'.
+fn otherwise(change: &Change, wanted: &Change) -> String {
+    let is = |change: &Change| change.now.as_ref().map(|thing| thing.is.clone());
+    if is(change) == is(wanted) {
+        return format!(
+            "{}, with another expression than the migrations give it",
+            change.in_words()
+        );
+    }
+    format!(
+        "{}, and by the migrations it should be {}",
+        change.in_words(),
+        wanted.now.as_ref().map_or("gone", Thing::words)
+    )
+}
+
+/// What Prisma makes for itself.
+fn is_of_history(thing: &str) -> bool {
+    thing.contains("._prisma_migrations")
+}
+
+#[async_trait]
+impl Step for ExpectedShape {
+    const KIND: &'static str = "pg.expected-shape";
+    type Output = Expectation;
+
+    fn summary(&self) -> String {
+        format!(
+            "run the pending migrations in an empty copy of the schema of {}, on `{}`",
+            self.of.words(),
+            self.at.host
+        )
+    }
+
+    fn policy(&self) -> Policy {
+        Policy::within(LIMIT)
+    }
+
+    async fn run(&self, cx: &Cx) -> Result<Expectation, StepError> {
+        if !reach::is_commit(&self.commit) {
+            return Err(StepError::fail(format!(
+                "`{}` is no full commit name",
+                self.commit
+            )));
+        }
+        let (of, at) = (self.of.open(cx)?, self.at.open(cx)?);
+        let mut pending = source::read(&self.repo, &self.commit, &self.migrations).await?;
+        let finished = finished(&of).await?;
+        pending.retain(|m| !finished.contains(&m.name));
+        let found = if pending.is_empty() {
+            Ok(Expectation::default())
+        } else if self.of.host != self.at.host && instance(&of).await? == instance(&at).await? {
+            Err(PgError::Check(format!(
+                "{} is on the server of {}, where nothing unsigned is to run",
+                at.db.words(),
+                of.db.words()
+            )))
+        } else {
+            expect(&of, &at, &pending, cx.run_id().as_str()).await
+        };
+        let found = or_unknown(found, &pending)?;
+        cx.log(found.in_words());
+        Ok(found)
+    }
+}
