@@ -184,7 +184,7 @@ async fn what_no_restore_could_compute_is_named_before_a_release_and_where_a_loa
         .await
         .unwrap_err()
         .to_string();
-    assert!(error.contains("it stops at TABLE DATA aux."), "{error}");
+    assert!(error.contains("it stops at TABLE aux.ticket"), "{error}");
     assert!(error.contains("search_path"), "{error}");
     pg.query("ALTER FUNCTION public.short_id(uuid) SET search_path = public; DROP MATERIALIZED VIEW public.words;")
         .await
