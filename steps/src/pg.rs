@@ -56,7 +56,7 @@ pub use applied::{Applied, MigrationsApplied};
 pub use aside::Aside;
 pub use backup::{Backup, Compression, TakeBackup};
 pub use baseline::Baseline;
-pub use copy_safe::{Copied, CopySafe, Corrected};
+pub use copy_safe::{Copied, CopySafe, Corrected, TakeBack, TakenBack};
 pub use counts::{CountsMatch, CountsReport};
 pub(crate) use drill::key_in_words;
 pub use expected::{Expectation, ExpectedShape};

@@ -39,6 +39,7 @@ pub fn registry() -> Registry {
         .with::<pg::RestoreProof>()
         .with::<pg::RestoreRehearsal>()
         .with::<pg::Rights>()
+        .with::<pg::TakeBack>()
         .with::<pg::TakeBackup>()
         .with::<pg::Thaw>();
     registry

@@ -111,6 +111,7 @@ fn schema(p: &mut Planner, r: &Release) -> Out<DriftReport> {
 }
 
 fn test(p: &mut Planner, r: &Release, drift: &Out<DriftReport>) {
+    p.step("test/take-back", r.take_back());
     let before = p.step("test/counts-before", r.state("test"));
     let shape = p.step("test/shape", r.expected_shape("test"));
     p.step("test/deploy", r.deploy("test"));

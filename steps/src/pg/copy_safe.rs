@@ -22,8 +22,10 @@ mod quiet;
 mod rebuild;
 mod send;
 mod sequences;
+pub(super) mod take_back;
 
 pub use policy::Corrected;
+pub use take_back::{TakeBack, TakenBack};
 
 /// Where the application's migrations are written down. It speaks of the schema it lies in, and goes with it.
 pub(super) const HISTORY: &str = "_prisma_migrations";
@@ -157,7 +159,7 @@ pub(super) async fn copy_all(
     let quiet = quiet::hold(&copy).await?;
     let copied = fill(&source, &copy, &safe, &prod_state).await?;
     if !taken_back.is_empty() {
-        rebuild::keep_rows(to, &copy, &not_copied).await?;
+        rebuild::keep_rows(to, &copy, &|table| not_copied.contains_key(&table.key())).await?;
         rebuild::take_history(from, &snapshot.name, &copy).await?;
     }
     snapshot.session.close().await?;

@@ -119,17 +119,14 @@ async fn give_rights(from: &Pg, to: &Pg, copy: &Pg) -> Result<(), PgError> {
     Ok(())
 }
 
-/// Staging's own rows of the tables that are not copied, in the columns both schemas have.
+/// The own rows of those tables that are `kept`, in the columns both schemas have.
 pub(super) async fn keep_rows(
     to: &Pg,
     copy: &Pg,
-    not_copied: &BTreeMap<String, Vec<String>>,
+    kept: &(dyn Fn(&TableSpec) -> bool + Sync),
 ) -> Result<(), PgError> {
     let (ours, there) = (specs(to).await?, specs(copy).await?);
-    for (key, table) in there
-        .iter()
-        .filter(|(key, _)| not_copied.contains_key(*key))
-    {
+    for (key, table) in there.iter().filter(|(_, table)| kept(table)) {
         let Some(own) = ours.get(key) else {
             continue;
         };
@@ -148,8 +145,9 @@ pub(super) async fn keep_rows(
                 return e;
             }
             PgError::Check(format!(
-                "staging's own rows of {key} do not fit production's schema, to which staging is taken back, so it was \
-                 left as it was: {e}. Correct or delete these rows on staging"
+                "the own rows of {key} do not fit production's schema, to which {} is taken back, so it was left as it \
+                 was: {e}. Correct or delete these rows there",
+                to.db.words()
             ))
         })?;
     }

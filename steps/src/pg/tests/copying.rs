@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use super::super::copy_safe::take_back::{left, take_back};
 use super::super::copy_safe::{Copied, copy_all};
 use super::super::policy::Policy;
 use super::super::scratch::{self, Mark};
@@ -349,4 +350,49 @@ async fn everything_the_policy_does_not_list_is_named_at_once() {
             "{n}: {error}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_test_database_that_a_cancelled_release_left_ahead_is_taken_back_with_its_own_rows() {
+    let (prod, test) = two().await;
+    for pg in [&prod, &test] {
+        pg.query(HISTORY).await.unwrap();
+    }
+    // Production has it and the commit has not: a squashed history is no left-over.
+    assert!(left(&prod, &test, &[]).await.unwrap().is_empty());
+    let commit = ["1_init".to_owned()];
+    assert!(left(&prod, &test, &commit).await.unwrap().is_empty());
+    let ahead = "INSERT INTO public._prisma_migrations (id, checksum, migration_name) VALUES ('2', 'c', '2_color');";
+    test.query(&format!("{AHEAD} {ahead}")).await.unwrap();
+    assert_eq!(left(&prod, &test, &commit).await.unwrap(), ["2_color"]);
+    // Of the same name, and begun without an end: it stands in the way as well.
+    let both = ["1_init".to_owned(), "2_color".to_owned()];
+    assert_eq!(left(&prod, &test, &both).await.unwrap(), ["2_color"]);
+    let dir = tempfile::tempdir().unwrap();
+    let order = Order {
+        dir: dir.path().to_str().unwrap(),
+        prefix: "before-taking-back",
+        compression: Compression::Zstd,
+        min_free_bytes: 0,
+        critical: &[],
+        made_by: "r-taken/back",
+        progress: &|_| {},
+    };
+    let (odd, backup) = take_back(&prod, &test, &order, "r-taken").await.unwrap();
+    assert!(odd.join(";").contains("color"), "{odd:?}");
+    assert!(std::path::Path::new(&backup).exists());
+    assert!(left(&prod, &test, &commit).await.unwrap().is_empty());
+    assert_eq!(
+        value(&test, "SELECT id, title IS NULL FROM public.\"Product\";").await,
+        "1|t",
+        "the row stays, the column production has is there again"
+    );
+    assert_eq!(
+        value(&test, "SELECT email FROM public.\"Person\";").await,
+        "tester@example.test"
+    );
+    test.query("INSERT INTO public.\"Product\" (title) VALUES ('next');")
+        .await
+        .unwrap();
+    assert!(databases(&test, "r_taken").await.is_empty());
 }

@@ -6,7 +6,7 @@ use flow_steps::lease::Lease;
 use flow_steps::pg::{
     Backup, Baseline, Compression, CopySafe, CountsMatch, DataPolicy, Database, DbState,
     Expectation, ExpectedShape, Freeze, Integrity, MigrationsApplied, RecordState, Restorable,
-    RestoreProof, RestoreRehearsal, Rights, Room, TakeBackup, Thaw,
+    RestoreProof, RestoreRehearsal, Rights, Room, TakeBack, TakeBackup, Thaw,
 };
 
 use flow_steps::schema::{Checked, UniqueSafe};
@@ -148,6 +148,15 @@ impl Release<'_> {
             dir: self.env("stage").backup_dir.clone(),
             policy: self.policy.clone(),
             waiver_role: self.config.signoff.waived_by.clone(),
+        }
+    }
+
+    pub(in crate::release) fn take_back(&self) -> TakeBack {
+        TakeBack {
+            from: self.database("prod"),
+            to: self.database("test"),
+            dir: self.env("test").backup_dir.clone(),
+            migrations: self.migrations.clone(),
         }
     }
 
