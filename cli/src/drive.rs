@@ -46,11 +46,15 @@ impl Parts {
     ///
     /// # Errors
     /// [`SetupError`]; nothing was changed.
-    pub(crate) fn of(setup: &Setup, journal: &Arc<dyn Journal>) -> Result<Parts, SetupError> {
+    pub(crate) fn of(
+        setup: &Setup,
+        journal: &Arc<dyn Journal>,
+        state: &State,
+    ) -> Result<Parts, SetupError> {
         Ok(Parts {
             registry: Arc::new(registry()),
             resources: setup.resources(),
-            notifier: setup.notifier(journal)?,
+            notifier: setup.notifier(journal, &state.mails())?,
             verifier: crate::people::verifier(setup),
             masked: setup.masked(),
         })

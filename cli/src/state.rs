@@ -4,6 +4,7 @@
 //! .flow/             0700
 //! .flow/journal/     every run; see the engine's journal
 //! .flow/control.sock while a run is driven: how other `flow` commands speak to the driver
+//! .flow/mails        who has which mail, so that nobody gets one twice
 //! .flow/logs/RUN/    output of steps, one file each, 0600
 //! ```
 
@@ -100,6 +101,11 @@ impl State {
     /// The control socket.
     pub(crate) fn socket(&self) -> PathBuf {
         self.dir.join("control.sock")
+    }
+
+    /// Who has which mail.
+    pub(crate) fn mails(&self) -> PathBuf {
+        self.dir.join("mails")
     }
 
     /// The folder of a run's output.

@@ -4,7 +4,7 @@
 //! and a repetition after a crash carries the same identity. Delivery is at least once; with a stable message id that
 //! never looks like twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ pub enum DeliveryError {
 /// How often a notice is tried before it is recorded as undeliverable: with the doubling pauses, about half an hour.
 const ATTEMPTS: u16 = 9;
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
+/// The longest pause before a notice that needs people is tried again.
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 /// The longest one delivery may take. The mail library's own limit does not cover a server that accepts and is silent.
 const LIMIT: Duration = Duration::from_mins(1);
 
@@ -46,6 +48,8 @@ pub(crate) struct Outbox {
     notifier: Option<Arc<dyn Notifier>>,
     under_way: Option<(u64, JoinHandle<Delivered>)>,
     tries: BTreeMap<u64, (u16, Timestamp)>,
+    /// Notices that need people: never given up on.
+    grave: BTreeSet<u64>,
 }
 
 impl Outbox {
@@ -54,6 +58,7 @@ impl Outbox {
             notifier,
             under_way: None,
             tries: BTreeMap::new(),
+            grave: BTreeSet::new(),
         }
     }
 
@@ -71,6 +76,9 @@ impl Outbox {
         };
         let run = Arc::clone(run);
         let id = notice.id;
+        if notice.topic.needs_people() {
+            self.grave.insert(id);
+        }
         let task = tokio::spawn(async move {
             let late = || {
                 Err(DeliveryError::Later(format!(
@@ -126,6 +134,16 @@ impl Outbox {
         let (tried, _) = self.tries.get(&notice).copied().unwrap_or((0, now));
         match result {
             Ok(()) => Some(Record::Sent { notice }),
+            // Settings may be corrected and a mailbox emptied: whoever must act is told however late.
+            Err(DeliveryError::Later(why) | DeliveryError::Never(why))
+                if self.grave.contains(&notice) =>
+            {
+                tracing::error!(notice, %why, "people are needed and were not told; it is tried again");
+                let pause = (FIRST_PAUSE * (1 << tried.min(9))).min(LONGEST_PAUSE);
+                self.tries
+                    .insert(notice, (tried.saturating_add(1), now.plus(pause)));
+                None
+            }
             Err(DeliveryError::Later(why)) if tried + 1 < ATTEMPTS => {
                 tracing::warn!(notice, %why, "a notice was not delivered and is tried again");
                 self.tries.insert(
@@ -140,5 +158,33 @@ impl Outbox {
                 Some(Record::Undeliverable { notice, why })
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_people_is_never_given_up_on_and_the_rest_is_after_some_attempts() {
+        let mut outbox = Outbox::new(None);
+        outbox.grave.insert(1);
+        let mut now = Timestamp(0);
+        let mut given_up = Vec::new();
+        for _ in 0..40 {
+            for notice in [1, 2] {
+                let failed = match notice {
+                    1 => DeliveryError::Never("535 wrong password".into()),
+                    _ => DeliveryError::Later("451 later".into()),
+                };
+                let record = outbox.conclude((notice, Err(failed)), now);
+                given_up.extend(record.map(|_| notice));
+            }
+            let (_, due) = outbox.tries[&1];
+            assert!(due.since(now) <= LONGEST_PAUSE, "{due:?}");
+            now = due;
+        }
+        assert!(!given_up.contains(&1), "{given_up:?}");
+        assert!(given_up.contains(&2));
     }
 }

@@ -210,6 +210,16 @@ pub struct Notice {
     pub delivery: Delivery,
 }
 
+impl Topic {
+    /// Whether somebody may have to act on it now: it is tried until it is out, however long that takes.
+    pub fn needs_people(&self) -> bool {
+        matches!(
+            self,
+            Topic::Parked | Topic::RollbackStarted | Topic::Finished(Verdict::RolledBackInPart)
+        )
+    }
+}
+
 /// What a notice is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Topic {

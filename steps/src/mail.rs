@@ -4,6 +4,7 @@
 //! this very machine, and a password goes over an encrypted connection only.
 
 mod notify;
+mod reached;
 mod render;
 mod secret;
 mod settings;

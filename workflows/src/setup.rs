@@ -270,17 +270,19 @@ impl Setup {
             })
     }
 
-    /// Who tells the team, when mail is configured.
+    /// Who tells the team, when mail is configured. Who has which mail is remembered in the file `reached`.
     ///
     /// # Errors
     /// [`SetupError::Mail`].
     pub fn notifier(
         &self,
         journal: &Arc<dyn Journal>,
+        reached: &Path,
     ) -> Result<Option<Arc<dyn Notifier>>, SetupError> {
         let Some(mailer) = self.mailer()? else {
             return Ok(None);
         };
+        let mailer = mailer.remembering(reached.to_owned());
         let team = TeamMail::new(
             mailer,
             Arc::new(self.people.clone()),

@@ -44,7 +44,7 @@ pub(crate) async fn run(global: &Global, args: Resume) -> Result<Exit, Diagnosti
         run.id
     };
     let journal = Store::own(&state).await?;
-    let parts = Parts::of(&setup, &journal)?;
+    let parts = Parts::of(&setup, &journal, &state)?;
     let mut run = Run::load(&*journal, &id).await?;
     project::refuse_beside(&Past::of(&*journal).await?.runs, &run)?;
     if needs_a_word(&run) {
@@ -86,7 +86,7 @@ fn needs_a_word(run: &Run) -> bool {
 pub(crate) async fn obey(global: &Global, id: &RunId, wait: Wait) -> Result<Exit, Diagnostic> {
     let (state, setup) = project::open(global)?;
     let journal = Store::own(&state).await?;
-    let parts = Parts::of(&setup, &journal)?;
+    let parts = Parts::of(&setup, &journal, &state)?;
     let run = Run::load(&*journal, id).await?;
     project::refuse_beside(&Past::of(&*journal).await?.runs, &run)?;
     Drive::new(&state, journal, parts, wait, global.plain)

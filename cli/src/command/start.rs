@@ -49,7 +49,7 @@ pub(crate) async fn run(global: &Global, args: Start) -> Result<Exit, Diagnostic
         confirm(&setup, &plan)?;
     }
     let journal = Store::own(&state).await?;
-    let parts = Parts::of(&setup, &journal)?;
+    let parts = Parts::of(&setup, &journal, &state)?;
     let past = Past::of(&*journal).await?;
     // Another start with the same key may have come and gone since the first look.
     if let Some(same) = of_request(&*journal, &past, args.id.as_deref()).await? {

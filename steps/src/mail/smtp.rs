@@ -1,6 +1,6 @@
 //! Handing a mail to the mail server.
 
-use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{Certificate, Tls as Wire, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
+use super::reached::Reached;
 use super::render::Mail;
 use super::secret::Secrets;
 use super::settings::{MailSettings, SettingsError, TO_MAX, Tls, address, is_loopback};
@@ -23,8 +24,6 @@ use crate::host::Secret;
 /// The longest a server may take for one mail to one person. Own limit: the mail library's does not cover a server
 /// that accepts the connection and is silent.
 const LIMIT: Duration = Duration::from_secs(15);
-/// How many deliveries are remembered so that a repeated attempt leaves out whom it reached already.
-const REMEMBERED: usize = 1000;
 
 /// Hands mail to one server. Holds no password: it is looked up for each connection.
 pub struct Mailer {
@@ -33,7 +32,28 @@ pub struct Mailer {
     from: Mailbox,
     to: Vec<Mailbox>,
     limit: Duration,
-    reached: Mutex<BTreeSet<(String, String)>>,
+    reached: Reached,
+    /// With whom the server fell silent, the last one last.
+    silent: Mutex<Vec<String>>,
+}
+
+/// Why one address did not get a mail.
+enum Undelivered {
+    /// For good.
+    Refused(String),
+    /// For now, and the server goes on with others.
+    Deferred(String),
+    /// The server did not say, or could not be asked.
+    NoAnswer(String),
+}
+
+impl From<DeliveryError> for Undelivered {
+    fn from(error: DeliveryError) -> Undelivered {
+        match error {
+            DeliveryError::Never(why) => Undelivered::Refused(why),
+            DeliveryError::Later(why) => Undelivered::NoAnswer(why),
+        }
+    }
 }
 
 impl std::fmt::Debug for Mailer {
@@ -76,7 +96,8 @@ impl Mailer {
             from,
             to,
             limit: LIMIT,
-            reached: Mutex::default(),
+            reached: Reached::default(),
+            silent: Mutex::default(),
         };
         mailer.encryption()?;
         Ok(mailer)
@@ -94,31 +115,56 @@ impl Mailer {
         self.from.email.domain()
     }
 
-    /// Hands a mail over for each address of the team, each on its own: one that is refused does not keep the others
-    /// from theirs. Called again for the same message, it leaves out whom this mailer reached already.
+    /// The same mailer, which remembers in a file who has which mail: another process leaves them out, too.
+    #[must_use]
+    pub fn remembering(mut self, file: PathBuf) -> Mailer {
+        self.reached = Reached::kept_in(file);
+        self
+    }
+
+    /// Hands a mail over for each address of the team, each on its own: one that is deferred or refused does not keep the
+    /// others from theirs. Called again for the same message, it leaves out whom it reached already. When the server itself
+    /// does not answer, the rest is left for the next call, which begins with those that were not tried.
     ///
     /// # Errors
     /// [`DeliveryError::Later`] when some may be reached by another attempt, [`DeliveryError::Never`] when all were
-    /// refused for good. Some refused for good and the rest reached is a success with a warning.
+    /// refused for good; both name the addresses that have nothing. Some refused for good and the rest reached is a success
+    /// with a warning.
     pub async fn send(&self, mail: &Mail) -> Result<(), DeliveryError> {
         let mut refused = Vec::new();
-        for to in &self.to {
-            let mark = (mail.message_id.clone(), to.email.to_string());
-            if self.reached().contains(&mark) {
+        let mut deferred = Vec::new();
+        let mut untried = 0;
+        let mut answers = true;
+        for to in self.in_turn() {
+            let address = to.email.to_string();
+            if self.reached.has(&mail.message_id, &address) {
                 continue;
             }
-            match self.send_to(mail, to).await {
-                Ok(()) => {
-                    let mut reached = self.reached();
-                    if reached.len() >= REMEMBERED {
-                        reached.clear();
-                    }
-                    reached.insert(mark);
-                }
-                Err(DeliveryError::Never(why)) => refused.push(format!("{}: {why}", to.email)),
-                // What keeps one from being reached now is most often the server; the others come with the next attempt.
-                Err(later) => return Err(later),
+            if !answers {
+                untried += 1;
+                continue;
             }
+            let failure = self.send_to(mail, to).await.err();
+            match failure {
+                None => self.reached.add(&mail.message_id, &address),
+                Some(Undelivered::Refused(why)) => refused.push(format!("{address}: {why}")),
+                Some(Undelivered::Deferred(why)) => deferred.push(format!("{address}: {why}")),
+                Some(Undelivered::NoAnswer(why)) => {
+                    deferred.push(format!("{address}: {why}"));
+                    answers = false;
+                    self.to_the_back(&address);
+                }
+            }
+        }
+        if !deferred.is_empty() {
+            let missing = deferred.len() + refused.len() + untried;
+            let have = self.to.len() - missing;
+            deferred.append(&mut refused);
+            let why = deferred.join("; ");
+            let all = self.to.len();
+            return Err(DeliveryError::Later(format!(
+                "{have} of {all} have it; {why}"
+            )));
         }
         if refused.len() == self.to.len() {
             return Err(DeliveryError::Never(refused.swap_remove(0)));
@@ -127,6 +173,21 @@ impl Mailer {
             tracing::warn!(%why, "a mail was refused for one of the team");
         }
         Ok(())
+    }
+
+    /// The team, those last with whom the server fell silent.
+    fn in_turn(&self) -> Vec<&Mailbox> {
+        let silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = |to: &&Mailbox| silent.iter().position(|s| *s == to.email.to_string());
+        let mut all: Vec<&Mailbox> = self.to.iter().collect();
+        all.sort_by_key(|to| place(to).map_or(0, |at| at + 1));
+        all
+    }
+
+    fn to_the_back(&self, address: &str) {
+        let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        silent.retain(|s| s != address);
+        silent.push(address.to_owned());
     }
 
     /// Connects, encrypts, logs in and leaves; no mail is sent. For `flow doctor`.
@@ -164,16 +225,27 @@ impl Mailer {
         }
     }
 
-    fn reached(&self) -> std::sync::MutexGuard<'_, BTreeSet<(String, String)>> {
-        self.reached.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn send_to(&self, mail: &Mail, to: &Mailbox) -> Result<(), DeliveryError> {
+    async fn send_to(&self, mail: &Mail, to: &Mailbox) -> Result<(), Undelivered> {
         let message = self.message(mail, to)?;
         let (transport, password) = self.transport()?;
-        self.within(transport.send(message), password.as_ref())
-            .await
-            .map(|_| ())
+        let call = tokio::time::timeout(self.limit, transport.send(message));
+        match call.await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => {
+                let deferred = error.is_transient();
+                Err(match self.classify(&error, password.as_ref()) {
+                    DeliveryError::Later(why) if deferred => Undelivered::Deferred(why),
+                    other => other.into(),
+                })
+            }
+            Err(_) => Err(self.silence().into()),
+        }
+    }
+
+    fn silence(&self) -> DeliveryError {
+        let MailSettings { host, port, .. } = &self.settings;
+        let s = self.limit.as_secs();
+        DeliveryError::Later(format!("{host}:{port} did not answer within {s} s"))
     }
 
     async fn within<T>(
@@ -181,16 +253,10 @@ impl Mailer {
         call: impl Future<Output = Result<T, SmtpError>>,
         password: Option<&Secret>,
     ) -> Result<T, DeliveryError> {
-        let MailSettings { host, port, .. } = &self.settings;
         match tokio::time::timeout(self.limit, call).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(self.classify(&error, password)),
-            Err(_) => {
-                let s = self.limit.as_secs();
-                Err(DeliveryError::Later(format!(
-                    "{host}:{port} did not answer within {s} s"
-                )))
-            }
+            Err(_) => Err(self.silence()),
         }
     }
 

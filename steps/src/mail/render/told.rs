@@ -61,6 +61,13 @@ pub(super) fn tell(run: &Run, topic: &Topic) -> Told {
             let why = run
                 .unwinding()
                 .map_or_else(|| unwinding_reason(run), |u| u.why.clone());
+            let cancelled = run.unwinding().is_some_and(|u| u.cancelled)
+                || run.verdict() == Some(Verdict::Cancelled);
+            if cancelled && !run.production_changed() {
+                let first = "The run is taken back before it changed production. What it prepared is undone.";
+                return Told::new(format!("is taken back: {why}"), first)
+                    .with(format!("Why: {why}\n{}", failures(run)));
+            }
             let first = "Everything this run changed is being undone, newest first.".to_owned();
             Told::new(format!("ROLLING BACK: {why}"), first)
                 .with(format!("Why: {why}\n{}", failures(run)))
