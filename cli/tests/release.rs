@@ -26,6 +26,8 @@ mod gates;
 mod input;
 #[path = "release/kills.rs"]
 mod kills;
+#[path = "release/lease.rs"]
+mod lease;
 #[path = "release/neighbours.rs"]
 mod neighbours;
 #[path = "release/promote.rs"]

@@ -22,10 +22,14 @@ use crate::reach;
 use crate::reach::patterns::Patterns;
 
 mod attach;
+mod in_place;
 mod jobs;
+mod migrate;
 mod stop;
 mod verdict;
 
+pub use in_place::InPlace;
+pub use migrate::MIGRATE;
 pub use stop::StopSpec;
 
 /// Runs the release script on a host, as a job that survives this process.
@@ -39,7 +43,9 @@ pub struct Deploy {
     pub cwd: String,
     /// The script and its arguments. No shell reads them.
     pub script: Vec<String>,
-    /// Variables for it, beside `FLOW_RUN`, `FLOW_STEP`, `FLOW_ATTEMPT` and `FLOW_COMMIT`. No secrets.
+    /// Variables for it, beside `FLOW_RUN`, `FLOW_STEP`, `FLOW_ATTEMPT` and `FLOW_COMMIT`. A secret is named (`env:NAME`,
+    /// `file:/path`): the script gets its value, which is looked up when the script is started and stored nowhere but, until
+    /// the script begins, in the job's folder.
     pub env: BTreeMap<String, String>,
     /// The full commit it is to release.
     pub commit: String,
@@ -58,6 +64,9 @@ pub struct Deploy {
     /// named, `cwd` must be a git checkout and its head counts.
     #[serde(default)]
     pub verify: Option<Vec<String>>,
+    /// Whether it gets the means to write while the database is frozen: see [`MIGRATE`].
+    #[serde(default)]
+    pub may_migrate: bool,
     /// How long to wait for the script, in minutes. It is not ended then: a person is asked.
     pub timeout_minutes: u64,
 }
@@ -144,6 +153,15 @@ impl Step for Deploy {
 }
 
 impl Deploy {
+    fn in_place(&self) -> InPlace {
+        InPlace {
+            host: self.host.clone(),
+            cwd: self.cwd.clone(),
+            commit: self.commit.clone(),
+            verify: self.verify.clone(),
+        }
+    }
+
     /// A person is believed about what nobody can see, not about what can be seen: a script that runs is not done.
     async fn settled(&self, cx: &Cx, host: &dyn Host) -> Result<Deployed, StepError> {
         for attempt in 1..=cx.attempt() {

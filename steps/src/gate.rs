@@ -9,5 +9,5 @@ mod preflight;
 mod promotion;
 
 pub use backup::{BackupFresh, BackupRule, Freshness, Manifest, Proof};
-pub use preflight::{Free, Preflight, Ready};
+pub use preflight::{CodeBefore, Free, Preflight, Ready};
 pub use promotion::{Passed, Promotion, PromotionRule};

@@ -6,7 +6,7 @@
 mod notify;
 mod reached;
 mod render;
-mod secret;
+pub mod secret;
 mod settings;
 mod smtp;
 mod team;

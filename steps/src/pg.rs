@@ -157,6 +157,16 @@ impl Pg {
     }
 }
 
+impl Pg {
+    /// What tells this cluster from every other one, whatever its address. Asked of the maintenance database, which also
+    /// answers while the live one is being replaced.
+    pub(crate) async fn system_identifier(&self) -> Result<String, PgError> {
+        let sql = "SELECT to_json(system_identifier::text)::text FROM pg_control_system();";
+        let found = self.maintenance().rows(sql).await?.into_iter().next();
+        found.ok_or_else(|| self.answer_error("no system identifier"))
+    }
+}
+
 /// Why something with a database did not work.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PgError {

@@ -9,6 +9,7 @@ use crate::migration::{self, Finding, Level, Report, history};
 use crate::people::Waiver;
 use crate::reach;
 
+mod again;
 mod applied;
 mod replay;
 pub mod review;
@@ -17,6 +18,7 @@ pub(crate) mod source;
 mod unique;
 pub(crate) mod waiving;
 
+pub use again::MigrationsAgain;
 pub use replay::{Replay, ReplayReport};
 pub use review::{MigrationReview, Reviewed};
 pub use shown::{ShownFile, ShownFinding};

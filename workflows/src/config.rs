@@ -205,6 +205,14 @@ impl Config {
         self.dir.join(path)
     }
 
+    /// The name of a secret, a file's path relative to the configuration; any other text as it is.
+    pub fn beside(&self, name: &str) -> String {
+        match name.strip_prefix("file:") {
+            Some(path) => format!("file:{}", self.path(Path::new(path)).display()),
+            None => name.to_owned(),
+        }
+    }
+
     /// The environments with their names, in the order of the protocol.
     pub fn environments(&self) -> [(&'static str, &Environment); 3] {
         [

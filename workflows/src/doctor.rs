@@ -11,6 +11,7 @@ use crate::config::Environment;
 use crate::setup::{Setup, SetupError};
 
 mod database;
+mod lease;
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -158,10 +159,13 @@ impl Setup {
         tools(&mut report, &*host, env).await;
         clock(&mut report, &*host).await;
         folders(&mut report, &*host, env, self.config.gates.free_mib).await;
+        lease::owners(&mut report, &*host, env).await;
+        lease::literals(&mut report, env);
         database::look(&mut report, &self.hosts(), &*host, (name, env)).await;
         if name == "prod" {
             database::policy(&mut report, &self.hosts(), env, &self.policy).await;
         }
+        lease::lease(&mut report, &host, env).await;
         self.application(&mut report, &*host, name, env).await;
         report.findings
     }

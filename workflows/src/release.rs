@@ -5,12 +5,14 @@
 
 use flow_engine::plan::OnFailure::{Park, Rollback};
 use flow_engine::planner::{Out, Planner};
+use flow_steps::code::Snapshot;
 use flow_steps::deploy::Deployed;
 use flow_steps::drift::DriftReport;
 use flow_steps::lease::Lease;
 use flow_steps::people::items::{PROD_SMOKE, STAGE_FEATURES, TEST_FEATURES};
 use flow_steps::pg::{Backup, Expectation};
 use flow_steps::pm2::ProcessList;
+use flow_steps::schema::Checked;
 
 pub use parts::Release;
 
@@ -23,6 +25,7 @@ pub const PROTOCOL: &str = "1.0.0";
 struct Before {
     lease: Out<Lease>,
     processes: Out<ProcessList>,
+    code: Out<Snapshot>,
     backup: Out<Backup>,
     shape: Out<Expectation>,
 }
@@ -36,19 +39,26 @@ struct After {
 /// What staging ran after its deploy: a process that the release removed there may go in production too.
 type OnStage = Out<ProcessList>;
 
+/// What phase 1 found out, and what is asked again later.
+struct Schema {
+    checked: Out<Checked>,
+    drift: Out<DriftReport>,
+}
+
 /// The whole protocol: test, staging, production.
 pub fn release(p: &mut Planner, r: &Release) {
-    let drift = p.phase("schema", "Phase 1: schema compatibility", Park, |p| {
+    let schema = p.phase("schema", "Phase 1: schema compatibility", Park, |p| {
         places(p, r);
         p.step("gate/data-policy", r.data_policy());
         schema(p, r)
     });
+    let drift = &schema.drift;
     p.phase("test", "Phase 2: test environment", Park, |p| {
-        test(p, r, &drift);
+        test(p, r, drift);
     });
-    let on_stage = p.phase("stage", "Phase 3: staging", Park, |p| stage(p, r, &drift));
+    let on_stage = p.phase("stage", "Phase 3: staging", Park, |p| stage(p, r, drift));
     let earlier = ["schema", "test", "stage", "prepare"];
-    production(p, r, (&drift, Some(&on_stage)), &earlier);
+    production(p, r, (&schema, Some(&on_stage)), &earlier);
 }
 
 /// Production only, for a commit that passed test and staging in an earlier run. The gate that says so comes first, and
@@ -57,17 +67,17 @@ pub fn promote(p: &mut Planner, r: &Release) {
     p.phase("rules", "Rule 1: test and staging first", Park, |p| {
         p.step("gate/earlier-run", r.promotion());
     });
-    let drift = p.phase("schema", "Phase 1: schema compatibility", Park, |p| {
+    let schema = p.phase("schema", "Phase 1: schema compatibility", Park, |p| {
         places(p, r);
         schema(p, r)
     });
-    production(p, r, (&drift, None), &["rules", "schema", "prepare"]);
+    production(p, r, (&schema, None), &["rules", "schema", "prepare"]);
 }
 
 fn production(
     p: &mut Planner,
     r: &Release,
-    (drift, on_stage): (&Out<DriftReport>, Option<&OnStage>),
+    (schema, on_stage): (&Schema, Option<&OnStage>),
     earlier: &[&str],
 ) {
     let before = p.phase(
@@ -77,7 +87,8 @@ fn production(
         |p| prepare(p, r),
     );
     let after = p.phase("deploy", "Phase 5: production deployment", Rollback, |p| {
-        deploy(p, r, &before, earlier)
+        gates(p, r, &before, &schema.checked, earlier);
+        deploy(p, r, &before)
     });
     p.phase(
         "verify",
@@ -86,8 +97,8 @@ fn production(
         |p| verify(p, r, &before, &after, on_stage),
     );
     p.phase("finish", "Afterwards", Park, |p| {
-        p.step("prod/drift", r.drift_after("prod", drift));
-        p.step("prod/lease-release", r.release_lease());
+        p.step("prod/drift", r.drift_after("prod", &schema.drift));
+        p.step("prod/lease-release", r.release_lease(&before.lease));
     });
 }
 
@@ -97,7 +108,7 @@ fn places(p: &mut Planner, r: &Release) {
     p.step("gate/rights", r.rights());
 }
 
-fn schema(p: &mut Planner, r: &Release) -> Out<DriftReport> {
+fn schema(p: &mut Planner, r: &Release) -> Schema {
     let checked = p.step("schema/migration-safety", r.migration_safety());
     p.step("schema/migration-review", r.migration_review(&checked));
     p.step("schema/unique-safe", r.unique_safe(&checked));
@@ -107,35 +118,43 @@ fn schema(p: &mut Planner, r: &Release) -> Out<DriftReport> {
     let drift = p.step("schema/drift", r.drift());
     p.step("schema/nullable-access", r.nullable_access());
     p.step("schema/enum-usage", r.enum_usage());
-    drift
+    Schema { checked, drift }
 }
 
 fn test(p: &mut Planner, r: &Release, drift: &Out<DriftReport>) {
+    let lease = p.step("test/lease", r.lease("test"));
     p.step("test/take-back", r.take_back());
     let before = p.step("test/counts-before", r.state("test"));
     let shape = p.step("test/shape", r.expected_shape("test"));
-    p.step("test/deploy", r.deploy("test"));
+    p.step("test/maintenance", r.freeze("test"));
+    p.step("test/deploy", r.deploy("test", &lease));
     p.step("test/migrations-applied", r.migrations_applied("test"));
     p.step("test/drift", r.drift_after("test", drift));
     p.step("test/counts-after", r.counts_match("test", &before, &shape));
     p.step("test/health", r.health("test"));
+    p.step("test/writable", r.thaw("test", None));
     p.step(
         "test/features",
         r.checklist("Features on test", &TEST_FEATURES, "qa", None),
     );
+    p.step("test/unchanged", r.in_place("test"));
+    p.step("test/lease-release", r.leave("test", &lease));
 }
 
 fn stage(p: &mut Planner, r: &Release, drift: &Out<DriftReport>) -> OnStage {
+    let lease = p.step("stage/lease", r.lease("stage"));
     p.step("stage/copy-prod", r.copy_production());
     let before = p.step("stage/counts-before", r.state("stage"));
     let shape = p.step("stage/shape", r.expected_shape("stage"));
     let processes = p.step("stage/processes", r.processes_seen("stage"));
-    let script = p.step("stage/deploy", r.deploy("stage"));
+    p.step("stage/maintenance", r.freeze("stage"));
+    let script = p.step("stage/deploy", r.deploy("stage", &lease));
     p.step("stage/migrations-applied", r.migrations_applied("stage"));
     p.step("stage/drift", r.drift_after("stage", drift));
     let restarted = p.step("stage/restarted", r.restarted("stage", &processes, &script));
     p.step("stage/counts", r.counts_match("stage", &before, &shape));
     p.step("stage/health", r.health("stage"));
+    p.step("stage/writable", r.thaw("stage", None));
     p.step(
         "stage/features",
         r.checklist(
@@ -145,38 +164,53 @@ fn stage(p: &mut Planner, r: &Release, drift: &Out<DriftReport>) -> OnStage {
             None,
         ),
     );
+    p.step("stage/unchanged", r.in_place("stage"));
+    p.step("stage/lease-release", r.leave("stage", &lease));
     restarted
 }
 
 fn prepare(p: &mut Planner, r: &Release) -> Before {
-    let lease = p.step("prod/lease", r.lease());
+    let lease = p.step("prod/lease", r.lease("prod"));
     p.step("prod/state", r.state_to_restore());
     let processes = p.step("prod/processes", r.processes());
-    p.step("prod/code", r.code());
+    let code = p.step("prod/code", r.code());
     let backup = p.step("prod/backup", r.backup());
     p.step("prod/backup-verified", r.restore_proof(&backup));
     let shape = p.step("prod/shape", r.expected_shape("prod"));
     p.step("stage/rollback-rehearsal", r.rehearsal());
+    // Signing may take days: nobody else is kept out meanwhile, and what was recorded is looked at again afterwards.
+    p.step("prod/lease-rest", r.release_lease(&lease));
     p.parallel("sign-offs", |p| {
         for role in r.roles() {
             p.step(&format!("signoff/{role}"), r.sign_off(role));
         }
     });
+    let lease = p.step("prod/lease-again", r.lease_again());
     let processes = p.step("prod/running", r.processes_now(&processes));
     Before {
         lease,
         processes,
+        code,
         backup,
         shape,
     }
 }
 
-fn deploy(p: &mut Planner, r: &Release, before: &Before, earlier: &[&str]) -> After {
+/// What held when it was checked may not hold after days of signing.
+fn gates(p: &mut Planner, r: &Release, before: &Before, checked: &Out<Checked>, earlier: &[&str]) {
     p.step("gate/promotion", r.promotion());
     p.step("gate/backup-fresh", r.backup_fresh());
-    p.step("prod/preflight", r.preflight(&before.lease, earlier));
+    p.step("gate/migrations", r.migrations_again(checked));
+    p.step("gate/unique-safe", r.unique_safe(checked));
+    p.step(
+        "prod/preflight",
+        r.preflight(&before.lease, &before.code, earlier),
+    );
+}
+
+fn deploy(p: &mut Planner, r: &Release, before: &Before) -> After {
     p.step("prod/notify", r.notify());
-    p.step("prod/maintenance", r.freeze());
+    p.step("prod/maintenance", r.freeze("prod"));
     let baseline = p.step("prod/baseline", r.baseline(&before.backup, &before.lease));
     let script = p.step("prod/deploy", r.deploy_production(&before.lease));
     p.step("prod/migrations", r.migrations_applied("prod"));
@@ -205,7 +239,7 @@ fn verify(
         restarted
     });
     p.step("prod/online", r.online(processes, &restarted));
-    p.step("prod/writable", r.thaw(&after.baseline));
+    p.step("prod/writable", r.thaw("prod", Some(&after.baseline)));
     let mark = p.step("prod/reconnect", r.reconnect());
     p.step(
         "prod/smoke",

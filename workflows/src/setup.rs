@@ -241,16 +241,8 @@ impl Setup {
         let environments = self.config.environments();
         let deploy = environments.iter().flat_map(|(_, e)| e.deploy_env.values());
         let named = mail.into_iter().chain(deploy);
-        let values = named.filter_map(|name| EnvOrFile.resolve(&self.beside(name)).ok());
+        let values = named.filter_map(|name| EnvOrFile.resolve(&self.config.beside(name)).ok());
         Masked::new(values.map(|secret| secret.expose().to_owned()))
-    }
-
-    /// The name of a secret, a file's path relative to the configuration.
-    fn beside(&self, name: &str) -> String {
-        match name.strip_prefix("file:") {
-            Some(path) => format!("file:{}", self.config.path(Path::new(path)).display()),
-            None => name.to_owned(),
-        }
     }
 
     /// The three machines, by the names of their environments.
@@ -321,7 +313,10 @@ impl Setup {
             port: mail.port,
             tls,
             user: mail.user.clone(),
-            password: mail.password.as_deref().map(|name| self.beside(name)),
+            password: mail
+                .password
+                .as_deref()
+                .map(|name| self.config.beside(name)),
             from: mail.from.clone(),
             to: mail.to.clone(),
             ca_file: mail.ca.as_deref().map(|path| self.config.path(path)),

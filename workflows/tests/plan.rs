@@ -10,6 +10,9 @@ use flow_workflows::registry::registry;
 use flow_workflows::setup::{Setup, SetupError};
 use tempfile::TempDir;
 
+#[path = "plan/lease.rs"]
+mod lease;
+
 const KEYS: [&str; 4] = [
     "AAAAC3NzaC1lZDI1NTE5AAAAIMbzZQrdrlrAyEiJXiDHmv+e9F+YoONDjpdNAJo8a/Cu",
     "AAAAC3NzaC1lZDI1NTE5AAAAIAKG7oPV1FxvG9jmgGVnAOvF3qrrklcReRxulp5kEOBH",

@@ -12,6 +12,14 @@ pub(crate) struct Lock {
     /// Only show who holds it, since when and why
     #[arg(long, conflicts_with = "reason")]
     pub(crate) show: bool,
+    /// Instead of locking, give the lease back to this run, from which it was taken: only when nothing was released since
+    #[arg(
+        long = "for",
+        value_name = "RUN",
+        requires = "reason",
+        conflicts_with = "show"
+    )]
+    pub(crate) give_back: Option<String>,
 }
 
 #[derive(Debug, Args)]

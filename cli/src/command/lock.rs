@@ -7,10 +7,12 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use flow_engine::clock::{Clock as _, SystemClock, Timestamp};
+use flow_engine::id::RunId;
 use flow_engine::signal::Actor;
 use flow_steps::host::Host;
 use flow_steps::lease::{
-    Held, LeaseError, LockState, Locked, break_lease, lift_lock, lock_state, set_lock,
+    Held, LeaseError, LockState, Locked, break_lease, give_back, lift_lock, lock_state, place,
+    set_lock,
 };
 
 use crate::actor;
@@ -22,9 +24,11 @@ use crate::view;
 
 /// Locks, or shows what is in force. An existing lock stays as it is.
 pub(crate) async fn lock(global: &Global, args: Lock) -> Result<Exit, Diagnostic> {
-    let at = Place::of(global, &args.env)?;
+    let at = Place::of(global, &args.env).await?;
     let said = if args.show {
         at.in_words(&at.look().await?)
+    } else if let Some(run) = &args.give_back {
+        at.give_back(run, &args.reason).await?
     } else {
         at.lock(&args.reason).await?
     };
@@ -34,7 +38,7 @@ pub(crate) async fn lock(global: &Global, args: Lock) -> Result<Exit, Diagnostic
 
 /// Lifts the lock. Lifted twice, the second finds nothing to do.
 pub(crate) async fn unlock(global: &Global, args: Unlock) -> Result<Exit, Diagnostic> {
-    let at = Place::of(global, &args.env)?;
+    let at = Place::of(global, &args.env).await?;
     let said = at.unlock(&args.reason, args.lost.as_deref()).await?;
     view::out(&said);
     Ok(Exit::Done)
@@ -44,13 +48,14 @@ pub(crate) async fn unlock(global: &Global, args: Unlock) -> Result<Exit, Diagno
 struct Place {
     env: String,
     host: Arc<dyn Host>,
-    dir: String,
+    /// The place of now, and that of an older `flow`, which still counts.
+    dirs: Vec<String>,
     me: Actor,
     now: Timestamp,
 }
 
 impl Place {
-    fn of(global: &Global, env: &str) -> Result<Place, Diagnostic> {
+    async fn of(global: &Global, env: &str) -> Result<Place, Diagnostic> {
         let setup = project::setup(global)?;
         let environments = setup.config.environments();
         let Some((name, found)) = environments.iter().find(|(name, _)| *name == env) else {
@@ -61,18 +66,67 @@ impl Place {
             )));
         };
         let host = setup.hosts().get(name);
+        let host = host.map_err(|e| unseen(env, &e.into()))?;
+        let dir = place(&host, &found.database.at(name)).await;
+        let mut dirs = vec![dir.map_err(|e| unseen(env, &e))?];
+        if dirs[0] != found.flow_dir {
+            dirs.push(found.flow_dir.clone());
+        }
         Ok(Place {
             env: env.to_owned(),
-            host: host.map_err(|e| unseen(env, &e.into()))?,
-            dir: found.flow_dir.clone(),
+            host,
+            dirs,
             me: actor::me(),
             now: SystemClock.now(),
         })
     }
 
+    /// What is in force, wherever it lies.
     async fn look(&self) -> Result<LockState, Diagnostic> {
-        let state = lock_state(&*self.host, &self.dir).await;
-        state.map_err(|e| unseen(&self.env, &e))
+        let mut all = LockState {
+            held: None,
+            locked: None,
+        };
+        for dir in &self.dirs {
+            let state = lock_state(&*self.host, dir).await;
+            let state = state.map_err(|e| unseen(&self.env, &e))?;
+            all.held = all.held.or(state.held);
+            all.locked = all.locked.or(state.locked);
+        }
+        Ok(all)
+    }
+
+    async fn give_back(&self, run: &str, reason: &str) -> Result<String, Diagnostic> {
+        refuse_empty(reason)?;
+        let run: RunId = run.parse().map_err(|_| {
+            Diagnostic::usage("`--for` takes the whole id of a run, as `flow list` shows it")
+        })?;
+        let state = self.look().await?;
+        if let Some(held) = state.held.as_ref().filter(|held| held.run != run.as_str()) {
+            return Err(self.busy(held));
+        }
+        let by = format!("{} from {}", self.me.name, self.me.from);
+        let given = give_back(
+            &*self.host,
+            &self.dirs[0],
+            run.as_str(),
+            (&by, reason),
+            self.now,
+        )
+        .await;
+        match given {
+            Ok(_) => Ok(format!(
+                "{} belongs to run {run} again.\n  flow retry {run}\n",
+                self.env
+            )),
+            Err(LeaseError::NotSo(why)) => Err(Diagnostic::new(
+                Exit::Refused,
+                format!("{} was not given back to run {run}: {why}", self.env),
+            )
+            .world("Nothing was changed.")
+            .hint(format!("flow lock {} --show", self.env))),
+            Err(e) => Err(unsure(&self.env, &e)),
+        }
     }
 
     async fn lock(&self, reason: &str) -> Result<String, Diagnostic> {
@@ -87,7 +141,7 @@ impl Place {
             reason: reason.to_owned(),
             since: self.now,
         };
-        let kept = set_lock(&*self.host, &self.dir, &ours).await;
+        let kept = set_lock(&*self.host, &self.dirs[0], &ours).await;
         let kept = kept.map_err(|e| unsure(&self.env, &e))?;
         let (env, word) = (&self.env, if kept == ours { "now" } else { "already" });
         Ok(format!(
@@ -103,9 +157,7 @@ impl Place {
         let state = self.look().await?;
         match &state.held {
             Some(held) if Some(held.run.as_str()) == lost => {
-                let broken =
-                    break_lease(&*self.host, &self.dir, &held.run, (&by, reason), self.now).await;
-                broken.map_err(|e| unsure(&self.env, &e))?;
+                self.break_lease(&held.run, (&by, reason)).await?;
                 let _infallible = writeln!(said, "The lease of run {} is gone.", held.run);
             }
             Some(held) => return Err(self.busy(held)),
@@ -115,11 +167,12 @@ impl Place {
             let _infallible = writeln!(said, "{} is not locked.", self.env);
             return Ok(said);
         };
-        let lifted = lift_lock(&*self.host, &self.dir, &by, reason, self.now).await;
-        match lifted {
-            // Somebody else was faster: it is as was asked.
-            Ok(_) | Err(LeaseError::NotSo(_)) => {}
-            Err(e) => return Err(unsure(&self.env, &e)),
+        for dir in &self.dirs {
+            match lift_lock(&*self.host, dir, &by, reason, self.now).await {
+                // None there, or somebody else was faster: it is as was asked.
+                Ok(_) | Err(LeaseError::NotSo(_)) => {}
+                Err(e) => return Err(unsure(&self.env, &e)),
+            }
         }
         let _infallible = writeln!(
             said,
@@ -128,6 +181,18 @@ impl Place {
             self.about(&locked)
         );
         Ok(said)
+    }
+
+    async fn break_lease(&self, run: &str, why: (&str, &str)) -> Result<(), Diagnostic> {
+        for dir in &self.dirs {
+            let state = lock_state(&*self.host, dir).await;
+            let held = state.map_err(|e| unseen(&self.env, &e))?.held;
+            if held.is_some_and(|held| held.run == run) {
+                let broken = break_lease(&*self.host, dir, run, why, self.now).await;
+                broken.map_err(|e| unsure(&self.env, &e))?;
+            }
+        }
+        Ok(())
     }
 
     fn in_words(&self, state: &LockState) -> String {
@@ -213,7 +278,9 @@ mod tests {
         Place {
             env: "prod".into(),
             host: Arc::new(Local::new("prod")),
-            dir: dir.path().join("flow").display().to_string(),
+            dirs: ["flow", "older"]
+                .map(|name| dir.path().join(name).display().to_string())
+                .into(),
             me: actor(),
             now: Timestamp(NOON.0 + minutes * 60_000),
         }
@@ -239,6 +306,39 @@ mod tests {
         assert_eq!(twice.expect("once"), "prod is not locked.\n");
         let history = std::fs::read_to_string(dir.path().join("flow/history")).expect("kept");
         assert!(history.contains("made room") && history.lines().count() == 1);
+    }
+
+    #[tokio::test]
+    async fn what_an_older_flow_locked_or_holds_counts_and_is_lifted_as_well() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let older = Place {
+            dirs: place(&dir, 0).dirs.split_off(1),
+            ..place(&dir, 0)
+        };
+        older.lock("disk is full").await.expect("locks");
+        let at = place(&dir, 3);
+        let shown = at.in_words(&at.look().await.expect("seen"));
+        assert!(shown.contains("prod is locked: by anna"), "{shown}");
+        at.unlock("made room", None).await.expect("lifts");
+        assert_eq!(at.look().await.expect("seen").locked, None);
+    }
+
+    #[tokio::test]
+    async fn a_lease_is_given_back_by_name_with_a_reason_and_to_nobody_while_another_has_it() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let at = place(&dir, 3);
+        let none = at.give_back("r-one", " ").await.expect_err("refused");
+        assert_eq!(none.exit, Exit::Usage);
+        let said = at.give_back("r-one", "nothing happened").await;
+        assert!(said.expect("given").contains("flow retry r-one"));
+        let held = at.look().await.expect("seen").held.expect("held");
+        assert_eq!((held.run.as_str(), held.epoch), ("r-one", 0));
+        let other = at.give_back("r-two", "mine").await.expect_err("refused");
+        assert_eq!(other.exit, Exit::Refused);
+        at.unlock("lost", Some("r-one")).await.expect("broken");
+        at.lock("look first").await.expect("locks");
+        let locked = at.give_back("r-two", "mine").await.expect_err("refused");
+        assert!(locked.message.contains("look first"), "{locked:?}");
     }
 
     #[tokio::test]

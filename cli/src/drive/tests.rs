@@ -71,10 +71,7 @@ async fn a_secret_that_a_step_puts_out_is_in_no_log_on_no_screen_and_in_no_expor
 /// Takes the lease of `prod`, changes it and fails.
 fn rolls_back(id: &str, dir: &std::path::Path) -> NewRun {
     let mut planner = Planner::new("release", "test-1", "prod", "flow test");
-    let lease = HostLease {
-        host: "prod".into(),
-        dir: dir.join("flow").display().to_string(),
-    };
+    let lease = HostLease::in_folder("prod", dir.join("flow").display().to_string());
     planner.phase("prep", "Preparation", OnFailure::Park, |p| {
         p.step("prod/lease", lease);
     });

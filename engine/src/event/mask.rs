@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use crate::record::{Failure, Payload, Record, Wait, cut};
 
-/// Words that must never be shown: known secret values, masked in all output.
+mod forms;
+mod url;
+
+/// Words that must never be shown: known secret values, as they are and in base64, and the password of any URL, known or
+/// not. Masked in all output.
 #[derive(Debug, Clone, Default)]
 pub struct Masked(Arc<[String]>);
 
@@ -23,37 +27,63 @@ impl Masked {
     /// Masks these values. Very short ones are left out: masking every `a` would destroy the log.
     pub fn new(values: impl IntoIterator<Item = String>) -> Self {
         let mut values: Vec<_> = values.into_iter().filter(|v| v.len() >= CUT).collect();
+        let encoded: Vec<String> = values.iter().flat_map(|v| forms::base64(v)).collect();
+        values.extend(encoded);
         values.sort_by_key(|v| std::cmp::Reverse(v.len()));
         Masked(values.into())
     }
 
     /// The text with every known secret replaced.
     pub fn apply(&self, text: &str) -> String {
-        if self.0.is_empty() {
-            return text.to_owned();
-        }
         let (masked, _) = self.scan(text.as_bytes(), true);
         String::from_utf8_lossy(&masked).into_owned()
     }
 
     /// What of these bytes can be shown, and from where on they must be kept until more is known: the end may be the
-    /// beginning of a secret. Less than the longest secret is ever kept, and nothing at the `end` of all output.
+    /// beginning of a secret. Less than the longest secret, or than the name and password of a URL, is ever kept, and
+    /// nothing at the `end` of all output.
     pub(super) fn scan(&self, bytes: &[u8], end: bool) -> (Vec<u8>, usize) {
         let mut shown = Vec::with_capacity(bytes.len());
         let mut at = 0;
+        let mut url: Option<url::Password> = None;
         while at < bytes.len() {
+            if let Some(found) = url.as_ref().filter(|found| at >= found.from) {
+                shown.extend_from_slice(MASK.as_bytes());
+                at = found.to;
+                url = None;
+                continue;
+            }
             let rest = &bytes[at..];
             if !end && self.begins(rest) {
+                // Within a URL what was found out about it would be forgotten: it is looked at again as a whole.
+                if let Some(found) = url {
+                    shown.truncate(found.shown);
+                    at = found.begin;
+                }
                 break;
             }
             // Longest first: a secret inside a longer one is masked with it.
             if let Some(secret) = self.0.iter().find(|s| rest.starts_with(s.as_bytes())) {
                 shown.extend_from_slice(MASK.as_bytes());
                 at += secret.len();
-            } else {
-                shown.push(bytes[at]);
-                at += 1;
+                continue;
             }
+            if url.is_none() {
+                match url::password(rest, end) {
+                    url::Look::Unknown => break,
+                    url::Look::None => {}
+                    url::Look::Found { from, to } => {
+                        url = Some(url::Password {
+                            begin: at,
+                            shown: shown.len(),
+                            from: at + from,
+                            to: at + to,
+                        });
+                    }
+                }
+            }
+            shown.push(bytes[at]);
+            at += 1;
         }
         (shown, at)
     }
@@ -69,9 +99,6 @@ impl Masked {
     /// Masks what a step says in a record, before it is stored: words that came from a host may repeat a secret, and
     /// the journal, its exports and the mails made from it are kept for years.
     pub(crate) fn conceal(&self, record: &mut Record) {
-        if self.0.is_empty() {
-            return;
-        }
         match record {
             Record::Failed { failure, .. } | Record::UndoFailed { failure, .. } => {
                 self.failure(failure);
@@ -106,10 +133,8 @@ impl Masked {
 
     /// What a step waits for, as it is stored: a step that waits again is known by it.
     pub(crate) fn wait(&self, wait: &mut Wait) {
-        if !self.0.is_empty() {
-            wait.what = self.cut_off(&wait.what);
-            wait.command = self.cut_off(&wait.command);
-        }
+        wait.what = self.cut_off(&wait.what);
+        wait.command = self.cut_off(&wait.command);
         wait.bound();
     }
 
@@ -120,6 +145,11 @@ impl Masked {
             Some(body) => (body, "…"),
             None => (masked.as_str(), ""),
         };
+        if !mark.is_empty()
+            && let Some(at) = url::cut_off(body)
+        {
+            return format!("{}{MASK}{mark}", &body[..at]);
+        }
         let longest = self.0.first().map_or(0, String::len);
         let from = body.len().saturating_sub(longest);
         let mut tails = (from..body.len()).filter(|at| body.is_char_boundary(*at));
@@ -239,6 +269,47 @@ mod tests {
         };
         masked().conceal(&mut queued);
         assert_eq!(payload(&mut queued), r#"{"changes":["•••• on ••••"]}"#);
+    }
+
+    #[test]
+    fn the_password_of_any_url_is_masked_and_what_looks_like_one_is_not() {
+        for (said, kept) in [
+            (
+                "connecting to postgresql://app:p%40ss@db:5432/x?a=b failed",
+                "connecting to postgresql://app:••••@db:5432/x?a=b failed",
+            ),
+            ("redis://:hidden@cache", "redis://:••••@cache"),
+            ("a 'smtp://u:p@ss@mail' b", "a 'smtp://u:••••@mail' b"),
+            (
+                "https://ghp_0123456789abcdefghij@github.com/x",
+                "https://••••@github.com/x",
+            ),
+            ("ssh://git@github.com:22/x", "ssh://git@github.com:22/x"),
+            ("http://127.0.0.1:3000/u@x", "http://127.0.0.1:3000/u@x"),
+            ("note://a b:c@d", "note://a b:c@d"),
+        ] {
+            assert_eq!(masked().apply(said), kept);
+            assert_eq!(Masked::default().apply(said), kept);
+        }
+        let cut = "no way to postgres://app:half-a-pass…";
+        assert_eq!(masked().cut_off(cut), "no way to postgres://app:••••…");
+        let port = "no way to http://localhost:30…";
+        assert_eq!(masked().cut_off(port), port);
+        let long = format!("x://{}:y@z", "a".repeat(2_000));
+        assert_eq!(masked().apply(&long), long, "bounded");
+    }
+
+    #[test]
+    fn a_secret_in_base64_is_masked_alone_and_inside_of_more() {
+        // "user:hunter2-long", "hunter2-long!", and a header of HTTP.
+        for said in [
+            "dXNlcjpodW50ZXIyLWxvbmc=",
+            "aHVudGVyMi1sb25nIQ==",
+            "Authorization: Basic eDpodW50ZXIyLWxvbmc=",
+        ] {
+            let shown = masked().apply(said);
+            assert!(shown.contains(MASK), "{said}: {shown}");
+        }
     }
 
     #[test]

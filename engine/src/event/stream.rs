@@ -69,6 +69,25 @@ mod tests {
     }
 
     #[test]
+    fn a_password_in_a_url_is_masked_wherever_it_is_split() {
+        // A known secret begins in the name and would go on behind the host.
+        let masked = Masked::new(["app:x".into(), "p@db/longer-than-there-is".into()]);
+        let text =
+            "to postgres://app:geh%65im@db:5432/x, https://h:80/a@b and redis://:p@db/long \u{fc}";
+        let (bytes, whole) = (text.as_bytes(), masked.apply(text));
+        assert!(
+            !whole.contains("geh") && whole.contains("https://h:80/a@b"),
+            "{whole}"
+        );
+        for i in 0..=bytes.len() {
+            for j in i..=bytes.len() {
+                let pieces = [&bytes[..i], &bytes[i..j], &bytes[j..]];
+                assert_eq!(through(&masked, &pieces), whole, "split at {i} and {j}");
+            }
+        }
+    }
+
+    #[test]
     fn what_cannot_become_a_secret_is_shown_at_once_and_the_rest_at_the_end() {
         let masked = Masked::new(["hunter2".into()]);
         let mut stream = Stream::default();

@@ -162,6 +162,7 @@ impl Ground {
             ("HOME", "/root".to_owned()),
             ("PATH", self.tools.path()),
             ("PM2_HOME", "/root/.pm2".to_owned()),
+            ("FLOW_STATE_DIR", "/root/.flow".to_owned()),
         ]
     }
 

@@ -20,6 +20,8 @@ impl Ground {
             ("PATH", format!("{}:{}", inside("bin"), self.tools.path())),
             ("TMPDIR", inside("tmp")),
             ("PM2_HOME", inside("pm2")),
+            // The hosts are one machine, and what runs here must leave nothing on it.
+            ("FLOW_STATE_DIR", inside("flow")),
         ]
     }
 

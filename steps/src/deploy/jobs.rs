@@ -6,10 +6,11 @@ use flow_engine::signal::Order;
 use flow_engine::step::{Cx, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::{Deploy, attach, stop, verdict};
+use super::{Deploy, attach, migrate, stop, verdict};
 use crate::gate::PromotionRule;
 use crate::host::job::{self, JobError, JobSpec, Probe};
 use crate::host::{Host, HostError, quote};
+use crate::mail::{EnvOrFile, Secrets as _, secret};
 use crate::people::sign_off::{self, NotValid};
 use crate::people::{origin, still_valid};
 use crate::reach;
@@ -25,6 +26,18 @@ pub(super) struct Kept {
     pub(super) judged: u16,
     /// How many statements "not done" had been given when a person was last asked. Only a later one answers that.
     pub(super) statements: usize,
+    /// The last attempt whose script is known to have been started.
+    #[serde(default)]
+    pub(super) launched: u16,
+}
+
+impl Kept {
+    /// Whether an attempt's script was started for all that is known: then a folder that is not there is lost.
+    pub(super) fn has_launched(&self, attempt: u16) -> bool {
+        self.launched >= attempt
+            || self.judged >= attempt
+            || (self.attempt >= attempt && self.offset > 0)
+    }
 }
 
 pub(super) fn kept(cx: &Cx) -> Result<Kept, StepError> {
@@ -50,12 +63,11 @@ impl Deploy {
         }
         // A key is `phase/step`; `_` cannot stand in one, so two keys never share a folder.
         let step = cx.key().replace('/', "_");
-        let mut spec = JobSpec::new(
-            &self.jobs_dir,
-            cx.run_id().as_str(),
-            step,
-            format!("exec {}\n", words.join(" ")),
-        );
+        let mut spec = JobSpec::new(&self.jobs_dir, cx.run_id().as_str(), step, String::new());
+        spec.script = format!("exec {}\n", words.join(" "));
+        if self.may_migrate {
+            spec.script = migrate::with_wrapper(&spec.script);
+        }
         spec.attempt = attempt;
         spec.epoch = cx.epoch();
         spec.cwd = Some(reach::absolute(&self.cwd)?.to_owned());
@@ -65,12 +77,14 @@ impl Deploy {
             ("FLOW_ATTEMPT", attempt.to_string()),
             ("FLOW_COMMIT", self.commit.clone()),
         ];
-        spec.env = self
-            .env
-            .iter()
-            .map(|(n, v)| (n.clone(), v.clone()))
-            .collect();
+        let plain = self.env.iter().filter(|(_, v)| !secret::is_name(v));
+        spec.env = plain.map(|(n, v)| (n.clone(), v.clone())).collect();
         spec.env.extend(own.map(|(n, v)| (n.to_owned(), v)));
+        if self.may_migrate {
+            let more = migrate::env();
+            spec.env
+                .extend(more.map(|(n, v)| (n.to_owned(), v.to_owned())));
+        }
         if let Some(lease) = &self.lease {
             let lease = cx.arg(lease)?;
             spec.expect_machine_id = Some(lease.machine_id);
@@ -80,20 +94,35 @@ impl Deploy {
     }
 }
 
+/// The values of the secrets the script gets; only for a launch: whoever looks at a job or ends it needs none.
+fn secrets(step: &Deploy) -> Result<Vec<(String, String)>, StepError> {
+    let named = step.env.iter().filter(|(_, v)| secret::is_name(v));
+    named
+        .map(|(variable, name)| match EnvOrFile.resolve(name) {
+            Ok(value) => Ok((variable.clone(), value.expose().to_owned())),
+            Err(e) => Err(StepError::ask(format!(
+                "the deploy script needs `{variable}`: {e}; nothing was started"
+            ))
+            .hint("set it where this flow runs, then retry")),
+        })
+        .collect()
+}
+
 /// The job to follow. Every earlier attempt is looked at first; a new one is launched only when all of them are known
 /// to have ended, or never began.
 pub(super) async fn ready(
     cx: &Cx,
     step: &Deploy,
     host: &dyn Host,
-    own: JobSpec,
+    mut own: JobSpec,
 ) -> Result<JobSpec, StepError> {
     let kept = kept(cx)?;
     let stated = statements(cx) > kept.statements;
     for attempt in (1..own.attempt).rev() {
         let earlier = step.spec(cx, attempt)?;
         match look(cx, host, &earlier).await? {
-            Probe::Absent | Probe::Never => {}
+            Probe::Never => {}
+            Probe::Absent if stated || !kept.has_launched(attempt) || attempt <= kept.judged => {}
             Probe::Running { .. } => {
                 cx.log(format!(
                     "attempt {attempt} still runs on `{}`: following it",
@@ -116,9 +145,16 @@ pub(super) async fn ready(
         }
     }
     match look(cx, host, &own).await? {
+        // Launched, and its folder is gone: whether it ran to its end is not known, and a second one must not follow it.
+        Probe::Absent if kept.has_launched(own.attempt) && !stated => {
+            Err(verdict::ask(cx, step, host, &own, &Probe::Absent).await)
+        }
         Probe::Absent => {
             about_to_act(cx, step.gate.as_ref()).await?;
+            own.env.extend(secrets(step)?);
             launch(cx, step, host, &own).await?;
+            let launched = own.attempt;
+            cx.note(&Kept { launched, ..kept }).await?;
             Ok(own)
         }
         _ => Ok(own),

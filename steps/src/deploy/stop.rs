@@ -6,9 +6,9 @@ use flow_engine::step::{Cx, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::{Deploy, jobs};
-use crate::host::Host;
 use crate::host::job::{self, JobError, JobSpec, Launch, Probe};
-use crate::lease::lock_state;
+use crate::host::{Command, Host};
+use crate::lease::{in_force, lock_state};
 use crate::pm2::{Application, Pm2};
 use crate::reach;
 
@@ -58,10 +58,10 @@ pub(super) async fn undo(cx: &Cx, step: &Deploy) -> Result<String, StepError> {
     Ok(report.join("; "))
 }
 
-/// An old run must not undo over a newer release: whoever holds the lease now has the host.
+/// An old run must not undo over a newer release: whoever holds the lease now has the host. Where the lease was given back
+/// for good, as on test, only the script itself is looked at.
 async fn still_ours(cx: &Cx, step: &Deploy) -> Result<(), StepError> {
-    // Without the lease's output nothing was ever launched under it.
-    let Some(Ok(lease)) = step.lease.as_ref().map(|l| cx.arg(l)) else {
+    let Some(lease) = in_force(cx.run(), &step.host)? else {
         return Ok(());
     };
     let host = reach::unguarded(cx, &step.host)?;
@@ -88,6 +88,9 @@ async fn still_ours(cx: &Cx, step: &Deploy) -> Result<(), StepError> {
 /// Makes sure that the script of an attempt neither runs nor ever starts.
 async fn end(cx: &Cx, host: &dyn Host, spec: &JobSpec) -> Result<&'static str, StepError> {
     let mut probe = jobs::look(cx, host, spec).await.map_err(retry)?;
+    if probe == Probe::Absent && jobs::kept(cx)?.has_launched(spec.attempt) {
+        return vanished(host, spec).await;
+    }
     if probe == Probe::Absent {
         // A launch may still be on its way from a process that died. Whoever makes the folder first wins.
         let nothing = JobSpec {
@@ -124,6 +127,29 @@ async fn end(cx: &Cx, host: &dyn Host, spec: &JobSpec) -> Result<&'static str, S
         Probe::Done { .. } => Ok("the script had ended"),
         _ => Ok("the script was gone"),
     }
+}
+
+/// The script was started, and its folder is gone: its keeper, which waits for it, is known by the words it was started
+/// with. What the script left behind to run on is no part of it.
+async fn vanished(host: &dyn Host, spec: &JobSpec) -> Result<&'static str, StepError> {
+    let script = r#"
+for file in /proc/[0-9]*/cmdline; do
+  if tr '\0' '\n' <"$file" 2>/dev/null | grep -qxF "$1/job.sh"; then
+    pid=${file#/proc/}
+    printf '%s ' "${pid%/cmdline}"
+  fi
+done"#;
+    let look = Command::script(script).args(["sh", &spec.folder()]);
+    let alive = reach::run(host, &look).await?;
+    if alive.trim().is_empty() {
+        return Ok("its folder was removed, and no process of it was found");
+    }
+    Err(StepError::fail(format!(
+        "the folder {} of the release script was removed, and it still runs (pids {}); the database must not be restored meanwhile",
+        spec.folder(),
+        alive.trim()
+    ))
+    .hint("end its processes on the host, then retry"))
 }
 
 /// Undoing may be tried again as often as it takes: looking and ending twice is the same as once.

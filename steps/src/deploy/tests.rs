@@ -14,6 +14,7 @@ use crate::lease::HostLease;
 use crate::pm2::tests::Pm2;
 use crate::reach::testing::{Bench, Say, failure, output, plan, undone};
 
+mod contract;
 mod later;
 mod log;
 
@@ -55,6 +56,7 @@ impl Rig {
             gate: None,
             stop_on_undo: None,
             verify: Some(vec!["echo".into(), "c".repeat(40)]),
+            may_migrate: false,
             timeout_minutes: 2,
         }
     }

@@ -2,11 +2,12 @@
 
 use flow_engine::step::{Cx, StepError};
 
+use super::in_place::head;
 use super::jobs::{Kept, kept, of_job, statements};
+use super::migrate;
 use super::{Deploy, Deployed};
 use crate::host::job::{self, JobSpec, Probe};
-use crate::host::{Command, Host, HostError, HostExt as _};
-use crate::reach;
+use crate::host::{Host, HostExt as _};
 use crate::reach::patterns::{Lines, Patterns};
 
 /// The most of a log that is judged, in bytes; what a release writes is a thousandth of it. One that is longer is for a
@@ -44,7 +45,9 @@ pub(super) async fn judge(
     }
     let mut failed = complaint(step, code, &mut lines);
     if failed.is_none() {
-        failed = misplaced(step, host).await?;
+        // A script that ends well may have released something else: another branch, a cached archive, nothing at all.
+        let wrong = step.in_place().wrong(host).await?;
+        failed = wrong.map(|wrong| format!("the script ended well but {wrong}"));
     }
     match failed {
         None => Ok(Deployed {
@@ -63,7 +66,13 @@ pub(super) async fn judge(
                 ..kept(cx)?
             })
             .await?;
-            Err(StepError::fail(message).hint(format!(
+            let failure = StepError::fail(message);
+            let tail = lines.end();
+            let failure = match migrate::hint(step, tail.iter().chain(&lines.matched)) {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            };
+            Err(failure.hint(format!(
                 "all of its output: flow logs {} {}",
                 cx.run_id(),
                 cx.key()
@@ -115,37 +124,6 @@ fn judged_in_part(cx: &Cx, step: &Deploy, job: &JobSpec, offset: u64, log_len: u
     .hint(format!(
         "or undo everything: flow rollback {run} --reason …"
     ))
-}
-
-/// A script that ends well may have released something else: another branch, a cached archive, nothing at all.
-/// Answers what is wrong with the commit that is in place now.
-async fn misplaced(step: &Deploy, host: &dyn Host) -> Result<Option<String>, StepError> {
-    let command = match &step.verify {
-        Some(words) => reach::command(words, &[])?.cwd(&step.cwd),
-        None => head(step),
-    };
-    match host.run(&command).await {
-        Ok(found) if found == step.commit => Ok(None),
-        Ok(found) => Ok(Some(format!(
-            "the script ended well but HEAD is {}, not {}",
-            found.chars().take(80).collect::<String>(),
-            step.commit
-        ))),
-        Err(e @ (HostError::Failed { .. } | HostError::Spawn { .. })) => {
-            let why = if step.verify.is_some() {
-                "the command that tells which commit is in place failed".to_owned()
-            } else {
-                format!(
-                    "{} is no git checkout: name a command that prints the commit in place (`verify`)",
-                    step.cwd
-                )
-            };
-            Ok(Some(format!(
-                "the script ended well but what it released is not known; {why}: {e}"
-            )))
-        }
-        Err(e) => Err(reach::error(&e)),
-    }
 }
 
 fn in_words(code: u8) -> String {
@@ -217,21 +195,9 @@ pub(super) async fn ask(
     ))
 }
 
-/// Asks for the commit in place. The checkout may belong to another user than the one who logs in.
-fn head(step: &Deploy) -> Command {
-    Command::new("git")
-        .args([
-            "-c",
-            &format!("safe.directory={}", step.cwd),
-            "-C",
-            &step.cwd,
-        ])
-        .args(["rev-parse", "--verify", "HEAD^{commit}"])
-}
-
 /// What can be seen without touching anything. It decides nothing: the right commit may be there half installed.
 async fn facts(step: &Deploy, host: &dyn Host) -> String {
-    match host.run(&head(step)).await {
+    match host.run(&head(&step.cwd)).await {
         Ok(head) if head == step.commit => format!(
             "The code in {} is at the commit to be released; whether the script got to its end is not known.",
             step.cwd

@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::backup::BackupRule;
 use super::overtaken;
 use super::promotion::{self, PromotionRule};
+use crate::code::{self, Snapshot};
 use crate::host::{Command, Host, HostExt as _};
 use crate::lease::{Lease, lock_state};
+use crate::mail::{EnvOrFile, Secrets as _};
 use crate::people::sign_off::NotValid;
 use crate::people::{self, still_valid};
 use crate::reach;
@@ -49,6 +51,21 @@ pub struct Preflight {
     /// Room for the dumps and the copy of the release and its rollback, by the size of the database.
     #[serde(default)]
     pub room: Option<crate::pg::Room>,
+    /// The code that a rollback would put back: it must still be what is deployed.
+    #[serde(default)]
+    pub code: Option<CodeBefore>,
+    /// Names of secrets (`env:NAME`, `file:/path`) that the deploy needs.
+    #[serde(default)]
+    pub secrets: Vec<String>,
+}
+
+/// The code of before, and where it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeBefore {
+    /// The work tree on the host, absolute.
+    pub dir: String,
+    /// What was kept of it.
+    pub snapshot: Arg<Snapshot>,
 }
 
 /// What was confirmed, in words, for the record.
@@ -159,6 +176,10 @@ impl Step for Preflight {
             )
         })?);
         all.extend(self.machine(cx, &*host).await?);
+        if let Some(before) = &self.code {
+            all.push(same_code(cx, &*host, before).await?);
+        }
+        all.extend(self.secrets.iter().map(|name| secret(name)));
         for free in &self.free {
             all.push(room(&*host, free).await?);
         }
@@ -208,6 +229,30 @@ fn gate<T>(
         Ok(found) => Ok(Ok(words(found))),
         Err(StepError::Refuse(failure)) => Ok(Err(failure.message)),
         Err(other) => Err(other),
+    }
+}
+
+/// Another release, or a hand, may have been there while people signed: a rollback would put back the wrong code.
+async fn same_code(
+    cx: &Cx,
+    host: &dyn Host,
+    before: &CodeBefore,
+) -> Result<Result<String, String>, StepError> {
+    let kept = cx.arg(&before.snapshot)?.commit;
+    let now = code::head(host, &before.dir).await?;
+    Ok(if now == kept {
+        Ok(format!("{kept} is still deployed"))
+    } else {
+        Err(format!(
+            "{now} is deployed now, not {kept} as when everything was backed up: another release came in between, begin again"
+        ))
+    })
+}
+
+fn secret(name: &str) -> Result<String, String> {
+    match EnvOrFile.resolve(name) {
+        Ok(_) => Ok(format!("the secret `{name}` is there")),
+        Err(e) => Err(format!("the deploy needs `{name}`: {e}")),
     }
 }
 

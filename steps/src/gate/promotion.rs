@@ -16,7 +16,7 @@ pub struct PromotionRule {
     pub commit: String,
     /// The phases that must have passed, in order, such as `test` and `stage`.
     pub phases: Vec<String>,
-    /// How old a pass in an earlier run may be, in hours. One in this run does not age.
+    /// How old a pass may be, in hours, in this run as in an earlier one: it may have waited for days to be signed.
     pub max_age_hours: u64,
 }
 
@@ -81,15 +81,13 @@ impl PromotionRule {
             run: run.id.to_string(),
             at,
         };
-        if let Some(at) = passed_at(this, phase) {
-            return Ok(found(this, at));
-        }
         // An earlier run may have ended with stage: it is the commit that counts, not where the run was to end.
         let same = others
             .iter()
             .filter(|r| r.plan.fact("commit") == self.commit);
         let best = same
             .filter(|r| !taken_back(r))
+            .chain([this])
             .filter_map(|r| passed_at(r, phase).map(|at| found(r, at)))
             .max_by_key(|p| p.at);
         let short = &self.commit[..12];
@@ -102,7 +100,10 @@ impl PromotionRule {
                 "phase `{phase}` passed for {short} in run {}, but at {}, more than {} h ago",
                 passed.run, passed.at, self.max_age_hours
             ))
-            .hint("run that phase again for this commit")),
+            .hint(format!(
+                "begin again, so that it passes anew: flow cancel {} --reason …, flow start",
+                this.id
+            ))),
             Some(passed) => Ok(passed),
             None => Err(Failure::new(format!("phase `{phase}` has not passed for commit {short}; production never comes first"))
                 .hint(format!("let phase `{phase}` pass in this run, or in an earlier one of the last {} h for exactly this commit", self.max_age_hours))

@@ -244,10 +244,11 @@ fn named(e: HostError, asked: &str) -> HostError {
 
 /// The lease that a run holds on a host by its own journal: what every command there must be checked against.
 ///
-/// It is in force from the step that took it to the one that gave it back for good. A rollback goes by it to the last,
-/// also where taking it again was given up: then nothing may be touched.
+/// It is in force from the step that took it to the one that gave it back. A rollback of a run that changed production goes
+/// by it to the last, also where taking it again was given up: then nothing may be touched. What was done under a lease
+/// that was given back for good needs none to be undone.
 pub(crate) fn in_force(run: &Run, host: &str) -> Result<Option<Lease>, StepError> {
-    let forward = matches!(run.life, Life::Forward);
+    let forward = matches!(run.life, Life::Forward) || !run.production_changed();
     let mut found = None;
     for (node, state) in run.plan.nodes.iter().zip(&run.steps) {
         if node.params.get("host").and_then(|h| h.as_str()) != Some(host) {

@@ -75,6 +75,9 @@ pub enum LeaseError {
         /// Who wrote the lease last.
         holder: String,
     },
+    /// The database does not say which one it is: the place of its lease is not known.
+    #[error("where the lease lies is not known, because the database does not answer: {0}")]
+    Unknown(String),
     /// There is nothing to lift, or it is not what the caller expected.
     #[error("{0}")]
     NotSo(String),
@@ -84,6 +87,7 @@ impl From<LeaseError> for StepError {
     fn from(e: LeaseError) -> Self {
         match &e {
             LeaseError::Host(host) => reach::error(host),
+            LeaseError::Unknown(_) => StepError::unreached(e.to_string()),
             LeaseError::Overtaken { .. } => StepError::refuse(e.to_string())
                 .hint("leave this process; `flow status` shows the run"),
             _ => StepError::fail(e.to_string()),
@@ -105,7 +109,7 @@ for f in held locked; do
 done"#;
 
 /// Writes standard input to a file of its own, synced. `$1` folder, `$2` a name nobody else uses.
-const WRITE: &str = r#"
+pub(super) const WRITE: &str = r#"
 set -eu
 umask 077
 mkdir -p -- "$1"
@@ -115,7 +119,7 @@ cat > "$tmp"
 sync -- "$tmp" 2>/dev/null || sync
 "#;
 
-async fn script(
+pub(super) async fn script(
     host: &dyn Host,
     text: &str,
     dir: &str,
@@ -135,7 +139,10 @@ pub(super) fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("a lease is plain data")
 }
 
-fn parse<T: DeserializeOwned>(file: &'static str, line: &str) -> Result<Option<T>, LeaseError> {
+pub(super) fn parse<T: DeserializeOwned>(
+    file: &'static str,
+    line: &str,
+) -> Result<Option<T>, LeaseError> {
     if line.is_empty() {
         return Ok(None);
     }
@@ -150,7 +157,7 @@ fn parse<T: DeserializeOwned>(file: &'static str, line: &str) -> Result<Option<T
 /// Changes one file if it still says what was read, all under one lock of the kernel: between a look and a change there
 /// may be a process that slept, and whatever it saw need not be true any more. `$1` folder, `$2` file, `$3` what was
 /// read; the words after it make the change. Prints `changed` when it was made.
-const IF_UNCHANGED: &str = r#"
+pub(super) const IF_UNCHANGED: &str = r#"
 set -eu
 umask 077
 exec 9>>"$1/guard"
@@ -158,12 +165,12 @@ flock -w 20 9
 [ -e "$1/$2" ] && [ "$(tr -d '\n' < "$1/$2")" = "$3" ] || exit 0
 "#;
 
-const CHANGED: &str = r#"
+pub(super) const CHANGED: &str = r#"
 sync -- "$1" 2>/dev/null || sync
 echo changed"#;
 
 /// Both files as they lie there, each on one line; empty where there is none.
-async fn look(host: &dyn Host, dir: &str) -> Result<(String, String), LeaseError> {
+pub(super) async fn look(host: &dyn Host, dir: &str) -> Result<(String, String), LeaseError> {
     let text = script(host, LOOK, dir, &[], String::new()).await?;
     let mut lines = text.split('\n');
     let mut line = || lines.next().unwrap_or_default().to_owned();
@@ -290,102 +297,4 @@ pub(super) async fn release(
         }
     }
     Err(restless(dir))
-}
-
-/// Locks an environment. An existing lock stays as it is; what is in force is returned.
-pub async fn set_lock(host: &dyn Host, dir: &str, lock: &Locked) -> Result<Locked, LeaseError> {
-    let text = format!(
-        "{WRITE}
-ln -- \"$tmp\" \"$1/locked\" 2>/dev/null || [ -e \"$1/locked\" ]
-sync -- \"$1\" 2>/dev/null || sync"
-    );
-    script(host, &text, dir, &["lock"], json(lock)).await?;
-    lock_state(host, dir)
-        .await?
-        .locked
-        .ok_or_else(|| LeaseError::NotSo(format!("the lock in {dir} was set and is gone again")))
-}
-
-#[derive(Serialize)]
-struct Lifted<'a, T> {
-    by: &'a str,
-    reason: &'a str,
-    at: Timestamp,
-    was: &'a T,
-}
-
-/// Lifts the lock, with a reason, and keeps who did so beside it (`history`, one line of JSON each).
-///
-/// [`LeaseError::NotSo`] when the environment is not locked or the reason is empty.
-pub async fn lift_lock(
-    host: &dyn Host,
-    dir: &str,
-    who: &str,
-    reason: &str,
-    now: Timestamp,
-) -> Result<Locked, LeaseError> {
-    let (_, line) = look(host, dir).await?;
-    let was: Locked = parse("locked", &line)?
-        .ok_or_else(|| LeaseError::NotSo("the environment is not locked".into()))?;
-    let note = lifted(who, reason, now, &was)?;
-    remove(host, dir, ("locked", &line), &note).await?;
-    Ok(was)
-}
-
-/// Removes the lease of a run that will never come back. The caller names the run, so that a lease taken meanwhile by
-/// another is never broken by mistake.
-///
-/// [`LeaseError::NotSo`] when that run does not hold it or the reason is empty.
-pub async fn break_lease(
-    host: &dyn Host,
-    dir: &str,
-    run: &str,
-    (who, reason): (&str, &str),
-    now: Timestamp,
-) -> Result<Held, LeaseError> {
-    let (line, _) = look(host, dir).await?;
-    let was = parse("held", &line)?.filter(|h: &Held| h.run == run);
-    let was = was.ok_or_else(|| LeaseError::NotSo(format!("run {run} does not hold the lease")))?;
-    let note = lifted(who, reason, now, &was)?;
-    remove(host, dir, ("held", &line), &note).await?;
-    Ok(was)
-}
-
-fn lifted<T: Serialize>(
-    by: &str,
-    reason: &str,
-    at: Timestamp,
-    was: &T,
-) -> Result<String, LeaseError> {
-    if reason.trim().is_empty() {
-        return Err(LeaseError::NotSo("a reason is needed".into()));
-    }
-    Ok(json(&Lifted {
-        by,
-        reason,
-        at,
-        was,
-    }))
-}
-
-/// The line of history is durable before the file goes. A file that changed since it was read stays.
-pub(super) async fn remove(
-    host: &dyn Host,
-    dir: &str,
-    (file, read): (&str, &str),
-    line: &str,
-) -> Result<(), LeaseError> {
-    let text = format!(
-        "{IF_UNCHANGED}
-cat >> \"$1/history\"
-sync -- \"$1/history\" 2>/dev/null || sync
-rm -f -- \"$1/$2\"{CHANGED}"
-    );
-    let done = script(host, &text, dir, &[file, read], format!("{line}\n")).await?;
-    if done.trim() == "changed" {
-        return Ok(());
-    }
-    Err(LeaseError::NotSo(format!(
-        "the file `{file}` in {dir} changed while it was being removed, and was left alone; look again"
-    )))
 }

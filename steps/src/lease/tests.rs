@@ -3,10 +3,13 @@ use flow_engine::record::{ParkReason, Verdict};
 use flow_engine::registry::Registry;
 use flow_engine::signal::Order;
 
-use super::store::{json, remove, renew};
+use super::hand::remove;
+use super::store::{json, renew};
 use super::*;
 use crate::host::Local;
 use crate::reach::testing::{Bench, Change, Say, failure, output, plan, undone};
+
+mod places;
 
 fn registry() -> Registry {
     Registry::default()
@@ -15,9 +18,15 @@ fn registry() -> Registry {
 }
 
 fn lease(dir: &tempfile::TempDir) -> HostLease {
-    HostLease {
+    HostLease::in_folder("here", path(dir))
+}
+
+fn back(dir: &tempfile::TempDir) -> ReleaseLease {
+    ReleaseLease {
         host: "here".into(),
         dir: path(dir),
+        lease: None,
+        for_good: false,
     }
 }
 
@@ -88,7 +97,7 @@ async fn a_second_release_is_refused_by_name_and_age_until_the_first_releases() 
     assert_eq!(stop, Stop::Parked(ParkReason::Refused { step: 0 }));
     let failure = failure(&run, "prep/lease");
     assert!(failure.message.contains("run r-one since 2"), "{failure:?}");
-    assert!(failure.hints[0].contains("flow rollback r-one"));
+    assert!(failure.hints[0].contains("flow cancel r-one"));
     let here = Local::new("here");
     release(&here, &path(&dir), "r-one", 9).await.unwrap();
     bench.order("r-two", Order::Retry).await;
@@ -129,7 +138,7 @@ async fn after_a_rollback_the_environment_is_locked_until_someone_lifts_it_with_
         refused.message.contains("rolled back run r-one"),
         "{refused:?}"
     );
-    assert!(refused.hints[0].contains("flow unlock prod --reason"));
+    assert!(refused.hints[0].contains("flow unlock here --reason"));
     let here = Local::new("here");
     let no_reason = lift_lock(&here, &path(&dir), "devops", " ", Timestamp(1)).await;
     assert!(matches!(no_reason, Err(LeaseError::NotSo(_))));
@@ -182,8 +191,7 @@ async fn rolling_back_a_completed_run_takes_the_lease_again_first() {
         },
         |p| {
             p.step("prod/change", Change);
-            let HostLease { host, dir } = lease(&dir);
-            p.step("prod/release", ReleaseLease { host, dir });
+            p.step("prod/release", back(&dir));
         },
     );
     let (run, stop) = bench.start("r-one", whole).await;
@@ -247,8 +255,7 @@ async fn at_the_end_a_lease_in_other_hands_is_asked_about() {
     assert!(matches!(claimed, Ok(Claim::Taken)));
     let ending = plan(
         |p| {
-            let HostLease { host, dir } = lease(&dir);
-            p.step("prep/release", ReleaseLease { host, dir });
+            p.step("prep/release", back(&dir));
         },
         |p| {
             p.step("prod/say", Say::new(1));

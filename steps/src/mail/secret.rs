@@ -50,6 +50,11 @@ pub struct EnvOrFile;
 
 const LONGEST: usize = 1024;
 
+/// Whether a text names a secret rather than being a value.
+pub fn is_name(text: &str) -> bool {
+    text.starts_with("env:") || text.starts_with("file:")
+}
+
 impl Secrets for EnvOrFile {
     fn resolve(&self, name: &str) -> Result<Secret, SecretError> {
         let value = match name.split_once(':') {

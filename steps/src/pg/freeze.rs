@@ -21,6 +21,10 @@ use super::{Database, Pg, PgError};
 pub struct Freeze {
     /// The database.
     pub db: Database,
+    /// The key of the step that ends read-only mode. Once that is done there is nothing to undo: by then the environment
+    /// may be another run's. Without it the undo also gives back what was set before the release.
+    #[serde(default)]
+    pub ended_by: Option<String>,
 }
 
 /// Ends read-only mode as a step of its own; see [`Freeze`]. Its undo comes first in a rollback of a release that was open
@@ -211,6 +215,10 @@ impl Step for Freeze {
     }
 
     async fn undo(&self, cx: &Cx, _: Option<Frozen>) -> Result<String, StepError> {
+        let ended = self.ended_by.as_deref();
+        if let Some(key) = ended.filter(|key| cx.run().output(key).is_some()) {
+            return Ok(format!("`{key}` has ended read-only mode"));
+        }
         let before: Option<Before> = cx.noted()?;
         let was = before.and_then(|before| before.read_only);
         let now = put_back(&self.db.open(cx)?, was.as_deref()).await?;

@@ -11,6 +11,7 @@ use crate::code::tests::git;
 use crate::people::People;
 use crate::reach::testing::{Bench, Say, failure, output, plan};
 
+mod again;
 mod waivers;
 
 pub(super) fn registry() -> Registry {

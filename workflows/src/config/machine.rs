@@ -168,7 +168,7 @@ fn public() -> String {
 
 impl Database {
     /// As the steps know it, on the host of that name.
-    pub(crate) fn at(&self, host: &str) -> flow_steps::pg::Database {
+    pub fn at(&self, host: &str) -> flow_steps::pg::Database {
         flow_steps::pg::Database {
             host: host.into(),
             exec: self.exec.clone(),

@@ -1,15 +1,18 @@
 //! The steps of the release with their parameters filled in from `flow.toml`.
 
 use flow_engine::planner::Out;
+use flow_steps::code::Snapshot;
 use flow_steps::codecheck::{CodeAt, EnumUsage, NullableAccess};
-use flow_steps::gate::{BackupFresh, BackupRule, Free, Preflight, Promotion, PromotionRule};
+use flow_steps::gate::{
+    BackupFresh, BackupRule, CodeBefore, Free, Preflight, Promotion, PromotionRule,
+};
 use flow_steps::identity::Identity;
 use flow_steps::lease::{HostLease, Lease, ReleaseLease};
 use flow_steps::mail::Notify;
 use flow_steps::people::items;
 use flow_steps::people::{Checklist, Keys, SignOff};
 use flow_steps::pg::Policy;
-use flow_steps::schema::{Checked, MigrationReview, MigrationSafety, Replay};
+use flow_steps::schema::{Checked, MigrationReview, MigrationSafety, MigrationsAgain, Replay};
 
 use crate::config::{Config, Environment};
 
@@ -20,6 +23,8 @@ mod database;
 const DEPLOY: &str = "prod/deploy";
 /// What ran right before it.
 pub(super) const RUNNING: &str = "prod/running";
+/// Production, as an environment and as a host.
+const PROD: &str = "prod";
 
 /// Everything a release needs to know before its first step.
 pub struct Release<'a> {
@@ -142,17 +147,40 @@ impl Release<'_> {
         }
     }
 
-    pub(in crate::release) fn lease(&self) -> HostLease {
+    /// Of a database, wherever each project keeps its own files.
+    pub(in crate::release) fn lease(&self, name: &str) -> HostLease {
+        let env = self.env(name);
         HostLease {
-            host: "prod".into(),
-            dir: self.env("prod").flow_dir.clone(),
+            db: Some(self.database(name)),
+            folders: vec![env.flow_dir.clone(), env.backup_dir.clone()],
+            locks: name == PROD,
+            ..HostLease::in_folder(name, &env.flow_dir)
         }
     }
 
-    pub(in crate::release) fn release_lease(&self) -> ReleaseLease {
+    /// After the wait for people.
+    pub(in crate::release) fn lease_again(&self) -> HostLease {
+        HostLease {
+            again: true,
+            ..self.lease(PROD)
+        }
+    }
+
+    pub(in crate::release) fn release_lease(&self, lease: &Out<Lease>) -> ReleaseLease {
         ReleaseLease {
-            host: "prod".into(),
-            dir: self.env("prod").flow_dir.clone(),
+            host: PROD.into(),
+            dir: String::new(),
+            lease: Some(lease.into()),
+            for_good: false,
+        }
+    }
+
+    /// Of test or staging, once people have looked at it: nothing done there is undone under the lease.
+    pub(in crate::release) fn leave(&self, name: &str, lease: &Out<Lease>) -> ReleaseLease {
+        ReleaseLease {
+            host: name.into(),
+            for_good: true,
+            ..self.release_lease(lease)
         }
     }
 
@@ -199,8 +227,21 @@ impl Release<'_> {
         }
     }
 
-    pub(in crate::release) fn preflight(&self, lease: &Out<Lease>, earlier: &[&str]) -> Preflight {
-        let folder = &self.env("prod").backup_dir;
+    pub(in crate::release) fn migrations_again(&self, checked: &Out<Checked>) -> MigrationsAgain {
+        MigrationsAgain {
+            safety: self.migration_safety(),
+            checked: checked.into(),
+        }
+    }
+
+    pub(in crate::release) fn preflight(
+        &self,
+        lease: &Out<Lease>,
+        code: &Out<Snapshot>,
+        earlier: &[&str],
+    ) -> Preflight {
+        let prod = self.env(PROD);
+        let folder = &prod.backup_dir;
         Preflight {
             host: "prod".into(),
             promotion: self.promotion_rule(),
@@ -213,6 +254,11 @@ impl Release<'_> {
                 bytes: self.free_bytes(),
             }],
             room: Some(self.room()),
+            code: Some(CodeBefore {
+                dir: prod.app_dir.clone(),
+                snapshot: code.into(),
+            }),
+            secrets: self.secrets(PROD),
         }
     }
 

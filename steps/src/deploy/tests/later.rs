@@ -70,10 +70,7 @@ async fn an_old_run_does_not_undo_over_the_release_that_holds_the_lease_now() {
     let rig = Rig::new();
     let pm2 = Pm2::start();
     pm2.app("api", "setInterval(() => {}, 1000)");
-    let lease = HostLease {
-        host: "here".into(),
-        dir: rig.path("lease"),
-    };
+    let lease = HostLease::in_folder("here", rig.path("lease"));
     let script = rig.deploy("echo begun >> $ledger");
     let whole = plan(
         |p| {

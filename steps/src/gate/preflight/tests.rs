@@ -132,15 +132,14 @@ impl Rig {
                 bytes: need,
             }],
             room: None,
+            code: None,
+            secrets: Vec::new(),
         };
         let mut lease = None;
         p.phase("prep", "", OnFailure::Park, |p| {
             lease = Some(p.step(
                 "prep/lease",
-                HostLease {
-                    host: "here".into(),
-                    dir: self.path("lease"),
-                },
+                HostLease::in_folder("here", self.path("lease")),
             ));
             p.step(
                 "prep/backup",
@@ -211,6 +210,56 @@ async fn what_holds_is_confirmed_line_by_line() {
     assert_eq!(stop, Stop::Finished(Verdict::Completed));
     let ready: Ready = output(&run, "prod/preflight");
     assert_eq!(ready.confirmed.len(), 10, "{ready:?}");
+}
+
+#[tokio::test]
+async fn code_that_was_deployed_since_it_was_kept_and_a_secret_that_is_gone_are_named() {
+    let rig = Rig::new();
+    let app = rig.dir.path().join("app");
+    std::fs::create_dir(&app).unwrap();
+    let git = |args: &[&str]| crate::code::tests::git(&app, args);
+    git(&["init", "--quiet"]);
+    git(&["commit", "-qm", "one", "--allow-empty"]);
+    let kept = git(&["rev-parse", "HEAD"]);
+    let snapshot = Snapshot {
+        commit: kept.clone(),
+        branch: None,
+        version: None,
+        bundle: String::new(),
+        sha256: String::new(),
+        bytes: 0,
+        untracked: Vec::new(),
+    };
+    let with = |secret: &str| {
+        let mut plan = rig.plan(Flaw::Nothing);
+        let node = plan.nodes.iter_mut().find(|n| n.key == "prod/preflight");
+        let mut preflight: Preflight =
+            serde_json::from_value(node.as_ref().unwrap().params.clone()).unwrap();
+        preflight.code = Some(CodeBefore {
+            dir: app.to_str().unwrap().into(),
+            snapshot: snapshot.clone().into(),
+        });
+        preflight.secrets = vec![secret.into()];
+        node.unwrap().params = serde_json::to_value(preflight).unwrap();
+        plan
+    };
+    let (run, stop) = rig.bench.start("r-one", with("env:PATH")).await;
+    assert_eq!(stop, Stop::Finished(Verdict::Completed), "{run:?}");
+    git(&["commit", "-qm", "two", "--allow-empty"]);
+    std::fs::remove_file(rig.path("lease/held")).unwrap();
+    let plan = with("env:FLOW_TEST_NO_SUCH_SECRET");
+    let (run, stop) = rig.bench.start("r-two", plan).await;
+    assert!(
+        matches!(stop, Stop::Parked(ParkReason::Refused { .. })),
+        "{stop:?}"
+    );
+    let message = failure(&run, "prod/preflight").message;
+    for word in [
+        &format!("is deployed now, not {kept} as when everything was backed up"),
+        "no variable `FLOW_TEST_NO_SUCH_SECRET`",
+    ] {
+        assert!(message.contains(word), "{message}");
+    }
 }
 
 #[tokio::test]

@@ -110,10 +110,21 @@ async fn production_needs_test_and_stage_for_this_very_commit_and_not_long_ago()
 }
 
 #[tokio::test]
-async fn a_pass_in_this_run_does_not_age() {
+async fn a_pass_in_this_run_ages_as_one_in_an_earlier_run_does() {
     let run = run_of(&commit('a'), "prod", &["test", "stage"], "").await;
-    let late = Timestamp(run.updated.0 + 1000 * HOUR);
-    assert_eq!(rule().judge(&run, &[], late).unwrap()[1].run, "r-earlier");
+    let soon = Timestamp(run.updated.0 + 23 * HOUR);
+    assert_eq!(rule().judge(&run, &[], soon).unwrap()[1].run, "r-earlier");
+    let late = Timestamp(run.updated.0 + 25 * HOUR);
+    let no = rule().judge(&run, &[], late).unwrap_err();
+    assert!(no.message.ends_with("more than 24 h ago"), "{no:?}");
+    assert!(no.hints[0].contains("flow cancel r-earlier"), "{no:?}");
+    // A younger pass of another run vouches for it.
+    let again = run_of(&commit('a'), "prod", &["test", "stage"], "").await;
+    let mut again = (*again).clone();
+    for state in &mut again.steps {
+        state.ended = state.ended.map(|at| Timestamp(at.0 + 20 * HOUR));
+    }
+    assert!(rule().judge(&run, &[again], late).is_ok());
 }
 
 #[tokio::test]

@@ -232,13 +232,13 @@ async fn a_process_that_is_given_up_is_ended() {
 }
 
 /// A host that keeps what was started on it.
-pub(super) struct Watched {
+pub(super) struct Recorder {
     inner: Local,
     started: Arc<Mutex<Vec<Command>>>,
 }
 
 #[async_trait]
-impl Host for Watched {
+impl Host for Recorder {
     fn name(&self) -> &str {
         self.inner.name()
     }

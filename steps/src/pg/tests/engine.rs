@@ -121,7 +121,13 @@ fn plan(db: &Database, dir: &str, sql: &str) -> flow_engine::plan::Plan {
     });
     let backup = backup.unwrap();
     p.phase("prod", "Production", OnFailure::Rollback, |p| {
-        p.step("prod/freeze", Freeze { db: db.clone() });
+        p.step(
+            "prod/freeze",
+            Freeze {
+                db: db.clone(),
+                ended_by: None,
+            },
+        );
         let baseline = p.step(
             "prod/baseline",
             Baseline {

@@ -92,6 +92,7 @@ impl World {
                 application: self.application.clone(),
             }),
             verify: Some(vec!["echo".into(), "c".repeat(40)]),
+            may_migrate: false,
             timeout_minutes: 2,
         };
         let before = || Arg::Output("prep/processes".into());

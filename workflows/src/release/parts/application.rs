@@ -2,23 +2,23 @@
 
 use flow_engine::planner::Out;
 use flow_steps::code::CodeSnapshot;
-use flow_steps::deploy::{Deploy, Deployed, StopSpec};
+use flow_steps::deploy::{Deploy, Deployed, InPlace, StopSpec};
 use flow_steps::health::{Body, Check, Health};
 use flow_steps::lease::Lease;
+use flow_steps::mail::secret;
 use flow_steps::pm2::{Online, ProcessList, Processes, Released, Restarted};
 use flow_steps::watch::{Mark, Reconnect, Watch};
 
 use super::{DEPLOY, RUNNING, Release};
 
-/// Tells the migration to write although the database is read-only while it is frozen.
-const MIGRATE_OPTIONS: &str = "FLOW_MIGRATE_PGOPTIONS";
 /// How long the application has after the thaw, which ends its sessions, until lost ones are errors.
 const RECONNECT_SECONDS: u64 = 10;
 /// How long a healthy answer must last.
 const STABLE_SECONDS: u64 = 2;
 
 impl Release<'_> {
-    pub(in crate::release) fn deploy(&self, env: &str) -> Deploy {
+    /// On each environment under what holds in production: the database is read-only but for the migration.
+    pub(in crate::release) fn deploy(&self, env: &str, lease: &Out<Lease>) -> Deploy {
         let at = self.env(env);
         Deploy {
             host: env.into(),
@@ -29,11 +29,16 @@ impl Release<'_> {
                 .iter()
                 .map(|word| word.replace("{commit}", &self.commit))
                 .collect(),
-            env: at.deploy_env.clone(),
+            env: at
+                .deploy_env
+                .iter()
+                .map(|(name, value)| (name.clone(), self.config.beside(value)))
+                .collect(),
+            may_migrate: true,
             commit: self.commit.clone(),
             errors: self.config.watch.patterns.clone(),
             allow: self.config.watch.allow.clone(),
-            lease: None,
+            lease: Some(lease.into()),
             gate: None,
             stop_on_undo: None,
             verify: at.deploy_verify.clone(),
@@ -42,18 +47,34 @@ impl Release<'_> {
     }
 
     pub(in crate::release) fn deploy_production(&self, lease: &Out<Lease>) -> Deploy {
-        let mut deploy = self.deploy("prod");
-        deploy.env.insert(
-            MIGRATE_OPTIONS.into(),
-            "-c default_transaction_read_only=off".into(),
-        );
-        deploy.lease = Some(lease.into());
-        deploy.gate = Some(self.promotion_rule());
-        deploy.stop_on_undo = Some(StopSpec {
-            pm2: self.env("prod").pm2.clone(),
-            application: self.env("prod").application(),
-        });
-        deploy
+        Deploy {
+            gate: Some(self.promotion_rule()),
+            stop_on_undo: Some(StopSpec {
+                pm2: self.env("prod").pm2.clone(),
+                application: self.env("prod").application(),
+            }),
+            ..self.deploy("prod", lease)
+        }
+    }
+
+    /// What was deployed is still there after people looked at it.
+    pub(in crate::release) fn in_place(&self, env: &str) -> InPlace {
+        let at = self.env(env);
+        InPlace {
+            host: env.into(),
+            cwd: at.app_dir.clone(),
+            commit: self.commit.clone(),
+            verify: at.deploy_verify.clone(),
+        }
+    }
+
+    /// The secrets its deploy script gets, by name: a file's path is beside `flow.toml`.
+    pub(in crate::release) fn secrets(&self, env: &str) -> Vec<String> {
+        let values = self.env(env).deploy_env.values();
+        values
+            .filter(|value| secret::is_name(value))
+            .map(|value| self.config.beside(value))
+            .collect()
     }
 
     pub(in crate::release) fn code(&self) -> CodeSnapshot {

@@ -11,7 +11,7 @@ use flow_steps::pg::{
 
 use flow_steps::schema::{Checked, UniqueSafe};
 
-use super::{DEPLOY, Release};
+use super::{DEPLOY, PROD, Release};
 
 /// What the files of backups before a deploy begin with.
 const BACKUP: &str = "pre-deploy";
@@ -20,7 +20,7 @@ const BACKUP: &str = "pre-deploy";
 const QUESTION_SECONDS: u64 = 300;
 
 impl Release<'_> {
-    fn database(&self, name: &str) -> Database {
+    pub(super) fn database(&self, name: &str) -> Database {
         self.env(name).database.at(name)
     }
 
@@ -186,16 +186,17 @@ impl Release<'_> {
         }
     }
 
-    pub(in crate::release) fn freeze(&self) -> Freeze {
+    pub(in crate::release) fn freeze(&self, env: &str) -> Freeze {
         Freeze {
-            db: self.database("prod"),
+            db: self.database(env),
+            ended_by: (env != PROD).then(|| format!("{env}/writable")),
         }
     }
 
-    pub(in crate::release) fn thaw(&self, baseline: &Out<Backup>) -> Thaw {
+    pub(in crate::release) fn thaw(&self, env: &str, baseline: Option<&Out<Backup>>) -> Thaw {
         Thaw {
-            db: self.database("prod"),
-            look: Some(Restorable {
+            db: self.database(env),
+            look: baseline.map(|baseline| Restorable {
                 backup: baseline.into(),
             }),
         }

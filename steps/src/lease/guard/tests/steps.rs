@@ -108,7 +108,7 @@ struct Theatre {
 impl Theatre {
     fn new(registry: fn() -> Registry) -> Self {
         let started = Arc::new(Mutex::new(Vec::new()));
-        let host = Watched {
+        let host = Recorder {
             inner: Local::new("here"),
             started: Arc::clone(&started),
         };
@@ -125,10 +125,7 @@ impl Theatre {
 
     /// The lease, then these steps, then what the caller adds.
     fn plan(&self, nodes: &[(&str, &str, Value)], last: bool) -> Plan {
-        let lease = HostLease {
-            host: "here".into(),
-            dir: self.rig.path("lease"),
-        };
+        let lease = HostLease::in_folder("here", self.rig.path("lease"));
         let theft = Theft {
             file: self.rig.path("lease/held"),
         };

@@ -82,7 +82,13 @@ async fn a_database_that_was_read_only_before_the_release_is_so_after_its_rollba
         let before = value(&pg, look).await;
         let mut p = Planner::new("release", "1", "prod", "test");
         p.phase("prod", "Production", OnFailure::Rollback, |p| {
-            p.step("prod/freeze", Freeze { db: pg.db.clone() });
+            p.step(
+                "prod/freeze",
+                Freeze {
+                    db: pg.db.clone(),
+                    ended_by: None,
+                },
+            );
             let sql = "SELECT 1 / 0;".to_owned();
             let db = pg.db.clone();
             p.step("prod/deploy", Deploy { db, sql });
