@@ -61,6 +61,9 @@ struct IndexRow {
     condition: String,
     unique: bool,
     primary: bool,
+    /// Whether it is in use. What a failed `CREATE INDEX CONCURRENTLY` left is not, and counts as none.
+    #[serde(default = "yes")]
+    valid: bool,
     #[serde(default)]
     excludes: bool,
     #[serde(default)]
@@ -68,6 +71,10 @@ struct IndexRow {
     /// For each column: descending, and the operator class when it is not the type's own.
     #[serde(default)]
     order: Vec<(bool, Option<String>)>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -161,7 +168,7 @@ impl Catalog {
         for row in self
             .indexes
             .values()
-            .filter(|row| row.table == id && !row.excludes)
+            .filter(|row| row.table == id && row.valid && !row.excludes)
         {
             let mut order = row.order.clone();
             order.resize(row.columns.len(), (false, None));

@@ -186,6 +186,17 @@ async fn three_statements_that_agree_pass_in_any_schema_and_are_counted() {
 }
 
 #[tokio::test]
+async fn an_index_that_is_not_valid_is_no_difference() {
+    let invalid = "CREATE INDEX \"left\" ON \"Task\" (\"notes\");\n\
+                   UPDATE pg_index SET indisvalid = false WHERE indexrelid = '\"left\"'::regclass;\n";
+    let sql = format!("{INIT}{HISTORY}{}{invalid}", applied("public", "000"));
+    let rig = Rig::new("public", SCHEMA, &[INIT], &sql).await;
+    let (done, _) = run(rig.before()).await;
+    let report: DriftReport = output(&done, "schema/drift");
+    assert_eq!(report.findings, []);
+}
+
+#[tokio::test]
 async fn a_release_whose_migrations_lack_tables_and_columns_is_stopped_in_phase_1_by_name() {
     let schema = SCHEMA.replace(
         "  notes     String?\n",

@@ -27,7 +27,7 @@ select json_build_object(
       'method', (select amname from pg_am m where m.oid = x.relam),
       'order', (select json_agg(json_build_array(i.indoption[at - 1] & 1 = 1, (select opcname from pg_opclass p where p.oid = i.indclass[at - 1] and not opcdefault)) order by at)
         from generate_series(1, i.indnkeyatts) at))), '{}')
-    from pg_index i join pg_class x on x.oid = i.indexrelid join c on c.oid = i.indrelid where i.indisvalid and c.relkind in ('r', 'p', 'm')),
+    from pg_index i join pg_class x on x.oid = i.indexrelid join c on c.oid = i.indrelid where c.relkind in ('r', 'p', 'm')),
   'constraints', (select coalesce(json_object_agg(k.oid, json_build_object('name', k.conname, 'table', k.conrelid::text, 'kind', k.contype,
       'valid', k.convalidated, 'target', k.confrelid::text, 'theirs', coalesce(to_json(k.confkey::text[]), '[]'),
       'on_delete', k.confdeltype, 'on_update', k.confupdtype, 'columns', coalesce(to_json(k.conkey::text[]), '[]'), 'text', pg_get_constraintdef(k.oid))), '{}')
