@@ -134,6 +134,14 @@ impl Outbox {
         let (tried, _) = self.tries.get(&notice).copied().unwrap_or((0, now));
         match result {
             Ok(()) => Some(Record::Sent { notice }),
+            Err(DeliveryError::Later(why)) if tried + 1 < ATTEMPTS => {
+                tracing::warn!(notice, %why, "a notice was not delivered and is tried again");
+                self.tries.insert(
+                    notice,
+                    (tried + 1, now.plus(FIRST_PAUSE * (1 << tried.min(9)))),
+                );
+                None
+            }
             // Settings may be corrected and a mailbox emptied: whoever must act is told however late.
             Err(DeliveryError::Later(why) | DeliveryError::Never(why))
                 if self.grave.contains(&notice) =>
@@ -142,14 +150,6 @@ impl Outbox {
                 let pause = (FIRST_PAUSE * (1 << tried.min(9))).min(LONGEST_PAUSE);
                 self.tries
                     .insert(notice, (tried.saturating_add(1), now.plus(pause)));
-                None
-            }
-            Err(DeliveryError::Later(why)) if tried + 1 < ATTEMPTS => {
-                tracing::warn!(notice, %why, "a notice was not delivered and is tried again");
-                self.tries.insert(
-                    notice,
-                    (tried + 1, now.plus(FIRST_PAUSE * (1 << tried.min(9)))),
-                );
                 None
             }
             Err(DeliveryError::Later(why) | DeliveryError::Never(why)) => {
