@@ -81,6 +81,8 @@ pub(crate) enum Command {
     Lock(Lock),
     /// Lifts the lock of an environment, such as the one a rollback leaves, with a reason
     Unlock(Unlock),
+    /// Lets writers into a database left read-only, when no run is at hand to do it
+    Thaw(Thaw),
     /// Everything on record about a run, as a file
     Export(Export),
     /// Looks at everything a run will need, touching nothing

@@ -23,6 +23,7 @@ mod rows;
 mod sign;
 mod start;
 mod status;
+mod thaw;
 mod waive;
 
 /// Does what was asked.
@@ -45,6 +46,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Diagnostic> {
         Command::Rows(args) => rows::run(global, &args).await,
         Command::Lock(args) => lock::lock(global, args).await,
         Command::Unlock(args) => lock::unlock(global, args).await,
+        Command::Thaw(args) => thaw::run(global, args).await,
         Command::Export(args) => export::run(global, args).await,
         Command::Doctor(args) => doctor::run(global, &args).await,
         Command::Plan(args) => plan::run(global, &args),

@@ -8,13 +8,15 @@ use tokio::task::JoinHandle;
 
 use flow_engine::clock::SystemClock;
 use flow_engine::driver::{Driver, Engine, Handle, NewRun, Stop};
-use flow_engine::event::{Masked, Observers};
+use flow_engine::event::{Masked, Observer, Observers};
 use flow_engine::id::RunId;
 use flow_engine::journal::Journal;
 use flow_engine::outbox::Notifier;
 use flow_engine::registry::Registry;
 use flow_engine::run::{Life, Run};
 use flow_engine::step::Resources;
+use flow_steps::host::Hosts;
+use flow_steps::pg::Heartbeat;
 use flow_workflows::registry::registry;
 use flow_workflows::setup::{Setup, SetupError};
 
@@ -61,6 +63,14 @@ impl Parts {
     }
 }
 
+impl Parts {
+    /// What tells the hosts that a release is driven.
+    fn heartbeat(&self) -> Arc<Heartbeat> {
+        let hosts = self.resources.get::<Hosts>();
+        Arc::new(Heartbeat::new(hosts.unwrap_or_default()))
+    }
+}
+
 /// How to drive.
 pub(crate) struct Drive {
     state: State,
@@ -98,27 +108,30 @@ impl Drive {
     /// Starts a run and drives it until it stops.
     pub(crate) async fn start(self, new: NewRun) -> Result<Exit, Diagnostic> {
         let keeper = Arc::new(Keeper::new(self.state.clone()));
+        let heartbeat = self.parts.heartbeat();
         let socket = server::bind(&self.state.socket()).await?;
-        let (driver, handle) = self.engine(&keeper).start(new).await?;
-        self.on(socket, driver, handle, &keeper).await
+        let (driver, handle) = self.engine(&keeper, &heartbeat).start(new).await?;
+        self.on(socket, driver, handle, (&keeper, &heartbeat)).await
     }
 
     /// Goes on with a run until it stops.
     pub(crate) async fn resume(self, run: &RunId) -> Result<Exit, Diagnostic> {
         let keeper = Arc::new(Keeper::new(self.state.clone()));
+        let heartbeat = self.parts.heartbeat();
         let socket = server::bind(&self.state.socket()).await?;
-        let (driver, handle) = self.engine(&keeper).resume(run).await?;
-        self.on(socket, driver, handle, &keeper).await
+        let (driver, handle) = self.engine(&keeper, &heartbeat).resume(run).await?;
+        self.on(socket, driver, handle, (&keeper, &heartbeat)).await
     }
 
-    fn engine(&self, keeper: &Arc<Keeper>) -> Engine {
+    fn engine(&self, keeper: &Arc<Keeper>, heartbeat: &Arc<Heartbeat>) -> Engine {
         let shown = Arc::new(Shown(Arc::clone(&self.show)));
+        let observers: Vec<Arc<dyn Observer>> = vec![keeper.clone(), heartbeat.clone(), shown];
         Engine {
             journal: Arc::clone(&self.journal),
             registry: Arc::clone(&self.parts.registry),
             resources: self.parts.resources.clone(),
             clock: Arc::new(SystemClock),
-            observers: Observers::new(vec![keeper.clone(), shown], self.parts.masked.clone()),
+            observers: Observers::new(observers, self.parts.masked.clone()),
             notifier: self.parts.notifier.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
             wait_for_people: self.wait_for_people,
@@ -130,10 +143,10 @@ impl Drive {
         socket: Bound,
         driver: Driver,
         handle: Handle,
-        keeper: &Keeper,
+        watchers: (&Keeper, &Heartbeat),
     ) -> Result<Exit, Diagnostic> {
         let state = self.state.clone();
-        let (exit, tidy) = self.attend(socket, driver, handle, keeper).await?;
+        let (exit, tidy) = self.attend(socket, driver, handle, watchers).await?;
         // The journal is closed by now: sealing opens it for itself.
         if tidy {
             crate::upkeep::tidy(&state).await;
@@ -147,7 +160,7 @@ impl Drive {
         socket: Bound,
         driver: Driver,
         handle: Handle,
-        keeper: &Keeper,
+        (keeper, heartbeat): (&Keeper, &Heartbeat),
     ) -> Result<(Exit, bool), Diagnostic> {
         let run = Arc::clone(driver.run());
         let served = Served {
@@ -158,6 +171,7 @@ impl Drive {
         };
         let socket = socket.serve(served);
         keeper.begin(&run);
+        heartbeat.begin(&run);
         self.show.begin(&run);
         let signals = attend_signals(handle);
         let ended = driver.drive().await;

@@ -109,6 +109,7 @@ fn help_never_acts_and_names_every_command() {
       cancel       Stops a run before production changes, and undoes what must be undone
       lock         Keeps releases out of an environment until someone lifts the lock
       unlock       Lifts the lock of an environment, such as the one a rollback leaves, with a reason
+      thaw         Lets writers into a database left read-only, when no run is at hand to do it
       export       Everything on record about a run, as a file
       doctor       Looks at everything a run will need, touching nothing
       plan         Every step a run would take: what it does, who answers, what undoes it

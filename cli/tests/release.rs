@@ -30,6 +30,8 @@ mod kills;
 mod lease;
 #[path = "release/neighbours.rs"]
 mod neighbours;
+#[path = "release/network.rs"]
+mod network;
 #[path = "release/promote.rs"]
 mod promote;
 #[path = "release/retry.rs"]
@@ -38,3 +40,5 @@ mod retry;
 mod rollback;
 #[path = "release/standing.rs"]
 mod standing;
+#[path = "release/unattended.rs"]
+mod unattended;

@@ -24,6 +24,8 @@ use support::id;
 enum Habit {
     Works,
     Unreached,
+    /// Out of reach, and then tried in vain once.
+    Shaky,
     Hangs,
     Panics,
     Stops,
@@ -76,7 +78,7 @@ impl Step for Distant {
     }
     fn policy(&self) -> Policy {
         Policy {
-            attempts: 1,
+            attempts: if self.habit == Habit::Shaky { 2 } else { 1 },
             patience_s: self.patience_s,
             ..Policy::within(20)
         }
@@ -85,10 +87,14 @@ impl Step for Distant {
     async fn run(&self, cx: &Cx) -> Result<(), StepError> {
         let dark = self.is_dark(cx);
         match self.habit {
-            Habit::Unreached if dark => Err(StepError::unreached("no way there")),
+            Habit::Unreached | Habit::Shaky if dark => Err(StepError::unreached("no way there")),
             Habit::Hangs if dark => std::future::pending().await,
             Habit::Stops if dark => Err(StepError::Stopped),
             Habit::Panics if dark => panic!("planted"),
+            Habit::Shaky if cx.noted::<bool>()?.is_none() => {
+                cx.note(&true).await?;
+                Err(StepError::retry("not yet"))
+            }
             Habit::Breaks => Err(StepError::fail("it broke")),
             _ => Ok(()),
         }
@@ -133,6 +139,12 @@ async fn half_a_minute_without_a_network_is_sat_out_with_one_attempt_allowed() {
     let (run, stop) = released(&Arc::default(), [Distant::new(Habit::Unreached, 30)]).await;
     assert_eq!(stop, Stop::Finished(Verdict::Completed));
     assert!(run.steps[1].attempts > 3, "{}", run.steps[1].attempts);
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_that_reached_nothing_leave_a_step_all_of_its_attempts() {
+    let (_, stop) = released(&Arc::default(), [Distant::new(Habit::Shaky, 30)]).await;
+    assert_eq!(stop, Stop::Finished(Verdict::Completed));
 }
 
 #[tokio::test(start_paused = true)]

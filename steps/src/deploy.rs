@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use flow_engine::plan::Effect;
 use flow_engine::planner::Arg;
 use flow_engine::retry::Policy;
+use flow_engine::run::Run;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
@@ -179,6 +180,14 @@ impl Deploy {
             settled: true,
         })
     }
+}
+
+/// Whether the undo of a deploying step found that its script had never begun, and never will.
+pub(crate) fn never_began(run: &Run, key: &str) -> bool {
+    let place = run.plan.node(key).map(|(place, _)| place as usize);
+    let note = place.and_then(|place| run.steps[place].note.as_deref());
+    note.and_then(|note| serde_json::from_slice::<jobs::Kept>(note).ok())
+        .is_some_and(|kept| kept.never_began)
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ mod integrity;
 mod load;
 mod loadable;
 mod marker;
+pub mod mode;
 mod orphans;
 mod outlook;
 mod policy;
@@ -44,22 +45,26 @@ mod room;
 mod rows;
 mod scan;
 mod scratch;
+mod sessions;
 mod settings;
 mod shape;
 mod space;
 mod state;
 mod swap;
 mod text;
+mod watchdog;
 mod words;
 
 pub use applied::{Applied, MigrationsApplied};
 pub use aside::Aside;
 pub use backup::{Backup, Compression, TakeBackup};
 pub use baseline::Baseline;
+pub(crate) use baseline::is_closed;
 pub use copy_safe::{Copied, CopySafe, Corrected, TakeBack, TakenBack};
 pub use counts::{CountsMatch, CountsReport};
 pub(crate) use drill::key_in_words;
 pub use expected::{Expectation, ExpectedShape};
+pub(crate) use freeze::freeze_in_force;
 pub use freeze::{Freeze, Frozen, Thaw};
 pub use integrity::{Integrity, IntegrityReport, TableFinding};
 pub use outlook::{Outlook, OutlookError, Restorable, outlook};
@@ -71,6 +76,7 @@ pub use rights::{Purpose, Remarks, Right, Rights, rights};
 pub use room::{Room, room};
 pub use rows::{Fate, Row, RunRows, TableRows, rows_of};
 pub(crate) use text::{ident, literal, rows};
+pub use watchdog::{Guarded, Guardian, Heartbeat, Opening, Watchdog};
 
 pub use shape::{Change, Shape, Thing};
 pub use state::{Bucket, Column, DbState, TableState};
@@ -196,6 +202,9 @@ pub(crate) enum PgError {
     /// A backup that is not what it was when it was made: another one helps.
     #[error("{0}")]
     Damaged(String),
+    /// The connection broke while a database was closed for a swap.
+    #[error("{0}; NOBODY CAN CONNECT to database `{1}` until the swap is finished")]
+    Cut(#[source] Box<PgError>, String),
 }
 
 /// What `psql` says when there was no session, or it was ended: the question was not answered.
@@ -213,6 +222,7 @@ impl PgError {
     /// of this module can be begun again.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
+            Self::Cut(..) => true,
             Self::Host(e) => crate::reach::is_silence(e),
             Self::Sql { message, .. } => NO_SESSION.iter().any(|words| message.contains(words)),
             _ => false,

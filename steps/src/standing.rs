@@ -4,7 +4,7 @@ use flow_engine::run::{Run, Status, StepState, Undo};
 use flow_engine::step::Step as _;
 
 use crate::deploy::Deploy;
-use crate::pg::{Baseline, Freeze, Thaw};
+use crate::pg::{Baseline, Freeze, Thaw, is_closed};
 use crate::pm2::Processes;
 
 /// What is not as usual in production right now because of this run: a database that refuses writes, services that are
@@ -31,6 +31,9 @@ pub fn standing(run: &Run) -> Vec<String> {
     }
     if thawed && restoring {
         words.push("PRODUCTION'S DATABASE MAY BE READ-ONLY: the restore holds writers off and has not ended".to_owned());
+    }
+    if states(run, Baseline::KIND).any(is_closed) {
+        words.push("NOBODY CAN CONNECT TO PRODUCTION'S DATABASE: the connection was cut while the restored copy was put in its place; going on finishes that first".to_owned());
     }
     if stopped && !restarted && stops_services && run.production_changed() {
         words.push("PRODUCTION'S SERVICES ARE STOPPED: the rollback stopped them and has not started them again".to_owned());
@@ -180,5 +183,26 @@ mod tests {
         assert!(words[1].contains("STOPPED"), "{words:?}");
         let over = [stopped, undid(1).to_vec(), undid(0).to_vec()].concat();
         assert_eq!(standing(&run(over)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_swap_that_was_cut_says_that_nobody_can_connect_until_it_is_finished() {
+        let begun = [0, 1, 2, 3, 4].map(|step| did(step).to_vec()).concat();
+        let unwinding = vec![Record::Unwinding {
+            why: "it failed".into(),
+        }];
+        let noted = |closed: bool| {
+            let note = format!("{{\"orders\":null,\"closed\":{closed}}}");
+            let note = Payload::Inline(note.into_bytes());
+            vec![Record::Noted { step: 4, note }]
+        };
+        let under_way = [begun, unwinding, undid(4)[..1].to_vec()].concat();
+        let cut = [under_way.clone(), noted(true)].concat();
+        let words = standing(&run(cut.clone())).join(" ");
+        assert!(words.contains("NOBODY CAN CONNECT"), "{words}");
+        for over in [noted(false), undid(4)[1..].to_vec()] {
+            let words = standing(&run([cut.clone(), over].concat())).join(" ");
+            assert!(!words.contains("NOBODY CAN CONNECT"), "{words}");
+        }
     }
 }

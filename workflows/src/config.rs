@@ -244,6 +244,9 @@ impl Config {
                 "`{key}` must be one line of at most {TEXT_MAX} plain characters"
             ));
         }
+        if let Some(problem) = self.window.problem() {
+            return Some(problem);
+        }
         if self.signoff.roles.is_empty() {
             return Some("`signoff.roles` names nobody; the protocol demands sign-offs".into());
         }

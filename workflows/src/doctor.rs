@@ -1,10 +1,12 @@
 //! Looking at everything a run will need, touching nothing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use flow_engine::clock::{Clock as _, SystemClock};
 use flow_steps::health::{Body, Check};
 use flow_steps::host::{Command, Host, HostExt as _};
+use flow_steps::pg::mode;
 use flow_steps::pm2;
 
 use crate::config::Environment;
@@ -166,6 +168,7 @@ impl Setup {
             database::policy(&mut report, &self.hosts(), env, &self.policy).await;
         }
         lease::lease(&mut report, &host, env).await;
+        read_only(&mut report, &host, name, env).await;
         self.application(&mut report, &*host, name, env).await;
         report.findings
     }
@@ -309,6 +312,28 @@ async fn folders(report: &mut Report, host: &dyn Host, env: &Environment, free_m
         free,
         "make room where the backups go, or lower `gates.free_mib`",
     );
+}
+
+/// A database that refuses writes is a finding, unless the run that froze it is watched by its timer.
+async fn read_only(report: &mut Report, host: &Arc<dyn Host>, name: &str, env: &Environment) {
+    let db = env.database.at(name);
+    let lease = match flow_steps::lease::place(host, &db).await {
+        Ok(lease) => lease,
+        Err(e) => {
+            report.add("writers", Err(e.to_string()), "look at the lease first");
+            return;
+        }
+    };
+    let found = match mode::look(Arc::clone(host), &db, &lease).await {
+        Err(e) => Err(e.to_string()),
+        Ok(mode) if mode.is_shut() && !mode.guardian.as_ref().is_some_and(|g| g.alive) => {
+            Err(mode.in_words())
+        }
+        Ok(mode) => Ok(mode.in_words()),
+    };
+    let fix =
+        format!("find out which run froze it; when none is left: flow thaw {name} --reason …");
+    report.add("writers", found, &fix);
 }
 
 fn words(result: Result<String, flow_steps::host::HostError>) -> Result<String, String> {

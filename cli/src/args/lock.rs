@@ -23,6 +23,18 @@ pub(crate) struct Lock {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Thaw {
+    /// The environment, such as `prod`
+    pub(crate) env: String,
+    /// Why writers may be let in, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// The run that has the environment and is lost for good: without its name nothing is done while it does
+    #[arg(long, value_name = "RUN")]
+    pub(crate) run: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Unlock {
     /// The environment, such as `prod`
     pub(crate) env: String,

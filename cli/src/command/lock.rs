@@ -17,6 +17,7 @@ use flow_steps::lease::{
 
 use crate::actor;
 use crate::args::{Global, Lock, Unlock};
+use crate::command::thaw;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::project;
@@ -39,7 +40,10 @@ pub(crate) async fn lock(global: &Global, args: Lock) -> Result<Exit, Diagnostic
 /// Lifts the lock. Lifted twice, the second finds nothing to do.
 pub(crate) async fn unlock(global: &Global, args: Unlock) -> Result<Exit, Diagnostic> {
     let at = Place::of(global, &args.env).await?;
-    let said = at.unlock(&args.reason, args.lost.as_deref()).await?;
+    let mut said = at.unlock(&args.reason, args.lost.as_deref()).await?;
+    if args.lost.is_some() {
+        said += &thaw::still_shut(global, &args.env).await;
+    }
     view::out(&said);
     Ok(Exit::Done)
 }

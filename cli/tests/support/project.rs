@@ -18,6 +18,8 @@ pub(crate) struct Wishes {
     pub(crate) to: Vec<String>,
     /// Whether the hosts have what real ones have beside the application.
     pub(crate) neighbours: bool,
+    /// How long production may stay frozen while nobody drives, in seconds, if not the usual time.
+    pub(crate) unattended: Option<u64>,
 }
 
 impl Default for Wishes {
@@ -28,6 +30,7 @@ impl Default for Wishes {
             deploy: script.map(str::to_owned).to_vec(),
             to: vec!["team@example.org".to_owned()],
             neighbours: false,
+            unattended: None,
         }
     }
 }
@@ -83,6 +86,10 @@ fn config(sandbox: &Sandbox, wishes: &Wishes) -> String {
         shown(&smtp.ca),
         toml::Value::from(wishes.to.clone()),
     );
+    if let Some(seconds) = wishes.unattended {
+        writeln!(text, "\n[window]\nunattended_seconds = {seconds}")
+            .expect("writing to a String cannot fail");
+    }
     for host in sandbox.hosts() {
         let wanted = Wishes::default().deploy;
         let deploy = if host.name == "prod" {

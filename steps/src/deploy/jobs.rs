@@ -13,6 +13,7 @@ use crate::host::{Host, HostError, quote};
 use crate::mail::{EnvOrFile, Secrets as _, secret};
 use crate::people::sign_off::{self, NotValid};
 use crate::people::{origin, still_valid};
+use crate::pg::freeze_in_force;
 use crate::reach;
 
 /// What this step keeps for its later lives.
@@ -24,6 +25,9 @@ pub(super) struct Kept {
     pub(super) offset: u64,
     /// The last attempt whose end was judged: what it did is known, and another may be made.
     pub(super) judged: u16,
+    /// Whether an undo found that no attempt had ever begun, and made sure that none will.
+    #[serde(default)]
+    pub(super) never_began: bool,
     /// How many statements "not done" had been given when a person was last asked. Only a later one answers that.
     pub(super) statements: usize,
     /// The last attempt whose script is known to have been started.
@@ -88,6 +92,7 @@ impl Deploy {
         if let Some(lease) = &self.lease {
             let lease = cx.arg(lease)?;
             spec.expect_machine_id = Some(lease.machine_id);
+            spec.frozen = freeze_in_force(cx.run()).then(|| lease.dir.clone());
             spec.lease = Some(lease.dir);
         }
         Ok(spec)
@@ -253,6 +258,12 @@ pub(super) fn of_job(cx: &Cx, e: &JobError) -> StepError {
                 cx.run_id()
             ))
         }
+        JobError::Thawed { .. } => StepError::ask(e.to_string())
+            .hint("what is in the database now is in no baseline of this run; the release has not begun there")
+            .hint(format!(
+                "take back what was prepared, then start again: flow rollback {} --reason …",
+                cx.run_id()
+            )),
         JobError::Invalid { .. } | JobError::Refused { .. } => StepError::fail(e.to_string()),
         JobError::Host(host) if reach::is_silence(host) => StepError::unreached(format!(
             "whether the release script runs is not known: {e}; it is looked at first, and nothing is started twice"

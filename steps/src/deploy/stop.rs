@@ -34,13 +34,23 @@ pub(super) async fn undo(cx: &Cx, step: &Deploy) -> Result<String, StepError> {
         .plan()
         .node(cx.key())
         .map_or(0, |(i, _)| cx.run().steps[i as usize].attempts);
-    let mut report = Vec::new();
+    let mut ends = Vec::new();
     for attempt in 1..=attempts {
         let spec = step.spec(cx, attempt)?;
-        report.push(format!(
-            "attempt {attempt}: {}",
-            end(cx, &*host, &spec).await?
-        ));
+        ends.push(end(cx, &*host, &spec).await?);
+    }
+    let said = |(n, end): (usize, &&str)| format!("attempt {}: {end}", n + 1);
+    let mut report: Vec<String> = ends.iter().enumerate().map(said).collect();
+    // What never ran changed nothing: there is no reason to stop anybody, nor to restore.
+    if !ends.is_empty() && ends.iter().all(|end| *end == NEVER) {
+        let kept = jobs::kept(cx)?;
+        let never_began = true;
+        cx.note(&jobs::Kept {
+            never_began,
+            ..kept
+        })
+        .await?;
+        return Ok(format!("{NEVER}; no service was stopped"));
     }
     if let Some(services) = &step.stop_on_undo {
         let pm2 = Pm2 {
@@ -97,6 +107,7 @@ async fn end(cx: &Cx, host: &dyn Host, spec: &JobSpec) -> Result<&'static str, S
             script: "exit 125\n".into(),
             // It only keeps the script from starting: that must not depend on who has the lease.
             lease: None,
+            frozen: None,
             ..spec.clone()
         };
         match job::launch(host, &nothing).await {

@@ -320,7 +320,7 @@ async fn undone_before_the_host_heard_of_it_the_script_can_never_start_any_more(
             .message
             .contains("phase `test` has not passed")
     );
-    assert!(undone(&run, "prod/deploy").contains("cannot be any more; no service was running"));
+    assert!(undone(&run, "prod/deploy").contains("cannot be any more; no service was stopped"));
     // The launch of the dead process arrives late.
     let mut late =
         crate::host::job::JobSpec::new(&deploy.jobs_dir, "r-one", "prod_deploy", "echo late");

@@ -54,6 +54,9 @@ pub struct JobSpec {
     /// The folder of the environment's lease on that host, absolute. The launch is refused unless the lease is this
     /// run's and no newer process's, looked at in the same call that claims the folder.
     pub lease: Option<String>,
+    /// The folder of the lease beside which the timer of this run's freeze lies, when the script relies on read-only
+    /// mode. The launch is refused once that was ended, looked at in the same call.
+    pub frozen: Option<String>,
 }
 
 impl std::fmt::Debug for JobSpec {
@@ -89,6 +92,7 @@ impl JobSpec {
             env: Vec::new(),
             expect_machine_id: None,
             lease: None,
+            frozen: None,
         }
     }
 
@@ -209,6 +213,14 @@ pub enum JobError {
         host: String,
         /// The run that holds it, when one does.
         held_by: Option<String>,
+    },
+    /// Read-only mode, which the script relies on, was ended. Nothing was started.
+    #[error(
+        "the database is not read-only any more: the timer on `{host}`, or a person, let writers in; nothing was started"
+    )]
+    Thawed {
+        /// The host's name.
+        host: String,
     },
     /// The name leads to another machine than it did. Nothing was done.
     #[error(

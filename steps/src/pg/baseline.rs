@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use flow_engine::planner::Arg;
 use flow_engine::retry::Policy;
-use flow_engine::run::{Status, Undo};
+use flow_engine::run::{Status, StepState, Undo};
 use flow_engine::signal::Order;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,8 @@ use super::backup::{self, Backup, HOURS, Order as Dump, bytes_shown};
 use super::outlook::{self, Question};
 use super::state::{self, Look};
 use super::text::some_of;
-use super::{Database, Freeze, Pg, PgError, freeze, horizon, proof, restore};
+use super::{Database, Freeze, Guarded, Pg, PgError, Watchdog, freeze, horizon, proof, restore};
+use crate::deploy::never_began;
 use crate::lease::{Lease, lock_state};
 use crate::reach;
 
@@ -38,6 +39,9 @@ pub struct Baseline {
     /// The lease of the environment, when there is one: the undo restores nothing while another run holds it.
     #[serde(default)]
     pub lease: Option<Arg<Lease>>,
+    /// What ends read-only mode when nobody drives the run.
+    #[serde(default)]
+    pub watchdog: Option<Watchdog>,
 }
 
 impl Baseline {
@@ -52,6 +56,61 @@ impl Baseline {
             self.db.words()
         ))
         .hint("find out who ended read-only mode, then begin the release again"))
+    }
+
+    /// Read-only mode that its own timer ended before there was a baseline is begun again: nothing relied on it yet.
+    async fn frozen_again(&self, cx: &Cx, pg: &Pg) -> Result<(), StepError> {
+        let Some(watchdog) = &self.watchdog else {
+            return Ok(());
+        };
+        if !freeze::freeze_in_force(cx.run()) || freeze::is_on(pg).await? {
+            return Ok(());
+        }
+        let Guarded::Opened(opening) = watchdog.look(cx, pg).await? else {
+            return Ok(());
+        };
+        cx.log(format!("{}: freezing it again", opening.in_words()));
+        let was = freeze::before(cx, &self.db);
+        watchdog.arm(cx, pg, was.as_deref(), false).await?;
+        for line in freeze::freeze(pg).await?.unbound {
+            cx.log(line);
+        }
+        Ok(())
+    }
+
+    /// The restore, guarded like the freeze: writers are held off, and whoever drives it may die.
+    async fn guarded(
+        &self,
+        cx: &Cx,
+        pg: &Pg,
+        backup: &Backup,
+        let_in: bool,
+    ) -> Result<String, StepError> {
+        let run = cx.run_id().as_str();
+        if let Some(watchdog) = &self.watchdog {
+            let was = match freeze::setting(pg).await? {
+                Some((_, true)) => freeze::before(cx, &self.db),
+                off => off.map(|(value, _)| value),
+            };
+            watchdog.arm(cx, pg, was.as_deref(), true).await?;
+        }
+        let hold = restore::hold(pg, run).await?;
+        let done = self.take_back(cx, pg, backup, let_in).await;
+        let opened = hold.let_go(pg, run).await;
+        if let (Some(watchdog), Ok(()), Ok(false)) =
+            (&self.watchdog, &opened, freeze::is_on(pg).await)
+        {
+            watchdog.disarm(cx, pg).await?;
+        }
+        match (done, opened) {
+            (Ok(report), Ok(())) => Ok(report),
+            (Ok(_), Err(e)) => Err(e.into()),
+            (Err(e), Ok(())) => Err(e),
+            (Err(e), Err(opened)) => Err(e.hint(format!(
+                "{} was made read-only for the restore and could not be opened again: {opened}",
+                self.db.words()
+            ))),
+        }
     }
 
     /// The earlier backup, when it is still there as it was proven: whole, unchanged, with its manifest.
@@ -166,7 +225,13 @@ impl Baseline {
         let unasked = self.unasked(cx, pg, backup, let_in).await?;
         if !unasked.is_empty() {
             let orders = Some(cx.run().orders.len());
-            cx.note(&Undoing { orders, let_in }).await?;
+            let noted: Undoing = cx.noted()?.unwrap_or_default();
+            cx.note(&Undoing {
+                orders,
+                let_in,
+                ..noted
+            })
+            .await?;
             let how = if let_in {
                 "after the database accepted writes again"
             } else {
@@ -188,7 +253,18 @@ impl Baseline {
             run: cx.run_id().as_str(),
             progress: &progress,
         };
-        restore::restore(pg, &plan).await.map_err(|e| {
+        let done = restore::restore(pg, &plan).await;
+        let noted: Undoing = cx.noted()?.unwrap_or_default();
+        let closed = match &done {
+            Ok(_) => false,
+            Err(PgError::Cut(..)) => true,
+            // It did not come as far as to the door.
+            Err(_) => noted.closed,
+        };
+        if closed != noted.closed {
+            cx.note(&Undoing { closed, ..noted }).await?;
+        }
+        done.map_err(|e| {
             StepError::from(e).hint(format!(
                 "the backup is {} on `{}`; nothing is ever dropped; `flow retry` continues where it stopped",
                 backup.path, self.db.host
@@ -253,6 +329,15 @@ struct Undoing {
     /// Whether it found that writers had been let in by hand.
     #[serde(default)]
     let_in: bool,
+    /// Whether the connection broke while the database was closed to everybody for the swap.
+    #[serde(default)]
+    closed: bool,
+}
+
+/// Whether the undo of a baseline left the database closed to everybody, as far as this process knows.
+pub(crate) fn is_closed(state: &StepState) -> bool {
+    let noted = state.note.as_deref().map(serde_json::from_slice::<Undoing>);
+    state.undo != Undo::Undone && noted.is_some_and(|noted| noted.is_ok_and(|noted| noted.closed))
 }
 
 #[async_trait]
@@ -281,6 +366,7 @@ impl Step for Baseline {
     async fn run(&self, cx: &Cx) -> Result<Backup, StepError> {
         let earlier = cx.arg(&self.earlier)?;
         let pg = self.db.begin(cx).await?;
+        self.frozen_again(cx, &pg).await?;
         self.still_frozen(cx, &pg).await?;
         let now = state::capture(&pg, Look::All).await?;
         if !restore::same(&earlier.state, &now) {
@@ -302,7 +388,9 @@ impl Step for Baseline {
     }
 
     async fn undo(&self, cx: &Cx, done: Option<Backup>) -> Result<String, StepError> {
-        if !cx.run().has_started(&self.restore_if_started) {
+        let changed = cx.run().has_started(&self.restore_if_started)
+            && !never_began(cx.run(), &self.restore_if_started);
+        if !changed {
             return Ok("production was not changed, nothing restored".into());
         }
         let Some(backup) = done else {
@@ -314,22 +402,9 @@ impl Step for Baseline {
         };
         self.still_ours(cx).await?;
         let pg = self.db.begin(cx).await?;
-        let run = cx.run_id().as_str();
         let let_in = self.let_in(cx, &pg).await?;
-        let hold = restore::hold(&pg, run).await?;
-        let done = self.take_back(cx, &pg, &backup, let_in).await;
-        let opened = hold.let_go(&pg, run).await;
-        match (done, opened) {
-            (Ok(report), Ok(())) => {
-                cx.log(&report);
-                Ok(report)
-            }
-            (Ok(_), Err(e)) => Err(e.into()),
-            (Err(e), Ok(())) => Err(e),
-            (Err(e), Err(opened)) => Err(e.hint(format!(
-                "{} was made read-only for the restore and could not be opened again: {opened}",
-                self.db.words()
-            ))),
-        }
+        let report = self.guarded(cx, &pg, &backup, let_in).await?;
+        cx.log(&report);
+        Ok(report)
     }
 }

@@ -62,6 +62,14 @@ impl Pg {
         )
     }
 
+    /// What a host runs by itself to speak to the maintenance database, word by word; statements go to its input.
+    pub(crate) fn psql_words(&self) -> Vec<String> {
+        let command = self.maintenance().psql();
+        let mut words = vec![command.program];
+        words.extend(command.args);
+        words
+    }
+
     /// The same server's maintenance database.
     pub(crate) fn maintenance(&self) -> Self {
         self.on(&self.db.maintenance)

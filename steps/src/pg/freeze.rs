@@ -1,20 +1,26 @@
 //! Read-only mode, proved by a write that must fail.
 
 use async_trait::async_trait;
+use flow_engine::plan::Node;
+use flow_engine::run::{Run, Status, StepState};
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::outlook::Restorable;
+use super::sessions::{self, MAY_END, RETURNS, Whom};
 use super::settings::READ_ONLY;
-use super::swap::end_sessions;
-use super::text::{ident, literal};
-use super::{Database, Pg, PgError};
+use super::text::{ident, literal, some_of};
+use super::{Database, Pg, PgError, Watchdog};
 
 /// Makes every new session of a database read-only and ends the open ones, which would go on writing. Then proves it:
 /// a new session's write must be refused.
 ///
 /// It is a barrier against an application that goes on, not against one that asks for a read-write transaction. The
-/// release's own migration does that: `options=-c%20default_transaction_read_only%3Doff` in its `DATABASE_URL`.
+/// release's own migration does that: `options=-c%20default_transaction_read_only%3Doff` in its `DATABASE_URL`. So does
+/// PostgREST, for every write. Nothing an owner may set stops that, so it is tried and said: what such a client writes is
+/// found by the comparison with the baseline, which asks.
+///
+/// A timer on the host ends read-only mode when nobody drives the run any more; see [`Watchdog`].
 ///
 /// Its undo gives the database the setting it had: one that was read-only before the release is so again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -25,6 +31,9 @@ pub struct Freeze {
     /// may be another run's. Without it the undo also gives back what was set before the release.
     #[serde(default)]
     pub ended_by: Option<String>,
+    /// What ends read-only mode when nobody drives the run; nothing in plans from before there was that.
+    #[serde(default)]
+    pub watchdog: Option<Watchdog>,
 }
 
 /// Ends read-only mode as a step of its own; see [`Freeze`]. Its undo comes first in a rollback of a release that was open
@@ -36,6 +45,9 @@ pub struct Thaw {
     /// What the undo looks at. Without it there is none.
     #[serde(default)]
     pub look: Option<Restorable>,
+    /// The timer that is not needed any more.
+    #[serde(default)]
+    pub watchdog: Option<Watchdog>,
 }
 
 /// What freezing or thawing found.
@@ -45,6 +57,10 @@ pub struct Frozen {
     pub read_only: bool,
     /// What the server said to the write that was tried.
     pub canary: String,
+    /// What read-only mode does not bind, or its end does not reach: sessions that are not ours to end, and clients that
+    /// ask for a read-write transaction.
+    #[serde(default)]
+    pub unbound: Vec<String>,
 }
 
 /// What the database said about read-only mode before the freeze; noted before it is changed.
@@ -55,6 +71,9 @@ struct Before {
 
 /// A write that leaves nothing behind: it is rolled back, or refused.
 const CANARY: &str = "\\set VERBOSITY verbose\nBEGIN;\nCREATE SCHEMA flow_canary;\nROLLBACK;";
+/// The same as a client that does not care: PostgREST begins every writing transaction like this.
+const HEADSTRONG: &str =
+    "\\set VERBOSITY verbose\nBEGIN READ WRITE;\nCREATE SCHEMA flow_canary;\nROLLBACK;";
 /// `read_only_sql_transaction`.
 const REFUSED: &str = "25006";
 
@@ -75,14 +94,52 @@ pub(super) async fn freeze(pg: &Pg) -> Result<Frozen, PgError> {
             overriding.join(", ")
         )));
     }
-    shut(pg).await?;
-    canary(pg, true).await
+    out_of_hand(pg).await?;
+    let seen = headstrong(pg).await?;
+    let mut unbound = shut(pg).await?;
+    unbound.extend(slips_through(pg, &seen).await?);
+    let frozen = canary(pg, true).await?;
+    Ok(Frozen { unbound, ..frozen })
 }
 
-/// Makes new sessions read-only and ends the open ones. May be run twice.
-pub(super) async fn shut(pg: &Pg) -> Result<(), PgError> {
+/// Whether a client that asks for a read-write transaction gets one, and who is known to.
+async fn slips_through(pg: &Pg, seen: &[String]) -> Result<Option<String>, PgError> {
+    match pg.query(HEADSTRONG).await {
+        Err(PgError::Sql { message, .. }) if message.contains(REFUSED) => return Ok(None),
+        Err(e) if e.is_transient() => return Err(e),
+        // Refused for any other reason, it was not refused for being read-only.
+        Ok(_) | Err(_) => {}
+    }
+    let who = if seen.is_empty() {
+        "none that is known to was connected".to_owned()
+    } else {
+        format!("connected were: {}", some_of(seen, 5))
+    };
+    Ok(Some(format!(
+        "a client that begins its transactions READ WRITE, as PostgREST does, is let through ({who}); what it writes is found by the comparison with the baseline"
+    )))
+}
+
+/// Makes new sessions read-only and ends the open ones. Names those that go on. May be run twice.
+pub(super) async fn shut(pg: &Pg) -> Result<Vec<String>, PgError> {
     set(pg, Some("on")).await?;
-    end_open(pg, "go on writing").await
+    let left = end_open(pg).await?;
+    match named(&left, |s| s.endable || !s.beyond) {
+        Some(names) => Err(PgError::Check(format!(
+            "sessions of `{}` that were open before cannot be ended and may go on writing: {names}",
+            pg.db.name
+        ))),
+        None => Ok(said(
+            left,
+            "was open before and is not ended: a superuser's, or a worker that would not come back; it may still write",
+        )),
+    }
+}
+
+fn said(left: Vec<Older>, what: &str) -> Vec<String> {
+    left.into_iter()
+        .map(|session| format!("{} {what}", session.words))
+        .collect()
 }
 
 async fn set(pg: &Pg, value: Option<&str>) -> Result<(), PgError> {
@@ -115,7 +172,8 @@ pub(super) async fn is_on(pg: &Pg) -> Result<bool, PgError> {
 }
 
 /// Ends every session that began before now: a database's settings bind only sessions that begin after the change.
-async fn end_open(pg: &Pg, danger: &str) -> Result<(), PgError> {
+/// Gives those that go on, because they are not ours to end or would not come back.
+async fn end_open(pg: &Pg) -> Result<Vec<Older>, PgError> {
     let since = pg
         .maintenance()
         .query("SELECT to_json(clock_timestamp())::text;")
@@ -123,32 +181,97 @@ async fn end_open(pg: &Pg, danger: &str) -> Result<(), PgError> {
     let Some(since) = since.first().map(|t| t.trim_matches('"').to_owned()) else {
         return Err(pg.answer_error("no time"));
     };
+    let mut left = Vec::new();
     for _ in 0..10 {
-        end_sessions(pg, &pg.db.name).await?;
-        if older(pg, &since).await?.is_empty() {
-            return Ok(());
+        sessions::end(pg, &pg.db.name, Whom::Returning).await?;
+        left = older(pg, &since).await?;
+        if !left.iter().any(|session| session.endable) {
+            break;
         }
     }
-    Err(PgError::Check(format!(
-        "sessions of `{}` that were open before cannot be ended and may {danger}: {}",
-        pg.db.name,
-        older(pg, &since).await?.join(", ")
-    )))
+    Ok(left)
 }
 
-/// Sessions that began before a change and so are not bound by it. When a session began is not shown to everybody;
-/// one that hides it counts.
-async fn older(pg: &Pg, since: &str) -> Result<Vec<String>, PgError> {
+/// A session that began before a change and so is not bound by it.
+#[derive(Deserialize)]
+struct Older {
+    words: String,
+    /// Whether it is ours to end, and would begin anew by itself.
+    endable: bool,
+    /// Whether nothing that can be granted would make it so: a superuser's, or a worker's that would stay away.
+    beyond: bool,
+}
+
+/// Sessions that began before a change. When a session began is not shown to everybody; one that hides it counts.
+async fn older(pg: &Pg, since: &str) -> Result<Vec<Older>, PgError> {
     pg.maintenance()
         .rows(&format!(
-            "SELECT to_json(concat_ws(' ', backend_type, pid, usename, application_name, CASE WHEN backend_start IS NULL THEN \
-             format('(since when is hidden: GRANT pg_read_all_stats TO %I)', current_user) END))::text FROM pg_stat_activity \
-             WHERE datname = {} AND (backend_start IS NULL OR backend_start <= {}::timestamptz) \
-             AND usesysid IS NOT NULL AND backend_type IS DISTINCT FROM 'autovacuum worker';",
-            literal(&pg.db.name),
+            "SELECT json_build_object('words', concat_ws(' ', a.backend_type, a.pid, a.usename, a.application_name, CASE WHEN a.backend_start IS NULL \
+             THEN format('(since when is hidden: GRANT pg_read_all_stats TO %I)', current_user) END), \
+             'endable', {MAY_END} AND {RETURNS}, 'beyond', coalesce(r.rolsuper, false) OR NOT {RETURNS})::text \
+             {} AND (a.backend_start IS NULL OR a.backend_start <= {}::timestamptz);",
+            sessions::of(&pg.db.name),
             literal(since)
         ))
         .await
+}
+
+/// Those of a list that are named in an error.
+fn named(left: &[Older], which: impl Fn(&Older) -> bool) -> Option<String> {
+    let names: Vec<&str> = left
+        .iter()
+        .filter(|s| which(s))
+        .map(|s| s.words.as_str())
+        .collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+/// Sessions of ordinary roles that this one may not end would go on writing; that is known before anything is changed.
+async fn out_of_hand(pg: &Pg) -> Result<(), PgError> {
+    let open = older(pg, "infinity").await?;
+    match named(&open, |s| !s.endable && !s.beyond) {
+        None => Ok(()),
+        Some(names) => Err(PgError::Check(format!(
+            "sessions of `{}` cannot be ended by `{}` and may go on writing: {names}. GRANT pg_signal_backend, pg_read_all_stats TO {}; nothing was changed",
+            pg.db.name,
+            pg.db.user,
+            ident(&pg.db.user)
+        ))),
+    }
+}
+
+/// Clients that begin their transactions read-write, whatever the setting says, by what they are known for.
+async fn headstrong(pg: &Pg) -> Result<Vec<String>, PgError> {
+    pg.maintenance()
+        .rows(&format!(
+            "SELECT DISTINCT to_json(concat_ws(' ', usename, application_name))::text FROM pg_stat_activity \
+             WHERE datname = {} AND (application_name ILIKE '%postgrest%' OR usename = 'authenticator');",
+            literal(&pg.db.name)
+        ))
+        .await
+}
+
+/// What opens a database, as statements for `psql` on the maintenance database: for a host that nobody speaks to, and in
+/// short for people ([`docs/operations.md`]). It takes back the setting, opens a database that was closed for a swap, and
+/// ends the sessions that stay read-only for life; one that is open already is left alone.
+pub(super) fn opening(name: &str, was: Option<&str>) -> String {
+    let (text, database) = (literal(name), ident(name));
+    let change = match was {
+        Some(value) => format!("SET {READ_ONLY} = {}", literal(value)),
+        None => format!("RESET {READ_ONLY}"),
+    };
+    let end = sessions::ending(name, Whom::Returning);
+    format!(
+        "SET search_path = pg_catalog, pg_temp; SET statement_timeout = '120s'; SET lock_timeout = '60s'; SET application_name = 'flow';\n\
+         SELECT 1 / count(*) FROM pg_database WHERE datname = {text};\n\
+         SELECT NOT d.datallowconn OR EXISTS (SELECT FROM pg_db_role_setting s, unnest(s.setconfig) AS c(one) \
+         WHERE s.setrole = 0 AND s.setdatabase = d.oid AND c.one LIKE '{READ_ONLY}=%') AS flow_shut FROM pg_database d WHERE d.datname = {text} \\gset\n\
+         \\if :flow_shut\n\
+         ALTER DATABASE {database} {change};\n\
+         ALTER DATABASE {database} ALLOW_CONNECTIONS true;\n\
+         {end}\n\
+         \\endif\n"
+    )
 }
 
 /// Lets writers in. May be run twice.
@@ -163,8 +286,15 @@ pub(super) async fn put_back(pg: &Pg, was: Option<&str>) -> Result<Frozen, PgErr
         return canary(pg, true).await;
     }
     // A session opened while it was frozen stays read-only for life: an application's pool would go on failing.
-    end_open(pg, "stay read-only").await?;
-    canary(pg, false).await
+    let left = end_open(pg).await?;
+    let open = canary(pg, false).await?;
+    Ok(Frozen {
+        unbound: said(
+            left,
+            "was open before, and stays read-only if it began while the database was",
+        ),
+        ..open
+    })
 }
 
 /// Tries to write in a new session.
@@ -174,6 +304,7 @@ async fn canary(pg: &Pg, must_fail: bool) -> Result<Frozen, PgError> {
         (Err(PgError::Sql { message, .. }), true) if message.contains(REFUSED) => Ok(Frozen {
             read_only: true,
             canary: message.lines().next().unwrap_or_default().to_owned(),
+            unbound: Vec::new(),
         }),
         (Ok(_), true) => Err(PgError::Check(format!(
             "`{}` was set read-only, and a write in a new session was still accepted",
@@ -182,6 +313,7 @@ async fn canary(pg: &Pg, must_fail: bool) -> Result<Frozen, PgError> {
         (Ok(_), false) => Ok(Frozen {
             read_only: false,
             canary: "a write was accepted".into(),
+            unbound: Vec::new(),
         }),
         (Err(e), _) => Err(e),
     }
@@ -193,8 +325,14 @@ impl Step for Freeze {
     type Output = Frozen;
 
     fn summary(&self) -> String {
+        let timer = self.watchdog.as_ref().map_or_else(String::new, |w| {
+            format!(
+                "; a timer there opens it when nobody drives for {} s",
+                w.seconds
+            )
+        });
         format!(
-            "make {} read-only, end its open sessions, prove it by a write",
+            "make {} read-only, end its open sessions, prove it by a write{timer}",
             self.db.words()
         )
     }
@@ -205,12 +343,28 @@ impl Step for Freeze {
 
     async fn run(&self, cx: &Cx) -> Result<Frozen, StepError> {
         let pg = self.db.open(cx)?;
-        if cx.noted::<Before>()?.is_none() {
-            let read_only = setting(&pg).await?.map(|(value, _)| value);
-            cx.note(&Before { read_only }).await?;
+        let before = match cx.noted::<Before>()? {
+            Some(before) => before,
+            None => {
+                let read_only = setting(&pg).await?.map(|(value, _)| value);
+                let before = Before { read_only };
+                cx.note(&before).await?;
+                before
+            }
+        };
+        if let Some(watchdog) = &self.watchdog {
+            // Before the freeze: whatever happens in between, there is a timer.
+            let opened = watchdog.arm(cx, &pg, before.read_only.as_deref(), false);
+            if let Some(opening) = opened.await? {
+                cx.log(format!(
+                    "it had been frozen before, and {}",
+                    opening.in_words()
+                ));
+            }
         }
         let frozen = freeze(&pg).await?;
         cx.log(format!("a write was refused: {}", frozen.canary));
+        say(cx, &frozen);
         Ok(frozen)
     }
 
@@ -221,7 +375,10 @@ impl Step for Freeze {
         }
         let before: Option<Before> = cx.noted()?;
         let was = before.and_then(|before| before.read_only);
-        let now = put_back(&self.db.open(cx)?, was.as_deref()).await?;
+        let pg = self.db.open(cx)?;
+        let now = put_back(&pg, was.as_deref()).await?;
+        say(cx, &now);
+        end_timer(cx, &pg, self.watchdog.as_ref()).await?;
         Ok(if now.read_only {
             format!(
                 "{} is read-only, as it was before the release",
@@ -255,7 +412,11 @@ impl Step for Thaw {
     }
 
     async fn run(&self, cx: &Cx) -> Result<Frozen, StepError> {
-        Ok(thaw(&self.db.open(cx)?).await?)
+        let pg = self.db.open(cx)?;
+        let open = thaw(&pg).await?;
+        say(cx, &open);
+        end_timer(cx, &pg, self.watchdog.as_ref()).await?;
+        Ok(open)
     }
 
     async fn undo(&self, cx: &Cx, _: Option<Frozen>) -> Result<String, StepError> {
@@ -264,4 +425,43 @@ impl Step for Thaw {
             None => Ok("nothing to look at".into()),
         }
     }
+}
+
+fn say(cx: &Cx, frozen: &Frozen) {
+    for line in &frozen.unbound {
+        cx.log(line);
+    }
+}
+
+/// Ends the timer once the database is open; says what it had done.
+async fn end_timer(cx: &Cx, pg: &Pg, watchdog: Option<&Watchdog>) -> Result<(), StepError> {
+    let Some(watchdog) = watchdog else {
+        return Ok(());
+    };
+    if let Some(opening) = watchdog.disarm(cx, pg).await? {
+        cx.log(format!("before this {}", opening.in_words()));
+    }
+    Ok(())
+}
+
+/// The setting a database had before this run froze it, as the freeze noted it.
+pub(super) fn before(cx: &Cx, db: &Database) -> Option<String> {
+    let db = serde_json::to_value(db).ok()?;
+    let mut steps = cx.plan().nodes.iter().zip(&cx.run().steps);
+    let ours = |(node, _): &(&Node, &StepState)| {
+        node.kind == Freeze::KIND && node.params.get("db") == Some(&db)
+    };
+    let (_, state) = steps.find(ours)?;
+    let note = state.note.as_ref()?;
+    serde_json::from_slice::<Before>(note).ok()?.read_only
+}
+
+/// Whether this run froze a database under a timer and has not opened it again, as its records have it.
+pub(crate) fn freeze_in_force(run: &Run) -> bool {
+    let steps = || run.plan.nodes.iter().zip(&run.steps);
+    let watched = |node: &Node| node.params.get("watchdog").is_some_and(|w| !w.is_null());
+    let frozen = steps().any(|(node, state)| {
+        node.kind == Freeze::KIND && watched(node) && state.status == Status::Done
+    });
+    frozen && !steps().any(|(node, state)| node.kind == Thaw::KIND && state.status == Status::Done)
 }

@@ -113,7 +113,7 @@ pub(crate) async fn hold(pg: &Pg, run: &str) -> Result<Hold, PgError> {
         },
     };
     match freeze::shut(pg).await {
-        Ok(()) => Ok(hold),
+        Ok(_) => Ok(hold),
         Err(e) => {
             hold.let_go(pg, run).await?;
             Err(e)

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::scratch::{self, Mark};
+use super::sessions::{Whom, end};
 use super::settings::READ_ONLY;
 use super::text::{ident, literal};
 use super::{Pg, PgError};
@@ -12,39 +13,6 @@ const TRIES: u32 = 4;
 
 /// `object_in_use`: somebody is connected. The words depend on the server's language, the code does not.
 const IN_USE: &str = "55006";
-
-/// Whether the session's owner may be signalled by us: a superuser's only by another.
-const MAY_END: &str = "((SELECT rolsuper FROM pg_roles WHERE rolname = current_user) OR NOT coalesce(r.rolsuper, false) \
-     AND (pg_has_role(a.usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE')))";
-
-/// Ends every session of a database but autovacuum, and says who still holds its name: sessions, and transactions that
-/// were prepared and never ended. Logical replication is a session of
-/// its database too and blocks a rename; physical replication belongs to none and is left alone.
-///
-/// A role without `pg_read_all_stats` is not told what kind of session another role's is. Such a one counts: only
-/// autovacuum has no user.
-pub(crate) async fn end_sessions(pg: &Pg, name: &str) -> Result<Vec<String>, PgError> {
-    let who = format!(
-        "FROM pg_stat_activity a LEFT JOIN pg_roles r ON r.oid = a.usesysid WHERE a.datname = {} AND a.pid <> pg_backend_pid() \
-         AND a.usesysid IS NOT NULL AND coalesce(a.backend_type, '') NOT IN ('autovacuum worker', 'parallel worker')",
-        literal(name)
-    );
-    // The victims are settled before the first one is ended. With both in one WHERE the planner may end first and
-    // filter later: that ended sessions of other databases in a test.
-    let end = format!(
-        "WITH victims AS MATERIALIZED (SELECT a.pid {who} AND {MAY_END}) SELECT pg_terminate_backend(pid, 5000) FROM victims;"
-    );
-    pg.maintenance().query(&end).await?;
-    pg.maintenance()
-        .rows(&format!(
-            "SELECT to_json(concat_ws(' ', coalesce(a.backend_type, 'session'), a.pid, a.application_name, CASE \
-               WHEN {MAY_END} THEN NULL WHEN r.rolsuper THEN format('of superuser `%s`, which only a superuser may end', a.usename) \
-               ELSE format('of `%s` (to end it: GRANT pg_signal_backend TO %I)', a.usename, current_user) END))::text {who} \
-             UNION ALL SELECT to_json(concat_ws(' ', 'prepared transaction', gid))::text FROM pg_prepared_xacts WHERE database = {};",
-            literal(name)
-        ))
-        .await
-}
 
 /// The live database becomes `old`, `fresh` becomes the live one: both or neither. Nothing is dropped.
 ///
@@ -66,21 +34,29 @@ pub(crate) async fn swap(
         old_mark.sql(old)?
     );
     let server = pg.maintenance();
+    let cut = |e: PgError| {
+        if e.is_transient() {
+            PgError::Cut(Box::new(e), live.clone())
+        } else {
+            e
+        }
+    };
     // The only barrier that stops superusers as well.
     server
         .query(&format!("ALTER DATABASE {live_q} ALLOW_CONNECTIONS false;"))
-        .await?;
+        .await
+        .map_err(cut)?;
     let mut tries = 0;
     loop {
         tries += 1;
-        let left = end_sessions(pg, live).await?;
-        end_sessions(pg, fresh).await?;
+        let left = end(pg, live, Whom::All).await.map_err(cut)?;
+        end(pg, fresh, Whom::All).await.map_err(cut)?;
         match server.query(&renames).await {
             Ok(_) => break,
             Err(e) if tries < TRIES && e.to_string().contains(IN_USE) => {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
-            Err(e) if e.is_transient() => return Err(e),
+            Err(e) if e.is_transient() => return Err(cut(e)),
             Err(e) => {
                 server
                     .query(&format!("ALTER DATABASE {live_q} ALLOW_CONNECTIONS true;"))

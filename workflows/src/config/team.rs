@@ -40,7 +40,7 @@ fn starttls() -> String {
 }
 
 /// What the team is told about the deployment window.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Window {
     /// When, in words.
@@ -49,4 +49,31 @@ pub struct Window {
     pub downtime: String,
     /// Who decides about a rollback.
     pub contact: String,
+    /// How long production may stay read-only while nobody drives the release, in seconds: then a timer on its host lets
+    /// writers in again. 10 minutes by default; 5 seconds to a day.
+    pub unattended_seconds: u64,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Window {
+            when: String::new(),
+            downtime: String::new(),
+            contact: String::new(),
+            unattended_seconds: 600,
+        }
+    }
+}
+
+impl Window {
+    /// The first thing about it that is well-formed but cannot be meant.
+    pub(super) fn problem(&self) -> Option<String> {
+        let meant = (5..=86_400).contains(&self.unattended_seconds);
+        (!meant).then(|| {
+            format!(
+                "`window.unattended_seconds` must be between 5 and 86400, not {}",
+                self.unattended_seconds
+            )
+        })
+    }
 }

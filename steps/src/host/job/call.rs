@@ -52,6 +52,7 @@ pub(super) async fn upload(
             spec.script.len().to_string(),
             spec.cwd.clone().unwrap_or_default(),
             spec.lease.clone().unwrap_or_default(),
+            spec.frozen.clone().unwrap_or_default(),
         ])
         .stdin(Stdin::Bytes(input));
     let answer = ask(host, spec, &command).await?;
@@ -143,6 +144,9 @@ async fn ask(host: &dyn Host, spec: &JobSpec, command: &Command) -> Result<Answe
         Some("wronghost") => Err(JobError::WrongHost {
             expected: spec.expect_machine_id.clone().unwrap_or_default(),
             found: answer.words.get(1).cloned().unwrap_or_default(),
+        }),
+        Some("thawed") => Err(JobError::Thawed {
+            host: host.name().to_owned(),
         }),
         Some("unleased") => Err(JobError::NotLeased {
             host: host.name().to_owned(),

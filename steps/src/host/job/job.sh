@@ -29,12 +29,12 @@ check() {
     [ "$found" = "$machine" ] || { say "wronghost ${found:-none}"; exit 0; }
 }
 
-# --- launch <epoch> <interpreter> <bytes of env> <bytes of script> <cwd> <folder of the lease>, env and script on standard input
+# --- launch <epoch> <interpreter> <bytes of env> <bytes of script> <cwd> <folder of the lease> <the same, if a freeze is relied on>, env and script on standard input
 
 launch() {
     epoch=$7 interpreter=$8 env_size=$9
     shift 9
-    script_size=$1 cwd=$2 lease=$3 mask=$(umask)
+    script_size=$1 cwd=$2 lease=$3 frozen=$4 mask=$(umask)
     umask 077
     command -v "$interpreter" >/dev/null 2>&1 || fail "$interpreter is not installed on this host"
     mkdir -p "$base/$run" || fail "the folder $base/$run cannot be made"
@@ -50,6 +50,7 @@ launch() {
     flock -w 20 8 || fail "another launch has held $base/$run/epoch.lock for 20 s"
     fence
     leased
+    frozen
     # The claim is made under the same lock, so that no launch of an older epoch can follow a newer one.
     if ! mkdir "$dir" 2>/dev/null; then
         [ -d "$dir" ] || fail "the folder $dir cannot be made"
@@ -58,7 +59,7 @@ launch() {
     fi
     mv "$new/env" "$new/script" "$new/job.sh" "$dir/" || fail "the folder $dir cannot be filled"
     durable "$dir" "$base/$run"
-    exec 7>&- 8>&-
+    exec 6>&- 7>&- 8>&-
     setsid sh "$dir/job.sh" "" wrap "$base" "$run" "$name" "" "$interpreter" "$mask" "$cwd" </dev/null >/dev/null 2>&1 &
     tries=0
     while [ ! -s "$dir/start" ] && [ "$tries" -lt 50 ]; do sleep 0.1; tries=$((tries + 1)); done
@@ -97,6 +98,16 @@ leased() {
     seen=$(printf '%s' "$held" | sed -n 's/.*[,{]"epoch":\([0-9][0-9]*\)[,}].*/\1/p')
     [ -n "$seen" ] || fail "$lease/held is damaged; look at it"
     [ "$epoch" -ge "$seen" ] || { say "fenced $seen"; exit 0; }
+}
+
+# Refuses a launch that relies on read-only mode once the timer beside the lease, or a person, has ended it. Whoever does so
+# holds the same lock.
+frozen() {
+    [ -n "$frozen" ] || return 0
+    [ -d "$frozen/watchdog" ] || { say thawed; exit 0; }
+    exec 6>>"$frozen/watchdog/lock" || fail "$frozen/watchdog/lock cannot be written"
+    flock -w 120 -s 6 || fail "$frozen/watchdog/lock has been held for two minutes"
+    [ "$(cat "$frozen/watchdog/armed" 2>/dev/null)" = "$run" ] || { say thawed; exit 0; }
 }
 
 # --- wrap <interpreter> <umask> <cwd>: holds the lock, runs the script, records how it ended

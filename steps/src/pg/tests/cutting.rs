@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::super::freeze::freeze;
 use super::super::scratch;
-use super::super::swap::end_sessions;
+use super::super::sessions::{Whom, end};
 use super::cluster::{database, value};
 use super::*;
 
@@ -31,7 +31,7 @@ async fn an_answer_without_its_end_is_no_answer_although_the_program_ended_well(
         assert!(error.to_string().contains("outcome is unknown"), "{error}");
         // Where nothing means "fine".
         assert!(scratch::find(&cut, &pg.db.name).await.is_err(), "{script}");
-        assert!(end_sessions(&cut, &pg.db.name).await.is_err(), "{script}");
+        assert!(end(&cut, &pg.db.name, Whom::All).await.is_err(), "{script}");
         assert!(freeze(&cut).await.is_err(), "{script}");
         let mut feed = cut
             .stream("COPY (SELECT g FROM generate_series(1, 9) g) TO STDOUT;")

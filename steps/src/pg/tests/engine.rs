@@ -7,6 +7,7 @@ mod looking;
 mod owning;
 mod rehearsing;
 mod releasing;
+mod unattended;
 
 use std::sync::Arc;
 
@@ -126,6 +127,7 @@ fn plan(db: &Database, dir: &str, sql: &str) -> flow_engine::plan::Plan {
             Freeze {
                 db: db.clone(),
                 ended_by: None,
+                watchdog: None,
             },
         );
         let baseline = p.step(
@@ -137,6 +139,7 @@ fn plan(db: &Database, dir: &str, sql: &str) -> flow_engine::plan::Plan {
                 restore_if_started: "prod/deploy".into(),
                 ask_if_started: Some("prod/thaw".into()),
                 lease: None,
+                watchdog: None,
             },
         );
         let sql = sql.to_owned();
@@ -166,6 +169,7 @@ fn plan(db: &Database, dir: &str, sql: &str) -> flow_engine::plan::Plan {
         let thaw = Thaw {
             db: db.clone(),
             look: None,
+            watchdog: None,
         };
         p.step("prod/thaw", thaw);
     });

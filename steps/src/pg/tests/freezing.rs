@@ -76,3 +76,22 @@ async fn a_session_opened_while_it_was_frozen_does_not_stay_read_only() {
         .unwrap_err();
     assert!(gone.to_string().contains("terminat"), "{gone}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_asks_for_a_read_write_transaction_is_tried_and_named() {
+    let pg = database(SHOP).await;
+    let mut api = pg.session().await.unwrap();
+    api.ask("SET application_name = 'PostgREST 12.2';")
+        .await
+        .unwrap();
+    let frozen = freeze(&pg).await.unwrap();
+    let told = frozen.unbound.join("; ");
+    assert!(
+        told.contains("READ WRITE") && told.contains("PostgREST 12.2"),
+        "{told}"
+    );
+    pg.query("BEGIN READ WRITE; INSERT INTO public.\"AuditLog\" VALUES ('api'); COMMIT;")
+        .await
+        .expect("that is what the setting does not stop");
+    assert!(!thaw(&pg).await.unwrap().read_only);
+}

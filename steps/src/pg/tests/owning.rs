@@ -3,7 +3,7 @@
 use super::super::freeze::{freeze, thaw};
 use super::super::proof::prove;
 use super::super::rights::{Purpose, Right, look};
-use super::super::swap::end_sessions;
+use super::super::sessions::{Whom, end};
 use super::cluster::{as_superuser, database, ordinary, value};
 use super::*;
 
@@ -248,7 +248,7 @@ async fn a_writer_the_role_may_not_see_or_end_is_named_and_never_taken_for_gone(
     writer.ask("SELECT 1;").await.unwrap();
     let mut chief = root.session().await.unwrap();
     chief.ask("SELECT 1;").await.unwrap();
-    let left = end_sessions(&pg, &name).await.unwrap().join("; ");
+    let left = end(&pg, &name, Whom::All).await.unwrap().join("; ");
     assert!(
         left.contains(&format!("GRANT pg_signal_backend TO {user}")),
         "{left}"
@@ -277,6 +277,57 @@ async fn a_writer_the_role_may_not_see_or_end_is_named_and_never_taken_for_gone(
     assert!(freeze(&pg).await.unwrap().read_only);
     assert!(writer.ask("SELECT 1;").await.is_err());
     thaw(&pg).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_superusers_session_is_named_and_stops_neither_the_freeze_nor_the_thaw() {
+    let pg = ordinary(SHOP).await;
+    let root = as_superuser(&pg);
+    let user = &pg.db.user;
+    root.query(&format!(
+        "GRANT pg_signal_backend, pg_read_all_stats TO {user};"
+    ))
+    .await
+    .unwrap();
+    let mut chief = root.session().await.unwrap();
+    chief.ask("SELECT 1;").await.unwrap();
+    let frozen = freeze(&pg).await.unwrap();
+    let told = frozen.unbound.join("; ");
+    assert!(
+        frozen.read_only && told.contains("may still write"),
+        "{told}"
+    );
+    let open = thaw(&pg).await.unwrap();
+    assert!(!open.read_only);
+    assert!(
+        open.unbound.join("; ").contains("stays read-only"),
+        "{:?}",
+        open.unbound
+    );
+    chief
+        .ask("INSERT INTO public.\"AuditLog\" VALUES ('chief');")
+        .await
+        .expect("it was not ended");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_nobody_here_may_end_is_refused_before_the_setting_is_made() {
+    let pg = ordinary(SHOP).await;
+    let root = as_superuser(&pg);
+    let name = pg.db.name.clone();
+    root.query(&format!("CREATE ROLE late_{name} LOGIN;"))
+        .await
+        .unwrap();
+    let mut other = root.clone();
+    other.db.user = format!("late_{name}");
+    let mut writer = other.session().await.unwrap();
+    writer.ask("SELECT 1;").await.unwrap();
+    let error = freeze(&pg).await.unwrap_err().to_string();
+    assert!(error.contains("nothing was changed"), "{error}");
+    assert_eq!(
+        value(&pg, "SHOW default_transaction_read_only;").await,
+        "off"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -188,12 +188,23 @@ async fn a_restore_killed_before_each_of_its_processes_goes_on_where_it_was() {
     pg.query(BAD).await.unwrap();
     let fresh = scratch::name_for("restore", "r-each");
     let (mut lives, mut spawns, mut was_ready) = (0, 1, false);
+    let (mut was_closed, mut told) = (false, 0);
     let report = loop {
         let left = AtomicI64::new(spawns);
         let mortal = Pg::new(Arc::new(Mortal { left }), pg.db.clone()).unwrap();
         match undo(&mortal, &backup, folder, "r-each").await {
             Ok(report) => break report,
-            Err(e) => assert!(e.is_transient(), "{e}"),
+            Err(e) => {
+                assert!(e.is_transient(), "{e}");
+                let live = scratch::find(&pg, &pg.db.name).await.unwrap();
+                let closed = live.is_some_and(|live| !live.connectable);
+                if closed && !was_closed {
+                    let said = e.to_string();
+                    assert!(said.contains("NOBODY CAN CONNECT"), "{said}");
+                    told += 1;
+                }
+                was_closed = closed;
+            }
         }
         let mark = scratch::find(&pg, &fresh)
             .await
@@ -211,6 +222,7 @@ async fn a_restore_killed_before_each_of_its_processes_goes_on_where_it_was() {
         assert!(lives < 100, "it never ends");
     };
     assert!(was_ready && lives > 15, "{lives} lives prove little");
+    assert!(told > 0, "no life ended behind a closed door");
     let now = state::capture(&pg, Look::All).await.unwrap();
     assert!(backup.state.differences(&now, true).is_empty());
     assert!(report.contains("4 rows exist only there"), "{report}");

@@ -6,7 +6,7 @@ use flow_steps::lease::Lease;
 use flow_steps::pg::{
     Backup, Baseline, Compression, CopySafe, CountsMatch, DataPolicy, Database, DbState,
     Expectation, ExpectedShape, Freeze, Integrity, MigrationsApplied, RecordState, Restorable,
-    RestoreProof, RestoreRehearsal, Rights, Room, TakeBack, TakeBackup, Thaw,
+    RestoreProof, RestoreRehearsal, Rights, Room, TakeBack, TakeBackup, Thaw, Watchdog,
 };
 
 use flow_steps::schema::{Checked, UniqueSafe};
@@ -186,19 +186,36 @@ impl Release<'_> {
         }
     }
 
-    pub(in crate::release) fn freeze(&self, env: &str) -> Freeze {
-        Freeze {
-            db: self.database(env),
-            ended_by: (env != PROD).then(|| format!("{env}/writable")),
+    fn watchdog(&self, lease: &Out<Lease>) -> Watchdog {
+        let prod = self.env("prod");
+        Watchdog {
+            lease: lease.into(),
+            jobs: prod.flow_dir.clone(),
+            seconds: self.config.window.unattended_seconds,
+            job_seconds: prod.deploy_minutes.saturating_mul(60),
         }
     }
 
-    pub(in crate::release) fn thaw(&self, env: &str, baseline: Option<&Out<Backup>>) -> Thaw {
+    pub(in crate::release) fn freeze(&self, env: &str, lease: Option<&Out<Lease>>) -> Freeze {
+        Freeze {
+            db: self.database(env),
+            ended_by: (env != PROD).then(|| format!("{env}/writable")),
+            watchdog: lease.map(|lease| self.watchdog(lease)),
+        }
+    }
+
+    pub(in crate::release) fn thaw(
+        &self,
+        env: &str,
+        baseline: Option<&Out<Backup>>,
+        lease: Option<&Out<Lease>>,
+    ) -> Thaw {
         Thaw {
             db: self.database(env),
             look: baseline.map(|baseline| Restorable {
                 backup: baseline.into(),
             }),
+            watchdog: lease.map(|lease| self.watchdog(lease)),
         }
     }
 
@@ -214,6 +231,7 @@ impl Release<'_> {
             restore_if_started: DEPLOY.into(),
             ask_if_started: Some("prod/writable".into()),
             lease: Some(lease.into()),
+            watchdog: Some(self.watchdog(lease)),
         }
     }
 

@@ -87,6 +87,7 @@ async fn a_database_that_was_read_only_before_the_release_is_so_after_its_rollba
                 Freeze {
                     db: pg.db.clone(),
                     ended_by: None,
+                    watchdog: None,
                 },
             );
             let sql = "SELECT 1 / 0;".to_owned();
