@@ -31,7 +31,7 @@ pub(super) async fn advance(pg: &Pg, tables: &BTreeSet<(String, String)>) -> Res
         let sequence = qualified(&one.name.0, &one.name.1);
         let sql = format!(
             "SELECT setval({}::regclass, m.top) IS NULL FROM (SELECT max({})::int8 AS top FROM ONLY {}) AS m \
-             WHERE m.top > (SELECT last_value FROM {sequence});",
+             WHERE m.top >= (SELECT last_value FROM {sequence});",
             literal(&sequence),
             ident(&one.column),
             qualified(&one.table.0, &one.table.1)
