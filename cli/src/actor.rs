@@ -4,7 +4,11 @@ use flow_engine::signal::Actor;
 
 /// The user of this process. Not `$USER`, which anybody can set.
 pub(crate) fn me() -> Actor {
-    let uid = rustix::process::getuid().as_raw();
+    of_user(rustix::process::getuid().as_raw())
+}
+
+/// The user with this number, on this machine.
+pub(crate) fn of_user(uid: u32) -> Actor {
     let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let name = login_of(&passwd, uid).unwrap_or_else(|| format!("uid {uid}"));
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();

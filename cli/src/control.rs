@@ -22,7 +22,8 @@ use serde::{Deserialize, Serialize};
 use flow_engine::id::RunId;
 use flow_engine::journal::{Archived, Head, JournalError, Stored};
 use flow_engine::run::{LoadError, Refusal};
-use flow_engine::signal::{Actor, Order};
+use flow_engine::signal::{Actor, Order, Signal};
+use flow_steps::plain::is_plain;
 
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
@@ -169,6 +170,31 @@ impl WireRecord {
             hash: flow_engine::id::Digest::from_hex(&self.hash).ok_or_else(unreadable)?,
         })
     }
+}
+
+/// The longest name of an answer and the longest reason, in characters.
+const ID_MAX: usize = 128;
+const REASON_MAX: usize = 1000;
+
+/// Refuses an answer that could not be shown as it is: its name and its text are bounded and plain.
+pub(crate) fn fit_to_store(signal: &Signal) -> Result<(), Diagnostic> {
+    fits("the id of an answer", &signal.id, ID_MAX)?;
+    fits("an answer", &signal.body, flow_engine::journal::BODY_MAX)
+}
+
+/// Refuses a reason that could not be shown as it is.
+pub(crate) fn fit_reason(reason: &str) -> Result<(), Diagnostic> {
+    fits("a reason", reason, REASON_MAX)
+}
+
+fn fits(what: &str, text: &str, max: usize) -> Result<(), Diagnostic> {
+    if text.chars().count() <= max && text.chars().all(is_plain) {
+        return Ok(());
+    }
+    let message = format!(
+        "{what} is one line of at most {max} plain characters, without any that hide or turn text"
+    );
+    Err(Diagnostic::new(Exit::Refused, message).world("Nothing was stored."))
 }
 
 /// A repetition is not an error for the one who repeats.

@@ -55,18 +55,11 @@ impl Verifier for Roster {
             return Err(nobody_asked(run, &signal.step, "the plan has no such step"));
         };
         let state = &run.steps[index as usize];
-        if matches!(state.status, Status::Done | Status::Skipped) && node.kind != sign_off::KIND {
-            return Err(nobody_asked(run, &node.key, "the step is over"));
-        }
+        let over = matches!(state.status, Status::Done | Status::Skipped);
         match node.kind.as_str() {
-            checklist::KIND if state.started.is_none() => {
-                let why = "it has not begun, so there is nothing to try yet";
-                Err(nobody_asked(run, &node.key, why))
-            }
-            checklist::KIND => {
-                let list = checklist_of(node)?;
-                let answer = list.accepts(&signal.body);
-                answer.map(|_| ()).map_err(|e| refused(&e))
+            checklist::KIND => item(run, node, signal),
+            kind if over && kind != sign_off::KIND => {
+                Err(nobody_asked(run, &node.key, "the step is over"))
             }
             _ => self.signed(run, node, signal).await,
         }
@@ -133,6 +126,30 @@ fn nobody_asked(run: &Run, step: &str, why: &str) -> Diagnostic {
     Diagnostic::new(Exit::Refused, message)
         .world("Nothing was stored.")
         .hint(format!("flow status {}", run.id))
+}
+
+/// Whether an answer to a checklist counts now: it has begun and is not over, it has that item, and who sends it is who
+/// tried it.
+pub(crate) fn item(run: &Run, node: &Node, signal: &Signal) -> Result<(), Diagnostic> {
+    let index = run.plan.node(&node.key).map(|(index, _)| index as usize);
+    let state = index.and_then(|index| run.steps.get(index));
+    if state.is_none_or(|state| state.started.is_none()) {
+        let why = "it has not begun, so there is nothing to try yet";
+        return Err(nobody_asked(run, &node.key, why));
+    }
+    if state.is_some_and(|s| matches!(s.status, Status::Done | Status::Skipped)) {
+        return Err(nobody_asked(run, &node.key, "the step is over"));
+    }
+    let list = checklist_of(node)?;
+    let answer = list.accepts(&signal.body).map_err(|e| refused(&e))?;
+    if answer.by == signal.by.name {
+        return Ok(());
+    }
+    let why = format!(
+        "the answer does not count: it says that {} tried it, and {} sends it",
+        answer.by, signal.by.name
+    );
+    Err(Diagnostic::new(Exit::Refused, why).world("Nothing was stored."))
 }
 
 /// A gate's no about an answer.

@@ -54,7 +54,12 @@ impl Store {
     /// For commands that store an answer or an order. A journal that does not exist yet is empty and is not made.
     pub(crate) async fn open(state: &State) -> Result<Store, Diagnostic> {
         state.is_ours()?;
-        Ok(Store::try_open(state).await?)
+        match Store::try_open(state).await {
+            Err(error @ JournalError::Locked { .. }) => {
+                Err(take_over::busy(state).await.unwrap_or_else(|| error.into()))
+            }
+            opened => Ok(opened?),
+        }
     }
 
     async fn try_open(state: &State) -> Result<Store, JournalError> {
@@ -156,6 +161,9 @@ impl Store {
                 Err(JournalError::Locked { .. }) if began.elapsed() < PATIENCE => {
                     tokio::time::sleep(PAUSE).await;
                 }
+                Err(error @ JournalError::Locked { .. }) => {
+                    return Err(take_over::busy(state).await.unwrap_or_else(|| error.into()));
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -179,6 +187,7 @@ impl Store {
 
     /// Stores an answer. A repeated one changes nothing.
     pub(crate) async fn signal(&self, run: &mut Run, signal: Signal) -> Result<Posted, Diagnostic> {
+        crate::control::fit_to_store(&signal)?;
         match self {
             Store::Remote(client) => client.signal(&run.id, &signal).await,
             Store::Open(journal) | Store::Lying { journal, .. } => {
@@ -195,6 +204,7 @@ impl Store {
         by: Actor,
         reason: &str,
     ) -> Result<Posted, Diagnostic> {
+        crate::control::fit_reason(reason)?;
         match self {
             Store::Remote(client) => client.order(&run.id, order, by, reason).await,
             Store::Open(journal) | Store::Lying { journal, .. } => {

@@ -1,6 +1,6 @@
 //! `flow sign`.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
@@ -22,6 +22,9 @@ use crate::people::{self, Roster, refused};
 use crate::project;
 use crate::store::Store;
 use crate::view;
+
+/// The longest file that is imported, in bytes; an answer has at most 3,700.
+const IMPORT_MAX: u64 = 16 * 1024;
 
 /// Shows exactly what is signed, signs it where the key is, checks it as the step will, and hands it in.
 pub(crate) async fn run(global: &Global, args: Sign) -> Result<Exit, Diagnostic> {
@@ -174,18 +177,60 @@ fn export(run: &Run, args: &Sign, path: &Path, text: &str) -> Result<Exit, Diagn
 
 /// A signature, and beside it the text it is over: `FILE.sig` and `FILE`.
 fn import(signature: &Path) -> Result<SignedAnswer, Diagnostic> {
-    let read = |path: &Path| {
-        std::fs::read_to_string(path).map_err(|e| {
-            Diagnostic::usage(format!("{} cannot be read", path.display())).because(&e)
-        })
-    };
     if signature.extension().is_none_or(|e| e != "sig") {
         return Err(Diagnostic::usage(
             "the signature's file must be named FILE.sig, beside the FILE that was signed",
         ));
     }
     Ok(SignedAnswer {
-        statement: read(&signature.with_extension(""))?,
-        signature: read(signature)?,
+        statement: read_short(&signature.with_extension(""))?,
+        signature: read_short(signature)?,
     })
+}
+
+/// A regular file of at most [`IMPORT_MAX`] bytes: neither a pipe that never ends nor one that nobody writes to.
+fn read_short(path: &Path) -> Result<String, Diagnostic> {
+    let failed = |e: &dyn std::error::Error| {
+        Diagnostic::usage(format!("{} cannot be read", path.display()))
+            .because(e)
+            .world("Nothing was stored.")
+    };
+    let meta = std::fs::metadata(path).map_err(|e| failed(&e))?;
+    if !meta.is_file() || meta.len() > IMPORT_MAX {
+        let message = format!(
+            "{} is no regular file of at most {IMPORT_MAX} bytes, as a statement and its signature are",
+            path.display()
+        );
+        return Err(Diagnostic::usage(message).world("Nothing was stored."));
+    }
+    let mut text = String::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(IMPORT_MAX).read_to_string(&mut text))
+        .map_err(|e| failed(&e))?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_imported_is_a_short_regular_file() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| dir.path().join(name);
+        let longest = usize::try_from(IMPORT_MAX).expect("small");
+        std::fs::write(path("good"), "x".repeat(longest)).expect("writes");
+        std::fs::write(path("long"), "x".repeat(longest + 1)).expect("writes");
+        std::fs::write(path("binary"), [0xff, 0xfe]).expect("writes");
+        let made = std::process::Command::new("mkfifo")
+            .arg(path("pipe"))
+            .status();
+        assert!(made.expect("mkfifo starts").success());
+        assert_eq!(read_short(&path("good")).map(|t| t.len()), Ok(longest));
+        // Nobody writes to the pipe, and `/dev/zero` never ends: neither is waited for.
+        for bad in ["long", "binary", "pipe", "none", ".", "/dev/zero"] {
+            let refused = read_short(&path(bad)).map_err(|d| d.exit);
+            assert_eq!(refused, Err(Exit::Usage), "{bad}");
+        }
+    }
 }

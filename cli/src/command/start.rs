@@ -24,6 +24,7 @@ const HEAD: &str = "HEAD";
 /// Nothing is written before configuration, commit and plan are found good, no other run is in the way, and the person
 /// at the terminal has said yes.
 pub(crate) async fn run(global: &Global, args: Start) -> Result<Exit, Diagnostic> {
+    crate::control::fit_reason(&args.reason)?;
     let (state, setup) = project::open(global)?;
     let same = same_request(&state, args.id.as_deref()).await?;
     let planned = setup

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use axum::extract::{Path as At, State};
+use axum::extract::{DefaultBodyLimit, Path as At, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use tokio::net::UnixListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +20,9 @@ use flow_engine::id::{Digest, RunId};
 use flow_engine::journal::Journal;
 use flow_engine::lease::holder;
 use flow_engine::run::{LoadError, Run, append_order, append_signal};
-use flow_engine::signal::Signal;
+use flow_engine::signal::{Actor, Signal};
+
+mod connections;
 
 use super::{Posted, Server, WireArchived, WireError, WireOrder, WireRecord, hex, posted};
 use crate::diagnostic::Diagnostic;
@@ -53,6 +55,8 @@ pub(crate) struct Open {
     task: JoinHandle<()>,
 }
 
+/// The longest answer or order, in bytes: a record holds 4096.
+const BODY_MAX: usize = 16 * 1024;
 /// The longest path of a unix socket: `sun_path` holds 108 bytes, one of them a zero.
 const PATH_MAX: usize = 107;
 
@@ -75,13 +79,11 @@ impl Bound {
     /// Serves on the socket until closed.
     pub(crate) fn serve(mut self, served: Served) -> Open {
         let stop = CancellationToken::new();
-        let stopped = stop.clone().cancelled_owned();
+        let stopped = stop.clone();
         let listener = self.listener.take();
         let task = tokio::spawn(async move {
-            let Some(listener) = listener else { return };
-            let serve = axum::serve(listener, routes(served)).with_graceful_shutdown(stopped);
-            if let Err(error) = serve.await {
-                tracing::error!(%error, "the control socket ended");
+            if let Some(listener) = listener {
+                connections::attend(listener, routes(served), stopped).await;
             }
         });
         let path = std::mem::take(&mut self.path);
@@ -151,6 +153,7 @@ fn routes(served: Served) -> Router {
         .route("/runs/{id}/signals", post(signal))
         .route("/runs/{id}/orders", post(order))
         .route("/objects/{digest}", get(object))
+        .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(served)
 }
 
@@ -208,9 +211,13 @@ async fn object(State(served): State<Served>, At(digest): At<String>) -> Answer<
 
 async fn signal(
     State(served): State<Served>,
+    Extension(peer): Extension<Actor>,
     At(id): At<RunId>,
     Json(mut signal): Json<Signal>,
 ) -> Answer<Posted> {
+    // Who sends is what the kernel says, not what the sender says.
+    signal.by = peer;
+    super::fit_to_store(&signal)?;
     let mut run = served.load(&id).await?;
     signal.at = SystemClock.now();
     served.verifier.verify(&run, &signal).await?;
@@ -226,25 +233,20 @@ async fn signal(
 
 async fn order(
     State(served): State<Served>,
+    Extension(by): Extension<Actor>,
     At(id): At<RunId>,
     Json(wire): Json<WireOrder>,
 ) -> Answer<Posted> {
+    super::fit_reason(&wire.reason)?;
     if id != served.driving {
         let mut run = served.load(&id).await?;
         let at = SystemClock.now();
-        let stored = append_order(
-            &*served.journal,
-            &mut run,
-            wire.order,
-            wire.by,
-            &wire.reason,
-            at,
-        );
+        let stored = append_order(&*served.journal, &mut run, wire.order, by, &wire.reason, at);
         return Ok(Json(posted(stored.await)?));
     }
     let answer = served
         .handle
-        .order(wire.order, wire.by, &wire.reason)
+        .order(wire.order, by, &wire.reason)
         .await
         .map_err(|Gone| {
             Diagnostic::new(

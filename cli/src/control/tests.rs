@@ -117,7 +117,9 @@ async fn a_rollback_from_a_second_terminal_undoes_what_started() {
     assert_eq!(posted, Ok(Posted::Stored));
     assert_eq!(ended(driver).await, Exit::RolledBack);
     let run = Run::load(&*journal, &run.id).await.expect("loads");
-    assert_eq!(run.orders[0].by, actor());
+    // Whatever the sender says: who it is, the kernel says.
+    assert_ne!(actor(), crate::actor::me());
+    assert_eq!(run.orders[0].by, crate::actor::me());
     assert_eq!(run.orders[0].reason, "users miss rows");
 }
 
@@ -218,4 +220,77 @@ fn hexadecimal_survives_and_rubbish_is_refused() {
     for bad in ["0", "zz", "é0"] {
         assert_eq!(unhex(bad), None, "{bad}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_answers_is_what_the_kernel_says_and_what_hides_text_is_refused() {
+    let (_dir, state) = state();
+    let journal = Arc::new(MemoryJournal::default());
+    let driver = drive(&state, journal.clone());
+    let (store, mut run) = second_terminal(&state).await;
+    let Store::Remote(client) = &store else {
+        panic!("another process drives");
+    };
+    let mut hidden = answer("prod/ask");
+    hidden.id = "x\u{202e}".into();
+    let mut long = answer("prod/ask");
+    long.id = "x".repeat(3000);
+    for bad in [hidden, long] {
+        let refused = client.signal(&run.id, &bad).await;
+        assert_eq!(refused.map_err(|d| d.exit), Err(Exit::Refused));
+    }
+    let reason = "fine\u{1b}[2J";
+    let refused = client.order(&run.id, Order::Cancel, actor(), reason).await;
+    assert_eq!(refused.map_err(|d| d.exit), Err(Exit::Refused));
+    let _posted = store.signal(&mut run, answer("prod/ask")).await;
+    assert_eq!(ended(driver).await, Exit::Done);
+    let run = Run::load(&*journal, &run.id).await.expect("loads");
+    let senders: Vec<_> = run.signals.iter().map(|s| &s.by).collect();
+    assert_eq!(senders, [&crate::actor::me()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_say_nothing_keep_nobody_out_for_long() {
+    let (_dir, state) = state();
+    let driver = drive(&state, Arc::new(MemoryJournal::default()));
+    let (store, mut run) = second_terminal(&state).await;
+    let mut silent = Vec::new();
+    for _ in 0..300 {
+        // Beyond what is served at once the socket's own queue fills up.
+        let connect = tokio::net::UnixStream::connect(state.socket());
+        match tokio::time::timeout(Duration::from_millis(200), connect).await {
+            Ok(Ok(stream)) => silent.push(stream),
+            _ => break,
+        }
+    }
+    assert!(silent.len() > 64, "{}", silent.len());
+    let mut waited = 0;
+    while Client::connect(&state.socket()).await.is_none() {
+        waited += 1;
+        assert!(waited < 9, "nobody gets through");
+    }
+    let _posted = store.signal(&mut run, answer("prod/ask")).await;
+    assert_eq!(ended(driver).await, Exit::Done);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_whose_socket_takes_connections_is_never_offered_to_be_taken_over() {
+    use flow_engine::journal::sled::{OpenOptions, SledJournal};
+    let (_dir, state) = state();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(&state.dir, mode).expect("sets");
+    std::fs::remove_dir(state.journal()).expect("the empty folder");
+    let held = SledJournal::open(&state.journal(), &OpenOptions::default()).expect("opens");
+    // Nobody accepts: the kernel takes connections until the queue is full.
+    let listener = std::os::unix::net::UnixListener::bind(state.socket()).expect("binds");
+    let refused = Store::open(&state).await.err().expect("it is held");
+    let said = refused.render();
+    assert_eq!(refused.exit, Exit::Locked, "{said}");
+    assert!(
+        said.contains("takes connections") && !said.contains("--take-over"),
+        "{said}"
+    );
+    let refused = crate::store::take_over::take_over(&state).await;
+    assert_eq!(refused.map_err(|d| d.exit), Err(Exit::Locked));
+    drop((listener, held));
 }

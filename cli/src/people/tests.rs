@@ -173,6 +173,41 @@ async fn a_checklist_answer_that_the_step_would_pass_over_is_refused_at_once() {
 }
 
 #[tokio::test]
+async fn answers_that_nobody_asks_for_now_are_refused_at_once() {
+    let project = project().await;
+    let good = project.signed("qa").await;
+    let mut run = Run::clone(&project.run);
+    let verifier = Roster(Rosters(Arc::new(project.roster.clone())));
+    let judge = |run: Run, signal: Signal| {
+        let verifier = &verifier;
+        async move { verifier.verify(&run, &signal).await.map_err(|d| d.exit) }
+    };
+    let pass = r#"{"item":"login","result":"pass","by":"anna"}"#;
+    let pass = Project::signal("sign/features", pass);
+    assert_eq!(judge(run.clone(), pass.clone()).await, Ok(()));
+    let other = r#"{"item":"login","result":"pass","by":"Director"}"#;
+    let other = Project::signal("sign/features", other);
+    assert_eq!(
+        judge(run.clone(), other).await,
+        Err(Exit::Refused),
+        "by somebody else"
+    );
+    let nowhere = Signal {
+        step: "sign/none".into(),
+        ..good.clone()
+    };
+    assert_eq!(judge(run.clone(), nowhere).await, Err(Exit::Refused));
+    run.steps[1].started = None;
+    assert_eq!(
+        judge(run.clone(), pass.clone()).await,
+        Err(Exit::Refused),
+        "not begun"
+    );
+    run.steps[1].status = Status::Done;
+    assert_eq!(judge(run, pass).await, Err(Exit::Refused), "over");
+}
+
+#[tokio::test]
 async fn the_signer_is_the_holder_of_the_key_that_is_named() {
     let project = project().await;
     let named = |role: Option<&str>, key: Option<&str>| {

@@ -57,10 +57,41 @@ async fn is_idle(state: &State) -> Result<bool, Diagnostic> {
             return Err(answers(&client, &holder));
         }
         if began.elapsed() >= PATIENCE {
-            return Ok(true);
+            return busy(state).await.map_or(Ok(true), Err);
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// How long a process may take to take a connection at all: the kernel does it for it.
+const TAKING: Duration = Duration::from_secs(2);
+
+/// Says that the holder of the journal goes on, when its socket takes connections: many may be connected. Such a process
+/// is never ended for being slow.
+pub(super) async fn busy(state: &State) -> Option<Diagnostic> {
+    let connect = tokio::net::UnixStream::connect(state.socket());
+    let taken = tokio::time::timeout(TAKING, connect).await;
+    if !matches!(taken, Ok(Ok(_))) {
+        return None;
+    }
+    let holder = SledJournal::holder(&state.journal())?;
+    if holder.is_stopped() {
+        // The kernel goes on taking connections for it.
+        return None;
+    }
+    let message = format!(
+        "{} has the journal, takes connections, and has not answered yet",
+        holder.in_words()
+    );
+    Some(
+        Diagnostic::new(Exit::Locked, message)
+            .world("It goes on; this command changed nothing.")
+            .hint("try again: it answers at most 64 at once")
+            .hint(format!(
+                "kill -INT {}     only if it never answers: it stops in order, and loses nothing",
+                holder.pid
+            )),
+    )
 }
 
 fn answers(client: &Client, holder: &Holder) -> Diagnostic {
