@@ -3,24 +3,27 @@
 use flow_engine::clock::{Clock as _, SystemClock};
 use flow_engine::id::RunId;
 use flow_engine::plan::Node;
-use flow_engine::run::Run;
+use flow_engine::run::{Life, Run};
 use flow_engine::signal::Signal;
-use flow_steps::people::{Checklist, ItemAnswer, ItemResult, checklist};
+use flow_steps::people::checklist::{self, Answered};
+use flow_steps::people::{Checklist, Item, ItemAnswer, ItemResult};
 use flow_steps::schema::review as migration_review;
 
 use crate::actor;
 use crate::args::{Check, Global};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
-use crate::people::{checklist_of, refused};
+use crate::people::checklist_of;
 use crate::state::State;
 use crate::store::Store;
 use crate::view;
 
 pub(super) mod review;
 
-/// Shows a review. Hands in answers to a checklist: those on the command line, or those a person gives on the terminal. All are looked
-/// at before the first is stored.
+const SURE: &str = "   A fail stops the release for everybody. Type `fail` if you are sure: ";
+
+/// Shows a review. Hands in answers to a checklist: those on the command line, which are all looked at before the first is
+/// stored, or those a person gives on the terminal, each as it is given.
 pub(crate) async fn run(global: &Global, args: Check) -> Result<Exit, Diagnostic> {
     let state = State::of(global)?;
     let run = Store::open(&state).await?.find(&args.run).await?;
@@ -29,60 +32,75 @@ pub(crate) async fn run(global: &Global, args: Check) -> Result<Exit, Diagnostic
         return self::review::show(&run, &node.key, &args).await;
     }
     let list = checklist_of(node)?;
+    let node = node.clone();
     if args.json {
         view::out_json(&as_json(&run, &node.key, &list));
         return Ok(Exit::Done);
     }
-    let me = actor::me();
-    let answers = if args.items.is_empty() {
-        ask(&run, &node.key, &list)?
+    let count = if args.items.is_empty() {
+        ask(&state, &run, &node, &list).await?
     } else {
         let parsed = args.items.iter().map(|item| parse(item, &args.note));
-        parsed.collect::<Result<Vec<_>, _>>()?
+        let given = parsed.collect::<Result<Vec<_>, _>>()?;
+        let signals = given.into_iter().map(|one| signal(&run, &node, one));
+        let signals = signals.collect::<Result<Vec<_>, _>>()?;
+        let count = signals.len();
+        store(&state, &run.id, signals).await?;
+        count
     };
-    let mut signals = Vec::new();
-    for (item, result, note) in answers {
-        let by = me.name.clone();
-        let answer = ItemAnswer {
-            item,
-            result,
-            note,
-            by,
-            attachments: Vec::new(),
-        };
-        let body = serde_json::to_string(&answer).expect("an answer is plain data");
-        list.accepts(&body).map_err(|e| refused(&e))?;
-        signals.push(Signal {
-            step: node.key.clone(),
-            // An item may be answered anew, so that each command's answers are its own.
-            id: format!(
-                "check-{}-{}",
-                RunId::generate(SystemClock.now()),
-                answer.item
-            ),
-            by: me.clone(),
-            body,
-            at: SystemClock.now(),
-        });
+    let plural = if count == 1 { "" } else { "s" };
+    view::note(&format!(
+        "run {}, {}: {count} answer{plural} stored\n",
+        run.id, node.key
+    ));
+    let open = Store::open(&state).await?;
+    if open.driven().is_none() && !run.is_finished() {
+        view::note(&format!("Nobody drives the run now:\n  {}\n", go_on(&run)));
     }
-    let store = Store::open(&state).await?;
-    let mut run = store.find(run.id.as_str()).await?;
-    let count = signals.len();
+    Ok(Exit::Done)
+}
+
+/// What takes the answers in: a parked run has to be told to try again.
+fn go_on(run: &Run) -> String {
+    let verb = match run.life {
+        Life::Parked { .. } => "retry",
+        _ => "resume",
+    };
+    format!("flow {verb} {}", run.id)
+}
+
+/// An answer on its way, when the checklist takes it.
+fn signal(run: &Run, node: &Node, (item, result, why): Given) -> Result<Signal, Diagnostic> {
+    let me = actor::me();
+    let answer = ItemAnswer {
+        item,
+        result,
+        note: why,
+        by: me.name.clone(),
+        attachments: Vec::new(),
+    };
+    let body = serde_json::to_string(&answer).expect("an answer is plain data");
+    let at = SystemClock.now();
+    let signal = Signal {
+        step: node.key.clone(),
+        // An item may be answered anew, so that each command's answers are its own.
+        id: format!("check-{}-{}", RunId::generate(at), answer.item),
+        by: me,
+        body,
+        at,
+    };
+    crate::people::item(run, node, &signal)?;
+    Ok(signal)
+}
+
+/// Stores answers; whoever drives takes them in at once.
+async fn store(state: &State, run: &RunId, signals: Vec<Signal>) -> Result<(), Diagnostic> {
+    let store = Store::open(state).await?;
+    let mut run = store.find(run.as_str()).await?;
     for signal in signals {
         store.signal(&mut run, signal).await?;
     }
-    view::note(&format!(
-        "run {}, {}: {count} answers stored\n",
-        run.id,
-        args.checklist.as_deref().unwrap_or("the checklist")
-    ));
-    if store.driven().is_none() && !run.is_finished() {
-        view::note(&format!(
-            "Nobody drives the run now:\n  flow resume {}\n",
-            run.id
-        ));
-    }
-    Ok(Exit::Done)
+    Ok(())
 }
 
 fn is_asked(node: &Node) -> bool {
@@ -129,7 +147,7 @@ fn choose<'a>(run: &'a Run, named: Option<&str>) -> Result<&'a Node, Diagnostic>
             "run {} waits for no checklist and no review now",
             run.id
         ))
-        .hint("name the checklist to answer it before the run asks")),
+        .hint("flow status     what is asked, and of whom")),
         several => {
             let keys: Vec<_> = several.iter().map(|n| n.key.as_str()).collect();
             Err(Diagnostic::usage(format!(
@@ -162,7 +180,9 @@ fn result_of(word: &str) -> Option<ItemResult> {
     }
 }
 
-fn ask(run: &Run, key: &str, list: &Checklist) -> Result<Vec<Given>, Diagnostic> {
+/// Asks item by item and stores each answer as it is given: whoever leaves in the middle loses none. How many were given.
+async fn ask(state: &State, run: &Run, node: &Node, list: &Checklist) -> Result<usize, Diagnostic> {
+    let key = node.key.as_str();
     if !view::is_interactive() {
         return Err(
             Diagnostic::usage("there is nothing to hand in, and this is not a terminal").hint(
@@ -174,37 +194,82 @@ fn ask(run: &Run, key: &str, list: &Checklist) -> Result<Vec<Given>, Diagnostic>
             ),
         );
     }
-    view::note(&format!(
-        "{}\np = pass, f = fail, n = does not apply, empty = later\n\n",
-        list.title
-    ));
+    view::note(&heading(run, list));
     let (answered, _) = list.tally(run.signals_for(key), started(run, key));
-    let mut given = Vec::new();
-    for item in list
-        .items
-        .iter()
-        .filter(|item| !answered.contains_key(&item.key))
-    {
-        loop {
-            let Some(word) = view::ask(&format!("{} [p/f/n]: ", item.text)) else {
-                return Ok(given);
-            };
-            if word.is_empty() {
-                break;
-            }
-            let Some(result) = result_of(&word) else {
-                continue;
-            };
-            let needs_note =
-                result == ItemResult::Fail || (result == ItemResult::Na && item.required);
-            let note = if needs_note {
-                view::ask("  why: ").unwrap_or_default()
-            } else {
-                String::new()
-            };
-            given.push((item.key.clone(), result, note));
-            break;
-        }
+    let failed = |a: &Answered| a.result == ItemResult::Fail;
+    let open = |item: &&Item| answered.get(&item.key).is_none_or(failed);
+    let all = list.items.len();
+    let mut count = 0;
+    for (n, item) in (1..).zip(&list.items).filter(|(_, item)| open(item)) {
+        let before = answered.get(&item.key);
+        let before = before.map(|a| format!("   (failed before: {})\n", view::clean(&a.note)));
+        view::note(&before.unwrap_or_default());
+        let question = format!("{n} of {all}  {} [p/f/n]: ", view::clean(&item.text));
+        let (result, why) = match one(&question, item) {
+            Reply::Given(result, why) => (result, why),
+            Reply::Later => continue,
+            Reply::End => return Ok(count),
+        };
+        let answer = signal(run, node, (item.key.clone(), result, why))?;
+        store(state, &run.id, vec![answer]).await?;
+        count += 1;
     }
-    Ok(given)
+    Ok(count)
+}
+
+fn heading(run: &Run, list: &Checklist) -> String {
+    format!(
+        "{}\nrun {}: {} of {} to {}\n\
+         p = pass, f = fail, n = does not apply, empty = later; words after the letter are a note.\n\
+         Each answer is stored as you give it.\n\n",
+        view::clean(&list.title),
+        run.id,
+        run.plan.workflow,
+        view::commit(&run.plan),
+        run.plan.environment
+    )
+}
+
+/// What a person said to one item.
+enum Reply {
+    Given(ItemResult, String),
+    Later,
+    /// The terminal ended.
+    End,
+}
+
+fn one(question: &str, item: &Item) -> Reply {
+    loop {
+        let Some(line) = view::ask(question) else {
+            return Reply::End;
+        };
+        if line.is_empty() {
+            return Reply::Later;
+        }
+        let (word, note) = line.split_once(' ').unwrap_or((&line, ""));
+        let Some(result) = result_of(word) else {
+            view::note("   p, f or n; an empty line for later\n");
+            continue;
+        };
+        let needs_note = result == ItemResult::Fail || (result == ItemResult::Na && item.required);
+        let note = match note.trim() {
+            "" if needs_note => view::ask("   why: "),
+            note => Some(note.to_owned()),
+        };
+        let Some(note) = note else {
+            return Reply::End;
+        };
+        if needs_note && note.is_empty() {
+            view::note("   without a reason it does not count\n");
+            continue;
+        }
+        if result == ItemResult::Fail {
+            match view::ask(SURE) {
+                Some(word) if word == "fail" => {}
+                Some(_) => continue,
+                None => return Reply::End,
+            }
+        }
+        return Reply::Given(result, note);
+    }
 }

@@ -208,6 +208,31 @@ async fn answers_that_nobody_asks_for_now_are_refused_at_once() {
 }
 
 #[tokio::test]
+async fn the_report_names_who_signed_with_which_key_and_why() {
+    let project = project().await;
+    let mut run = Run::clone(&project.run);
+    run.signals.push(project.signed("qa").await);
+    let fail = r#"{"item":"login","result":"fail","note":"blank page","by":"anna"}"#;
+    run.signals.push(Project::signal("sign/features", fail));
+    let key = PublicKey::parse(&project.roster.of_role("qa")[0].key).expect("a key");
+    let key = key.fingerprint();
+    let report = crate::view::export::markdown(&run, &[]);
+    let row = format!("| sign/qa | approved | qa person | qa | {key} |");
+    assert!(report.contains(&row), "{report}");
+    assert!(
+        report.contains("| login | Login works | FAIL | blank page | anna from box |"),
+        "{report}"
+    );
+    let said = crate::view::line::of(
+        &run,
+        &flow_engine::record::Record::Signalled(run.signals[0].clone()),
+    );
+    let said = said.expect("a line");
+    let start = format!("sign/qa approved by qa person as qa, key {key}");
+    assert!(said.starts_with(&start), "{said}");
+}
+
+#[tokio::test]
 async fn the_signer_is_the_holder_of_the_key_that_is_named() {
     let project = project().await;
     let named = |role: Option<&str>, key: Option<&str>| {

@@ -15,7 +15,11 @@ use flow_engine::record::{Entry, Record};
 use flow_engine::run::Run;
 use flow_engine::signal::{Actor, Signal};
 
+use flow_steps::people::summary;
+
 use super::{json, line};
+
+mod people;
 use crate::driver::Driver;
 
 /// The shape of the export; raised when it changes.
@@ -129,6 +133,7 @@ pub(crate) fn markdown(run: &Run, entries: &[(Stored, Entry)]) -> String {
         ("State", super::doing(run, &Driver::Unasked)),
         ("Started", format!("{} by {by}", run.created)),
         ("Last change", run.updated.to_string()),
+        ("Duration", super::age(run.updated.since(run.created))),
         ("Reason", run.reason.clone()),
         ("Protocol", plan.protocol.clone()),
         ("Plan", run.plan_digest.to_string()),
@@ -136,6 +141,9 @@ pub(crate) fn markdown(run: &Run, entries: &[(Stored, Entry)]) -> String {
     ] {
         let _infallible = writeln!(text, "- {name}: {}", cell(&value));
     }
+    text += &found(run);
+    text += &people::signatures(run);
+    text += &people::checklists(run);
     text += "\n## Steps\n\n| step | what | state | attempts | started | ended | reason | undo |\n|---|---|---|---|---|---|---|---|\n";
     for row in audit::rows(run) {
         let cells = [
@@ -162,6 +170,13 @@ pub(crate) fn markdown(run: &Run, entries: &[(Stored, Entry)]) -> String {
         }
     }
     text
+}
+
+/// What a signer was shown.
+fn found(run: &Run) -> String {
+    let lines = summary::reports(run, run.steps.len());
+    let lines = lines.iter().map(|line| format!("- {}\n", cell(line)));
+    format!("\n## Found\n\n{}", lines.collect::<String>())
 }
 
 fn cell(text: &str) -> String {

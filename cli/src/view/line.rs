@@ -1,9 +1,13 @@
 //! One line per record: what plain output and reports show.
 
-use flow_engine::record::{Entry, FailureKind, Record};
+use flow_engine::id::Digest;
+use flow_engine::record::{Entry, FailureKind, ParkReason, Record};
 use flow_engine::run::Run;
 use flow_engine::signal::Signal;
-use flow_steps::people::{ItemAnswer, ItemResult, checklist};
+use flow_steps::people::sshsig::Envelope;
+use flow_steps::people::{
+    Decision, ItemAnswer, ItemResult, SignedAnswer, Statement, Subject, checklist,
+};
 
 /// Where a reason stands in full in the line of the failure before, it is cut at so many characters.
 const WHY: usize = 160;
@@ -87,9 +91,12 @@ pub(crate) fn of(run: &Run, record: &Record) -> Option<String> {
                 failure.message
             )
         }
-        Record::Parked { .. } => {
-            let why = super::next::why_parked(run).unwrap_or_default();
-            format!("run {} is parked: {}", run.id, super::cut(&why, WHY))
+        Record::Parked { why } => {
+            format!(
+                "run {} is parked: {}",
+                run.id,
+                super::cut(&parked(run, why), WHY)
+            )
         }
         Record::Finished { .. } => format!("run {} {}", run.id, run.in_a_word()),
         Record::Queued { topic, .. } => format!("the team is told: {topic}"),
@@ -97,6 +104,66 @@ pub(crate) fn of(run: &Run, record: &Record) -> Option<String> {
             format!("the notice of record {notice} cannot be delivered: {why}")
         }
     })
+}
+
+/// Why, as it was then: the run may have gone on since.
+fn parked(run: &Run, why: &ParkReason) -> String {
+    let (step, what) = match why {
+        ParkReason::StepFailed { step } => (step, "failed"),
+        ParkReason::Refused { step } => (step, "refused"),
+        ParkReason::UndoFailed { step } => {
+            (step, "could not be undone; THE ROLLBACK IS INCOMPLETE")
+        }
+        ParkReason::Unknown { step } => (step, "has an unknown outcome"),
+        ParkReason::Unreached { step } => (step, "could not be reached or was not answered"),
+        ParkReason::UndoUnreached { step } => (step, "could not be reached to be undone"),
+        ParkReason::Unreadable { step, why } => {
+            let key = run.plan.nodes.get(*step as usize).map_or("?", |n| &n.key);
+            return format!("`{key}` cannot be run: {why}");
+        }
+    };
+    let key = run.plan.nodes.get(*step as usize).map_or("?", |n| &n.key);
+    format!("`{key}` {what}")
+}
+
+/// A signed answer: the statement, and the key that is said to have signed it. `flow` checked it when it was handed in.
+pub(super) struct Signed {
+    pub(super) statement: Statement,
+    pub(super) fingerprint: String,
+    pub(super) sha256: String,
+}
+
+/// Reads a signed answer.
+pub(super) fn signed(body: &str) -> Option<Signed> {
+    let answer: SignedAnswer = serde_json::from_str(body).ok()?;
+    Some(Signed {
+        statement: Statement::parse(&answer.statement)?,
+        fingerprint: Envelope::parse(&answer.signature).ok()?.fingerprint,
+        sha256: Digest::of(answer.statement.as_bytes()).to_string(),
+    })
+}
+
+impl Signed {
+    /// What was decided.
+    pub(super) fn decision(&self) -> &'static str {
+        match (self.statement.decision, self.statement.subject) {
+            (Decision::Reject, _) => "REJECTED",
+            (Decision::Approve, Subject::Waiver) => "waived",
+            (Decision::Approve, _) => "approved",
+        }
+    }
+
+    fn in_words(&self) -> String {
+        let Statement {
+            signer, role, note, ..
+        } = &self.statement;
+        let note = match note.as_str() {
+            "" => String::new(),
+            note => format!(" ({note})"),
+        };
+        let (decision, key) = (self.decision(), &self.fingerprint);
+        format!("{decision} by {signer} as {role}, key {key}{note}")
+    }
 }
 
 /// An answer; of a checklist's item, what was seen.
@@ -116,12 +183,15 @@ fn answered(run: &Run, signal: &Signal) -> String {
                 "" => String::new(),
                 note => format!(" ({note})"),
             };
-            format!("{}: {word}{note}", answer.item)
+            format!("{}: {word}{note},", answer.item)
         }
-        None => "answered".into(),
+        None => match signed(&signal.body) {
+            Some(said) => format!("{}; handed in", said.in_words()),
+            None => "answered,".into(),
+        },
     };
     let (step, by) = (&signal.step, &signal.by);
-    format!("{step} {said}, by {} from {}", by.name, by.from)
+    format!("{step} {said} by {} from {}", by.name, by.from)
 }
 
 /// A record as one line, with its time.

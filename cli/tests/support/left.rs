@@ -22,6 +22,7 @@ use flow_engine::registry::Registry;
 use flow_engine::run::{Run, append_order};
 use flow_engine::signal::{Actor, Order};
 use flow_engine::step::{Cx, Resources, Step, StepError};
+use flow_steps::people::Checklist;
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Look(pub(crate) bool);
@@ -79,7 +80,7 @@ fn engine(dir: &Path, clock: Arc<dyn Clock>) -> Engine {
         SledJournal::open(&state.join("journal"), &OpenOptions::default()).expect("opens");
     Engine {
         journal: Arc::new(journal),
-        registry: Arc::new(Registry::default().with::<Look>()),
+        registry: Arc::new(Registry::default().with::<Look>().with::<Checklist>()),
         resources: Resources::default(),
         clock,
         observers: Observers::default(),
