@@ -28,6 +28,26 @@ mod waive;
 
 /// Does what was asked.
 pub(crate) async fn run(cli: Cli) -> Result<Exit, Diagnostic> {
+    let global = cli.global.clone();
+    let about_runs = !matches!(
+        cli.command,
+        Command::Demo(_)
+            | Command::Lint(_)
+            | Command::Plan(_)
+            | Command::Completions(_)
+            | Command::Journal(_)
+            | Command::Logs(_)
+            | Command::Export(_)
+    );
+    let ended = obey(cli).await;
+    if about_runs {
+        // The error comes last, where it is read.
+        crate::notices::tell(&global).await;
+    }
+    ended
+}
+
+async fn obey(cli: Cli) -> Result<Exit, Diagnostic> {
     let global = &cli.global;
     match cli.command {
         Command::Start(args) => start::run(global, args).await,

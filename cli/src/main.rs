@@ -14,6 +14,7 @@ mod drive;
 mod driver;
 mod exit;
 mod logs;
+mod notices;
 mod people;
 mod project;
 mod state;

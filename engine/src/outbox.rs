@@ -11,9 +11,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::task::JoinHandle;
 
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
+use crate::journal::Journal;
 use crate::record::Record;
-use crate::run::{Delivery, Notice, Run};
+use crate::run::{Delivery, LoadError, Notice, Run, append_sent};
 
 /// Hands notices to whatever reaches people.
 #[async_trait]
@@ -40,6 +41,31 @@ const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 /// The longest one delivery may take. The mail library's own limit does not cover a server that accepts and is silent.
 const LIMIT: Duration = Duration::from_mins(1);
+
+/// Tries once, while nobody drives the run, to deliver what it still has to tell, the oldest first. What went out is
+/// recorded; the rest stays pending.
+///
+/// # Errors
+/// [`LoadError`] when it cannot be recorded: it may then be sent again under the same identity.
+pub async fn deliver_pending(
+    journal: &dyn Journal,
+    run: &mut Run,
+    notifier: &dyn Notifier,
+    clock: &dyn Clock,
+) -> Result<Vec<DeliveryError>, LoadError> {
+    let given_up = |n: &Notice| matches!(n.delivery, Delivery::Undeliverable(_));
+    let pending =
+        |n: &&Notice| n.delivery == Delivery::Pending || (n.topic.needs_people() && given_up(n));
+    let notices: Vec<Notice> = run.notices.iter().filter(pending).cloned().collect();
+    let mut left = Vec::new();
+    for notice in notices {
+        match notifier.deliver(run, &notice).await {
+            Ok(()) => append_sent(journal, run, notice.id, clock.now()).await?,
+            Err(why) => left.push(why),
+        }
+    }
+    Ok(left)
+}
 
 type Delivered = (u64, Result<(), DeliveryError>);
 

@@ -18,7 +18,7 @@ mod unreached;
 
 pub use apply::IllegalRecord;
 pub(crate) use load::append_all;
-pub use load::{LoadError, append_order, append_signal};
+pub use load::{LoadError, append_order, append_sent, append_signal};
 pub use orders::Refusal;
 pub(crate) use orders::fits;
 pub use unreached::Unreached;

@@ -190,6 +190,20 @@ pub async fn append_order(
     .await
 }
 
+/// Appends that a notice went out, while nobody drives the run.
+///
+/// # Errors
+/// As [`Run::load`].
+pub async fn append_sent(
+    journal: &dyn Journal,
+    run: &mut Run,
+    notice: u64,
+    at: Timestamp,
+) -> Result<(), LoadError> {
+    let record = Record::Sent { notice };
+    append_one(journal, run, Entry { at, record }).await
+}
+
 async fn append_one(journal: &dyn Journal, run: &mut Run, entry: Entry) -> Result<(), LoadError> {
     super::fits(&entry.record)?;
     let place = (run.next_seq, run.epoch);

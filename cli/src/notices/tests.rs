@@ -1,0 +1,182 @@
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use flow_engine::driver::{Engine, NewRun, Stop};
+use flow_engine::event::Observers;
+use flow_engine::journal::Journal;
+use flow_engine::journal::sled::{OpenOptions, SledJournal};
+use flow_engine::plan::OnFailure;
+use flow_engine::planner::Planner;
+use flow_engine::record::ParkReason;
+use flow_engine::registry::Registry;
+use flow_engine::step::{Cx, Resources, Step, StepError};
+use serde::{Deserialize, Serialize};
+
+use super::*;
+use crate::testing::actor;
+
+/// Changes production and cannot be undone; with `fails` it fails itself.
+#[derive(Serialize, Deserialize)]
+struct Stuck {
+    fails: bool,
+}
+
+#[async_trait]
+impl Step for Stuck {
+    const KIND: &'static str = "test.stuck";
+    type Output = ();
+
+    fn summary(&self) -> String {
+        "changes `prod`".into()
+    }
+
+    fn undo_in_words(&self) -> Option<String> {
+        Some("cannot".into())
+    }
+
+    async fn run(&self, _: &Cx) -> Result<(), StepError> {
+        if self.fails {
+            return Err(StepError::fail("broken"));
+        }
+        Ok(())
+    }
+
+    async fn undo(&self, _: &Cx, _: Option<()>) -> Result<String, StepError> {
+        Err(StepError::fail("the disk is full"))
+    }
+}
+
+/// Leaves a run whose rollback stopped, and whose driver could tell nobody.
+async fn left(state: &State) {
+    let mut planner = Planner::new("release", "test-1", "prod", "flow test");
+    planner.fact("commit", "0123456789abcdef0123456789abcdef01234567");
+    planner.fact("contact-1", "Anna +00 555");
+    planner.phase("prod", "Production", OnFailure::Rollback, |p| {
+        p.step("prod/change", Stuck { fails: false });
+        p.step("prod/again", Stuck { fails: true });
+    });
+    let (journal, _) = SledJournal::open(&state.journal(), &OpenOptions::default()).expect("opens");
+    let engine = Engine {
+        journal: Arc::new(journal),
+        registry: Arc::new(Registry::default().with::<Stuck>()),
+        resources: Resources::default(),
+        clock: Arc::new(SystemClock),
+        observers: Observers::default(),
+        notifier: None,
+        version: "test".into(),
+        wait_for_people: false,
+    };
+    let new = NewRun {
+        id: "r-stuck".parse().expect("an id"),
+        plan: planner.finish().expect("plans"),
+        by: actor(),
+        reason: "a test".into(),
+        request: None,
+    };
+    let (driver, _handle) = engine.start(new).await.expect("starts");
+    let (_, stop) = driver.drive().await.expect("drives");
+    assert!(
+        matches!(stop, Stop::Parked(ParkReason::UndoFailed { .. })),
+        "{stop:?}"
+    );
+}
+
+/// A mail server on loopback that takes everything. What it took, as it came.
+fn mail_server() -> (u16, Arc<Mutex<String>>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let taken = Arc::new(Mutex::new(String::new()));
+    let keep = Arc::clone(&taken);
+    std::thread::spawn(move || {
+        for peer in listener.incoming().flatten() {
+            let mut out = peer.try_clone().expect("the same");
+            let mut say = |text: &str| out.write_all(text.as_bytes()).is_ok();
+            say("220 ready\r\n");
+            let mut data = false;
+            for line in BufReader::new(peer).lines().map_while(Result::ok) {
+                *keep.lock().expect("whole") += &format!("{line}\n");
+                if data && line != "." {
+                    continue;
+                }
+                let begins = line.starts_with("DATA");
+                say(if begins {
+                    "354 go on\r\n"
+                } else {
+                    "250 fine\r\n"
+                });
+                data = begins;
+            }
+        }
+    });
+    (port, taken)
+}
+
+fn configure(dir: &Path, port: u16) {
+    let mut config = format!(
+        "[app]\nname = \"demo\"\nmigrations = \"m\"\n[signoff]\nroles = [\"qa\"]\nwaived_by = \"qa\"\n\
+         [mail]\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"\nfrom = \"flow@example.org\"\n\
+         to = [\"team@example.org\"]\n"
+    );
+    for name in ["test", "stage", "prod"] {
+        config += &[
+            &format!("[env.{name}]\nssh = \"{name}\"\napp_dir = \"/srv/app\"\n"),
+            "backup_dir = \"/srv/b\"\nflow_dir = \"/srv/f\"\ndeploy = [\"./d\"]\n",
+            "health = \"http://127.0.0.1:1/\"\ndatabase = { user = \"p\", name = \"p\" }\n",
+        ]
+        .concat();
+    }
+    let key = "AAAAC3NzaC1lZDI1NTE5AAAAIMbzZQrdrlrAyEiJXiDHmv+e9F+YoONDjpdNAJo8a/Cu";
+    let people = format!("[[roles.qa]]\nname = \"qa\"\nkey = \"ssh-ed25519 {key}\"\n");
+    for (file, text) in [
+        ("flow.toml", config),
+        ("flow.people.toml", people),
+        ("flow.data.toml", "[tables]\n".into()),
+    ] {
+        std::fs::write(dir.join(file), text).expect("writes");
+    }
+}
+
+fn untold_topics(run: &Run) -> usize {
+    run.notices.iter().filter(|n| is_untold(n)).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_that_stopped_is_told_by_a_later_command_once_the_mail_server_is_back() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let state = State {
+        dir: dir.path().join(".flow"),
+    };
+    state.create().expect("a folder");
+    left(&state).await;
+    let runs = untold(&state).await.expect("known");
+    assert_eq!(runs.len(), 1);
+    let said = loud(&runs[0], Some("no route"));
+    assert!(
+        said.contains("!! NOBODY WAS TOLD BY MAIL that run r-stuck to prod")
+            && said.contains("no route")
+            && said.contains("contact-1: Anna +00 555"),
+        "{said}"
+    );
+    let global = Global {
+        config: Some(dir.path().join("flow.toml")),
+        state: Some(state.dir.clone()),
+        ..Global::default()
+    };
+    // Nobody listens there: nothing is told, and that fails nothing.
+    configure(dir.path(), 1);
+    tell(&global).await;
+    assert_eq!(untold(&state).await.expect("known").len(), 1);
+
+    let (port, taken) = mail_server();
+    configure(dir.path(), port);
+    tell(&global).await;
+    assert_eq!(untold(&state).await.expect("known").len(), 0);
+    let taken = taken.lock().expect("whole").clone();
+    assert!(taken.contains("ROLLBACK INCOMPLETE"), "{taken}");
+    let (journal, _) = SledJournal::open(&state.journal(), &OpenOptions::default()).expect("opens");
+    let journal: Arc<dyn Journal> = Arc::new(journal);
+    let run = Run::load(&*journal, &"r-stuck".parse().expect("an id")).await;
+    assert_eq!(untold_topics(&run.expect("loads")), 0);
+}
