@@ -152,6 +152,31 @@ pub(crate) fn item(run: &Run, node: &Node, signal: &Signal) -> Result<(), Diagno
     Err(Diagnostic::new(Exit::Refused, why).world("Nothing was stored."))
 }
 
+/// Whether somebody may start a run whose roster bars its starter from signing: only somebody whose name is certain and
+/// stands in the roster. Of anybody else nobody would be barred.
+pub(crate) fn may_start(
+    people: &People,
+    me: &str,
+    certain: Result<(), String>,
+) -> Result<(), Diagnostic> {
+    if !people.forbid_starter {
+        return Ok(());
+    }
+    let refused = |why: String| {
+        let message = format!("`forbid_starter` could not be kept: {why}");
+        Diagnostic::new(Exit::Refused, message).world("Nothing was started.")
+    };
+    certain.map_err(&refused)?;
+    let mut all = people.roles.values().flatten();
+    if all.any(|person| person.is(me)) {
+        return Ok(());
+    }
+    let why = format!("nobody in the roster is `{me}`, so nobody would be barred");
+    Err(refused(why).hint(format!(
+        "name who that is in flow.people.toml, `login = \"{me}\"`, and commit it; or start as yourself"
+    )))
+}
+
 /// A gate's no about an answer.
 pub(crate) fn refused(error: &dyn std::error::Error) -> Diagnostic {
     Diagnostic::new(Exit::Refused, format!("the answer does not count: {error}"))

@@ -38,6 +38,10 @@ pub(crate) async fn run(global: &Global, args: Start) -> Result<Exit, Diagnostic
         }
         (_, planned) => planned?,
     };
+    let people = setup.rosters().0.of(&plan).await;
+    let people =
+        people.map_err(|e| Diagnostic::usage(e.to_string()).world("Nothing was started."))?;
+    crate::people::may_start(&people, &actor::me().name, actor::is_certain())?;
     // Whether mail can be set up is known before anything is made.
     setup.mailer()?;
     {

@@ -251,3 +251,18 @@ async fn the_signer_is_the_holder_of_the_key_that_is_named() {
         Err(Exit::Usage)
     );
 }
+
+#[tokio::test]
+async fn where_the_starter_is_barred_only_somebody_certain_of_the_roster_may_start() {
+    let mut people = project().await.roster;
+    let open = may_start(&people, "deploy", Err("a namespace".into()));
+    assert_eq!(open, Ok(()), "nobody is barred");
+    people.forbid_starter = true;
+    let refused = |me: &str, certain| may_start(&people, me, certain).map_err(|d| d.exit);
+    assert_eq!(refused("qa person", Ok(())), Ok(()));
+    assert_eq!(refused("deploy", Ok(())), Err(Exit::Refused));
+    assert_eq!(
+        refused("qa person", Err("a namespace".into())),
+        Err(Exit::Refused)
+    );
+}

@@ -35,8 +35,8 @@ pub struct People {
     pub roles: BTreeMap<String, Vec<Person>>,
     /// Whom to call when a release goes wrong, in this order.
     pub contacts: Vec<Contact>,
-    /// Whether the person who started a run is barred from signing it off. Compared with the login name the run was
-    /// started under, so it holds only as far as that name does.
+    /// Whether the person who started a run is barred from signing it off, reviewing and waiving. Compared with the login
+    /// name the run was started under, which must be one that the starter cannot choose and that the roster knows.
     pub forbid_starter: bool,
 }
 
