@@ -21,6 +21,7 @@ mod closing;
 mod interactive;
 mod play;
 mod project;
+mod trouble;
 
 /// The longest the whole demo may take. It takes three to five minutes.
 const LIMIT: Duration = Duration::from_mins(20);
@@ -179,7 +180,7 @@ pub(super) fn failed(what: &str, error: &dyn std::error::Error) -> Diagnostic {
 /// The branch of the demo application that a fault is in.
 pub(super) fn commit_of(fault: Option<Fault>) -> &'static str {
     match fault {
-        None | Some(Fault::Crash | Fault::FullDisk) => "good",
+        None | Some(Fault::Crash | Fault::Sleep | Fault::Network | Fault::FullDisk) => "good",
         Some(Fault::LostRows) => "lost-rows",
         Some(Fault::BadMigration) => "bad-migration",
         Some(Fault::Health) => "health",

@@ -161,7 +161,10 @@ impl Outbox {
         match result {
             Ok(()) => Some(Record::Sent { notice }),
             Err(DeliveryError::Later(why)) if tried + 1 < ATTEMPTS => {
-                tracing::warn!(notice, %why, "a notice was not delivered and is tried again");
+                // Said once: what is tried for an hour would drown the run.
+                if tried == 0 {
+                    tracing::warn!(notice, %why, "a notice was not delivered and is tried again");
+                }
                 self.tries.insert(
                     notice,
                     (tried + 1, now.plus(FIRST_PAUSE * (1 << tried.min(9)))),

@@ -177,6 +177,10 @@ pub(crate) enum Fault {
     BadMigration,
     /// The new version is not healthy in production: rolled back
     Health,
+    /// The machine that drives falls asleep while production is read-only: production opens itself, and the release goes on
+    Sleep,
+    /// The network to production is away for half a minute in the middle of the deploy: nothing is rolled back
+    Network,
     /// The schema has a table and a column that no migration makes: refused
     Drift,
     /// Production's disk has no room for the backup: refused before anything is written (hosts in containers)

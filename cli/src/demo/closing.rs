@@ -30,6 +30,16 @@ fn meant(fault: Option<Fault>) -> (Exit, &'static str) {
             "The new version was not healthy in production. Everything was undone, and production was verified to be as it \
              was before. It stays locked until somebody lifts the lock: flow unlock prod --reason …",
         ),
+        Some(Fault::Sleep) => (
+            Exit::Done,
+            "The machine that drove was asleep while production was read-only. A timer on the host waited for the deploy to end \
+             and let writers in; the release noticed, asked a person about the rows, and went on.",
+        ),
+        Some(Fault::Network) => (
+            Exit::Done,
+            "The way to production was cut for half a minute in the middle of the deploy. The script went on on its host, and \
+             nothing was rolled back: what cannot be reached says nothing about a release.",
+        ),
         Some(Fault::Drift) => (
             Exit::Failed,
             "The schema has a table and a column that no migration makes: deployed like that, the new code would ask for what \

@@ -18,7 +18,7 @@ pub(super) async fn play(
     dir: &Path,
     fault: Option<Fault>,
 ) -> Result<Exit, Diagnostic> {
-    let project = project::make(sandbox, dir)?;
+    let project = project::make(sandbox, dir, sandbox.ssh_config(), None)?;
     let exe = std::env::current_exe().map_err(|e| failed("this program cannot be found", &e))?;
     view::out(&how(sandbox, &project, &exe, fault));
     end_of_input().await;

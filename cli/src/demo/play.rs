@@ -9,6 +9,7 @@ use serde_json::Value;
 use flow_sandbox::Sandbox;
 
 use super::child::{Driving, Terminals};
+use super::trouble::{Trouble, UNATTENDED};
 use super::{closing, commit_of, failed, project};
 use crate::args::Fault;
 use crate::diagnostic::Diagnostic;
@@ -24,7 +25,12 @@ pub(super) async fn play(
     dir: &Path,
     fault: Option<Fault>,
 ) -> Result<Exit, Diagnostic> {
-    let project = project::make(sandbox, dir)?;
+    let trouble = Trouble::of(fault, sandbox, dir)?;
+    let way = trouble
+        .as_ref()
+        .map_or(sandbox.ssh_config(), |t| t.ssh_config(sandbox));
+    let unattended = (fault == Some(Fault::Sleep)).then_some(UNATTENDED);
+    let project = project::make(sandbox, dir, way, unattended)?;
     let commit = sandbox
         .commit(commit_of(fault))
         .map_err(|e| failed("the commit", &e))?;
@@ -43,16 +49,23 @@ pub(super) async fn play(
         "start", "--commit", commit, "--reason", "the demo", "--wait", "--plain",
     ];
     let mut driver = terminals.drive(&start)?;
-    let mut code = stage
-        .others(&mut driver, fault == Some(Fault::Crash))
-        .await?;
-    if fault == Some(Fault::Crash) && code.is_none() {
+    let mut code = stage.others(&mut driver, trouble.as_ref()).await?;
+    if code.is_none() {
         view::out(
             "\n*** The driver was killed with SIGKILL in the middle of the production deploy. ***\n",
         );
         stage.somebody_looks().await?;
         driver = terminals.drive(&["resume", "--wait", "--plain"])?;
-        code = stage.others(&mut driver, false).await?;
+        code = stage.others(&mut driver, None).await?;
+    }
+    if fault == Some(Fault::Sleep) && code == Some(i32::from(Exit::Unknown as u8)) {
+        view::out(
+            "\nCustomers may have written since: whether their rows are the release's doing is for a person to say. Somebody has looked, and goes on.\n",
+        );
+        let status = stage.status().await?.unwrap_or_default();
+        let run = status["run"].as_str().unwrap_or("latest");
+        driver = terminals.drive(&["retry", run, "--wait", "--plain"])?;
+        code = stage.others(&mut driver, None).await?;
     }
     stage.result().await?;
     let code = code.unwrap_or(-1);
@@ -67,9 +80,13 @@ struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    /// Answers whatever is asked until the driver ends; its exit code. With `kill`, ends it in the middle of the
-    /// production deploy instead.
-    async fn others(&self, driver: &mut Driving, kill: bool) -> Result<Option<i32>, Diagnostic> {
+    /// Answers whatever is asked until the driver ends; its exit code. Trouble comes in the middle of the production
+    /// deploy; nothing when that was the driver's end.
+    async fn others(
+        &self,
+        driver: &mut Driving,
+        mut trouble: Option<&Trouble>,
+    ) -> Result<Option<i32>, Diagnostic> {
         let mut answered = BTreeSet::new();
         loop {
             let ended = tokio::time::timeout(LOOK, driver.child.wait()).await;
@@ -81,11 +98,12 @@ impl Stage<'_> {
             let Some(status) = self.status().await? else {
                 continue;
             };
-            if kill && self.deploy_began(&status) {
-                let killed = driver.child.kill().await;
-                killed.map_err(|e| failed("the driver", &e))?;
-                driver.shown().await;
-                return Ok(None);
+            if let Some(now) = trouble.filter(|_| self.deploy_began(&status)) {
+                trouble = None;
+                if now.strike(driver, self.sandbox).await? {
+                    return Ok(None);
+                }
+                continue;
             }
             for asked in status["waiting"].as_array().into_iter().flatten() {
                 let step = asked["step"].as_str().unwrap_or_default();

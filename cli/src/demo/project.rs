@@ -23,8 +23,14 @@ const PERSONAL: [(&str, &str); 6] = [
     ("CustomerTask", "notes"),
 ];
 
-/// Clones the application into `dir/project` and configures `flow` for it.
-pub(super) fn make(sandbox: &Sandbox, dir: &Path) -> Result<PathBuf, Diagnostic> {
+/// Clones the application into `dir/project` and configures `flow` for it, with this ssh configuration and, if it is not
+/// the usual one, this time in seconds after which production's timer opens a database that nobody drives.
+pub(super) fn make(
+    sandbox: &Sandbox,
+    dir: &Path,
+    ssh_config: &Path,
+    unattended: Option<u64>,
+) -> Result<PathBuf, Diagnostic> {
     let project = dir.join("project");
     let git = Command::new("git")
         .args(["clone", "-q"])
@@ -40,7 +46,7 @@ pub(super) fn make(sandbox: &Sandbox, dir: &Path) -> Result<PathBuf, Diagnostic>
         ));
     }
     let files = [
-        ("flow.toml", config(sandbox)),
+        ("flow.toml", config(sandbox, ssh_config, unattended)),
         ("flow.people.toml", people(sandbox)),
         ("flow.data.toml", data(sandbox)?),
         (".git/info/exclude", "/flow*.toml\n/.flow\n".to_owned()),
@@ -61,17 +67,18 @@ fn shown(path: &Path) -> String {
     quoted(&path.display().to_string())
 }
 
-fn config(sandbox: &Sandbox) -> String {
+fn config(sandbox: &Sandbox, ssh_config: &Path, unattended: Option<u64>) -> String {
     let smtp = sandbox.smtp();
+    let unattended = unattended.map_or_else(String::new, |s| format!("unattended_seconds = {s}\n"));
     let mut text = format!(
         "[app]\nname = \"demo\"\nmigrations = \"prisma/migrations\"\n\n\
          # The three hosts may be one machine here.\n[gates]\ndistinct_machines = false\n\n\
          # The keys are of this sandbox, so no commit of the application has them.\n[signoff]\nroster_ref = \"roster\"\n\n[ssh]\nconfig = {}\n\n\
          # Shortened for the demo; the protocol says fifteen minutes.\n[watch]\nseconds = {WATCH}\nsettle_seconds = 3\n\n\
-         [window]\nwhen = \"now\"\ndowntime = \"about a minute\"\ncontact = \"devops@example.org\"\n\n\
+         [window]\nwhen = \"now\"\ndowntime = \"about a minute\"\ncontact = \"devops@example.org\"\n{unattended}\n\
          [mail]\nhost = {}\nport = {}\ntls = \"starttls\"\nuser = {}\npassword = {}\nca = {}\n\
          from = \"flow@example.org\"\nto = [\"defer@example.org\", \"team@example.org\"]\n",
-        shown(sandbox.ssh_config()),
+        shown(ssh_config),
         quoted(&smtp.host),
         smtp.port,
         quoted(&smtp.user),

@@ -119,10 +119,7 @@ fn wrong_signatures_are_refused(world: &World) -> PathBuf {
     let review = "schema/migration-review";
     let said = world.approve_migrations(&run, "tech-lead", "qa");
     said.expect(3)
-        .says(&["this needs a key of role `tech-lead`"]);
-    let said = world.approve_migrations(&run, "qa", "qa");
-    said.expect(3)
-        .says(&["asks the role `tech-lead`, not `qa`"]);
+        .says(&["nobody asks for it", "the step is over"]);
     let said = world.flow(&["check", &run, review, "--json"]).expect(0);
     let shown: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
     assert!(

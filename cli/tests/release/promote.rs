@@ -65,7 +65,7 @@ fn overtaken(world: &mut World, staged: &str) {
     let mut driver = world.drive(&["resume", staged]);
     assert_eq!(world.finish(&mut driver), 3, "{}", world.said());
     assert!(
-        driver.said().contains("changed prod at "),
+        driver.said().contains("is applied by now"),
         "{}",
         driver.said()
     );

@@ -35,6 +35,7 @@ mod roster;
 mod sandbox;
 mod ssh;
 mod tools;
+mod wire;
 
 pub use error::SandboxError;
 pub use keys::Person;
@@ -44,3 +45,4 @@ pub use neighbours::NEIGHBOURS;
 pub use options::{Isolation, Options};
 pub use roster::commit_alone;
 pub use sandbox::{HOSTS, Host, Sandbox};
+pub use wire::Wire;

@@ -456,12 +456,25 @@ pub(super) fn before(cx: &Cx, db: &Database) -> Option<String> {
     serde_json::from_slice::<Before>(note).ok()?.read_only
 }
 
+/// Whether a step freezes or opens a database under a timer. Test and staging are frozen without one, and what is true of
+/// them says nothing about production.
+pub(super) fn is_watched(node: &Node) -> bool {
+    node.params.get("watchdog").is_some_and(|w| !w.is_null())
+}
+
+/// Whether this run has opened the database that it froze under a timer.
+pub(super) fn is_opened(run: &Run) -> bool {
+    let mut steps = run.plan.nodes.iter().zip(&run.steps);
+    steps.any(|(node, state)| {
+        node.kind == Thaw::KIND && is_watched(node) && state.status == Status::Done
+    })
+}
+
 /// Whether this run froze a database under a timer and has not opened it again, as its records have it.
 pub(crate) fn freeze_in_force(run: &Run) -> bool {
-    let steps = || run.plan.nodes.iter().zip(&run.steps);
-    let watched = |node: &Node| node.params.get("watchdog").is_some_and(|w| !w.is_null());
-    let frozen = steps().any(|(node, state)| {
-        node.kind == Freeze::KIND && watched(node) && state.status == Status::Done
+    let mut steps = run.plan.nodes.iter().zip(&run.steps);
+    let frozen = steps.any(|(node, state)| {
+        node.kind == Freeze::KIND && is_watched(node) && state.status == Status::Done
     });
-    frozen && !steps().any(|(node, state)| node.kind == Thaw::KIND && state.status == Status::Done)
+    frozen && !is_opened(run)
 }

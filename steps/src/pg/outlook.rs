@@ -47,7 +47,9 @@ pub enum OutlookError {
 impl From<PgError> for OutlookError {
     fn from(e: PgError) -> Self {
         match e {
-            PgError::Check(_) | PgError::Config(_) => Self::Impossible(e.to_string()),
+            PgError::Check(_) | PgError::Config(_) | PgError::Damaged(_) => {
+                Self::Impossible(e.to_string())
+            }
             other => Self::Unknown(other.to_string()),
         }
     }

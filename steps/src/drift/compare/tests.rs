@@ -343,6 +343,27 @@ fn renames_and_drops_are_followed_into_keys_and_references() {
     assert_eq!(messages(schema, sql), Vec::<String>::new());
 }
 
+/// Whether these migrations leave a check.
+fn checks(sql: &str) -> usize {
+    let files = from_pairs([("1".to_owned(), sql.to_owned())]).unwrap();
+    let folded = crate::migration::shape::fold(&files, "public");
+    folded
+        .shape
+        .tables
+        .values()
+        .map(|table| table.checks.len())
+        .sum()
+}
+
+#[test]
+fn a_check_over_several_columns_goes_with_any_one_of_them() {
+    let table = "CREATE TABLE \"T\" (\"a\" INTEGER, \"b\" INTEGER, \"c\" INTEGER, CONSTRAINT \"k\" CHECK (\"a\" < \"b\"));\n";
+    assert_eq!(checks(table), 1);
+    let dropped = |column: &str| format!("{table}ALTER TABLE \"T\" DROP COLUMN \"{column}\";\n");
+    assert_eq!(checks(&dropped("c")), 1);
+    assert_eq!((checks(&dropped("a")), checks(&dropped("b"))), (0, 0));
+}
+
 #[test]
 fn a_schema_of_several_files_is_one_and_errors_and_findings_name_the_file() {
     let mut sides = Sides {

@@ -246,8 +246,10 @@ pub(super) fn remove_column(table: &mut Table, column: &str, site: &Site) {
     table.keys.retain(|key| !key.key.has(column));
     table.indexes.retain(|_, (key, _)| !key.has(column));
     table.checks.retain(|check| match &check.rule {
-        Rule::Foreign(columns, ..) => !columns.iter().any(|each| each == column),
-        Rule::Check(columns, _) => columns.len() != 1 || columns[0] != column,
+        // A constraint over several columns goes with any one of them.
+        Rule::Foreign(columns, ..) | Rule::Check(columns, _) => {
+            !columns.iter().any(|each| each == column)
+        }
         _ => true,
     });
     if let Some(was) = old.was {

@@ -6,14 +6,15 @@ use std::time::Duration;
 use flow_engine::event::{Event, Observer};
 use flow_engine::plan::Node;
 use flow_engine::planner::Arg;
-use flow_engine::run::{Life, Run, Status, StepState, Undo};
+use flow_engine::run::{Life, Run, StepState, Undo};
 use flow_engine::step::Step as _;
 use tokio::task::JoinHandle;
 
 use super::{Watchdog, beat, renew};
 use crate::host::Hosts;
 use crate::lease::Lease;
-use crate::pg::{Baseline, Freeze, Thaw};
+use crate::pg::freeze::{is_opened, is_watched};
+use crate::pg::{Baseline, Freeze};
 
 /// Renews the timer of a frozen database while this process drives the run. It ends with the driver: when the run parks,
 /// is over or its process dies, nobody renews.
@@ -99,7 +100,8 @@ fn frozen(run: &Run) -> Option<Frozen> {
     }
     let steps = || run.plan.nodes.iter().zip(&run.steps);
     let held = |(node, state): &(&Node, &StepState)| match node.kind.as_str() {
-        Freeze::KIND => state.started.is_some() && state.undo != Undo::Undone && !thawed(run),
+        _ if !is_watched(node) => false,
+        Freeze::KIND => state.started.is_some() && state.undo != Undo::Undone && !is_opened(run),
         Baseline::KIND => {
             state.undo_attempts > 0 && !matches!(state.undo, Undo::Undone | Undo::GivenUp)
         }
@@ -121,7 +123,5 @@ fn frozen(run: &Run) -> Option<Frozen> {
     })
 }
 
-fn thawed(run: &Run) -> bool {
-    let mut steps = run.plan.nodes.iter().zip(&run.steps);
-    steps.any(|(node, state)| node.kind == Thaw::KIND && state.status == Status::Done)
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+use flow_engine::clock::Timestamp;
+use flow_engine::plan::{Effect, OnFailure, Phase, Plan};
+use flow_engine::record::{Entry, Payload, Record};
+use flow_engine::retry::Policy;
+use flow_engine::signal::Actor;
+
+use super::*;
+use crate::pg::freeze::freeze_in_force;
+use crate::pg::{Database, Thaw};
+
+fn node(key: &str, kind: &str, params: serde_json::Value) -> Node {
+    Node {
+        key: key.into(),
+        phase: 0,
+        kind: kind.into(),
+        version: 1,
+        params,
+        summary: String::new(),
+        effect: Effect::Changes,
+        undo: None,
+        group: None,
+        only_if: None,
+        answered_by: None,
+        skippable: false,
+        settles: false,
+        policy: Policy::default(),
+    }
+}
+
+fn freeze(host: &str, watchdog: Option<Watchdog>) -> serde_json::Value {
+    let db = Database {
+        host: host.into(),
+        exec: Vec::new(),
+        user: "u".into(),
+        name: "d".into(),
+        maintenance: "template1".into(),
+        bin: None,
+    };
+    let freeze = Freeze {
+        db,
+        ended_by: None,
+        watchdog,
+    };
+    serde_json::to_value(freeze).unwrap()
+}
+
+/// Test is frozen and opened, then production: the first so many of these steps are done.
+fn after(done: u32) -> Run {
+    let lease = Lease {
+        host: "prod".into(),
+        dir: "/lease".into(),
+        epoch: 1,
+        machine_id: "m".into(),
+        hostname: "h".into(),
+    };
+    let watchdog = Watchdog {
+        lease: lease.into(),
+        jobs: "/jobs".into(),
+        seconds: 600,
+        job_seconds: 60,
+    };
+    let prod = freeze("prod", Some(watchdog));
+    let plan = Plan {
+        workflow: "release".into(),
+        protocol: "1".into(),
+        planned_by: "test".into(),
+        environment: "prod".into(),
+        facts: std::collections::BTreeMap::new(),
+        phases: vec![Phase {
+            key: "all".into(),
+            title: String::new(),
+            on_failure: OnFailure::Rollback,
+        }],
+        nodes: vec![
+            node("test/maintenance", Freeze::KIND, freeze("test", None)),
+            node("test/writable", Thaw::KIND, freeze("test", None)),
+            node("prod/maintenance", Freeze::KIND, prod.clone()),
+            node("prod/writable", Thaw::KIND, prod),
+        ],
+    };
+    let created = Record::Created {
+        plan: Payload::Inline(plan.to_json()),
+        by: Actor {
+            name: "a".into(),
+            from: "b".into(),
+        },
+        reason: String::new(),
+        request: None,
+    };
+    let entry = |record| Entry {
+        at: Timestamp(1),
+        record,
+    };
+    let mut run = Run::create(&"r-test".parse().unwrap(), 0, &entry(created)).unwrap();
+    for step in 0..done {
+        let ended = Record::Done {
+            step,
+            output: Payload::Inline(b"null".to_vec()),
+        };
+        for record in [Record::Started { step, attempt: 1 }, ended] {
+            run.apply(0, &entry(record)).unwrap();
+        }
+    }
+    run
+}
+
+#[test]
+fn production_s_freeze_is_kept_up_although_test_was_frozen_and_opened_before() {
+    let kept = |done| frozen(&after(done)).map(|frozen| frozen.host);
+    assert_eq!([0, 1, 2].map(kept), [None, None, None]);
+    assert_eq!(kept(3).as_deref(), Some("prod"));
+    assert_eq!(kept(4), None);
+    let in_force = |done| freeze_in_force(&after(done));
+    assert_eq!(
+        [0, 1, 2, 3, 4].map(in_force),
+        [false, false, false, true, false]
+    );
+}
