@@ -121,7 +121,7 @@ fn a_host_with_another_key(world: &mut World) {
     let said = odd.doctor(world, "prod");
     assert_says(&said.out, &["showed a key that is not the one in"]);
     let (code, said) = odd.release(world);
-    assert_eq!(code, 1, "{said}");
+    assert_eq!(code, 75, "{said}");
     let words = [
         "host `prod` showed a key that is not the one in",
         "known-key",
@@ -152,7 +152,9 @@ fn one_key_in_two_roles(world: &World) {
     };
     let twice = people.replace(&key("qa"), &key("developer"));
     std::fs::write(world.project.join("flow-twice-people.toml"), twice).expect("writes");
+    flow_sandbox::commit_alone(&world.project, "flow-twice-people.toml", "twice").expect("commits");
     let odd = Odd::new(world, "twice", |config| {
+        let config = config.replace("roster_ref = \"roster\"", "roster_ref = \"twice\"");
         format!("people = \"flow-twice-people.toml\"\n{config}")
     });
     let said = world.flow(&odd.args(&["start", "--commit", "HEAD", "--yes"]));

@@ -264,7 +264,7 @@ pub(crate) fn in_force(run: &Run, host: &str) -> Result<Option<Lease>, StepError
             }
         } else if node.kind == ReleaseLease::KIND
             && state.status == Status::Done
-            && state.undo != Undo::Undone
+            // Where production was not changed, the undo of giving it back takes nothing.
             && (forward || node.undo.is_none())
         {
             found = None;

@@ -189,6 +189,8 @@ async fn a_run_that_waits_for_people_is_cancelled_while_another_releases() {
     let waits = plan(
         |p| {
             let lease = p.step("prod/lease", rig.lease("one"));
+            // Its undo speaks to the host, on which another run releases by then.
+            p.step("prep/scratch", Change);
             p.step("prod/lease-rest", given_back(&lease));
             p.step("prep/sign", Say::failing());
         },
