@@ -15,11 +15,11 @@ fn a_release_that_stopped_at_an_incomplete_data_policy_goes_on_once_the_file_is_
     std::fs::write(&file, lines.join("\n")).expect("writes");
 
     let mut driver = world.start("release", "good");
-    assert_eq!(world.finish(&mut driver), 1, "{}", world.said());
+    assert_eq!(world.finish(&mut driver), 3, "{}", world.said());
     let run = world.run();
     let why = world.status()["why_parked"].to_string();
     assert!(
-        why.contains("stage/copy-prod") && why.contains(column),
+        why.contains("gate/data-policy") && why.contains(column),
         "{why}"
     );
 
