@@ -37,7 +37,7 @@ fn production_takes_only_a_commit_that_passed_test_and_staging_and_was_signed_by
     assert_nobody_signed(&world, &run);
     world
         .flow(&["cancel", &run, "--reason", "seen enough"])
-        .expect(0);
+        .expect(1);
     assert_eq!(world.finish(&mut driver), 1);
     assert!(world.ledger("prod", &run).is_empty());
 

@@ -176,7 +176,7 @@ pub(crate) async fn for_a_step(sql: &str) -> (Pg, Database) {
 /// The names of all databases that belong to a run or derive from a name.
 pub(in crate::pg) async fn databases(pg: &Pg, part: &str) -> Vec<String> {
     let sql =
-        format!("SELECT datname FROM pg_database WHERE strpos(datname, '{part}') > 0 ORDER BY 1;");
+        format!("SELECT datname FROM pg_database WHERE datname ~ '{part}(_|$)' ORDER BY 1;");
     pg.maintenance().query(&sql).await.unwrap()
 }
 
