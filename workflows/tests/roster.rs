@@ -2,9 +2,19 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
-use flow_engine::plan::Plan;
+use flow_engine::clock::SystemClock;
+use flow_engine::driver::{Engine, NewRun};
+use flow_engine::event::Observers;
+use flow_engine::journal::memory::MemoryJournal;
+use flow_engine::plan::{OnFailure, Plan};
+use flow_engine::planner::Planner;
+use flow_engine::signal::Actor;
+use flow_engine::step::Resources;
+use flow_steps::host::{Hosts, Local};
 use flow_steps::people::origin::RosterAt;
+use flow_steps::people::{Keys, KeysFound};
 use flow_workflows::setup::{Setup, SetupError};
 use tempfile::TempDir;
 
@@ -133,6 +143,73 @@ async fn a_reviewed_ref_counts_where_one_is_named_and_what_it_loses_later_counts
     git(dir.path(), &["commit", "-qam", "somebody left"]);
     git(dir.path(), &["checkout", "-q", "main"]);
     assert_eq!(counting(&dir, &plan).await, 1);
+}
+
+#[tokio::test]
+async fn every_key_that_a_release_adds_or_takes_out_is_named_for_those_who_sign() {
+    let dir = project();
+    let deployed = tempfile::tempdir().expect("a folder");
+    let runs = deployed.path().join("app").display().to_string();
+    git(dir.path(), &["clone", "-q", ".", &runs]);
+    rewrite(&dir, &KEYS[1..]);
+    git(dir.path(), &["commit", "-qam", "one left, one came"]);
+    let plan = planned(&dir).expect("plans");
+    rewrite(&dir, &KEYS);
+    let mut planner = Planner::new("release", "1", "prod", "test");
+    let (name, value) = RosterAt::of(&plan).expect("the plan names it").fact();
+    planner.fact(name, value);
+    planner.phase("schema", "Schema", OnFailure::Park, |p| {
+        let host = "prod".into();
+        p.step("gate/roster", Keys { host, dir: runs });
+    });
+    let engine = Engine {
+        journal: Arc::new(MemoryJournal::default()),
+        registry: Arc::new(flow_workflows::registry::registry()),
+        resources: Resources::default()
+            .with(Hosts::new().with(Local::new("prod")))
+            .with(setup(&dir).rosters()),
+        clock: Arc::new(SystemClock),
+        observers: Observers::default(),
+        notifier: None,
+        version: "test".into(),
+        wait_for_people: false,
+    };
+    let by = Actor {
+        name: "developer".into(),
+        from: "test".into(),
+    };
+    let new = NewRun {
+        id: "r-keys".parse().expect("an id"),
+        plan: planner.finish().expect("plans"),
+        by,
+        reason: "a test".into(),
+        request: None,
+    };
+    let (driver, _handle) = engine.start(new).await.expect("starts");
+    let (run, _) = driver.drive().await.expect("drives");
+    let found: KeysFound =
+        serde_json::from_str(run.output("gate/roster").expect("an answer")).expect("reads");
+    let [added, removed, elsewhere] = [&found.added, &found.removed, &found.elsewhere];
+    assert!(
+        added.len() == 1 && added[0].starts_with("qa qa 1 SHA256:"),
+        "{found:?}"
+    );
+    assert!(
+        removed.len() == 1 && removed[0].starts_with("qa qa 0 SHA256:"),
+        "{found:?}"
+    );
+    assert!(
+        elsewhere.len() == 1 && elsewhere[0].starts_with("only there: qa"),
+        "{found:?}"
+    );
+    let shown = found.lines().join("\n");
+    for line in [
+        "KEY ADDED: qa qa 1",
+        "KEY TAKEN OUT: qa qa 0",
+        "which do not count",
+    ] {
+        assert!(shown.contains(line), "{shown}");
+    }
 }
 
 #[test]

@@ -128,3 +128,41 @@ async fn place(
         lease.map_err(|e| failed(format!("the lease of `{env}` could not be found: {e}")))?;
     Ok((host, db, lease))
 }
+
+#[cfg(test)]
+mod tests {
+    use flow_steps::pg::Guardian;
+
+    use super::*;
+
+    #[test]
+    fn a_database_is_left_to_the_run_that_has_it_by_lease_timer_or_job() {
+        let mode = |guardian: Option<(bool, &[&str])>| Mode {
+            read_only: true,
+            closed: false,
+            guardian: guardian.map(|(alive, jobs)| Guardian {
+                run: "r-one".into(),
+                alive,
+                jobs: jobs.iter().map(|job| (*job).to_owned()).collect(),
+            }),
+        };
+        let table: [(Mode, Option<&str>, Option<&str>); 6] = [
+            (mode(None), None, None),
+            (mode(None), Some("r-two"), Some("r-two")),
+            (mode(Some((false, &[]))), None, None),
+            (mode(Some((true, &[]))), None, Some("r-one")),
+            (mode(Some((false, &["prod_deploy.1"]))), None, Some("r-one")),
+            (mode(Some((true, &[]))), Some("r-two"), Some("r-two")),
+        ];
+        for (mode, holder, run) in table {
+            assert_eq!(in_the_way(&mode, holder), run, "{mode:?} {holder:?}");
+        }
+        let busy = busy("prod", "r-one", &mode(Some((true, &["prod_deploy.1"]))));
+        assert_eq!(busy.exit, Exit::Locked);
+        assert!(
+            busy.message.contains("its job prod_deploy.1 runs"),
+            "{busy:?}"
+        );
+        assert!(busy.hints.iter().any(|hint| hint.contains("--run r-one")));
+    }
+}

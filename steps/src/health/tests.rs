@@ -295,6 +295,34 @@ async fn an_address_healthy_on_its_own_host_and_dead_from_here_is_unreached() {
 }
 
 #[tokio::test]
+async fn an_application_that_is_ill_by_its_name_is_ill_whatever_answers_on_the_loopback() {
+    let server = serve(|_, path| match path {
+        "/ill" => reply("200 OK", r#"{"status":"down"}"#),
+        _ => reply("200 OK", r#"{"status":"ok"}"#),
+    });
+    // The host's curl meets the application by its name and another one on its loopback.
+    let dir = tempfile::tempdir().unwrap();
+    let curl = dir.path().join("curl");
+    let text = format!(
+        "#!/bin/sh\nPATH=${{PATH#*:}}\ncase \"$*\" in *--connect-to*) at={} ;; *) at={} ;; esac\n\
+         exec /usr/bin/env curl -s -w '\\n%{{http_code}}' \"$at\"\n",
+        server.url("/well"),
+        server.url("/ill")
+    );
+    std::fs::write(&curl, text).unwrap();
+    std::fs::set_permissions(&curl, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let host = WithPath::new(dir.path());
+    let unwell = on_its_host(closed())
+        .ask(&Hosts::new().with(host))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&unwell, Unwell::Sick(why) if why.contains("on `here`") && why.contains("down")),
+        "{unwell}"
+    );
+}
+
+#[tokio::test]
 async fn what_could_not_be_asked_in_the_end_is_no_failure_of_the_release() {
     let bench = Bench::new(registry);
     let step = Health {

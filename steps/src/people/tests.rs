@@ -266,3 +266,32 @@ async fn expired_overlong_and_future_statements_are_refused() {
         "{error:?}"
     );
 }
+
+#[tokio::test]
+async fn a_signature_whose_line_ends_a_mail_program_changed_is_taken_and_a_changed_text_is_not() {
+    let team = Team::new();
+    let (_, run) = waiting(&team).await;
+    let good = signed(&run, DEV, yes("developer", "dev"), &team.dev).await;
+    let lines = good.signature.trim_end();
+    for changed in [
+        lines.replace('\n', "\r\n"),
+        format!("\n\n{lines}\n\n"),
+        format!("\u{feff}{}", lines.replace('\n', " \r\n")),
+    ] {
+        let answer = SignedAnswer {
+            signature: changed,
+            ..good.clone()
+        };
+        let judged = judge(&run, DEV, &team, &answer).await;
+        assert!(judged.is_ok(), "{:?}: {judged:?}", answer.signature);
+    }
+    let changed = SignedAnswer {
+        statement: good.statement.replace('\n', "\r\n"),
+        ..good
+    };
+    let judged = judge(&run, DEV, &team, &changed).await;
+    assert!(
+        matches!(judged, Err(SignOffRefusal::Signature(_))),
+        "{judged:?}"
+    );
+}

@@ -7,6 +7,8 @@ use flow_engine::registry::Registry;
 use super::super::backup::{BackupFresh, Freshness};
 use super::*;
 use crate::lease::HostLease;
+use crate::pg::Room;
+use crate::pg::tests::cluster::{for_a_step, small_disk};
 use crate::reach::testing::{Bench, Say, failure, output};
 
 /// Answers like a sign-off.
@@ -292,4 +294,34 @@ async fn a_first_release_may_begin_without_a_backup_and_a_second_may_not() {
         matches!(stop, Stop::Parked(_)),
         "history, but no backup any more"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_could_not_take_the_dumps_and_a_copy_stops_the_release() {
+    let (_pg, mut db) = for_a_step("CREATE TABLE public.a (id int);").await;
+    let dir = tempfile::tempdir().unwrap();
+    let free = small_disk(&mut db, dir.path());
+    for (kib, fits) in [("7000000", true), ("1", false)] {
+        std::fs::write(&free, kib).unwrap();
+        let rig = Rig::new();
+        let room = Room {
+            db: db.clone(),
+            dir: rig.path(""),
+            prefix: "pre-deploy".into(),
+        };
+        let mut plan = rig.plan(Flaw::Nothing);
+        let preflight = plan.nodes.last_mut().unwrap();
+        preflight.params["room"] = serde_json::to_value(&room).unwrap();
+        let (run, stop) = rig.bench.start("r-one", plan).await;
+        if fits {
+            assert_eq!(stop, Stop::Finished(Verdict::Completed), "{run:?}");
+            continue;
+        }
+        assert!(
+            matches!(stop, Stop::Parked(ParkReason::Refused { .. })),
+            "{stop:?}"
+        );
+        let message = failure(&run, "prod/preflight").message;
+        assert!(message.contains("and 1024 are free"), "{message}");
+    }
 }

@@ -9,7 +9,7 @@ use flow_engine::planner::Planner;
 use flow_engine::record::{
     Entry, Failure, FailureKind, ParkReason, Payload, Record, Verdict, Wait,
 };
-use flow_engine::run::Run;
+use flow_engine::run::{Run, Topic};
 use flow_engine::signal::{Actor, Order};
 
 use super::super::notify::{DEPLOYING, ROLLED_BACK};
@@ -266,6 +266,37 @@ fn each_rollback_has_its_mail() {
         },
     ];
     insta::assert_snapshot!("completed", mail(&signed_and(completed)));
+}
+
+#[test]
+fn a_cancelled_run_that_changed_nothing_is_called_no_rollback() {
+    let cancel = Record::Ordered {
+        order: Order::Cancel,
+        by: by(),
+        reason: "another day".into(),
+    };
+    let mut records = vec![cancel];
+    for over in [false, true] {
+        if over {
+            let verdict = Verdict::Cancelled;
+            records.push(Record::Finished { verdict });
+        }
+        let run = signed_and(records.clone());
+        let begun = run
+            .notices
+            .iter()
+            .find(|n| n.topic == Topic::RollbackStarted);
+        let mail = render(
+            &run,
+            begun.expect("a notice"),
+            &people(),
+            "example.org",
+            None,
+        );
+        assert!(mail.subject.contains("is taken back: "), "{}", mail.subject);
+        let text = mail.subject + &mail.body;
+        assert!(!text.to_lowercase().contains("rolling back"), "{text}");
+    }
 }
 
 #[test]

@@ -175,12 +175,28 @@ pub(crate) async fn for_a_step(sql: &str) -> (Pg, Database) {
 
 /// The names of all databases that belong to a run or derive from a name.
 pub(in crate::pg) async fn databases(pg: &Pg, part: &str) -> Vec<String> {
-    let sql =
-        format!("SELECT datname FROM pg_database WHERE datname ~ '{part}(_|$)' ORDER BY 1;");
+    let sql = format!("SELECT datname FROM pg_database WHERE datname ~ '{part}(_|$)' ORDER BY 1;");
     pg.maintenance().query(&sql).await.unwrap()
 }
 
 /// One value.
 pub(crate) async fn value(pg: &Pg, sql: &str) -> String {
     pg.query(sql).await.unwrap().join("|")
+}
+
+/// Puts a `df` before the server's own that says what is written in a file: KiB that are free.
+pub(crate) fn small_disk(db: &mut Database, dir: &std::path::Path) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (bin, free) = (dir.join("df-bin"), dir.join("free-kib"));
+    std::fs::create_dir(&bin).unwrap();
+    let text = format!(
+        "#!/bin/sh\necho 'Filesystem 1024-blocks Used Available Capacity Mounted on'\n\
+         echo \"/dev/my disk 9 1 $(cat {}) 12% $4\"\n",
+        free.display()
+    );
+    std::fs::write(bin.join("df"), text).unwrap();
+    std::fs::set_permissions(bin.join("df"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("PATH={}:/usr/bin:/bin", bin.display());
+    db.exec.push(path);
+    free
 }

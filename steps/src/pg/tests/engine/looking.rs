@@ -1,6 +1,6 @@
 //! What is looked at before anything is stopped, and what a rollback says about rows.
 
-use super::super::cluster::{database, databases, value};
+use super::super::cluster::{database, databases, small_disk, value};
 use super::guarding::Harm;
 use super::*;
 
@@ -125,6 +125,24 @@ async fn the_rollback_of_a_completed_run_is_told_row_by_row_before_it_is_ordered
     );
     let nowhere = Hosts::new();
     assert!(outlook(&run, &nowhere, &|_| {}).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollback_whose_copy_has_no_room_is_refused_while_production_serves() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().to_str().unwrap();
+    let mut pg = database(SHOP).await;
+    let free = small_disk(&mut pg.db, dir.path());
+    std::fs::write(&free, "7000000").unwrap();
+    let plan = plan(&pg.db, folder, ADD);
+    let (run, stop) = drive("r-noroom", plan).await;
+    assert_eq!(stop, Stop::Finished(Verdict::Completed), "{}", told(&run));
+    let hosts = Hosts::new().with(Local::new("here"));
+    assert!(outlook(&run, &hosts, &|_| {}).await.is_ok());
+    std::fs::write(&free, "1").unwrap();
+    let error = outlook(&run, &hosts, &|_| {}).await.unwrap_err();
+    assert!(matches!(error, OutlookError::Impossible(_)), "{error}");
+    assert!(error.to_string().contains("and 1024 are free"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
