@@ -90,7 +90,7 @@ impl From<&Archived> for WireArchived {
             seq: archived.head.seq,
             epoch: archived.head.epoch,
             hash: archived.head.hash.to_string(),
-            summary: hex(&archived.summary),
+            summary: hex::encode(&archived.summary),
             pruned: archived.pruned,
         }
     }
@@ -105,7 +105,7 @@ impl WireArchived {
                 hash: flow_engine::id::Digest::from_hex(&self.hash)?,
             },
             run: self.run,
-            summary: unhex(&self.summary)?,
+            summary: hex::decode(&self.summary).ok()?,
             pruned: self.pruned,
         })
     }
@@ -151,7 +151,7 @@ impl From<&Stored> for WireRecord {
         WireRecord {
             seq: stored.seq,
             epoch: stored.epoch,
-            body: hex(&stored.body),
+            body: hex::encode(&stored.body),
             hash: stored.hash.to_string(),
         }
     }
@@ -166,7 +166,7 @@ impl WireRecord {
         Ok(Stored {
             seq: self.seq,
             epoch: self.epoch,
-            body: unhex(&self.body).ok_or_else(unreadable)?,
+            body: hex::decode(&self.body).map_err(|_| unreadable())?,
             hash: flow_engine::id::Digest::from_hex(&self.hash).ok_or_else(unreadable)?,
         })
     }
@@ -204,24 +204,6 @@ pub(crate) fn posted(result: Result<(), LoadError>) -> Result<Posted, Diagnostic
         Err(LoadError::Refused(Refusal::Already)) => Ok(Posted::Already),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Bytes as hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-/// Hexadecimal digits as bytes.
-pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.is_ascii() || !text.len().is_multiple_of(2) {
-        return None;
-    }
-    let pairs = (0..text.len()).step_by(2).map(|i| &text[i..i + 2]);
-    pairs.map(|p| u8::from_str_radix(p, 16).ok()).collect()
 }
 
 #[cfg(test)]

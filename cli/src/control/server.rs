@@ -24,7 +24,7 @@ use flow_engine::signal::{Actor, Signal};
 
 mod connections;
 
-use super::{Posted, Server, WireArchived, WireError, WireOrder, WireRecord, hex, posted};
+use super::{Posted, Server, WireArchived, WireError, WireOrder, WireRecord, posted};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 
@@ -206,7 +206,7 @@ async fn object(State(served): State<Served>, At(digest): At<String>) -> Answer<
     let unknown = || Diagnostic::usage("that is no digest");
     let digest = Digest::from_hex(&digest).ok_or_else(unknown)?;
     let bytes = served.journal.get(&digest).await?;
-    Ok(Json(hex(&bytes)))
+    Ok(Json(hex::encode(&bytes)))
 }
 
 async fn signal(

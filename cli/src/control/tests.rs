@@ -214,14 +214,6 @@ fn a_path_too_long_for_a_socket_is_a_clear_error() {
     assert!(refused.render().contains("--state"), "{}", refused.render());
 }
 
-#[test]
-fn hexadecimal_survives_and_rubbish_is_refused() {
-    assert_eq!(unhex(&hex(&[0, 255, 16])), Some(vec![0, 255, 16]));
-    for bad in ["0", "zz", "é0"] {
-        assert_eq!(unhex(bad), None, "{bad}");
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn who_answers_is_what_the_kernel_says_and_what_hides_text_is_refused() {
     let (_dir, state) = state();

@@ -73,7 +73,7 @@ impl<'a> Export<'a> {
             at: entry.at.to_string(),
             epoch: stored.epoch,
             hash: stored.hash.to_string(),
-            body: crate::control::hex(&stored.body),
+            body: hex::encode(&stored.body),
             says: line::of(run, &entry.record),
             payload: payload(&entry.record),
             record: &entry.record,

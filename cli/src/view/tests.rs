@@ -154,7 +154,7 @@ async fn an_export_has_every_record_and_is_the_same_every_time() {
     assert_eq!(json["steps"][3]["state"], "not reached");
     let mut previous = flow_engine::journal::GENESIS;
     for record in records {
-        let body = crate::control::unhex(record["body"].as_str().expect("text")).expect("hex");
+        let body = hex::decode(record["body"].as_str().expect("text")).expect("hex");
         let number = |name: &str| record[name].as_u64().expect("a number");
         previous =
             flow_engine::journal::chain(&previous, &run.id, number("seq"), number("epoch"), &body);
