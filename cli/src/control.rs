@@ -29,6 +29,7 @@ use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 
 pub(crate) mod client;
+mod http;
 pub(crate) mod server;
 
 /// Who serves.

@@ -3,10 +3,11 @@
 //! [`Client`] is a [`Journal`] that only reads, so that every view works the same whether this process has the journal
 //! open or another one does.
 
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use hyper::StatusCode;
+use hyper::body::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -14,6 +15,7 @@ use flow_engine::id::{Digest, RunId};
 use flow_engine::journal::{Append, Archived, GENESIS, Head, Journal, JournalError, Stored, chain};
 use flow_engine::signal::{Actor, Order, Signal};
 
+use super::http::{self, Cut};
 use super::{Posted, Server, WireArchived, WireError, WireOrder, WireRecord};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
@@ -21,13 +23,10 @@ use crate::exit::Exit;
 /// Speaks to the process that holds the journal.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
-    http: reqwest::Client,
+    socket: PathBuf,
     /// Who answered.
     pub(crate) server: Server,
 }
-
-/// How long one answer may take. The driver answers between two syncs of its journal.
-const LIMIT: Duration = Duration::from_secs(20);
 
 impl Client {
     /// Whoever serves the socket; nothing when nobody does. Bounded by the limit of one answer.
@@ -35,17 +34,13 @@ impl Client {
         if !socket.exists() {
             return None;
         }
-        let http = reqwest::Client::builder()
-            .unix_socket(socket)
-            .timeout(LIMIT)
-            .no_proxy()
-            // There is no TLS on it; reading the certificates of the machine took most of the time of a look.
-            .tls_built_in_root_certs(false)
-            .build()
-            .ok()?;
-        let answer = http.get("http://flow/").send().await.ok()?;
-        let server = answer.json().await.ok()?;
-        Some(Client { http, server })
+        let (status, body) = http::ask(socket, "", None).await.ok()?;
+        if !status.is_success() {
+            return None;
+        }
+        let server = serde_json::from_slice(&body).ok()?;
+        let socket = socket.to_owned();
+        Some(Client { socket, server })
     }
 
     /// Hands an answer to the process.
@@ -71,48 +66,49 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, Diagnostic> {
-        let request = self.http.post(format!("http://flow/{path}")).json(body);
-        understand(request.send().await).await
+        let text = serde_json::to_vec(body).map_err(|e| cut(&e.into()))?;
+        understand(http::ask(&self.socket, path, Some(text)).await)
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, JournalError> {
-        let request = self.http.get(format!("http://flow/{path}"));
-        understand(request.send().await)
-            .await
-            .map_err(|diagnostic| match diagnostic.exit {
-                // What the journal itself answered to the process that holds it.
-                Exit::Usage => JournalError::Corrupt {
-                    place: format!("/{path}"),
-                    why: diagnostic.message,
-                },
-                _ => JournalError::Unusable {
-                    path: "control.sock".into(),
-                    why: diagnostic.message,
-                },
-            })
+        understand(http::ask(&self.socket, path, None).await).map_err(|diagnostic| match diagnostic
+            .exit
+        {
+            // What the journal itself answered to the process that holds it.
+            Exit::Usage => JournalError::Corrupt {
+                place: format!("/{path}"),
+                why: diagnostic.message,
+            },
+            _ => JournalError::Unusable {
+                path: "control.sock".into(),
+                why: diagnostic.message,
+            },
+        })
     }
 }
 
-async fn understand<T: DeserializeOwned>(
-    answer: reqwest::Result<reqwest::Response>,
+fn cut(error: &Cut) -> Diagnostic {
+    Diagnostic::new(
+        Exit::Unknown,
+        "the process that drives the run did not answer",
+    )
+    .because(error)
+    .world("Whether it took this in is not known; giving the same again is safe.")
+    .hint("flow status")
+}
+
+fn understand<T: DeserializeOwned>(
+    answer: Result<(StatusCode, Bytes), Cut>,
 ) -> Result<T, Diagnostic> {
-    let cut = |e: reqwest::Error| {
-        Diagnostic::new(
-            Exit::Unknown,
-            "the process that drives the run did not answer",
-        )
-        .because(&e.without_url())
-        .world("Whether it took this in is not known; giving the same again is safe.")
-        .hint("flow status")
-    };
-    let answer = answer.map_err(cut)?;
-    if answer.status().is_success() {
-        return answer.json().await.map_err(cut);
+    let (status, body) = answer.map_err(|e| cut(&e))?;
+    if status.is_success() {
+        return serde_json::from_slice(&body).map_err(|e| cut(&e.into()));
     }
-    let status = answer.status();
-    let text = answer.text().await.map_err(cut)?;
-    let wire = serde_json::from_str::<WireError>(&text).unwrap_or(WireError {
-        error: format!("the driver answered {status}: {text}"),
+    let wire = serde_json::from_slice::<WireError>(&body).unwrap_or_else(|_| WireError {
+        error: format!(
+            "the driver answered {status}: {}",
+            String::from_utf8_lossy(&body)
+        ),
         exit: 70,
     });
     Err(wire.into())
@@ -166,7 +162,9 @@ impl Journal for Client {
 
     async fn get(&self, object: &Digest) -> Result<Vec<u8>, JournalError> {
         let text: String = Client::get(self, &format!("objects/{object}")).await?;
-        let bytes = hex::decode(&text).ok().filter(|bytes| Digest::of(bytes) == *object);
+        let bytes = hex::decode(&text)
+            .ok()
+            .filter(|bytes| Digest::of(bytes) == *object);
         bytes.ok_or(JournalError::NoObject(*object))
     }
 

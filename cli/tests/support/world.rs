@@ -19,7 +19,7 @@ static TURN: Mutex<()> = Mutex::new(());
 pub(crate) const RELEASE_LIMIT: Duration = Duration::from_mins(4);
 const PAUSE: Duration = Duration::from_millis(15);
 /// How often the run is looked at from other terminals.
-const LOOK: Duration = Duration::from_millis(250);
+const LOOK: Duration = Duration::from_millis(400);
 
 /// Three hosts, the project that is released to them, and everybody.
 pub(crate) struct World {
