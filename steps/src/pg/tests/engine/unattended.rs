@@ -9,7 +9,7 @@ use flow_engine::record::Wait;
 use flow_engine::run::append_signal;
 use flow_engine::signal::Signal;
 
-use super::super::cluster::{database, value};
+use super::super::cluster::database;
 use super::*;
 use crate::host::job::{self, JobSpec, Probe};
 use crate::lease::Lease;
@@ -80,10 +80,24 @@ impl Bench {
     }
 
     fn plan(&self, watchdog: &Watchdog) -> flow_engine::plan::Plan {
-        let db = self.pg.db.clone();
+        self.plan_of(watchdog, false)
+    }
+
+    /// With `baseline` there is a backup before the freeze, and a baseline after the pause.
+    fn plan_of(&self, watchdog: &Watchdog, baseline: bool) -> flow_engine::plan::Plan {
+        let (db, dir) = (self.pg.db.clone(), self.path(""));
         let mut p = Planner::new("release", "1", "prod", "test");
         p.phase("prod", "Production", OnFailure::Rollback, |p| {
             let watchdog = Some(watchdog.clone());
+            let backup = TakeBackup {
+                db: db.clone(),
+                dir: dir.clone(),
+                prefix: "prod".into(),
+                critical: Vec::new(),
+                compression: Compression::Zstd,
+                min_free_bytes: 1,
+            };
+            let earlier = baseline.then(|| p.step("prod/backup", backup));
             let freeze = Freeze {
                 db: db.clone(),
                 ended_by: None,
@@ -91,6 +105,18 @@ impl Bench {
             };
             p.step("prod/freeze", freeze);
             p.step("prod/pause", Pause);
+            if let Some(earlier) = &earlier {
+                let baseline = Baseline {
+                    db: db.clone(),
+                    dir,
+                    earlier: earlier.into(),
+                    restore_if_started: "prod/thaw".into(),
+                    ask_if_started: None,
+                    lease: None,
+                    watchdog: watchdog.clone(),
+                };
+                p.step("prod/baseline", baseline);
+            }
             let look = None;
             p.step("prod/thaw", Thaw { db, look, watchdog });
         });
@@ -111,9 +137,13 @@ impl Bench {
 
     /// Freezes, and leaves production to itself.
     async fn left_alone(&self, watchdog: &Watchdog) {
+        self.left_in(self.plan(watchdog)).await;
+    }
+
+    async fn left_in(&self, plan: flow_engine::plan::Plan) {
         let new = NewRun {
             id: RUN.parse().unwrap(),
-            plan: self.plan(watchdog),
+            plan,
             by: Actor {
                 name: "developer".into(),
                 from: "test".into(),
@@ -145,8 +175,9 @@ impl Bench {
         run
     }
 
+    /// Asked beside the database: the timer ends every session in it.
     async fn is_read_only(&self) -> bool {
-        value(&self.pg, "SHOW default_transaction_read_only;").await == "on"
+        freeze::is_on(&self.pg).await.unwrap()
     }
 
     /// Bounded widely: a slow machine is no failure.
@@ -216,6 +247,23 @@ async fn a_frozen_database_that_nobody_drives_lets_writers_in_again_and_says_so(
         "no process is left behind"
     );
     assert!(!Path::new(&bench.path("lease/watchdog/r-unattended")).exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_whose_freeze_was_ended_before_its_baseline_freezes_again_and_has_every_row() {
+    let bench = Bench::new().await;
+    let watchdog = bench.watchdog(SECONDS, 60);
+    bench.left_in(bench.plan_of(&watchdog, true)).await;
+    bench.until_writable().await;
+    bench.opened();
+    let write = "INSERT INTO public.\"AuditLog\" VALUES ('a customer');";
+    bench.pg.query(write).await.expect("writers are in");
+    let run = bench.resumed().await;
+    let (before, baseline): (Backup, Backup) =
+        (out(&run, "prod/backup"), out(&run, "prod/baseline"));
+    let rows = |backup: &Backup| backup.state.tables["public.AuditLog"].rows;
+    assert_eq!(rows(&baseline), rows(&before) + 1);
+    assert!(!bench.is_read_only().await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
