@@ -8,6 +8,7 @@ use flow_engine::retry::Policy;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
+use crate::deploy::has_begun;
 use crate::host::Host;
 use crate::reach;
 
@@ -110,8 +111,8 @@ impl Step for CodeSnapshot {
     }
 
     async fn undo(&self, cx: &Cx, done: Option<Snapshot>) -> Result<String, StepError> {
-        if !cx.run().has_started(&self.revert_if_started) {
-            return Ok("the deploy never started: code left alone".into());
+        if !has_begun(cx.run(), &self.revert_if_started) {
+            return Ok("the deploy never began: code left alone".into());
         }
         let before = done.ok_or_else(|| {
             StepError::fail(format!(

@@ -182,12 +182,15 @@ impl Deploy {
     }
 }
 
-/// Whether the undo of a deploying step found that its script had never begun, and never will.
-pub(crate) fn never_began(run: &Run, key: &str) -> bool {
+/// Whether the script of a deploying step has begun, as far as its undo knows, which comes first: what was started and
+/// never got as far as to its script has changed nothing.
+pub(crate) fn has_begun(run: &Run, key: &str) -> bool {
     let place = run.plan.node(key).map(|(place, _)| place as usize);
     let note = place.and_then(|place| run.steps[place].note.as_deref());
-    note.and_then(|note| serde_json::from_slice::<jobs::Kept>(note).ok())
-        .is_some_and(|kept| kept.never_began)
+    let never_began = note
+        .and_then(|note| serde_json::from_slice::<jobs::Kept>(note).ok())
+        .is_some_and(|kept| kept.never_began);
+    run.has_started(key) && !never_began
 }
 
 #[cfg(test)]

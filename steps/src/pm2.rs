@@ -4,7 +4,7 @@
 //! start its daemon; it repeats the whole environment of every process, secrets included, of which nothing is kept
 //! in a journal; it lists pm2's own modules and other people's applications like one's own; `pm2 restart` answers 0
 //! while the application crash-loops, so only a restart counter that stands still counts, and it starts a name with
-//! the definition of the last release, not of the one that is put back.
+//! the definition of the last release, not of the one that is put back; `pm2 stop` leaves the timer of `cron_restart`.
 
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ mod place;
 mod processes;
 mod restarted;
 mod settle;
+mod stop;
 
 pub use application::Application;
 pub use definition::Kept;

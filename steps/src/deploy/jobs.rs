@@ -33,6 +33,9 @@ pub(super) struct Kept {
     /// The last attempt whose script is known to have been started.
     #[serde(default)]
     pub(super) launched: u16,
+    /// How many orders the run had been given when its undo asked about rows that a restore sets aside.
+    #[serde(default)]
+    pub(super) orders: Option<usize>,
 }
 
 impl Kept {

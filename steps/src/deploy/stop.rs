@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use flow_engine::signal::Order;
 use flow_engine::step::{Cx, StepError};
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +10,7 @@ use super::{Deploy, jobs};
 use crate::host::job::{self, JobError, JobSpec, Launch, Probe};
 use crate::host::{Command, Host};
 use crate::lease::{in_force, lock_state};
+use crate::pg::{BeforeStop, Question};
 use crate::pm2::{Application, Pm2};
 use crate::reach;
 
@@ -20,6 +22,9 @@ pub struct StopSpec {
     /// Which of its processes are the application's: only these are stopped.
     #[serde(default)]
     pub application: Application,
+    /// What is looked at before anything is stopped; nothing in plans from before there was that.
+    #[serde(default)]
+    pub look: Option<BeforeStop>,
 }
 
 /// How long a script is given to end by itself once it is told to.
@@ -53,19 +58,45 @@ pub(super) async fn undo(cx: &Cx, step: &Deploy) -> Result<String, StepError> {
         return Ok(format!("{NEVER}; no service was stopped"));
     }
     if let Some(services) = &step.stop_on_undo {
+        look_first(cx, services).await?;
         let pm2 = Pm2 {
             host: &*host,
             program: &services.pm2,
             application: &services.application,
         };
-        let stopped = pm2.stop(cx).await?;
-        report.push(if stopped.is_empty() {
-            "no service was running".into()
-        } else {
-            format!("stopped {}", stopped.join(", "))
-        });
+        report.push(pm2.stop(cx).await?.in_words());
     }
     Ok(report.join("; "))
+}
+
+/// Asks, while services still run, about rows of others that the restore would set aside. A rollback that a person ordered
+/// has its answer.
+async fn look_first(cx: &Cx, services: &StopSpec) -> Result<(), StepError> {
+    let Some(look) = &services.look else {
+        return Ok(());
+    };
+    let Some(rows) = look.rows(cx).await? else {
+        return Ok(());
+    };
+    cx.log(format!("a restore sets rows aside: {rows}"));
+    let kept = jobs::kept(cx)?;
+    let orders = &cx.run().orders;
+    let asked = Question {
+        orders: kept.orders,
+    };
+    let ordered = orders.iter().any(|given| given.order == Order::Rollback);
+    if ordered || asked.is_answered(orders) {
+        return Ok(());
+    }
+    let orders = Some(orders.len());
+    cx.note(&jobs::Kept { orders, ..kept }).await?;
+    Err(StepError::ask(format!(
+        "rows were written although the database is read-only, after the release's own script had ended: a client \
+         overrides it ({rows}); restoring would set them aside, and nobody has said so. Nothing was stopped: services go \
+         on with the new release"
+    ))
+    .hint("`flow retry` restores all the same: the replaced database is kept, with those rows in it")
+    .hint("`flow skip` this step and the restore to take back the rest without the database"))
 }
 
 /// An old run must not undo over a newer release: whoever holds the lease now has the host. Where the lease was given back

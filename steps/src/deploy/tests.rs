@@ -262,6 +262,7 @@ async fn undone_in_mid_script_it_ends_the_script_and_stops_every_service() {
         stop_on_undo: Some(StopSpec {
             pm2: pm2.prefix.clone(),
             application: crate::pm2::Application::default(),
+            look: None,
         }),
         ..rig.deploy("echo begun >> $ledger; sleep 60; echo ended >> $ledger")
     };
@@ -296,6 +297,7 @@ async fn undone_before_the_host_heard_of_it_the_script_can_never_start_any_more(
         stop_on_undo: Some(StopSpec {
             pm2: pm2.prefix.clone(),
             application: crate::pm2::Application::default(),
+            look: None,
         }),
         gate: Some(PromotionRule {
             commit: "c".repeat(40),

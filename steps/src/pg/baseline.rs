@@ -4,18 +4,18 @@ use async_trait::async_trait;
 use flow_engine::planner::Arg;
 use flow_engine::retry::Policy;
 use flow_engine::run::{Status, StepState, Undo};
-use flow_engine::signal::Order;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::backup::{self, Backup, HOURS, Order as Dump, bytes_shown};
-use super::outlook::{self, Question};
 use super::state::{self, Look};
 use super::text::some_of;
-use super::{Database, Freeze, Guarded, Pg, PgError, Watchdog, freeze, horizon, proof, restore};
-use crate::deploy::never_began;
+use super::{Database, Freeze, Guarded, Pg, PgError, Watchdog, freeze, proof, restore};
+use crate::deploy::has_begun;
 use crate::lease::{Lease, lock_state};
 use crate::reach;
+
+mod asking;
 
 /// How many backups are tried until one holds what is there right after it.
 const TRIES: u32 = 3;
@@ -45,33 +45,59 @@ pub struct Baseline {
 }
 
 impl Baseline {
-    /// A freeze ended by hand let writers in between, and no backup holds what they go on writing.
+    /// A freeze ended by somebody else let writers in between, and no backup holds what they go on writing. That is no
+    /// evidence against the release, which has not begun: a person is asked, and a retry freezes the database again.
     async fn still_frozen(&self, cx: &Cx, pg: &Pg) -> Result<(), StepError> {
         if !was_thawed(cx, pg).await? {
             return Ok(());
         }
-        Err(StepError::fail(format!(
+        let noted: Undoing = cx.noted()?.unwrap_or_default();
+        let found_open = Some(cx.attempt());
+        cx.note(&Undoing {
+            found_open,
+            ..noted
+        })
+        .await?;
+        Err(StepError::ask(format!(
             "writers were let in: {} was frozen for the release and is not read-only any more, which this run did not do. \
-             Production was not changed",
+             Nothing of the release is in production, which serves as before",
             self.db.words()
         ))
-        .hint("find out who ended read-only mode, then begin the release again"))
+        .hint(format!(
+            "find out who ended read-only mode; then: flow retry {} (freezes it again and takes the baseline anew)",
+            cx.run_id()
+        ))
+        .hint(format!(
+            "or end the release here: flow rollback {} --reason …",
+            cx.run_id()
+        )))
     }
 
-    /// Read-only mode that its own timer ended before there was a baseline is begun again: nothing relied on it yet.
+    /// Read-only mode that was ended before there was a baseline is begun again, because nothing relied on it yet: by
+    /// itself where its own timer ended it, by a person's order where somebody else did.
     async fn frozen_again(&self, cx: &Cx, pg: &Pg) -> Result<(), StepError> {
-        let Some(watchdog) = &self.watchdog else {
-            return Ok(());
-        };
-        if !freeze::freeze_in_force(cx.run()) || freeze::is_on(pg).await? {
+        if !was_thawed(cx, pg).await? {
             return Ok(());
         }
-        let Guarded::Opened(opening) = watchdog.look(cx, pg).await? else {
-            return Ok(());
+        let noted: Undoing = cx.noted()?.unwrap_or_default();
+        let ordered = noted.found_open.is_some_and(|n| n < cx.attempt());
+        let opened = match &self.watchdog {
+            Some(watchdog) => match watchdog.look(cx, pg).await? {
+                Guarded::Opened(opening) => Some(opening.in_words()),
+                _ => None,
+            },
+            None => None,
         };
-        cx.log(format!("{}: freezing it again", opening.in_words()));
+        let why = match opened {
+            Some(opening) => opening,
+            None if ordered => "a retry was ordered after read-only mode was found ended".into(),
+            None => return Ok(()),
+        };
+        cx.log(format!("{why}: freezing it again"));
         let was = freeze::before(cx, &self.db);
-        watchdog.arm(cx, pg, was.as_deref(), false).await?;
+        if let Some(watchdog) = &self.watchdog {
+            watchdog.arm(cx, pg, was.as_deref(), false).await?;
+        }
         for line in freeze::freeze(pg).await?.unbound {
             cx.log(line);
         }
@@ -123,66 +149,6 @@ impl Baseline {
             }
             Err(e) => Err(e.into()),
         }
-    }
-
-    /// Whether writers were let in since the baseline: by the release, or by hand. Noted, because holding them off again
-    /// hides it.
-    async fn let_in(&self, cx: &Cx, pg: &Pg) -> Result<bool, StepError> {
-        let noted: Undoing = cx.noted()?.unwrap_or_default();
-        let started = self
-            .ask_if_started
-            .as_ref()
-            .is_some_and(|key| cx.run().has_started(key));
-        if started || noted.let_in {
-            return Ok(true);
-        }
-        let run = cx.run_id().as_str();
-        let by_hand = !restore::is_under_way(pg, run).await? && was_thawed(cx, pg).await?;
-        if by_hand {
-            let let_in = true;
-            cx.note(&Undoing { let_in, ..noted }).await?;
-        }
-        Ok(by_hand)
-    }
-
-    /// What would be set aside although nobody has said so: rows written since writers were let in, or in spite of
-    /// read-only mode after the release's own script had ended.
-    async fn unasked(
-        &self,
-        cx: &Cx,
-        pg: &Pg,
-        backup: &Backup,
-        let_in: bool,
-    ) -> Result<Vec<String>, StepError> {
-        if self.ordered(cx)? || restore::is_under_way(pg, cx.run_id().as_str()).await? {
-            return Ok(Vec::new());
-        }
-        if let_in {
-            return Ok(outlook::written(pg, backup).await?);
-        }
-        match horizon::noted(cx, &self.db) {
-            Some(horizon) => Ok(horizon::written(pg, &horizon).await?),
-            None => Ok(Vec::new()),
-        }
-    }
-
-    /// Whether a person ordered this rollback, or has said since the question was asked that it is to go on: here, or where
-    /// it was asked before anything was stopped. An order given before the question, for another undo that failed, does not
-    /// answer it.
-    fn ordered(&self, cx: &Cx) -> Result<bool, StepError> {
-        let orders = &cx.run().orders;
-        let rollback = orders.iter().any(|given| given.order == Order::Rollback);
-        let noted: Undoing = cx.noted()?.unwrap_or_default();
-        let here = Question {
-            orders: noted.orders,
-        };
-        let earlier = self.ask_if_started.as_ref().and_then(|key| {
-            let (index, _) = cx.plan().node(key)?;
-            let note = cx.run().steps[index as usize].note.as_ref()?;
-            serde_json::from_slice::<Question>(note).ok()
-        });
-        let answered = |question: Question| question.is_answered(orders);
-        Ok(rollback || answered(here) || earlier.is_some_and(answered))
     }
 
     /// Restoring over another run's release would destroy what it does.
@@ -329,6 +295,9 @@ struct Undoing {
     /// Whether it found that writers had been let in by hand.
     #[serde(default)]
     let_in: bool,
+    /// The attempt that found read-only mode ended before there was a baseline; a later one has a person's order.
+    #[serde(default)]
+    found_open: Option<u16>,
     /// Whether the connection broke while the database was closed to everybody for the swap.
     #[serde(default)]
     closed: bool,
@@ -388,9 +357,7 @@ impl Step for Baseline {
     }
 
     async fn undo(&self, cx: &Cx, done: Option<Backup>) -> Result<String, StepError> {
-        let changed = cx.run().has_started(&self.restore_if_started)
-            && !never_began(cx.run(), &self.restore_if_started);
-        if !changed {
+        if !has_begun(cx.run(), &self.restore_if_started) {
             return Ok("production was not changed, nothing restored".into());
         }
         let Some(backup) = done else {

@@ -13,7 +13,8 @@ use super::backup::Backup;
 use super::scratch::{self, Mark};
 use super::state::{self, DbState, Look};
 use super::text::{rows, some_of};
-use super::{Baseline, Database, Pg, PgError, load, proof, restore, space};
+use super::{Baseline, Database, Pg, PgError, horizon, load, proof, restore, space};
+use crate::deploy::has_begun;
 use crate::host::Hosts;
 
 /// What a rollback of a run would take back and set aside.
@@ -69,7 +70,7 @@ pub async fn outlook(
     let Some((step, backup)) = baseline(run)? else {
         return Ok(None);
     };
-    if !run.has_started(&step.restore_if_started) {
+    if !has_begun(run, &step.restore_if_started) {
         return Ok(None);
     }
     let host = hosts.get(&step.db.host).map_err(PgError::from)?;
@@ -144,6 +145,62 @@ async fn differing(
     found
 }
 
+/// Whether there is something to restore; asks while services run when it could not be restored.
+async fn can_be_made(pg: &Pg, backup: &Backup) -> Result<bool, StepError> {
+    let Err(why) = possible(pg, backup).await else {
+        return Ok(true);
+    };
+    if why.is_transient() {
+        return Err(why.into());
+    }
+    let now = restore::look(pg).await?;
+    if now.is_ok_and(|now| restore::same(&backup.state, &now)) {
+        return Ok(false);
+    }
+    Err(StepError::ask(format!(
+        "{} could not be restored, so nothing was stopped: {why}. Services go on with the new release",
+        pg.db.words()
+    ))
+    .hint("put that right, then `flow retry`")
+    .hint("`flow skip` this step, and the restore after it, to take back the rest without the database"))
+}
+
+/// What the undo of a deploy looks at before it stops anything, where writers have not been let in again: whether the
+/// restore can be made, and which rows it would set aside all the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BeforeStop {
+    /// The database that a rollback restores.
+    pub db: Database,
+    /// The key of the step whose backup it restores.
+    pub baseline: String,
+    /// The key of the step that lets writers in: once that was started, its own undo has looked.
+    pub opened_by: String,
+}
+
+impl BeforeStop {
+    /// Tables with rows that were written in spite of read-only mode after the release's own script had ended, and how
+    /// many, in words; nothing when there are none or nothing will be restored. Asks when the restore could not be made.
+    pub(crate) async fn rows(&self, cx: &Cx) -> Result<Option<String>, StepError> {
+        if cx.run().has_started(&self.opened_by) {
+            return Ok(None);
+        }
+        let Some(backup) = cx.output::<Backup>(&self.baseline)? else {
+            return Ok(None);
+        };
+        let pg = self.db.open(cx)?;
+        if restore::is_under_way(&pg, cx.run_id().as_str()).await?
+            || !can_be_made(&pg, &backup).await?
+        {
+            return Ok(None);
+        }
+        let written = match horizon::noted(cx, &self.db) {
+            Some(horizon) => horizon::written(&pg, &horizon).await?,
+            None => Vec::new(),
+        };
+        Ok((!written.is_empty()).then(|| some_of(&written, 8)))
+    }
+}
+
 /// What the undo of the step that lets writers in looks at, before anything is stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restorable {
@@ -153,14 +210,14 @@ pub struct Restorable {
 
 /// That a person was asked about rows that a restore would set aside: how many orders the run had been given by then.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Question {
+pub(crate) struct Question {
     #[serde(default)]
-    pub(super) orders: Option<usize>,
+    pub(crate) orders: Option<usize>,
 }
 
 impl Question {
     /// Whether somebody said since that it is to go on.
-    pub(super) fn is_answered(self, orders: &[GivenOrder]) -> bool {
+    pub(crate) fn is_answered(self, orders: &[GivenOrder]) -> bool {
         let since = self.orders.unwrap_or(orders.len());
         let mut later = orders.iter().skip(since);
         later.any(|given| given.order == Order::Retry)
@@ -179,20 +236,8 @@ impl Restorable {
         if restore::is_under_way(&pg, run).await? {
             return Ok("the restore is under way already".into());
         }
-        if let Err(why) = possible(&pg, &backup).await {
-            if why.is_transient() {
-                return Err(why.into());
-            }
-            let now = restore::look(&pg).await?;
-            if now.is_ok_and(|now| restore::same(&backup.state, &now)) {
-                return Ok("there is nothing to restore".into());
-            }
-            return Err(StepError::ask(format!(
-                "{} could not be restored, so nothing was stopped: {why}. Services go on with the new release",
-                db.words()
-            ))
-            .hint("put that right, then `flow retry`")
-            .hint("`flow skip` this step, and the restore after it, to take back the rest without the database"));
+        if !can_be_made(&pg, &backup).await? {
+            return Ok("there is nothing to restore".into());
         }
         let orders = &cx.run().orders;
         let asked: Question = cx.noted()?.unwrap_or_default();

@@ -11,6 +11,7 @@ use super::integrity::TableFinding;
 use super::state::{self, DbState, Look};
 use super::text::some_of;
 use super::{Database, PgError, integrity};
+use crate::deploy::has_begun;
 
 /// Records counts and fingerprints of the critical tables, all in one snapshot. Reads only. Its undo verifies the
 /// restoration: every recorded table must hold the recorded rows again, unchanged.
@@ -88,7 +89,7 @@ impl Step for RecordState {
         let changed = self
             .only_if_started
             .as_ref()
-            .is_some_and(|key| cx.run().has_started(key));
+            .is_some_and(|key| has_begun(cx.run(), key));
         if !changed {
             return Ok("production was not changed, there is nothing to verify".into());
         }

@@ -12,11 +12,17 @@ use super::list::Inventory;
 use super::settle::{Settled, Wanted, settle};
 use super::{ONLINE_WITHIN, Pm2, ProcessList};
 
+mod timers;
+
 /// What became of the names.
 #[derive(Default)]
 struct Report {
     restarted: Vec<String>,
     redefined: Vec<String>,
+    /// Jobs that rest between two runs, and wait for their clock again.
+    waiting: Vec<String>,
+    /// What came with the release and would have been started by the clock.
+    removed: Vec<String>,
     alone: Vec<String>,
     failed: BTreeMap<String, String>,
 }
@@ -31,12 +37,14 @@ pub(super) async fn all(
     settle_seconds: u64,
 ) -> Result<String, StepError> {
     let running = before.running();
-    if running.is_empty() {
-        return Ok("no process was running before the deploy".into());
-    }
     let mut report = Report::default();
     let kept = definitions(cx, pm2, before).await?;
     let kept = by_name(&kept);
+    timers::back(cx, pm2, before, &kept, &mut report).await?;
+    if running.is_empty() && report.failed.is_empty() {
+        let words = "no process was running before the deploy".to_owned();
+        return Ok(report.more(words));
+    }
     for name in running.keys() {
         // Looked at anew for each: what was just deleted or started has other numbers.
         let found = pm2.inventory().await?;
@@ -55,11 +63,7 @@ pub(super) async fn all(
     }
     let now = pm2.inventory().await?;
     left_alone(before, &now, &kept, &mut report);
-    let wanted = Wanted {
-        names: before.wanted(),
-        excused: before.excused(),
-    }
-    .without(report.failed.keys());
+    let wanted = Wanted::as_before(before).without(report.failed.keys());
     let still = Duration::from_secs(settle_seconds);
     let settled = settle(cx, pm2, &wanted, (ONLINE_WITHIN, still)).await?;
     report.end(&wanted, settled, pm2, settle_seconds)
@@ -120,23 +124,33 @@ fn left_alone(
 ) {
     let running = before.running();
     let definitions = by_name(&now.definitions);
+    let by_clock = before.by_clock();
     let rested: BTreeSet<&str> = before
         .apps
         .iter()
         .map(|a| a.name.as_str())
         .filter(|name| !running.contains_key(*name))
         .collect();
-    for name in &rested {
+    let put_back = |name: &&&str| !by_clock.contains(**name) && !report.failed.contains_key(**name);
+    let watched =
+        |list: &ProcessList, name: &str| list.apps.iter().any(|a| a.name == name && a.watched);
+    let unwatched = |name: &&str| watched(before, name) && !watched(&now.own, name);
+    let mut alone = Vec::new();
+    for name in rested.iter().filter(put_back) {
         let was = kept.get(name).map(Vec::as_slice);
         let is = definitions.get(name).map(Vec::as_slice);
-        report.alone.push(match (was, is) {
+        alone.push(match (was, is) {
             (_, None) => format!("{name} (it did not run before; pm2 no longer knows it)"),
+            _ if unwatched(name) => {
+                format!("{name} (it did not run before; pm2 watches its files no more)")
+            }
             (Some(was), Some(is)) if !alike(was, is) => {
                 format!("{name} (it did not run before; its definition is the release's)")
             }
             _ => format!("{name} (it did not run before)"),
         });
     }
+    report.alone.extend(alone);
     let came: BTreeSet<&str> = now
         .own
         .apps
@@ -152,13 +166,13 @@ fn left_alone(
 
 impl Report {
     fn end(
-        self,
+        mut self,
         wanted: &Wanted,
         settled: Settled,
         pm2: &Pm2<'_>,
         settle_seconds: u64,
     ) -> Result<String, StepError> {
-        let mut failed = self.failed;
+        let mut failed = std::mem::take(&mut self.failed);
         let online = match settled {
             Settled::Still(list) => {
                 let apps = list.own.apps.iter();
@@ -198,10 +212,20 @@ impl Report {
             words.push_str("; with the definition of before: ");
             words.push_str(&self.redefined.join(", "));
         }
-        if !self.alone.is_empty() {
-            words.push_str("; left alone: ");
-            words.push_str(&self.alone.join(", "));
+        Ok(self.more(words))
+    }
+
+    /// A report with what was done beside the restarts.
+    fn more(&self, mut words: String) -> String {
+        let parts = [
+            ("; waiting for their clock again: ", &self.waiting),
+            ("; removed: ", &self.removed),
+            ("; left alone: ", &self.alone),
+        ];
+        for (title, names) in parts.into_iter().filter(|(_, names)| !names.is_empty()) {
+            words.push_str(title);
+            words.push_str(&names.join(", "));
         }
-        Ok(words)
+        words
     }
 }

@@ -126,10 +126,9 @@ impl Definition {
         made.insert("env".into(), Value::Object(own));
         // pm2 numbers the logs of each process of a name that keeps them apart.
         if env.get("merge_logs") != Some(&Value::Bool(true)) {
-            let id = env.get("pm_id").and_then(Value::as_u64).unwrap_or(0);
             for key in ["out_file", "error_file", "log_file"] {
                 if let Some(Value::String(path)) = made.get_mut(key) {
-                    *path = path.replace(&format!("-{id}.log"), ".log");
+                    *path = unnumbered(path);
                 }
             }
         }
@@ -141,6 +140,17 @@ impl Definition {
             .get("name")
             .and_then(Value::as_str)
             .unwrap_or_default()
+    }
+}
+
+/// A log's path without pm2's number, which is that of an earlier life where the process was resurrected.
+fn unnumbered(path: &str) -> String {
+    let stem = path.strip_suffix(".log").and_then(|p| p.rsplit_once('-'));
+    match stem {
+        Some((stem, n)) if !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()) => {
+            format!("{stem}.log")
+        }
+        _ => path.to_owned(),
     }
 }
 

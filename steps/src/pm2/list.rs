@@ -47,6 +47,9 @@ pub struct App {
     /// Whether pm2 restarts it by the clock (`cron_restart`), so that its counter grows without any fault.
     #[serde(default)]
     pub by_clock: bool,
+    /// Whether pm2 starts it when a file in its folder changes (`watch`), also after it stopped by itself.
+    #[serde(default)]
+    pub watched: bool,
     /// What it last ended with, when it ever did.
     #[serde(default)]
     pub exit_code: Option<i64>,
@@ -140,6 +143,12 @@ impl ProcessList {
             *names.entry(app.name.clone()).or_default() += 1;
         }
         names
+    }
+
+    /// The names that pm2 starts by the clock.
+    pub(super) fn by_clock(&self) -> BTreeSet<&str> {
+        let timed = self.apps.iter().filter(|a| a.by_clock);
+        timed.map(|a| a.name.as_str()).collect()
     }
 
     /// How many processes of each name must run after a release because they ran before it: not those that may end
@@ -270,6 +279,7 @@ fn process(raw: Raw) -> (App, Place, Definition) {
         revision: revision.and_then(Value::as_str).map(str::to_owned),
         ends: is("autorestart", false) || ends_with_0(env.get("stop_exit_codes")),
         by_clock,
+        watched: watches(env.get("watch")),
         exit_code: env.get("exit_code").and_then(Value::as_i64),
         restless: false,
     };
@@ -281,6 +291,16 @@ fn process(raw: Raw) -> (App, Place, Definition) {
     };
     let definition = Definition::of(&app.name, env);
     (app, place, definition)
+}
+
+/// Whether pm2 looks at files: a flag, as such or as a word, or a list of paths.
+fn watches(watch: Option<&Value>) -> bool {
+    match watch {
+        Some(Value::Bool(on)) => *on,
+        Some(Value::String(path)) => !matches!(path.as_str(), "" | "false" | "0"),
+        Some(Value::Array(_)) => true,
+        _ => false,
+    }
 }
 
 /// Whether pm2 lets a process be that ended well; a number, a word, or a list of them.

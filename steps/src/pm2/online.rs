@@ -1,15 +1,13 @@
 //! Whether everything is up after a release.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use flow_engine::planner::Arg;
 use flow_engine::retry::Policy;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::settle::{Settled, Wanted, settle};
-use super::{App, Application, ONLINE_WITHIN, Pm2, ProcessList};
+use super::settle::{self, Wanted};
+use super::{App, Application, Pm2, ProcessList};
 use crate::reach;
 
 /// Every process of the application is online: those that ran before, and those that came with the release.
@@ -62,22 +60,14 @@ impl Step for Online {
         let expected = cx.arg(&self.expected)?;
         let since = self.since.as_ref().map(|s| cx.arg(s)).transpose()?;
         let gone = since.iter().flat_map(|since| &since.gone);
-        let wanted = Wanted {
-            names: expected.wanted(),
-            excused: expected.excused(),
-        }
-        .without(gone);
+        let wanted = Wanted::as_before(&expected).without(gone);
         if let Some(since) = &since {
             let now = pm2.list().await?;
             if now.counters() == since.counters() && down(&now, &expected).is_empty() {
                 return Ok(now);
             }
         }
-        let within = (ONLINE_WITHIN, Duration::from_secs(self.settle_seconds));
-        let list = match settle(cx, &pm2, &wanted, within).await? {
-            Settled::Still(found) => found.own,
-            Settled::Not(why) => return Err(StepError::fail(format!("`{}`: {why}", self.host))),
-        };
+        let list = settle::up(cx, &pm2, &wanted, self.settle_seconds).await?;
         let down = down(&list, &expected);
         if down.is_empty() {
             Ok(list)

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::settle::CRASH_LOOP;
 use super::{Application, ONLINE_WITHIN, Pm2, ProcessList, bring_back};
+use crate::deploy::has_begun;
 use crate::health::Check;
 use crate::reach;
 
@@ -101,8 +102,8 @@ impl Step for Processes {
 
     async fn undo(&self, cx: &Cx, done: Option<ProcessList>) -> Result<String, StepError> {
         let deploy = self.restart_if_started.as_deref();
-        if !deploy.is_some_and(|deploy| cx.run().has_started(deploy)) {
-            return Ok("the deploy never started: processes left alone".into());
+        if !deploy.is_some_and(|deploy| has_begun(cx.run(), deploy)) {
+            return Ok("the deploy never began: processes left alone".into());
         }
         let newer = self.newer.as_deref().and_then(|key| cx.run().output(key));
         let newer = newer.and_then(|json| serde_json::from_str(json).ok());

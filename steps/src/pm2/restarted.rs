@@ -1,7 +1,6 @@
 //! Whether a release really replaced what ran.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use flow_engine::plan::OnFailure;
@@ -10,8 +9,8 @@ use flow_engine::retry::Policy;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::settle::{Settled, Wanted, settle};
-use super::{Application, ONLINE_WITHIN, Pm2, ProcessList, Released, place};
+use super::settle::{self, Wanted};
+use super::{Application, Pm2, ProcessList, Released, place};
 use crate::deploy::Deployed;
 use crate::reach;
 
@@ -81,16 +80,8 @@ impl Step for Restarted {
         // Taken first: what is written from here on is for the watch to see.
         let first = pm2.marked().await?;
         let gone = self.gone(cx, &before, &first).await?;
-        let wanted = Wanted {
-            names: before.wanted(),
-            excused: before.excused(),
-        }
-        .without(&gone);
-        let within = (ONLINE_WITHIN, Duration::from_secs(self.settle_seconds));
-        let mut list = match settle(cx, &pm2, &wanted, within).await? {
-            Settled::Still(found) => found.own,
-            Settled::Not(why) => return Err(StepError::fail(format!("`{}`: {why}", self.host))),
-        };
+        let wanted = Wanted::as_before(&before).without(&gone);
+        let mut list = settle::up(cx, &pm2, &wanted, self.settle_seconds).await?;
         let mut old = before.same_process_in(&list);
         if old.is_empty()
             && let Some(released) = &self.released

@@ -1,12 +1,12 @@
-//! Waiting until processes are up and stay up, or are all down.
+//! Waiting until processes are up and stay up.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use flow_engine::step::{Cx, StepError};
 
-use super::Pm2;
 use super::list::{App, Inventory, ProcessList};
+use super::{ONLINE_WITHIN, Pm2};
 
 /// The pause between two looks. A look takes half a second of the host's time.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -23,6 +23,14 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
+    /// What ran before must run again; what was not well before is no witness.
+    pub(super) fn as_before(before: &ProcessList) -> Self {
+        Wanted {
+            names: before.wanted(),
+            excused: before.excused(),
+        }
+    }
+
     /// The same without some names.
     pub(super) fn without<'a>(mut self, names: impl IntoIterator<Item = &'a String>) -> Self {
         for name in names {
@@ -96,6 +104,20 @@ pub(super) async fn settle(
     }
 }
 
+/// The processes once they are up and nothing restarted for `settle_seconds`; fails with what is not so.
+pub(super) async fn up(
+    cx: &Cx,
+    pm2: &Pm2<'_>,
+    wanted: &Wanted,
+    settle_seconds: u64,
+) -> Result<ProcessList, StepError> {
+    let within = (ONLINE_WITHIN, Duration::from_secs(settle_seconds));
+    match settle(cx, pm2, wanted, within).await? {
+        Settled::Still(found) => Ok(found.own),
+        Settled::Not(why) => Err(StepError::fail(format!("`{}`: {why}", pm2.host.name()))),
+    }
+}
+
 /// Why there is nothing more to wait for, in words.
 fn given_up(first: &ProcessList, seen: &ProcessList, wanted: &Wanted) -> Option<String> {
     let errored = |a: &&App| a.status == "errored" && wanted.names.contains_key(&a.name);
@@ -158,45 +180,4 @@ fn crash_loop(first: &ProcessList, now: &ProcessList) -> String {
         })
     });
     format!("crash-looping: {}", more.collect::<Vec<_>>().join("; "))
-}
-
-impl Pm2<'_> {
-    /// Stops every process of the application and verifies that none runs. With none up there is nothing to do; twice
-    /// is once. What only rests (a job between two runs) is left as it is.
-    ///
-    /// Answers the names that were stopped. Fails when one still runs a minute later.
-    pub(crate) async fn stop(&self, cx: &Cx) -> Result<Vec<String>, StepError> {
-        let begun = cx.now();
-        let mut stopped = BTreeSet::new();
-        loop {
-            let found = self.inventory().await?;
-            let up: Vec<&App> = found.own.apps.iter().filter(|a| is_up(a)).collect();
-            if up.is_empty() {
-                return Ok(stopped.into_iter().collect());
-            }
-            let names: BTreeSet<String> = up.iter().map(|a| a.name.clone()).collect();
-            if cx.now().since(begun) > Duration::from_mins(1) {
-                let names: Vec<String> = names.into_iter().collect();
-                return Err(StepError::fail(format!(
-                    "still running after `pm2 stop`: {}",
-                    names.join(", ")
-                )));
-            }
-            let ids: Vec<u64> = up.iter().map(|a| a.id).collect();
-            stopped.extend(names);
-            match self.act("stop", &ids, &found).await {
-                // One that went away by itself in this moment makes pm2 fail; the next look says what still runs.
-                Ok(()) => {}
-                Err(StepError::Fail(why)) => cx.log(why.message),
-                Err(e) => return Err(e),
-            }
-            cx.sleep(LOOK_EVERY).await?;
-        }
-    }
-}
-
-/// Whether it runs or will do so by itself.
-fn is_up(app: &App) -> bool {
-    !matches!(app.status.as_str(), "stopped" | "errored")
-        || (app.status == "stopped" && app.pid != 0)
 }

@@ -106,6 +106,7 @@ impl Drop for Pm2 {
 mod foreign;
 mod old_code;
 mod rollback;
+mod timers;
 
 const STEADY: &str = "setInterval(() => {}, 1000)";
 

@@ -85,6 +85,7 @@ async fn an_old_run_does_not_undo_over_the_release_that_holds_the_lease_now() {
                     stop_on_undo: Some(StopSpec {
                         pm2: pm2.prefix.clone(),
                         application: crate::pm2::Application::default(),
+                        look: None,
                     }),
                     ..script
                 },

@@ -7,6 +7,7 @@ mod looking;
 mod owning;
 mod rehearsing;
 mod releasing;
+mod stopping;
 mod unattended;
 
 use std::sync::Arc;
@@ -190,6 +191,7 @@ fn registry() -> Registry {
         .with::<ExpectedShape>()
         .with::<RestoreRehearsal>()
         .with::<Deploy>()
+        .with::<crate::deploy::Deploy>()
         .with::<Restart>()
         .with::<guarding::Harm>()
 }

@@ -90,6 +90,7 @@ impl World {
             stop_on_undo: Some(StopSpec {
                 pm2: self.pm2.prefix.clone(),
                 application: self.application.clone(),
+                look: None,
             }),
             verify: Some(vec!["echo".into(), "c".repeat(40)]),
             may_migrate: false,

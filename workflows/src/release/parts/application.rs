@@ -52,6 +52,7 @@ impl Release<'_> {
             stop_on_undo: Some(StopSpec {
                 pm2: self.env("prod").pm2.clone(),
                 application: self.env("prod").application(),
+                look: Some(self.look_before_stop()),
             }),
             ..self.deploy("prod", lease)
         }

@@ -4,9 +4,9 @@ use flow_engine::planner::Out;
 use flow_steps::drift::{DeployedDrift, DriftReport, SchemaDrift, Statements};
 use flow_steps::lease::Lease;
 use flow_steps::pg::{
-    Backup, Baseline, Compression, CopySafe, CountsMatch, DataPolicy, Database, DbState,
-    Expectation, ExpectedShape, Freeze, Integrity, MigrationsApplied, RecordState, Restorable,
-    RestoreProof, RestoreRehearsal, Rights, Room, TakeBack, TakeBackup, Thaw, Watchdog,
+    Backup, Baseline, BeforeStop, Compression, CopySafe, CountsMatch, DataPolicy, Database,
+    DbState, Expectation, ExpectedShape, Freeze, Integrity, MigrationsApplied, RecordState,
+    Restorable, RestoreProof, RestoreRehearsal, Rights, Room, TakeBack, TakeBackup, Thaw, Watchdog,
 };
 
 use flow_steps::schema::{Checked, UniqueSafe};
@@ -232,6 +232,15 @@ impl Release<'_> {
             ask_if_started: Some("prod/writable".into()),
             lease: Some(lease.into()),
             watchdog: Some(self.watchdog(lease)),
+        }
+    }
+
+    /// What is looked at before services are stopped for a restore.
+    pub(super) fn look_before_stop(&self) -> BeforeStop {
+        BeforeStop {
+            db: self.database(PROD),
+            baseline: "prod/baseline".into(),
+            opened_by: "prod/writable".into(),
         }
     }
 

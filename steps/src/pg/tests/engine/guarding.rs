@@ -51,20 +51,40 @@ async fn a_backup_that_was_damaged_after_its_proof_is_not_the_baseline() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_freeze_ended_by_hand_before_the_baseline_stops_the_release() {
+async fn a_freeze_ended_by_hand_before_the_baseline_is_asked_about_and_a_retry_freezes_again() {
     let dir = tempfile::tempdir().unwrap();
     let pg = database(SHOP).await;
-    let mut plan = plan(&pg.db, dir.path().to_str().unwrap(), "");
+    let frozen = "INSERT INTO public.\"AuditLog\" SELECT 'frozen' FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase \
+                  WHERE d.datname = current_database() AND s.setconfig::text LIKE '%default_transaction_read_only=on%';";
+    let mut plan = plan(&pg.db, dir.path().to_str().unwrap(), frozen);
     let reset = format!(
         "ALTER DATABASE {} RESET default_transaction_read_only;",
         pg.db.name
     );
     let params = serde_json::json!({ "db": pg.db, "sql": reset });
     insert(&mut plan, Deploy::KIND, params);
-    let (run, stop) = drive("r-reset", plan).await;
-    assert_eq!(stop, Stop::Finished(Verdict::RolledBack), "{}", told(&run));
+    let journal = Arc::default();
+    let (run, stop) = drive_on(&journal, "r-reset", plan).await;
+    assert!(
+        matches!(stop, Stop::Parked(ParkReason::Unknown { .. })),
+        "{stop:?} {}",
+        told(&run)
+    );
     assert!(told(&run).contains("writers were let in"), "{}", told(&run));
-    assert!(run.output("prod/deploy").is_none());
+    assert!(!run.has_started("prod/deploy"));
+    pg.query("INSERT INTO public.\"AuditLog\" VALUES ('written meanwhile');")
+        .await
+        .expect("production serves");
+    let (run, stop) = give(&journal, &run, Order::Retry, "it was our admin").await;
+    assert_eq!(stop, Stop::Finished(Verdict::Completed), "{}", told(&run));
+    let count = |text: &str| {
+        format!("SELECT count(*) FROM public.\"AuditLog\" a WHERE a::text LIKE '%{text}%';")
+    };
+    assert_eq!(value(&pg, &count("frozen")).await, "1", "not frozen again");
+    let (backup, baseline): (Backup, Backup) =
+        (out(&run, "prod/backup"), out(&run, "prod/baseline"));
+    assert_ne!(backup.path, baseline.path, "the new row is in no baseline");
+    assert_eq!(value(&pg, &count("written meanwhile")).await, "1");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,124 @@
+//! What is looked at before the undo of a deploy stops services, with a real pm2 and a real database.
+
+use super::super::cluster::{database, value};
+use super::*;
+use crate::deploy::{Deploy as Script, StopSpec};
+use crate::pm2::tests::Pm2;
+
+/// The release's own script as a job on the host, with services that its undo stops.
+fn with_services(plan: &mut flow_engine::plan::Plan, pg: &Pg, pm2: &Pm2, sql: &str) {
+    let mut psql = pg.psql_words();
+    for word in &mut psql {
+        if word.starts_with("dbname=") {
+            *word = format!("dbname='{}'", pg.db.name);
+        }
+    }
+    let writable = "SET default_transaction_read_only = off";
+    psql.extend(["-c", writable, "-c", sql].map(str::to_owned));
+    let folder = |name: &str| pm2.home.path().join(name).to_str().unwrap().to_owned();
+    let script = Script {
+        host: "here".into(),
+        jobs_dir: folder("jobs"),
+        cwd: pm2.home.path().to_str().unwrap().into(),
+        script: psql,
+        env: std::collections::BTreeMap::new(),
+        commit: "c".repeat(40),
+        errors: vec![],
+        allow: vec![],
+        lease: None,
+        gate: None,
+        stop_on_undo: Some(StopSpec {
+            pm2: pm2.prefix.clone(),
+            application: crate::pm2::Application::default(),
+            look: Some(BeforeStop {
+                db: pg.db.clone(),
+                baseline: "prod/baseline".into(),
+                opened_by: "prod/thaw".into(),
+            }),
+        }),
+        verify: Some(vec!["echo".into(), "c".repeat(40)]),
+        may_migrate: false,
+        timeout_minutes: 2,
+    };
+    let node = plan.nodes.iter_mut().find(|n| n.key == "prod/deploy");
+    let node = node.unwrap();
+    node.kind = Script::KIND.into();
+    node.version = Script::VERSION;
+    node.params = serde_json::to_value(&script).unwrap();
+    node.undo = script.undo_in_words();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_written_in_spite_of_the_freeze_are_asked_for_while_services_still_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let pg = database(SHOP).await;
+    let pm2 = Pm2::start();
+    pm2.app("api", "setInterval(() => {}, 1000)");
+    let before = pm2.all().await;
+    let mut plan = plan(&pg.db, dir.path().to_str().unwrap(), "");
+    let write =
+        "BEGIN READ WRITE; UPDATE public.\"Customer\" SET role = 'ADMIN' WHERE id = 1; COMMIT;";
+    insert_sql(&mut plan, "prod/integrity", "prod/client", write);
+    let add = "ALTER TABLE public.\"Customer\" ADD COLUMN x int";
+    with_services(&mut plan, &pg, &pm2, add);
+    let journal = Arc::default();
+    let (run, stop) = drive_on(&journal, "r-lookstop", plan).await;
+    assert!(
+        matches!(stop, Stop::Parked(ParkReason::UndoFailed { .. })),
+        "{stop:?} {}",
+        told(&run)
+    );
+    let text = told(&run);
+    assert!(
+        text.contains("a client overrides it (public.Customer: 1 row)"),
+        "{text}"
+    );
+    assert!(text.contains("Nothing was stopped"), "{text}");
+    let now = pm2.all().await;
+    assert_eq!(
+        now.counters(),
+        before.counters(),
+        "services were stopped before it was asked"
+    );
+    let (run, stop) = give(&journal, &run, Order::Retry, "known").await;
+    assert_eq!(stop, Stop::Finished(Verdict::RolledBack), "{}", told(&run));
+    assert!(pm2.all().await.apps.iter().all(|a| a.status == "stopped"));
+    assert!(
+        told(&run).contains("1 updated there (public.Customer: 1 updated)"),
+        "{}",
+        told(&run)
+    );
+    let role = "SELECT role FROM public.\"Customer\" WHERE id = 1;";
+    assert_ne!(value(&pg, role).await, "ADMIN");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn services_are_not_stopped_for_a_restore_that_cannot_be_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().to_str().unwrap();
+    let pg = database(SHOP).await;
+    let pm2 = Pm2::start();
+    pm2.app("api", "setInterval(() => {}, 1000)");
+    let before = pm2.all().await;
+    let mut plan = plan(&pg.db, folder, "");
+    insert_sql(&mut plan, "prod/integrity", "prod/harm", "");
+    let harm = plan.nodes.iter_mut().find(|n| n.key == "prod/harm");
+    let harm = harm.unwrap();
+    harm.kind = guarding::Harm::KIND.into();
+    harm.params = serde_json::json!({ "dir": folder });
+    insert_sql(&mut plan, "prod/integrity", "prod/broken", "SELECT 1 / 0;");
+    let add = "ALTER TABLE public.\"Customer\" ADD COLUMN x int";
+    with_services(&mut plan, &pg, &pm2, add);
+    let (run, stop) = drive("r-lookharm", plan).await;
+    assert!(
+        matches!(stop, Stop::Parked(ParkReason::UndoFailed { .. })),
+        "{stop:?} {}",
+        told(&run)
+    );
+    let text = told(&run);
+    assert!(
+        text.contains("could not be restored, so nothing was stopped"),
+        "{text}"
+    );
+    assert_eq!(pm2.all().await.counters(), before.counters());
+}

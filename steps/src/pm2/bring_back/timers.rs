@@ -1,0 +1,87 @@
+//! What pm2 starts by the clock (`cron_restart`): taken out before a restore, and put back after it.
+
+use std::collections::BTreeMap;
+
+use flow_engine::step::{Cx, StepError};
+
+use super::super::definition::{Definition, alike, by_name};
+use super::super::list::Inventory;
+use super::super::{Pm2, ProcessList};
+use super::Report;
+
+/// Puts back the jobs that rested between two runs, at rest, and forgets what came with the release: its timer would start
+/// code that is not there any more. What ran is put back by its restart.
+///
+/// A job whose definition is the release's is started with the one of before, so that it runs once now: pm2 has no way to
+/// know a process with a timer and not to start it.
+pub(super) async fn back(
+    cx: &Cx,
+    pm2: &Pm2<'_>,
+    before: &ProcessList,
+    kept: &BTreeMap<&str, Vec<&Definition>>,
+    report: &mut Report,
+) -> Result<(), StepError> {
+    let by_clock = before.by_clock();
+    let mut found = pm2.inventory().await?;
+    if by_clock.iter().any(|name| ids(&found, name).is_empty()) {
+        pm2.resurrect().await?;
+        found = pm2.inventory().await?;
+    }
+    let known = |name: &str| before.apps.iter().any(|a| a.name == name);
+    let came = found
+        .own
+        .apps
+        .iter()
+        .filter(|a| a.by_clock && !known(&a.name));
+    let came: Vec<_> = came.collect();
+    if !came.is_empty() {
+        let ids: Vec<u64> = came.iter().map(|a| a.id).collect();
+        pm2.act("delete", &ids, &found).await?;
+        let words = |a: &&super::super::App| format!("{} (it came with the release)", a.name);
+        report.removed.extend(came.iter().map(words));
+    }
+    let running = before.running();
+    for name in by_clock.iter().filter(|name| !running.contains_key(**name)) {
+        match one(pm2, name, kept).await {
+            Ok(words) => report.waiting.push(format!("{name}{words}")),
+            Err(StepError::Fail(why)) => {
+                cx.log(format!("{name}: {}", why.message));
+                report
+                    .failed
+                    .insert((*name).to_owned(), why.message.clone());
+            }
+            Err(unreached) => return Err(unreached),
+        }
+    }
+    Ok(())
+}
+
+/// Puts one job back; more words about it.
+async fn one(
+    pm2: &Pm2<'_>,
+    name: &str,
+    kept: &BTreeMap<&str, Vec<&Definition>>,
+) -> Result<&'static str, StepError> {
+    let found = pm2.inventory().await?;
+    let ids = ids(&found, name);
+    let now = by_name(&found.definitions);
+    let now = now.get(name).map_or(&[][..], Vec::as_slice);
+    match kept.get(name) {
+        Some(kept) if !alike(now, kept) => {
+            if !ids.is_empty() {
+                pm2.act("delete", &ids, &found).await?;
+            }
+            pm2.start(kept).await?;
+            Ok(" (started once, with the definition of before)")
+        }
+        _ if ids.is_empty() => Err(StepError::fail(
+            "pm2 no longer knows it, and how it was started was not kept",
+        )),
+        _ => Ok(""),
+    }
+}
+
+fn ids(found: &Inventory, name: &str) -> Vec<u64> {
+    let apps = found.own.apps.iter();
+    apps.filter(|a| a.name == name).map(|a| a.id).collect()
+}
