@@ -69,7 +69,7 @@ pub use freeze::{Freeze, Frozen, Thaw};
 pub use integrity::{Integrity, IntegrityReport, TableFinding};
 pub(crate) use outlook::Question;
 pub use outlook::{BeforeStop, Outlook, OutlookError, Restorable, outlook};
-pub use policy::{DataPolicy, Policy, unlisted};
+pub use policy::{DataPolicy, Pending, Policy, unlisted};
 pub use proof::{Proof, RestoreProof};
 pub use record::RecordState;
 pub use rehearsal::{Rehearsal, RestoreRehearsal};

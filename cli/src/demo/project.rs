@@ -123,7 +123,7 @@ fn people(sandbox: &Sandbox) -> String {
     text + "\n[[contacts]]\nname = \"on call (played by the demo)\"\nrole = \"rollback\"\nemail = \"devops@example.org\"\n"
 }
 
-/// Every column of production, classified.
+/// Every column of production and of the releases, classified.
 fn data(sandbox: &Sandbox) -> Result<String, Diagnostic> {
     let query = "select table_name || '|' || column_name from information_schema.columns \
                  where table_schema = 'public' order by table_name, ordinal_position";
@@ -132,6 +132,11 @@ fn data(sandbox: &Sandbox) -> Result<String, Diagnostic> {
     let mut tables: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (table, column) in rows.lines().filter_map(|row| row.split_once('|')) {
         tables.entry(table).or_default().push(column);
+    }
+    // The column that the releases' migration adds.
+    let tasks = tables.entry("CustomerTask").or_default();
+    if !tasks.contains(&"statusNotes") {
+        tasks.push("statusNotes");
     }
     let mut text =
         String::from("# Only tables whose every column is `keep` are copied to staging.\n");

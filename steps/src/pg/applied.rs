@@ -19,7 +19,8 @@ pub struct MigrationsApplied {
     pub schema: String,
 }
 
-fn public() -> String {
+/// The schema of plans from before it was a parameter.
+pub(super) fn public() -> String {
     "public".into()
 }
 
@@ -38,20 +39,38 @@ pub(super) struct Row {
     logs: Option<String>,
 }
 
+/// Whether a schema has Prisma's list of migrations.
+async fn is_there(pg: &Pg, table: &str) -> Result<bool, PgError> {
+    let sql = format!("SELECT to_regclass({}) IS NOT NULL;", literal(table));
+    let exists = pg.query(&sql).await?;
+    Ok(exists.first().is_some_and(|x| x == "t"))
+}
+
+fn table(schema: &str) -> String {
+    format!("{}._prisma_migrations", ident(schema))
+}
+
 pub(super) async fn rows(pg: &Pg, schema: &str) -> Result<Vec<Row>, PgError> {
-    let table = format!("{}._prisma_migrations", ident(schema));
-    let exists = pg
-        .query(&format!(
-            "SELECT to_regclass({}) IS NOT NULL;",
-            literal(&table)
-        ))
-        .await?;
-    if exists.first().is_none_or(|x| x != "t") {
+    let table = table(schema);
+    if !is_there(pg, &table).await? {
         return Ok(Vec::new());
     }
     pg.rows(&format!(
         "SELECT json_build_object('name', migration_name, 'finished', finished_at IS NOT NULL, 'rolled_back', rolled_back_at IS NOT NULL, \
          'logs', left(logs, 4000))::text FROM {table} ORDER BY started_at, migration_name;",
+    ))
+    .await
+}
+
+/// The names of the migrations that are in; none where there is no history.
+pub(super) async fn finished(pg: &Pg, schema: &str) -> Result<Vec<String>, PgError> {
+    let table = table(schema);
+    if !is_there(pg, &table).await? {
+        return Ok(Vec::new());
+    }
+    pg.rows(&format!(
+        "SELECT to_json(migration_name)::text FROM {table} \
+         WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL ORDER BY migration_name;",
     ))
     .await
 }

@@ -17,8 +17,8 @@ use super::client::LONG;
 use super::copy_safe::instance;
 use super::scratch::{self, Mark};
 use super::shape::{self, Change, Shape, Thing};
-use super::text::{hex, some_of};
-use super::{Database, Pg, PgError};
+use super::text::{hex, ident, some_of};
+use super::{Database, Pg, PgError, applied};
 use crate::migration::Migration;
 use crate::reach;
 use crate::schema::source;
@@ -54,6 +54,9 @@ pub struct ExpectedShape {
     pub commit: String,
     /// The folder of migrations inside the repository.
     pub migrations: String,
+    /// The schema of the application's tables and of its history of migrations: that of its `?schema=`.
+    #[serde(default = "applied::public")]
+    pub schema: String,
 }
 
 /// What the pending migrations do to the shape of a database.
@@ -73,21 +76,6 @@ pub struct Expectation {
     pub named: BTreeSet<String>,
 }
 
-/// Names of finished migrations.
-async fn finished(pg: &Pg) -> Result<Vec<String>, PgError> {
-    let exists = pg
-        .query("SELECT to_regclass('public._prisma_migrations') IS NOT NULL;")
-        .await?;
-    if exists.first().is_none_or(|x| x != "t") {
-        return Ok(Vec::new());
-    }
-    pg.rows(
-        "SELECT to_json(migration_name)::text FROM public._prisma_migrations \
-         WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL ORDER BY migration_name;",
-    )
-    .await
-}
-
 /// The words of texts, in small letters.
 fn words(texts: &[Migration]) -> BTreeSet<String> {
     let split = |m: &Migration| {
@@ -100,9 +88,9 @@ fn words(texts: &[Migration]) -> BTreeSet<String> {
 
 /// The whole: copy, migrations, comparison. At most this run's scratch database is left behind, which the next one drops.
 pub(super) async fn expect(
-    of: &Pg,
-    at: &Pg,
+    (of, at): (&Pg, &Pg),
     pending: &[Migration],
+    schema: &str,
     run: &str,
 ) -> Result<Expectation, PgError> {
     let mut session = of.session().await?;
@@ -118,7 +106,7 @@ pub(super) async fn expect(
     let copy = scratch::create(at, &at.db.name, &name, &mark).await?;
     let found = async {
         copy_schema(of, &copy).await?;
-        replay(&copy, &real, pending).await
+        replay(&copy, &real, (pending, schema)).await
     };
     let found = found.await;
     scratch::drop_own(at, &name, run).await?;
@@ -163,7 +151,11 @@ async fn copy_schema(of: &Pg, copy: &Pg) -> Result<(), PgError> {
     sink.end().await
 }
 
-async fn replay(copy: &Pg, real: &Shape, pending: &[Migration]) -> Result<Expectation, PgError> {
+async fn replay(
+    copy: &Pg,
+    real: &Shape,
+    (pending, schema): (&[Migration], &str),
+) -> Result<Expectation, PgError> {
     let mut session = copy.session().await?;
     let (was, old) = shape::read(&mut session).await?;
     let beyond = |m: &Migration| BEYOND.as_ref().is_none_or(|r| r.is_match(&m.sql));
@@ -171,7 +163,7 @@ async fn replay(copy: &Pg, real: &Shape, pending: &[Migration]) -> Result<Expect
         session.ask("BEGIN;").await?;
     }
     for migration in pending {
-        let sql = as_one_query(migration)?;
+        let sql = as_one_query(migration, schema)?;
         session.ask(&sql).await.map_err(|e| {
             if e.is_transient() {
                 return e;
@@ -201,7 +193,7 @@ async fn replay(copy: &Pg, real: &Shape, pending: &[Migration]) -> Result<Expect
 }
 
 /// A migration as `psql` sends it in one piece and unread: no backslash and no colon in it means anything to `psql`.
-pub(super) fn as_one_query(migration: &Migration) -> Result<String, PgError> {
+pub(super) fn as_one_query(migration: &Migration, schema: &str) -> Result<String, PgError> {
     if let Some(why) = &migration.unreadable {
         return Err(PgError::Check(format!(
             "migration `{}` cannot be read: {why}",
@@ -218,7 +210,8 @@ pub(super) fn as_one_query(migration: &Migration) -> Result<String, PgError> {
     let digest = hex(&Sha256::digest(migration.sql.as_bytes()));
     let quote = format!("$flow{}$", &digest[..24]);
     Ok(format!(
-        "SET search_path = public, extensions; SET statement_timeout = '5min';\nSELECT {quote}\n{}\n{quote} \\gexec\n",
+        "SET search_path = {}, extensions; SET statement_timeout = '5min';\nSELECT {quote}\n{}\n{quote} \\gexec\n",
+        ident(schema),
         migration.sql
     ))
 }
@@ -371,7 +364,7 @@ impl Step for ExpectedShape {
         }
         let (of, at) = (self.of.open(cx)?, self.at.open(cx)?);
         let mut pending = source::read(&self.repo, &self.commit, &self.migrations).await?;
-        let finished = finished(&of).await?;
+        let finished = applied::finished(&of, &self.schema).await?;
         pending.retain(|m| !finished.contains(&m.name));
         let found = if pending.is_empty() {
             Ok(Expectation::default())
@@ -382,7 +375,7 @@ impl Step for ExpectedShape {
                 of.db.words()
             )))
         } else {
-            expect(&of, &at, &pending, cx.run_id().as_str()).await
+            expect((&of, &at), &pending, &self.schema, cx.run_id().as_str()).await
         };
         let found = or_unknown(found, &pending)?;
         cx.log(found.in_words());

@@ -12,6 +12,10 @@ use super::text::table_key;
 use super::{Database, Pg, PgError};
 use crate::host::Hosts;
 
+mod pending;
+
+pub use pending::Pending;
+
 /// The class of a column that may be copied as it is.
 pub(super) const KEEP: &str = "keep";
 
@@ -89,15 +93,16 @@ pub async fn unlisted(
     policy: &Policy,
 ) -> Result<Vec<String>, StepError> {
     let host = hosts.get(&db.host).map_err(PgError::from)?;
-    Ok(look(&Pg::new(host, db.clone())?, policy).await?)
+    Ok(policy.unlisted(&tables(&Pg::new(host, db.clone())?).await?))
 }
 
-async fn look(pg: &Pg, policy: &Policy) -> Result<Vec<String>, PgError> {
+/// The tables of the application.
+async fn tables(pg: &Pg) -> Result<Vec<TableSpec>, PgError> {
     let mut session = pg.session().await?;
     let mut specs = catalog::tables(&mut session).await?;
     session.close().await?;
     specs.retain(|spec| spec.name != HISTORY);
-    Ok(policy.unlisted(&specs))
+    Ok(specs)
 }
 
 /// Refuses a release whose copy to staging would stop at what the policy does not list. Reads only; run twice: asks
@@ -108,6 +113,9 @@ pub struct DataPolicy {
     pub from: Database,
     /// What may be copied, as the plan knew it; the file is read anew at each try.
     pub policy: Policy,
+    /// The migrations that are released, whose new columns need a class as well; nothing in plans from before that.
+    #[serde(default)]
+    pub pending: Option<Pending>,
 }
 
 #[async_trait]
@@ -118,15 +126,25 @@ impl Step for DataPolicy {
 
     fn summary(&self) -> String {
         format!(
-            "every table and column of {} has a class in the data policy",
-            self.from.words()
+            "every table and column of {}{} has a class in the data policy",
+            self.from.words(),
+            if self.pending.is_some() {
+                ", and of the pending migrations,"
+            } else {
+                ""
+            }
         )
     }
 
     async fn run(&self, cx: &Cx) -> Result<usize, StepError> {
         let today = cx.resource::<Policy>().ok();
         let policy = today.as_deref().unwrap_or(&self.policy);
-        let unlisted = look(&self.from.open(cx)?, policy).await?;
+        let pg = self.from.open(cx)?;
+        let there = tables(&pg).await?;
+        let mut unlisted = policy.unlisted(&there);
+        if let Some(pending) = &self.pending {
+            unlisted.extend(pending.unlisted(&pg, policy, &there).await?);
+        }
         for line in &unlisted {
             cx.log(line);
         }

@@ -5,6 +5,7 @@ mod counting;
 mod guarding;
 mod looking;
 mod owning;
+mod pending;
 mod rehearsing;
 mod releasing;
 mod stopping;
@@ -189,6 +190,7 @@ fn registry() -> Registry {
         .with::<Integrity>()
         .with::<CountsMatch>()
         .with::<ExpectedShape>()
+        .with::<DataPolicy>()
         .with::<RestoreRehearsal>()
         .with::<Deploy>()
         .with::<crate::deploy::Deploy>()

@@ -17,7 +17,7 @@ fn migrations(texts: &[&str]) -> Vec<Migration> {
 }
 
 async fn tried(pg: &Pg, pending: &[Migration], run: &str) -> Expectation {
-    let found = or_unknown(expect(pg, pg, pending, run).await, pending).unwrap();
+    let found = or_unknown(expect((pg, pg), pending, "public", run).await, pending).unwrap();
     let part = run.replace('-', "_");
     assert!(databases(pg, &part).await.is_empty(), "a copy is left");
     found
@@ -27,7 +27,7 @@ async fn deploy(pg: &Pg, pending: &[Migration]) {
     for migration in pending {
         let mut session = pg.session().await.unwrap();
         session
-            .ask(&as_one_query(migration).unwrap())
+            .ask(&as_one_query(migration, "public").unwrap())
             .await
             .unwrap();
         session.close().await.unwrap();

@@ -5,8 +5,9 @@ use flow_steps::drift::{DeployedDrift, DriftReport, SchemaDrift, Statements};
 use flow_steps::lease::Lease;
 use flow_steps::pg::{
     Backup, Baseline, BeforeStop, Compression, CopySafe, CountsMatch, DataPolicy, Database,
-    DbState, Expectation, ExpectedShape, Freeze, Integrity, MigrationsApplied, RecordState,
-    Restorable, RestoreProof, RestoreRehearsal, Rights, Room, TakeBack, TakeBackup, Thaw, Watchdog,
+    DbState, Expectation, ExpectedShape, Freeze, Integrity, MigrationsApplied, Pending,
+    RecordState, Restorable, RestoreProof, RestoreRehearsal, Rights, Room, TakeBack, TakeBackup,
+    Thaw, Watchdog,
 };
 
 use flow_steps::schema::{Checked, UniqueSafe};
@@ -35,6 +36,12 @@ impl Release<'_> {
         DataPolicy {
             from: self.database("prod"),
             policy: self.policy.clone(),
+            pending: Some(Pending {
+                repo: self.repository.clone(),
+                commit: self.commit.clone(),
+                migrations: self.config.app.migrations.clone(),
+                schema: self.env(PROD).database.schema.clone(),
+            }),
         }
     }
 
@@ -114,6 +121,7 @@ impl Release<'_> {
             repo: self.repository.clone(),
             commit: self.commit.clone(),
             migrations: self.config.app.migrations.clone(),
+            schema: self.env(env).database.schema.clone(),
         }
     }
 
