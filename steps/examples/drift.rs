@@ -53,7 +53,7 @@ fn one(argument: &str) -> Result<bool, String> {
         let catalog = serde_json::from_str(&text).map_err(|e| e.to_string())?;
         all.push((
             "catalog and migrations",
-            catalog_and_migrations(&catalog, &files, "public"),
+            catalog_and_migrations(&catalog, &files, &declared.external, "public"),
         ));
         all.push((
             "catalog and schema",

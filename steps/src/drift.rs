@@ -7,6 +7,7 @@ pub(crate) mod blind;
 mod catalog;
 mod close;
 mod compare;
+mod external;
 mod names;
 mod prisma;
 pub(crate) mod shape;
@@ -17,10 +18,12 @@ pub(crate) mod value;
 
 pub use catalog::Catalog;
 pub use compare::{Compared, Difference, Scope};
-pub use prisma::{Declared, declared};
-pub use shape::Shape;
+pub use external::External;
+pub use prisma::declared;
+pub use shape::{Guard, Shape};
 pub use sides::{
-    SCHEMA, Sides, catalog_and_migrations, catalog_and_schema, findings, schema_and_migrations,
+    Declared, SCHEMA, Sides, catalog_and_migrations, catalog_and_schema, findings,
+    schema_and_migrations,
 };
 pub use source::beside;
 pub use step::{DeployedDrift, DriftReport, SchemaDrift, Statements};

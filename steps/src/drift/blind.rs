@@ -29,7 +29,7 @@ pub(crate) enum Sort {
     Constraint,
     /// An enum.
     Enum,
-    /// A trigger or policy.
+    /// A trigger, a policy or row-level security.
     Guard,
 }
 
@@ -42,7 +42,7 @@ impl Sort {
             Sort::Key => &["index", "unique"],
             Sort::Constraint => &["constraint", "primary key", "foreign key", "references"],
             Sort::Enum => &["type"],
-            Sort::Guard => &["trigger", "policy"],
+            Sort::Guard => &["trigger", "policy", "row level security"],
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::shape::{Column, Foreign, Key, Name, Shape, Table, Type};
+use super::shape::{Column, Foreign, Key, Name, ROW_SECURITY, Shape, Table, Type};
 use super::value::DefaultValue;
 
 /// The question: the one that the replay asks, too. It works under the search path `pg_catalog, pg_temp`.
@@ -30,6 +30,12 @@ struct TableRow {
     /// A part of another table.
     #[serde(default)]
     part: bool,
+    /// Row-level security is on.
+    #[serde(default)]
+    guarded: bool,
+    /// It binds the table's owner, too.
+    #[serde(default)]
+    forced: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -109,6 +115,11 @@ impl Catalog {
                 schema: place(&row.schema),
                 name: row.name.clone(),
             };
+            let flags = [("enabled", row.guarded), ("forced", row.forced)];
+            for (flag, _) in flags.into_iter().filter(|(_, on)| *on) {
+                let guard = (ROW_SECURITY.to_owned(), flag.to_owned(), name.clone());
+                shape.guards.insert(guard);
+            }
             shape.tables.insert(name, self.table(id, &place));
         }
         let views = self.views.values().map(|row| Name {

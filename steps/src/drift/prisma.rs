@@ -7,22 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use self::keys::{Sort, key};
 use self::types::{native_type, scalar};
-use super::names;
 use super::shape::{Column, Foreign, Key, Name, Shape, Table, Type};
 use super::value::DefaultValue;
+use super::{Declared, External, names};
 use crate::codecheck::schema::{Attribute, Enum, Expression, Field, Kind, Model, Schema};
 
 mod keys;
 mod types;
-
-/// What a schema declares.
-#[derive(Debug, Clone, Default)]
-pub struct Declared {
-    /// The tables and enums.
-    pub shape: Shape,
-    /// The schemas that it speaks of; what lies in others is none of its business. The application's own is empty.
-    pub schemas: BTreeSet<String>,
-}
 
 /// Reads a schema as the database of an application whose own schema is `own`.
 pub fn declared(schema: &Schema, own: &str) -> Declared {
@@ -46,7 +37,11 @@ pub fn declared(schema: &Schema, own: &str) -> Declared {
     let listed = schema.source.get("schemas").map_or("", String::as_str);
     let listed = listed.split('"').skip(1).step_by(2);
     schemas.extend(listed.map(|each| reader.place(each)));
-    Declared { shape, schemas }
+    Declared {
+        shape,
+        schemas,
+        external: External::default(),
+    }
 }
 
 struct Reader<'a> {

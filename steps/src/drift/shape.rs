@@ -47,9 +47,16 @@ pub struct Shape {
     pub enums: BTreeMap<Name, Vec<String>>,
     /// Views: a model may stand for one.
     pub views: std::collections::BTreeSet<Name>,
-    /// Triggers and policies: `trigger` or `policy`, its name and its table.
-    pub guards: std::collections::BTreeSet<(String, String, Name)>,
+    /// What stands between a statement and a table.
+    pub guards: std::collections::BTreeSet<Guard>,
 }
+
+/// A trigger, a policy or a flag of row-level security: `trigger`, `policy` or [`ROW_SECURITY`], its name (`enabled` or
+/// `forced` for a flag), and the table.
+pub type Guard = (String, String, Name);
+
+/// The kind of a [`Guard`] that is a table's flag.
+pub(crate) const ROW_SECURITY: &str = "row-level security";
 
 /// A table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,9 +1,13 @@
 //! Which two are compared, and what that is as findings.
 
+use std::collections::BTreeSet;
+
 use super::blind::Blind;
 use super::catalog::Catalog;
 use super::compare::{Compared, Scope, compare};
-use super::prisma::{Declared, declared};
+use super::external::External;
+use super::prisma::declared;
+use super::shape::Shape;
 use crate::codecheck::schema::{Schema, SchemaError};
 use crate::migration::{self, Finding, Level, Migration, shape};
 
@@ -12,11 +16,24 @@ pub const SCHEMA: &str = "schema.prisma";
 const MIGRATIONS: &str = "the migrations";
 const DATABASE: &str = "the database";
 
+/// What a schema declares.
+#[derive(Debug, Clone, Default)]
+pub struct Declared {
+    /// The tables and enums.
+    pub shape: Shape,
+    /// The schemas that it speaks of; what lies in others is none of its business. The application's own is empty.
+    pub schemas: BTreeSet<String>,
+    /// What it speaks of and its migrations leave to others.
+    pub external: External,
+}
+
 /// A `schema.prisma`, in one file or several.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sides {
     /// Path and text of each file, in the order of their paths.
     pub files: Vec<(String, String)>,
+    /// What the project's `prisma.config` leaves to others.
+    pub external: External,
 }
 
 impl Sides {
@@ -45,7 +62,10 @@ impl Sides {
         if schema.models.is_empty() || !matches!(provider, Some("postgresql" | "postgres")) {
             return Ok(None);
         }
-        Ok(Some(declared(&schema, own)))
+        Ok(Some(Declared {
+            external: self.external.clone(),
+            ..declared(&schema, own)
+        }))
     }
 
     /// File and line of a line of all of it.
@@ -72,13 +92,21 @@ pub fn schema_and_migrations(declared: &Declared, migrations: &[Migration], own:
         schemas: Some(&declared.schemas),
         prisma: true,
     };
-    compare(&declared.shape, &folded.shape, &folded.blind, scope)
+    let managed = |shape| declared.external.without(shape, own);
+    let wanted = managed(declared.shape.clone());
+    compare(&wanted, &managed(folded.shape), &folded.blind, scope)
 }
 
-/// What migrations make beside what a database has. Only schemas in which they make something are looked at.
-pub fn catalog_and_migrations(catalog: &Catalog, migrations: &[Migration], own: &str) -> Compared {
+/// What migrations make beside what a database has. Only schemas in which they make something are looked at, and nothing that
+/// is left to others.
+pub fn catalog_and_migrations(
+    catalog: &Catalog,
+    migrations: &[Migration],
+    external: &External,
+    own: &str,
+) -> Compared {
     let folded = shape::fold(migrations, own);
-    let mut schemas: std::collections::BTreeSet<String> = [String::new()].into();
+    let mut schemas: BTreeSet<String> = [String::new()].into();
     schemas.extend(folded.shape.tables.keys().map(|name| name.schema.clone()));
     let scope = Scope {
         wanted: MIGRATIONS,
@@ -86,7 +114,9 @@ pub fn catalog_and_migrations(catalog: &Catalog, migrations: &[Migration], own: 
         schemas: Some(&schemas),
         prisma: false,
     };
-    compare(&folded.shape, &catalog.shape(own), &folded.blind, scope)
+    let managed = |shape| external.without(shape, own);
+    let there = managed(catalog.shape(own));
+    compare(&managed(folded.shape), &there, &folded.blind, scope)
 }
 
 /// What `schema.prisma` declares beside what a database has.
@@ -97,9 +127,11 @@ pub fn catalog_and_schema(catalog: &Catalog, declared: &Declared, own: &str) -> 
         schemas: Some(&declared.schemas),
         prisma: true,
     };
+    let managed = |shape| declared.external.without(shape, own);
+    let there = managed(catalog.shape(own));
     compare(
-        &declared.shape,
-        &catalog.shape(own),
+        &managed(declared.shape.clone()),
+        &there,
         &Blind::default(),
         scope,
     )

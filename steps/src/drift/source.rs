@@ -1,10 +1,11 @@
-//! Where `schema.prisma` lies: in a commit, or beside a folder of migrations.
+//! Where `schema.prisma` and `prisma.config` lie: in a commit, or beside a folder of migrations.
 
 use std::path::{Path, PathBuf};
 
 use flow_engine::step::StepError;
 
 use super::Sides;
+use super::external::{External, FILES};
 use crate::host::{HostExt as _, Local};
 use crate::migration::MAX_FILE;
 use crate::reach;
@@ -44,9 +45,25 @@ pub fn beside(migrations: &Path) -> std::io::Result<Option<Sides>> {
                 .files
                 .push((path.to_string_lossy().into_owned(), text));
         }
+        sides.external = external_beside(at)?;
         return Ok(Some(sides));
     }
     Ok(None)
+}
+
+/// What the nearest `prisma.config` leaves to others: in the folder, or up to two above it.
+fn external_beside(at: &Path) -> std::io::Result<External> {
+    let folders = at.ancestors().take(3);
+    let mut all = folders.flat_map(|folder| FILES.map(|name| folder.join(name)));
+    let Some(path) = all.find(|path| path.is_file()) else {
+        return Ok(External::default());
+    };
+    if path.metadata()?.len() > MAX_FILE {
+        let path = path.display();
+        return Err(std::io::Error::other(format!("{path} is too large")));
+    }
+    let text = std::fs::read_to_string(&path)?;
+    Ok(External::read(&path.to_string_lossy(), &text))
 }
 
 fn candidates(at: &Path) -> std::io::Result<Vec<PathBuf>> {
@@ -96,8 +113,9 @@ pub(super) async fn of_commit(repo: &str, commit: &str, path: &str) -> Result<Si
         .strip_suffix("schema.prisma")
         .map(|parent| format!("{parent}schema"));
     for place in std::iter::once(path).chain(folder.as_deref()) {
-        let sides = at(repo, commit, place).await?;
+        let mut sides = at(repo, commit, place).await?;
         if !sides.files.is_empty() {
+            sides.external = external(repo, commit, path).await?;
             return Ok(sides);
         }
     }
@@ -129,17 +147,43 @@ async fn at(repo: &str, commit: &str, place: &str) -> Result<Sides, StepError> {
     }
     let mut sides = Sides::default();
     for name in names {
-        let blob = git(repo, &["cat-file", "blob", &format!("{commit}:{name}")])?;
-        let blob = here.output(&blob).await.map_err(|e| reach::error(&e))?;
-        let wrong = |why: &str| StepError::fail(format!("{name} of {commit} {why}"));
-        if !blob.exit.success() {
-            return Err(wrong("cannot be read"));
-        }
-        if u64::try_from(blob.stdout.len()).is_ok_and(|size| size > MAX_FILE) {
-            return Err(wrong("is too large"));
-        }
-        let text = String::from_utf8(blob.stdout).map_err(|_| wrong("is not UTF-8"))?;
+        let text = blob(repo, commit, name).await?;
         sides.files.push((name.to_owned(), text));
     }
     Ok(sides)
+}
+
+/// What the commit's nearest `prisma.config` leaves to others: above the schema, up to the top of the repository.
+async fn external(repo: &str, commit: &str, schema: &str) -> Result<External, StepError> {
+    let here = Local::new("this machine");
+    let folders: Vec<&Path> = Path::new(schema).ancestors().skip(1).collect();
+    for folder in folders {
+        let names: Vec<String> = FILES
+            .iter()
+            .map(|name| folder.join(name).to_string_lossy().into_owned())
+            .collect();
+        let mut args = vec!["ls-tree", "-z", "--full-tree", "--name-only", commit, "--"];
+        args.extend(names.iter().map(String::as_str));
+        let listed = reach::run(&here, &git(repo, &args)?).await?;
+        if let Some(name) = listed.split('\0').find(|name| !name.is_empty()) {
+            let text = blob(repo, commit, name).await?;
+            return Ok(External::read(name, &text));
+        }
+    }
+    Ok(External::default())
+}
+
+/// A file of a commit; fails on one that is too large or no text.
+async fn blob(repo: &str, commit: &str, name: &str) -> Result<String, StepError> {
+    let here = Local::new("this machine");
+    let blob = git(repo, &["cat-file", "blob", &format!("{commit}:{name}")])?;
+    let blob = here.output(&blob).await.map_err(|e| reach::error(&e))?;
+    let wrong = |why: &str| StepError::fail(format!("{name} of {commit} {why}"));
+    if !blob.exit.success() {
+        return Err(wrong("cannot be read"));
+    }
+    if u64::try_from(blob.stdout.len()).is_ok_and(|size| size > MAX_FILE) {
+        return Err(wrong("is too large"));
+    }
+    String::from_utf8(blob.stdout).map_err(|_| wrong("is not UTF-8"))
 }

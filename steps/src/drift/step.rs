@@ -195,6 +195,7 @@ impl Step for SchemaDrift {
     async fn run(&self, cx: &Cx) -> Result<DriftReport, StepError> {
         let (files, sides) = self.of.read().await?;
         let mut report = DriftReport::default();
+        report.compared.extend(sides.external.unread.clone());
         match self.of.declared(&sides)? {
             Some(declared) => {
                 let compared = schema_and_migrations(&declared, &files, &self.of.own);
@@ -212,7 +213,8 @@ impl Step for SchemaDrift {
                 "the database has applied none of the commit's migrations: not compared".to_owned(),
             );
         } else {
-            let compared = catalog_and_migrations(&read(&pg).await?, &applied, &self.of.own);
+            let compared =
+                catalog_and_migrations(&read(&pg).await?, &applied, &sides.external, &self.of.own);
             report.add(
                 &format!(
                     "the database and the {} migrations it has applied",
@@ -253,7 +255,7 @@ impl Step for DeployedDrift {
         let pg = self.db.open(cx)?;
         let catalog = read(&pg).await?;
         let mut report = DriftReport::default();
-        let compared = catalog_and_migrations(&catalog, &files, &self.of.own);
+        let compared = catalog_and_migrations(&catalog, &files, &sides.external, &self.of.own);
         report.add("the database and the migrations", &compared, &sides);
         if let Some(declared) = self.of.declared(&sides)? {
             let compared = catalog_and_schema(&catalog, &declared, &self.of.own);

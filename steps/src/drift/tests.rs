@@ -71,6 +71,7 @@ CREATE INDEX "open_tasks" ON "Task"("title") WHERE "status" = 'OPEN';
 CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
 CREATE TRIGGER stamp BEFORE UPDATE ON "Task" FOR EACH ROW EXECUTE FUNCTION stamp();
 CREATE POLICY own ON "Task" USING (true);
+ALTER TABLE "Task" ENABLE ROW LEVEL SECURITY;
 "#;
 
 const HISTORY: &str = "CREATE TABLE _prisma_migrations (id text, migration_name text, checksum text, finished_at timestamptz, \
@@ -264,6 +265,18 @@ async fn what_production_has_beside_its_migrations_is_found_before_and_what_a_de
             "the policy \"other\" on \"Task\" is in the database",
         ),
         (
+            "ALTER TABLE \"Task\" DISABLE ROW LEVEL SECURITY;",
+            "row-level security (enabled) of \"Task\" is in the migrations, and the database lacks it",
+        ),
+        (
+            "ALTER TABLE \"Project\" ENABLE ROW LEVEL SECURITY;",
+            "row-level security (enabled) of \"Project\" is in the database",
+        ),
+        (
+            "ALTER TABLE \"Task\" FORCE ROW LEVEL SECURITY;",
+            "row-level security (forced) of \"Task\" is in the database",
+        ),
+        (
             "ALTER TABLE \"Task\" DROP CONSTRAINT \"Task_projectId_fkey\";",
             "the foreign key \"Task\"(projectId)",
         ),
@@ -292,7 +305,7 @@ async fn what_was_accepted_before_the_deploy_is_not_asked_for_again_and_anything
     rig.more("CREATE INDEX odd ON \"Task\"(\"title\");").await;
     let catalog = step::read(&rig.pg).await.unwrap();
     let files = from_pairs([("000".to_owned(), INIT.to_owned())]).unwrap();
-    let compared = catalog_and_migrations(&catalog, &files, "public");
+    let compared = catalog_and_migrations(&catalog, &files, &External::default(), "public");
     let accepted = DriftReport {
         findings: findings(&compared, &Sides::default(), true),
         ..DriftReport::default()
@@ -345,4 +358,32 @@ async fn a_schema_that_cannot_be_read_fails_with_its_line_and_one_that_is_not_th
         report.compared[0].contains("no schema.prisma"),
         "{report:?}"
     );
+}
+
+#[tokio::test]
+async fn a_table_that_prisma_config_leaves_to_others_is_no_difference_on_any_side() {
+    let model = "model Account {\n  id Int @id\n}\n";
+    let schema = format!("{SCHEMA}{model}");
+    let sql = format!(
+        "{INIT}{HISTORY}{} CREATE TABLE \"Account\" (id uuid PRIMARY KEY, email text);",
+        applied("public", "000")
+    );
+    let rig = Rig::new("public", &schema, &[INIT], &sql).await;
+    let what = asked(rig.before()).await;
+    assert!(what.contains("\"Account\""), "{what}");
+    let config = "export default { experimental: { externalTables: true }, tables: { external: ['public.Account'] } }";
+    std::fs::write(rig.dir.path().join("prisma.config.ts"), config).unwrap();
+    git(rig.dir.path(), &["add", "."]);
+    git(rig.dir.path(), &["commit", "-qm", "external"]);
+    for done in [
+        run(rig.before()).await,
+        run(rig.after(DriftReport::default())).await,
+    ] {
+        let (done, stop) = done;
+        let report: DriftReport = output(&done, "schema/drift");
+        assert_eq!(report.findings, [], "{stop:?}");
+    }
+    let folder = rig.dir.path().join("prisma/migrations");
+    let sides = beside(&folder).unwrap().unwrap();
+    assert!(sides.external.tables.contains("public.Account"));
 }

@@ -80,7 +80,7 @@ impl Judged {
         self.lost_checks(was, table);
     }
 
-    /// A foreign key or check that is gone and not made again in another form.
+    /// A foreign key or check that is gone, and a foreign key that is made again with another action.
     fn lost_checks(&mut self, name: &Name, table: &Table) {
         for (rule, site) in &table.lost_checks {
             let (what, columns) = match rule {
@@ -88,18 +88,27 @@ impl Judged {
                 Rule::Check(columns, _) => ("check", columns),
                 _ => continue,
             };
-            let again = table.checks.iter().any(|check| match (&check.rule, rule) {
+            let again = table.checks.iter().find(|check| match (&check.rule, rule) {
                 (Rule::Foreign(now, ..), Rule::Foreign(..))
                 | (Rule::Check(now, _), Rule::Check(..)) => now == columns,
                 _ => false,
             });
+            if let Some(words) = again.and_then(|check| otherwise(rule, &check.rule)) {
+                let message = format!(
+                    "the foreign key on {} of {name} is made again with {words}: the same DELETE or UPDATE of the running version does something else",
+                    columns.join(", ")
+                );
+                let draft =
+                    Draft::warning(RuleId::BehaviourChange, site, name.to_string(), message);
+                self.drafts.push(draft);
+            }
             let kept = columns.iter().all(|column| {
                 table
                     .columns
                     .get(column)
                     .is_some_and(|each| each.was.is_some())
             });
-            if again || !kept || columns.is_empty() {
+            if again.is_some() || !kept || columns.is_empty() {
                 continue;
             }
             let message = format!(
@@ -221,4 +230,19 @@ fn labels_before<'a>(schema: &'a Schema, ty: &SqlType) -> Option<&'a Vec<String>
 /// Labels of an enum as they are.
 fn labels_now<'a>(schema: &'a Schema, ty: &SqlType) -> Option<&'a Vec<String>> {
     schema.enums.get(&ty.base)?.labels.as_ref()
+}
+
+/// What a foreign key does now and did not do before, in words.
+fn otherwise(was: &Rule, now: &Rule) -> Option<String> {
+    let (Rule::Foreign(.., was), Rule::Foreign(.., now)) = (was, now) else {
+        return None;
+    };
+    let pairs = [
+        ("DELETE", &was.delete, &now.delete),
+        ("UPDATE", &was.update, &now.update),
+    ];
+    let differ = pairs.into_iter().filter(|(_, was, now)| was != now);
+    let words = differ.map(|(on, was, now)| format!("ON {on} {now} where it had {was}"));
+    let words: Vec<String> = words.collect();
+    (!words.is_empty()).then(|| words.join(" and "))
 }

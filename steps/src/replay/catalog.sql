@@ -2,12 +2,12 @@ with
 own as (select objid, classid from pg_depend where deptype = 'e'),
 n as (select oid, nspname
   from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema'),
-c as (select c.oid, c.relname, c.relkind, c.relrowsecurity, c.relispartition, n.nspname from pg_class c join n on n.oid = c.relnamespace
+c as (select c.oid, c.relname, c.relkind, c.relrowsecurity, c.relforcerowsecurity, c.relispartition, n.nspname from pg_class c join n on n.oid = c.relnamespace
   where not exists (select from own where own.objid = c.oid and own.classid = 'pg_class'::regclass)),
 t as (select * from c where relkind in ('r', 'p', 'f')),
 v as (select * from c where relkind in ('v', 'm'))
 select json_build_object(
-  'tables', (select coalesce(json_object_agg(oid, json_build_object('schema', nspname, 'name', relname, 'guarded', relrowsecurity,
+  'tables', (select coalesce(json_object_agg(oid, json_build_object('schema', nspname, 'name', relname, 'guarded', relrowsecurity, 'forced', relforcerowsecurity,
       'part', relispartition)), '{}') from t),
   'views', (select coalesce(json_object_agg(v.oid, json_build_object('schema', nspname, 'name', relname, 'stored', relkind = 'm', 'columns',
       (select coalesce(json_agg(attname order by attnum), '[]') from pg_attribute a where a.attrelid = v.oid and attnum > 0 and not attisdropped))), '{}') from v),

@@ -43,6 +43,9 @@ pub(super) fn add(
     let Some(declared) = declared else {
         return Ok(());
     };
+    if let Some(unread) = &sides.external.unread {
+        view::note(&format!("{unread}\n"));
+    }
     let compared = drift::schema_and_migrations(&declared, &source.migrations, own);
     if !compared.undecided.is_empty() {
         view::note(&format!(

@@ -2,7 +2,7 @@
 
 use super::{Draft, Work, close};
 use crate::drift::blind::Sort;
-use crate::drift::shape::{Foreign, Name, Table, quoted};
+use crate::drift::shape::{Foreign, Name, ROW_SECURITY, Table, quoted};
 use crate::migration::Level;
 
 impl Work<'_> {
@@ -135,26 +135,48 @@ impl Work<'_> {
             let missing = wanted
                 .guards
                 .contains(&(kind.clone(), guard.clone(), table.clone()));
-            let what = format!("the {kind} {} on {table}", quoted(guard));
+            let flag = kind == ROW_SECURITY;
+            let what = if flag {
+                format!("row-level security ({guard}) of {table}")
+            } else {
+                format!("the {kind} {} on {table}", quoted(guard))
+            };
             let message = if missing {
                 self.only_wanted(&what)
             } else {
                 self.only_there(&what)
             };
-            let sql = if missing {
-                "-- as the migration that makes it writes it".to_owned()
-            } else {
-                format!("DROP {} {} ON {table};", kind.to_uppercase(), quoted(guard))
+            let sql = match (flag, missing) {
+                (true, _) => row_security(table, guard, missing),
+                (false, true) => "-- as the migration that makes it writes it".to_owned(),
+                (false, false) => {
+                    format!("DROP {} {} ON {table};", kind.to_uppercase(), quoted(guard))
+                }
             };
             self.say(Draft {
                 sort: Sort::Guard,
-                names: vec![guard],
+                names: vec![if flag { &table.name } else { guard }],
                 level: Level::Warning,
-                object: format!("{table}.{}", quoted(guard)),
+                object: if flag {
+                    format!("{table} {kind} {guard}")
+                } else {
+                    format!("{table}.{}", quoted(guard))
+                },
                 message,
                 sql,
                 line: 0,
             });
         }
     }
+}
+
+/// What switches a flag of row-level security on, or off.
+fn row_security(table: &Name, flag: &str, on: bool) -> String {
+    let verb = match (flag, on) {
+        ("forced", true) => "FORCE",
+        ("forced", false) => "NO FORCE",
+        (_, true) => "ENABLE",
+        (_, false) => "DISABLE",
+    };
+    format!("ALTER TABLE {table} {verb} ROW LEVEL SECURITY;")
 }

@@ -374,6 +374,7 @@ fn a_schema_of_several_files_is_one_and_errors_and_findings_name_the_file() {
                 "// tasks\nmodel Task {\n  id Int @id\n  notes String?\n}\n".into(),
             ),
         ],
+        ..Sides::default()
     };
     let declared = sides.read("public").unwrap().unwrap();
     let files = from_pairs([(

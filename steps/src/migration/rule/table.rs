@@ -192,7 +192,7 @@ ALTER TABLE "Task" ALTER COLUMN "status" SET DEFAULT 'open';"#,
             "Rows it kept out can be written, and ON DELETE CASCADE or SET NULL no longer happens.",
             "Make sure that no version that runs during the release relies on it.",
             r#"ALTER TABLE "Task" DROP CONSTRAINT "Task_parent_fkey";"#,
-            r#"ALTER TABLE "Task" DROP CONSTRAINT "Task_parent_fkey"; ALTER TABLE "Task" ADD CONSTRAINT "Task_parent_fkey" FOREIGN KEY ("parent") REFERENCES "Task"("id") ON DELETE SET NULL;"#,
+            r#"ALTER TABLE "Task" DROP CONSTRAINT "Task_parent_fkey"; ALTER TABLE "Task" ADD CONSTRAINT "Task_parent_fkey" FOREIGN KEY ("parent") REFERENCES "Task"("id");"#,
             MANUAL
         ),
         RuleId::DropNotNull => explanation!(
@@ -268,7 +268,7 @@ ALTER TABLE "Task" ALTER COLUMN "status" SET DEFAULT 'open';"#,
             MANUAL
         ),
         RuleId::BehaviourChange => explanation!(
-            "triggers, rules, row security or rights change",
+            "triggers, rules, row security, rights or the action of a foreign key change",
             "The same statements of the running version do something else, see fewer rows, or are refused.",
             "Review the change against every version that runs during the release.",
             r#"ALTER TABLE "Task" ENABLE ROW LEVEL SECURITY;"#,

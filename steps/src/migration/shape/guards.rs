@@ -1,11 +1,8 @@
-//! Triggers and policies that migrations make and drop, by name and table.
+//! Triggers and policies that migrations make and drop, and row-level security that they switch, by name and table.
 
 use std::collections::BTreeSet;
 
-use crate::drift::shape::{Name, Type};
-
-/// `trigger` or `policy`, its name, its table.
-type Guard = (String, String, Name);
+use crate::drift::shape::{Guard, Name, ROW_SECURITY, Type};
 
 /// Applies one statement.
 pub(super) fn follow(statement: &str, own: &str, guards: &mut BTreeSet<Guard>) {
@@ -13,6 +10,13 @@ pub(super) fn follow(statement: &str, own: &str, guards: &mut BTreeSet<Guard>) {
     let upper: Vec<String> = words.iter().map(|word| word.to_ascii_uppercase()).collect();
     let upper: Vec<&str> = upper.iter().map(String::as_str).collect();
     let (make, rest) = match upper.as_slice() {
+        ["ALTER", "TABLE", ..] => return alter(&words, &upper, own, guards),
+        ["DROP", "TABLE", ..] => {
+            let gone = |word: &String| table_of(word, own);
+            let gone: Vec<Name> = words.iter().skip(2).map(gone).collect();
+            guards.retain(|(_, _, table)| !gone.contains(table));
+            return;
+        }
         ["CREATE", rest @ ..] => (true, rest),
         ["DROP", rest @ ..] => (false, rest),
         _ => return,
@@ -38,15 +42,62 @@ pub(super) fn follow(statement: &str, own: &str, guards: &mut BTreeSet<Guard>) {
     let (Some(name), Some(table)) = (words.get(at), on.and_then(|on| words.get(on + 1))) else {
         return;
     };
-    let mut table = Type::of_text(table).base;
-    if table.schema == "public" || table.schema == own {
-        table.schema.clear();
-    }
-    let guard = (kind.to_owned(), Type::of_text(name).base.name, table);
+    let guard = (
+        kind.to_owned(),
+        Type::of_text(name).base.name,
+        table_of(table, own),
+    );
     if make {
         guards.insert(guard);
     } else {
         guards.remove(&guard);
+    }
+}
+
+fn table_of(word: &str, own: &str) -> Name {
+    let mut table = Type::of_text(word).base;
+    if table.schema == "public" || table.schema == own {
+        table.schema.clear();
+    }
+    table
+}
+
+/// Flags of row-level security, and another name.
+fn alter(words: &[String], upper: &[&str], own: &str, guards: &mut BTreeSet<Guard>) {
+    let passed = |word: &&&str| matches!(**word, "IF" | "EXISTS" | "ONLY");
+    let at = 2 + upper.iter().skip(2).take_while(passed).count();
+    let Some(name) = words.get(at) else {
+        return;
+    };
+    let table = table_of(name, own);
+    for (n, window) in upper.windows(4).enumerate().skip(at + 1) {
+        let (flag, on) = match window {
+            ["ENABLE", "ROW", "LEVEL", "SECURITY"] => ("enabled", true),
+            ["DISABLE", "ROW", "LEVEL", "SECURITY"] => ("enabled", false),
+            ["FORCE", "ROW", "LEVEL", "SECURITY"] => ("forced", upper[n - 1] != "NO"),
+            _ => continue,
+        };
+        let guard = (ROW_SECURITY.to_owned(), flag.to_owned(), table.clone());
+        if on {
+            guards.insert(guard);
+        } else {
+            guards.remove(&guard);
+        }
+    }
+    if let (Some(&"RENAME"), Some(&"TO"), Some(new)) =
+        (upper.get(at + 1), upper.get(at + 2), words.get(at + 3))
+    {
+        let mut renamed = table_of(new, own);
+        renamed.schema.clone_from(&table.schema);
+        let moved: Vec<Guard> = guards
+            .iter()
+            .filter(|(.., on)| *on == table)
+            .cloned()
+            .collect();
+        for guard in moved {
+            guards.remove(&guard);
+            guards.insert((guard.0, guard.1, renamed.clone()));
+        }
     }
 }
 
@@ -96,6 +147,13 @@ mod tests {
             "CREATE POLICY gone ON \"Task\" USING (true)",
             "DROP POLICY IF EXISTS gone ON \"Task\"",
             "CREATE INDEX i ON \"Task\"(id)",
+            "ALTER TABLE \"Task\" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
+            "ALTER TABLE IF EXISTS ONLY audit.entry ENABLE ROW LEVEL SECURITY",
+            "ALTER TABLE audit.entry NO FORCE ROW LEVEL SECURITY",
+            "CREATE POLICY old ON former USING (true)",
+            "ALTER TABLE former RENAME TO later",
+            "CREATE POLICY lost ON passing USING (true)",
+            "DROP TABLE IF EXISTS passing CASCADE",
         ] {
             follow(sql, "public", &mut all);
         }
@@ -106,7 +164,11 @@ mod tests {
         assert_eq!(
             words,
             [
+                "policy old \"later\"",
                 "policy own \"audit\".\"entry\"",
+                "row-level security enabled \"Task\"",
+                "row-level security enabled \"audit\".\"entry\"",
+                "row-level security forced \"Task\"",
                 "trigger My Stamp \"Task\"",
                 "trigger stamp \"Task\""
             ]

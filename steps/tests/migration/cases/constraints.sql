@@ -20,6 +20,13 @@ ALTER TABLE "Room" ADD CONSTRAINT "f" FOREIGN KEY ("bookId") REFERENCES "Book"("
 === a foreign key is made again with another action
 ALTER TABLE "Book" DROP CONSTRAINT "Book_authorId_fkey";
 ALTER TABLE "Book" ADD CONSTRAINT "Book_authorId_fkey" FOREIGN KEY ("authorId") REFERENCES "Author"("id") ON DELETE CASCADE;
+=> warning behaviour-change "Book"
+=== a foreign key is made again under another name with another action on update
+ALTER TABLE "Book" DROP CONSTRAINT "Book_authorId_fkey", ADD CONSTRAINT "writer" FOREIGN KEY ("authorId") REFERENCES "Author"("id") ON DELETE SET NULL ON UPDATE CASCADE;
+=> warning behaviour-change "Book"
+=== a foreign key is made again as it was
+ALTER TABLE "Book" DROP CONSTRAINT "Book_authorId_fkey";
+ALTER TABLE "Book" ADD CONSTRAINT "Book_authorId_fkey" FOREIGN KEY ("authorId") REFERENCES "Author"("id") ON DELETE SET NULL;
 => nothing
 === a foreign key goes
 ALTER TABLE "Book" DROP CONSTRAINT "Book_authorId_fkey";
