@@ -19,6 +19,7 @@ use crate::gate::PromotionRule;
 use crate::host::Host;
 use crate::host::job::Probe;
 use crate::lease::Lease;
+use crate::pg::Freeze;
 use crate::reach;
 use crate::reach::patterns::Patterns;
 
@@ -68,6 +69,10 @@ pub struct Deploy {
     /// Whether it gets the means to write while the database is frozen: see [`MIGRATE`].
     #[serde(default)]
     pub may_migrate: bool,
+    /// How the database is frozen again where its timer, or a person, opened it between two attempts: on test and staging
+    /// the script must show each time what it does in a read-only database. Nothing in production, where that is asked about.
+    #[serde(default)]
+    pub freeze: Option<Freeze>,
     /// How long to wait for the script, in minutes. It is not ended then: a person is asked.
     pub timeout_minutes: u64,
 }

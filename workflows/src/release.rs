@@ -126,13 +126,13 @@ fn test(p: &mut Planner, r: &Release, drift: &Out<DriftReport>) {
     p.step("test/take-back", r.take_back());
     let before = p.step("test/counts-before", r.state("test"));
     let shape = p.step("test/shape", r.expected_shape("test"));
-    p.step("test/maintenance", r.freeze("test", None));
+    p.step("test/maintenance", r.freeze("test", &lease));
     p.step("test/deploy", r.deploy("test", &lease));
     p.step("test/migrations-applied", r.migrations_applied("test"));
     p.step("test/drift", r.drift_after("test", drift));
     p.step("test/counts-after", r.counts_match("test", &before, &shape));
     p.step("test/health", r.health("test"));
-    p.step("test/writable", r.thaw("test", None, None));
+    p.step("test/writable", r.thaw("test", None, &lease));
     p.step(
         "test/features",
         r.checklist("Features on test", &TEST_FEATURES, "qa", None),
@@ -147,14 +147,14 @@ fn stage(p: &mut Planner, r: &Release, drift: &Out<DriftReport>) -> OnStage {
     let before = p.step("stage/counts-before", r.state("stage"));
     let shape = p.step("stage/shape", r.expected_shape("stage"));
     let processes = p.step("stage/processes", r.processes_seen("stage"));
-    p.step("stage/maintenance", r.freeze("stage", None));
+    p.step("stage/maintenance", r.freeze("stage", &lease));
     let script = p.step("stage/deploy", r.deploy("stage", &lease));
     p.step("stage/migrations-applied", r.migrations_applied("stage"));
     p.step("stage/drift", r.drift_after("stage", drift));
     let restarted = p.step("stage/restarted", r.restarted("stage", &processes, &script));
     p.step("stage/counts", r.counts_match("stage", &before, &shape));
     p.step("stage/health", r.health("stage"));
-    p.step("stage/writable", r.thaw("stage", None, None));
+    p.step("stage/writable", r.thaw("stage", None, &lease));
     p.step(
         "stage/features",
         r.checklist(
@@ -210,7 +210,7 @@ fn gates(p: &mut Planner, r: &Release, before: &Before, checked: &Out<Checked>, 
 
 fn deploy(p: &mut Planner, r: &Release, before: &Before) -> After {
     p.step("prod/notify", r.notify());
-    p.step("prod/maintenance", r.freeze("prod", Some(&before.lease)));
+    p.step("prod/maintenance", r.freeze("prod", &before.lease));
     let baseline = p.step("prod/baseline", r.baseline(&before.backup, &before.lease));
     let script = p.step("prod/deploy", r.deploy_production(&before.lease));
     p.step("prod/migrations", r.migrations_applied("prod"));
@@ -241,7 +241,7 @@ fn verify(
     p.step("prod/online", r.online(processes, &restarted));
     p.step(
         "prod/writable",
-        r.thaw("prod", Some(&after.baseline), Some(&before.lease)),
+        r.thaw("prod", Some(&after.baseline), &before.lease),
     );
     let mark = p.step("prod/reconnect", r.reconnect());
     p.step(

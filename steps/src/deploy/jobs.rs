@@ -92,10 +92,10 @@ impl Deploy {
             spec.env
                 .extend(more.map(|(n, v)| (n.to_owned(), v.to_owned())));
         }
-        if let Some(lease) = &self.lease {
-            let lease = cx.arg(lease)?;
+        if let Some(arg) = &self.lease {
+            let lease = cx.arg(arg)?;
             spec.expect_machine_id = Some(lease.machine_id);
-            spec.frozen = freeze_in_force(cx.run()).then(|| lease.dir.clone());
+            spec.frozen = freeze_in_force(cx.run(), arg).then(|| lease.dir.clone());
             spec.lease = Some(lease.dir);
         }
         Ok(spec)
@@ -159,6 +159,9 @@ pub(super) async fn ready(
         }
         Probe::Absent => {
             about_to_act(cx, step.gate.as_ref()).await?;
+            if let Some(freeze) = &step.freeze {
+                freeze.again(cx).await?;
+            }
             own.env.extend(secrets(step)?);
             launch(cx, step, host, &own).await?;
             let launched = own.attempt;

@@ -57,6 +57,7 @@ impl Rig {
             stop_on_undo: None,
             verify: Some(vec!["echo".into(), "c".repeat(40)]),
             may_migrate: false,
+            freeze: None,
             timeout_minutes: 2,
         }
     }

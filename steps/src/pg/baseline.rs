@@ -93,15 +93,13 @@ impl Baseline {
             None if ordered => "a retry was ordered after read-only mode was found ended".into(),
             None => return Ok(()),
         };
-        cx.log(format!("{why}: freezing it again"));
-        let was = freeze::before(cx, &self.db);
-        if let Some(watchdog) = &self.watchdog {
-            watchdog.arm(cx, pg, was.as_deref(), false).await?;
-        }
-        for line in freeze::freeze(pg).await?.unbound {
-            cx.log(line);
-        }
-        Ok(())
+        cx.log(why);
+        let freeze = Freeze {
+            db: self.db.clone(),
+            ended_by: None,
+            watchdog: self.watchdog.clone(),
+        };
+        freeze.again(cx).await
     }
 
     /// The restore, guarded like the freeze: writers are held off, and whoever drives it may die.

@@ -1,8 +1,6 @@
 //! Read-only mode, proved by a write that must fail.
 
 use async_trait::async_trait;
-use flow_engine::plan::Node;
-use flow_engine::run::{Run, Status, StepState};
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +10,11 @@ use super::settings::READ_ONLY;
 use super::text::{ident, literal, some_of};
 use super::{Database, Pg, PgError, Watchdog};
 
+mod of_run;
 mod older;
 
+pub(crate) use of_run::freeze_in_force;
+pub(super) use of_run::{before, is_opened};
 use older::{end_open, headstrong, named, out_of_hand, said};
 
 /// Makes every new session of a database read-only and ends the open ones, which would go on writing. Then proves it:
@@ -27,7 +28,7 @@ use older::{end_open, headstrong, named, out_of_hand, said};
 /// A timer on the host ends read-only mode when nobody drives the run any more; see [`Watchdog`].
 ///
 /// Its undo gives the database the setting it had: one that was read-only before the release is so again.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Freeze {
     /// The database.
     pub db: Database,
@@ -362,37 +363,23 @@ async fn end_timer(cx: &Cx, pg: &Pg, watchdog: Option<&Watchdog>) -> Result<(), 
     Ok(())
 }
 
-/// The setting a database had before this run froze it, as the freeze noted it.
-pub(super) fn before(cx: &Cx, db: &Database) -> Option<String> {
-    let db = serde_json::to_value(db).ok()?;
-    let mut steps = cx.plan().nodes.iter().zip(&cx.run().steps);
-    let ours = |(node, _): &(&Node, &StepState)| {
-        node.kind == Freeze::KIND && node.params.get("db") == Some(&db)
-    };
-    let (_, state) = steps.find(ours)?;
-    let note = state.note.as_ref()?;
-    serde_json::from_slice::<Before>(note).ok()?.read_only
-}
-
-/// Whether a step freezes or opens a database under a timer. Test and staging are frozen without one, and what is true of
-/// them says nothing about production.
-pub(super) fn is_watched(node: &Node) -> bool {
-    node.params.get("watchdog").is_some_and(|w| !w.is_null())
-}
-
-/// Whether this run has opened the database that it froze under a timer.
-pub(super) fn is_opened(run: &Run) -> bool {
-    let mut steps = run.plan.nodes.iter().zip(&run.steps);
-    steps.any(|(node, state)| {
-        node.kind == Thaw::KIND && is_watched(node) && state.status == Status::Done
-    })
-}
-
-/// Whether this run froze a database under a timer and has not opened it again, as its records have it.
-pub(crate) fn freeze_in_force(run: &Run) -> bool {
-    let mut steps = run.plan.nodes.iter().zip(&run.steps);
-    let frozen = steps.any(|(node, state)| {
-        node.kind == Freeze::KIND && is_watched(node) && state.status == Status::Done
-    });
-    frozen && !is_opened(run)
+impl Freeze {
+    /// Freezes once more what was opened since, by its timer or by a person; leaves alone what is read-only. Not a step's
+    /// run: the setting of before is the one that was noted then.
+    pub(crate) async fn again(&self, cx: &Cx) -> Result<(), StepError> {
+        let pg = self.db.open(cx)?;
+        if is_on(&pg).await? {
+            return Ok(());
+        }
+        cx.log(format!(
+            "{} is not read-only any more: freezing it again",
+            self.db.words()
+        ));
+        if let Some(watchdog) = &self.watchdog {
+            let was = before(cx, &self.db);
+            watchdog.arm(cx, &pg, was.as_deref(), false).await?;
+        }
+        say(cx, &freeze(&pg).await?);
+        Ok(())
+    }
 }

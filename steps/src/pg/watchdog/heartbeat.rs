@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use super::{Watchdog, beat, renew};
 use crate::host::Hosts;
 use crate::lease::Lease;
-use crate::pg::freeze::{is_opened, is_watched};
+use crate::pg::freeze::is_opened;
 use crate::pg::{Baseline, Freeze};
 
 /// Renews the timer of a frozen database while this process drives the run. It ends with the driver: when the run parks,
@@ -100,8 +100,16 @@ fn frozen(run: &Run) -> Option<Frozen> {
     }
     let steps = || run.plan.nodes.iter().zip(&run.steps);
     let held = |(node, state): &(&Node, &StepState)| match node.kind.as_str() {
-        _ if !is_watched(node) => false,
-        Freeze::KIND => state.started.is_some() && state.undo != Undo::Undone && !is_opened(run),
+        _ if node
+            .params
+            .get("watchdog")
+            .is_none_or(serde_json::Value::is_null) =>
+        {
+            false
+        }
+        Freeze::KIND => {
+            state.started.is_some() && state.undo != Undo::Undone && !is_opened(run, node)
+        }
         Baseline::KIND => {
             state.undo_attempts > 0 && !matches!(state.undo, Undo::Undone | Undo::GivenUp)
         }

@@ -94,6 +94,7 @@ impl World {
             }),
             verify: Some(vec!["echo".into(), "c".repeat(40)]),
             may_migrate: false,
+            freeze: None,
             timeout_minutes: 2,
         };
         let before = || Arg::Output("prep/processes".into());

@@ -113,6 +113,7 @@ fn release(pm2: &Pm2) -> Plan {
         }),
         verify: Some(vec!["echo".into(), "c".repeat(40)]),
         may_migrate: false,
+        freeze: None,
         timeout_minutes: 2,
     };
     let quiet = Quiet {

@@ -35,6 +35,7 @@ impl Release<'_> {
                 .map(|(name, value)| (name.clone(), self.config.beside(value)))
                 .collect(),
             may_migrate: true,
+            freeze: Some(self.freeze(env, lease)),
             commit: self.commit.clone(),
             errors: self.config.watch.patterns.clone(),
             allow: self.config.watch.allow.clone(),
@@ -48,6 +49,7 @@ impl Release<'_> {
 
     pub(in crate::release) fn deploy_production(&self, lease: &Out<Lease>) -> Deploy {
         Deploy {
+            freeze: None,
             gate: Some(self.promotion_rule()),
             stop_on_undo: Some(StopSpec {
                 pm2: self.env("prod").pm2.clone(),

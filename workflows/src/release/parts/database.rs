@@ -194,21 +194,21 @@ impl Release<'_> {
         }
     }
 
-    fn watchdog(&self, lease: &Out<Lease>) -> Watchdog {
-        let prod = self.env("prod");
+    fn watchdog(&self, name: &str, lease: &Out<Lease>) -> Watchdog {
+        let env = self.env(name);
         Watchdog {
             lease: lease.into(),
-            jobs: prod.flow_dir.clone(),
+            jobs: env.flow_dir.clone(),
             seconds: self.config.window.unattended_seconds,
-            job_seconds: prod.deploy_minutes.saturating_mul(60),
+            job_seconds: env.deploy_minutes.saturating_mul(60),
         }
     }
 
-    pub(in crate::release) fn freeze(&self, env: &str, lease: Option<&Out<Lease>>) -> Freeze {
+    pub(in crate::release) fn freeze(&self, env: &str, lease: &Out<Lease>) -> Freeze {
         Freeze {
             db: self.database(env),
             ended_by: (env != PROD).then(|| format!("{env}/writable")),
-            watchdog: lease.map(|lease| self.watchdog(lease)),
+            watchdog: Some(self.watchdog(env, lease)),
         }
     }
 
@@ -216,14 +216,14 @@ impl Release<'_> {
         &self,
         env: &str,
         baseline: Option<&Out<Backup>>,
-        lease: Option<&Out<Lease>>,
+        lease: &Out<Lease>,
     ) -> Thaw {
         Thaw {
             db: self.database(env),
             look: baseline.map(|baseline| Restorable {
                 backup: baseline.into(),
             }),
-            watchdog: lease.map(|lease| self.watchdog(lease)),
+            watchdog: Some(self.watchdog(env, lease)),
         }
     }
 
@@ -239,7 +239,7 @@ impl Release<'_> {
             restore_if_started: DEPLOY.into(),
             ask_if_started: Some("prod/writable".into()),
             lease: Some(lease.into()),
-            watchdog: Some(self.watchdog(lease)),
+            watchdog: Some(self.watchdog(PROD, lease)),
         }
     }
 

@@ -38,6 +38,7 @@ fn with_services(plan: &mut flow_engine::plan::Plan, pg: &Pg, pm2: &Pm2, sql: &s
         }),
         verify: Some(vec!["echo".into(), "c".repeat(40)]),
         may_migrate: false,
+        freeze: None,
         timeout_minutes: 2,
     };
     let node = plan.nodes.iter_mut().find(|n| n.key == "prod/deploy");

@@ -1,5 +1,7 @@
 //! A frozen database whose driver is gone.
 
+mod again;
+
 use std::path::Path;
 use std::time::Duration;
 

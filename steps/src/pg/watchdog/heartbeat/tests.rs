@@ -44,22 +44,33 @@ fn freeze(host: &str, watchdog: Option<Watchdog>) -> serde_json::Value {
     serde_json::to_value(freeze).unwrap()
 }
 
-/// Test is frozen and opened, then production: the first so many of these steps are done.
-fn after(done: u32) -> Run {
-    let lease = Lease {
-        host: "prod".into(),
+fn lease(host: &str) -> Arg<Lease> {
+    Arg::Value(Lease {
+        host: host.into(),
         dir: "/lease".into(),
         epoch: 1,
         machine_id: "m".into(),
         hostname: "h".into(),
-    };
-    let watchdog = Watchdog {
-        lease: lease.into(),
+    })
+}
+
+fn watchdog(host: &str) -> Watchdog {
+    Watchdog {
+        lease: lease(host),
         jobs: "/jobs".into(),
         seconds: 600,
         job_seconds: 60,
-    };
-    let prod = freeze("prod", Some(watchdog));
+    }
+}
+
+/// Test is frozen and opened, then production: the first so many of these steps are done.
+fn after(done: u32) -> Run {
+    run_of(done, None)
+}
+
+fn run_of(done: u32, on_test: Option<Watchdog>) -> Run {
+    let test = freeze("test", on_test);
+    let prod = freeze("prod", Some(watchdog("prod")));
     let plan = Plan {
         workflow: "release".into(),
         protocol: "1".into(),
@@ -72,8 +83,8 @@ fn after(done: u32) -> Run {
             on_failure: OnFailure::Rollback,
         }],
         nodes: vec![
-            node("test/maintenance", Freeze::KIND, freeze("test", None)),
-            node("test/writable", Thaw::KIND, freeze("test", None)),
+            node("test/maintenance", Freeze::KIND, test.clone()),
+            node("test/writable", Thaw::KIND, test),
             node("prod/maintenance", Freeze::KIND, prod.clone()),
             node("prod/writable", Thaw::KIND, prod),
         ],
@@ -110,9 +121,20 @@ fn production_s_freeze_is_kept_up_although_test_was_frozen_and_opened_before() {
     assert_eq!([0, 1, 2].map(kept), [None, None, None]);
     assert_eq!(kept(3).as_deref(), Some("prod"));
     assert_eq!(kept(4), None);
-    let in_force = |done| freeze_in_force(&after(done));
+    let in_force = |done| freeze_in_force(&after(done), &lease("prod"));
     assert_eq!(
         [0, 1, 2, 3, 4].map(in_force),
         [false, false, false, true, false]
     );
+}
+
+#[test]
+fn test_s_freeze_is_kept_up_under_its_own_lease_and_says_nothing_about_production() {
+    let run = |done| run_of(done, Some(watchdog("test")));
+    let kept = [0, 1, 2, 3, 4].map(|done| frozen(&run(done)).map(|frozen| frozen.host));
+    let host = |name: &str| Some(name.to_owned());
+    assert_eq!(kept, [None, host("test"), None, host("prod"), None]);
+    let in_force = |of: &'static str| [1, 2, 3].map(|done| freeze_in_force(&run(done), &lease(of)));
+    assert_eq!(in_force("test"), [true, false, false]);
+    assert_eq!(in_force("prod"), [false, false, true]);
 }
