@@ -19,7 +19,7 @@ struct Text {
 /// What a difference is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Sort {
-    /// A table.
+    /// A table as a whole: made, dropped, renamed.
     Table,
     /// A column, or something of it.
     Column,
@@ -27,7 +27,7 @@ pub(crate) enum Sort {
     Key,
     /// A foreign key, a primary key or a check.
     Constraint,
-    /// An enum.
+    /// An enum or one of its labels.
     Enum,
     /// A trigger, a policy or row-level security.
     Guard,

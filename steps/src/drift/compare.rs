@@ -24,14 +24,14 @@ pub struct Scope<'a> {
     pub prisma: bool,
 }
 
-/// A difference.
+/// One thing that two shapes say differently, with the SQL that closes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
     /// An error breaks queries; a warning is another behaviour.
     pub level: Level,
     /// What it is about: `"Task"."notes"`.
     pub object: String,
-    /// What differs.
+    /// What differs, as a sentence without its end: which side has it, and which lacks it.
     pub message: String,
     /// What makes the second like the first.
     pub sql: String,

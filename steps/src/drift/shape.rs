@@ -41,7 +41,7 @@ pub(crate) fn quoted(name: &str) -> String {
 /// Tables and enums.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Shape {
-    /// By name.
+    /// Each table by its name; no views, no partitions.
     pub tables: BTreeMap<Name, Table>,
     /// Labels in their order.
     pub enums: BTreeMap<Name, Vec<String>>,
@@ -58,16 +58,16 @@ pub type Guard = (String, String, Name);
 /// The kind of a [`Guard`] that is a table's flag.
 pub(crate) const ROW_SECURITY: &str = "row-level security";
 
-/// A table.
+/// A table, as far as two sides can agree on it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Table {
-    /// By name.
+    /// Each column by its name, unquoted.
     pub columns: BTreeMap<String, Column>,
     /// The primary key.
     pub primary: Option<Key>,
     /// Unique keys and other indexes.
     pub keys: Vec<Key>,
-    /// Foreign keys.
+    /// The foreign keys it has itself, in no particular order.
     pub foreign: Vec<Foreign>,
     /// Names of checks and exclusions; Prisma knows neither.
     pub checks: Vec<String>,
@@ -79,7 +79,7 @@ pub struct Table {
     pub line: usize,
 }
 
-/// A column.
+/// A column, as far as two sides can agree on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
     /// Its type; nothing when that is not known.
@@ -260,7 +260,7 @@ impl Key {
 pub struct Foreign {
     /// Its name, as for a [`Key`].
     pub name: Option<String>,
-    /// Its columns.
+    /// Its own columns, in the order of [`Foreign::theirs`].
     pub columns: Vec<String>,
     /// The table they point at.
     pub target: Name,

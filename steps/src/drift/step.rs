@@ -44,7 +44,7 @@ pub struct Statements {
 pub struct SchemaDrift {
     /// What is compared.
     pub of: Statements,
-    /// Production.
+    /// Production; only its catalog is read.
     pub db: Database,
     /// Who may accept a difference, such as `tech-lead`.
     pub waiver_role: String,

@@ -7,7 +7,7 @@ mod text;
 /// What a column holds that an INSERT does not name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DefaultValue {
-    /// NULL.
+    /// Nothing: an INSERT that leaves it out gives NULL.
     Nothing,
     /// The next number of a sequence: serial, identity, `nextval`.
     Sequence,

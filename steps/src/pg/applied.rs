@@ -10,7 +10,7 @@ use super::{Database, Pg, PgError, horizon, words};
 /// Looks into `_prisma_migrations`: every expected migration must be finished, and none there failed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MigrationsApplied {
-    /// The database.
+    /// The database that was deployed to; only read.
     pub db: Database,
     /// The names of the migrations' folders.
     pub expected: Vec<String>,

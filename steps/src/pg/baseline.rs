@@ -24,7 +24,7 @@ const TRIES: u32 = 3;
 /// nothing changed since, else a new one, proven as well. Its undo is the protocol's restore.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Baseline {
-    /// The database.
+    /// The database that is frozen by now, and that the undo replaces.
     pub db: Database,
     /// Where a new backup and the dump of a failed state go.
     pub dir: String,

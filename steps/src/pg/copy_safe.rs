@@ -42,7 +42,7 @@ pub(super) const HISTORY: &str = "_prisma_migrations";
 pub struct CopySafe {
     /// Production. Only read.
     pub from: Database,
-    /// Staging.
+    /// Staging, whose rows are replaced.
     pub to: Database,
     /// Where staging's own backup goes, on staging's host.
     pub dir: String,

@@ -30,7 +30,7 @@ use older::{end_open, headstrong, named, out_of_hand, said};
 /// Its undo gives the database the setting it had: one that was read-only before the release is so again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Freeze {
-    /// The database.
+    /// The database whose default becomes read-only; its server's maintenance database is used for that.
     pub db: Database,
     /// The key of the step that ends read-only mode. Once that is done there is nothing to undo: by then the environment
     /// may be another run's. Without it the undo also gives back what was set before the release.
@@ -45,7 +45,7 @@ pub struct Freeze {
 /// to writers: it looks whether the restore can be made, before anything is stopped for it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Thaw {
-    /// The database.
+    /// The database that takes writes again.
     pub db: Database,
     /// What the undo looks at. Without it there is none.
     #[serde(default)]

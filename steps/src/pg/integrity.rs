@@ -33,7 +33,7 @@ mod finding;
 /// was lost or changed, which rolls the release back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Integrity {
-    /// The database.
+    /// The database as it is now, after the deploy; only read.
     pub db: Database,
     /// The backup taken after writing had stopped.
     pub before: Arg<Backup>,

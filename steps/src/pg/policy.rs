@@ -109,7 +109,7 @@ async fn tables(pg: &Pg) -> Result<Vec<TableSpec>, PgError> {
 /// again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataPolicy {
-    /// Production.
+    /// Production; only its catalog and its list of migrations are read.
     pub from: Database,
     /// What may be copied, as the plan knew it; the file is read anew at each try.
     pub policy: Policy,

@@ -21,14 +21,14 @@ use super::{Database, Pg, PgError, load, settings, space};
 pub struct RestoreProof {
     /// The database that was backed up; the scratch database is made beside it.
     pub db: Database,
-    /// The backup.
+    /// What is restored: a file on this database's host, with the state it must give.
     pub backup: Arg<Backup>,
 }
 
 /// A passed proof.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
-    /// The file.
+    /// The file that was restored, absolute, on the database's host.
     pub path: String,
     /// Its digest, as read again from the disk.
     pub sha256: String,

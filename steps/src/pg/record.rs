@@ -17,7 +17,7 @@ use crate::deploy::has_begun;
 /// restoration: every recorded table must hold the recorded rows again, unchanged.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RecordState {
-    /// The database.
+    /// The database whose rows are counted; only read, also by the undo.
     pub db: Database,
     /// The critical tables, as `table` or `schema.table`; all when empty.
     #[serde(default)]

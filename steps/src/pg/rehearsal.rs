@@ -40,7 +40,7 @@ pub struct Rehearsal {
     pub restore_seconds: u64,
     /// The dump's size before compression.
     pub raw_bytes: u64,
-    /// Rows restored.
+    /// How many rows the restored copy had, over all tables.
     pub rows: u64,
     /// When it passed, by the database's clock.
     pub passed_at: Timestamp,

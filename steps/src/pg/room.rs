@@ -10,7 +10,7 @@ use crate::host::Hosts;
 /// of the database beside it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Room {
-    /// The database.
+    /// The database whose size and whose server's disk count.
     pub db: Database,
     /// The folder of dumps on its host.
     pub dir: String,

@@ -49,11 +49,11 @@ pub struct DbState {
 /// A table at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableState {
-    /// Its schema.
+    /// The schema it lies in, unquoted.
     pub schema: String,
-    /// Its name.
+    /// Its name, unquoted.
     pub name: String,
-    /// All rows.
+    /// How many rows it has, those that are marked as deleted included.
     pub rows: u64,
     /// Rows that no soft-delete column among the `columns` marks, when there is one.
     pub live_rows: Option<u64>,
@@ -72,10 +72,10 @@ pub struct TableState {
     pub buckets: Vec<Bucket>,
 }
 
-/// A column.
+/// A column of a table whose rows were counted and summed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
-    /// Its name.
+    /// Its name, unquoted.
     pub name: String,
     /// Its type as SQL.
     #[serde(rename = "type")]
@@ -150,7 +150,7 @@ fn difference(key: &str, before: &TableState, after: &TableState) -> String {
 
 /// Which tables and columns a capture looks at.
 pub(crate) enum Look<'a> {
-    /// Everything.
+    /// Every table that is the application's.
     All,
     /// These tables, as `schema.table` or `table`. A missing one is an error.
     Critical(&'a [String]),

@@ -91,7 +91,7 @@ impl Opening {
 /// Who has frozen a database, as its host knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Guardian {
-    /// The run.
+    /// The id of the run that armed the timer.
     pub run: String,
     /// Whether its timer lives.
     pub alive: bool,

@@ -12,7 +12,7 @@ use super::definition::Definition;
 use crate::host::{Command, Host};
 use crate::reach;
 
-/// One process.
+/// One process, as pm2 listed it at one moment: one entry for each instance of a cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct App {
     /// pm2's number for it.

@@ -18,7 +18,7 @@ const FINDINGS_MAX: usize = 100;
 /// One pending file beside what was found in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ShownFile {
-    /// The migration.
+    /// The folder name of the migration.
     pub name: String,
     /// The sha256 of the whole file.
     pub sha256: String,
@@ -37,11 +37,11 @@ pub struct ShownFinding {
     pub line: usize,
     /// `note`, `warning` or `error`.
     pub level: &'static str,
-    /// The rule.
+    /// The id of the rule, such as `drop-column`.
     pub rule: String,
     /// What is wrong.
     pub message: String,
-    /// Its fingerprint.
+    /// The finding's fingerprint, hex: what a waiver names.
     pub digest: String,
 }
 

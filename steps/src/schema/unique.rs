@@ -26,7 +26,7 @@ use probe::Probe;
 /// the index or constraint itself is the last check. Reads only; twice is once.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct UniqueSafe {
-    /// The target.
+    /// The database whose rows are asked; only read.
     pub db: Database,
     /// The schema that unqualified tables of the migrations are in, usually `public`.
     pub schema: String,
@@ -55,13 +55,13 @@ pub enum Standing {
 pub struct Answered {
     /// Digest of the finding, as a waiver names it.
     pub finding: String,
-    /// Its rule.
+    /// The rule of the finding that was asked about.
     pub rule: RuleId,
-    /// Its migration.
+    /// The folder name of the migration that demands it.
     pub migration: String,
     /// Table and column, or table and key.
     pub object: String,
-    /// The answer.
+    /// What the rows said.
     pub standing: Standing,
     /// How many rows violate it.
     pub rows: u64,

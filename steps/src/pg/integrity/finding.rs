@@ -10,9 +10,9 @@ use super::super::text::{rows, some_of};
 /// What became of one table.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableFinding {
-    /// Rows before.
+    /// How many rows the baseline has.
     pub before: u64,
-    /// Rows after.
+    /// How many there are now.
     pub after: u64,
     /// Rows whose key is gone; never less than the table became lower.
     pub lost: u64,
