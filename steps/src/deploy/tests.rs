@@ -17,6 +17,7 @@ use crate::reach::testing::{Bench, Say, failure, output, plan, undone};
 mod contract;
 mod later;
 mod log;
+mod silence;
 
 fn registry() -> Registry {
     Registry::default().with::<Deploy>().with::<HostLease>()

@@ -161,3 +161,38 @@ async fn a_sign_off_that_expired_before_the_script_is_launched_stops_it() {
     );
     assert_eq!(rig.ledger(), ["begun"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_whose_folder_vanished_is_looked_for_before_anything_is_restored() {
+    let rig = Rig::new();
+    let go = rig.path("go");
+    let script = format!("echo begun >> $ledger; until [ -e {go} ]; do sleep 0.2; done");
+    let deploy = rig.deploy(&script);
+    let in_prod = plan(
+        |p| {
+            p.step("prep/say", Say::new(1));
+        },
+        |p| {
+            p.step("prod/deploy", deploy);
+        },
+    );
+    let a_moment = Duration::from_secs(3);
+    rig.bench.crash_after("r-one", in_prod, a_moment).await;
+    assert_eq!(rig.ledger(), ["begun"]);
+    std::fs::remove_dir_all(rig.path("jobs/r-one")).unwrap();
+    rig.bench.order("r-one", Order::Rollback).await;
+    let (run, stop) = rig.bench.resume("r-one").await;
+    assert!(
+        matches!(stop, Stop::Parked(ParkReason::UndoFailed { .. })),
+        "{stop:?}"
+    );
+    let (index, _) = run.plan.node("prod/deploy").unwrap();
+    let why = run.steps[index as usize].undo_failure.clone().unwrap().1;
+    assert!(why.message.contains("and it still runs"), "{why:?}");
+    std::fs::write(go, "").unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let (run, stop) = rig.retry().await;
+    assert_eq!(stop, Stop::Finished(Verdict::RolledBack), "{run:?}");
+    let said = undone(&run, "prod/deploy");
+    assert!(said.contains("no process of it was found"), "{said}");
+}

@@ -113,6 +113,8 @@ fn what_was_taken_out_of_a_roster_since_does_not_count_and_what_came_in_does_not
         (left.of_role("developer").len(), left.of_role("qa").len()),
         (1, 0)
     );
+    let strict = roster(serde_json::json!({"forbid_starter": true, "roles": {}}));
+    assert!(planned.still_in(&strict.expect("a roster")).forbid_starter);
     let swapped = of(serde_json::json!({"developer": person(B), "qa": person(A)}));
     let left = planned.still_in(&swapped);
     assert_eq!(

@@ -9,6 +9,8 @@ use super::super::text::literal;
 use super::cluster::{as_superuser, database, databases, ordinary, value};
 use super::*;
 
+mod refused;
+
 const STOCK: &str = r#"
 CREATE TABLE public."Product" (id serial PRIMARY KEY, title text, twice int GENERATED ALWAYS AS (id * 2) STORED);
 CREATE TABLE public."Person" (id int PRIMARY KEY, email text, product int REFERENCES public."Product" (id));

@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use flow_engine::step::StepError;
+
 use super::super::freeze::freeze;
 use super::super::scratch;
 use super::super::sessions::{Whom, end};
@@ -50,6 +52,13 @@ async fn an_answer_without_its_end_is_no_answer_although_the_program_ended_well(
         value(&pg, "SELECT to_regclass('public.made') IS NULL;").await,
         "t"
     );
+    // None of it is evidence against a release.
+    let lost = pg.sql_error("connection to server on socket failed");
+    let closed = PgError::Cut(Box::new(changed.unwrap_err()), pg.db.name.clone());
+    for silent in [lost, closed] {
+        let silent = StepError::from(silent);
+        assert!(matches!(silent, StepError::Unreached(_)), "{silent:?}");
+    }
     let whole = through(&pg, dir.path(), "{psql}");
     assert_eq!(value(&whole, "SELECT 'one'; SELECT 2").await, "one|2");
 }

@@ -17,6 +17,8 @@ use crate::host::job::{self, JobSpec, Probe};
 use crate::lease::Lease;
 use crate::pg::watchdog::whose;
 
+mod restoring;
+
 /// Waits for a person: a driver that stays for nobody leaves.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Pause;

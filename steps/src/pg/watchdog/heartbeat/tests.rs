@@ -44,6 +44,13 @@ fn freeze(host: &str, watchdog: Option<Watchdog>) -> serde_json::Value {
     serde_json::to_value(freeze).unwrap()
 }
 
+fn entry(record: Record) -> Entry {
+    Entry {
+        at: Timestamp(1),
+        record,
+    }
+}
+
 fn lease(host: &str) -> Arg<Lease> {
     Arg::Value(Lease {
         host: host.into(),
@@ -71,6 +78,7 @@ fn after(done: u32) -> Run {
 fn run_of(done: u32, on_test: Option<Watchdog>) -> Run {
     let test = freeze("test", on_test);
     let prod = freeze("prod", Some(watchdog("prod")));
+    let baseline = serde_json::json!({ "watchdog": watchdog("prod") });
     let plan = Plan {
         workflow: "release".into(),
         protocol: "1".into(),
@@ -87,6 +95,7 @@ fn run_of(done: u32, on_test: Option<Watchdog>) -> Run {
             node("test/writable", Thaw::KIND, test),
             node("prod/maintenance", Freeze::KIND, prod.clone()),
             node("prod/writable", Thaw::KIND, prod),
+            node("prod/baseline", Baseline::KIND, baseline),
         ],
     };
     let created = Record::Created {
@@ -97,10 +106,6 @@ fn run_of(done: u32, on_test: Option<Watchdog>) -> Run {
         },
         reason: String::new(),
         request: None,
-    };
-    let entry = |record| Entry {
-        at: Timestamp(1),
-        record,
     };
     let mut run = Run::create(&"r-test".parse().unwrap(), 0, &entry(created)).unwrap();
     for step in 0..done {
@@ -137,4 +142,23 @@ fn test_s_freeze_is_kept_up_under_its_own_lease_and_says_nothing_about_productio
     let in_force = |of: &'static str| [1, 2, 3].map(|done| freeze_in_force(&run(done), &lease(of)));
     assert_eq!(in_force("test"), [true, false, false]);
     assert_eq!(in_force("prod"), [false, false, true]);
+}
+
+#[test]
+fn a_restore_is_kept_up_for_as_long_as_it_is_driven() {
+    let (step, mut run) = (4, after(5));
+    assert_eq!(frozen(&run), None);
+    let why = "it failed".into();
+    for record in [
+        Record::Unwinding { why },
+        Record::UndoStarted { step, attempt: 1 },
+    ] {
+        run.apply(0, &entry(record)).unwrap();
+    }
+    let held = frozen(&run).map(|frozen| frozen.host);
+    assert_eq!(held.as_deref(), Some("prod"));
+    let report = "restored".into();
+    let over = Record::Undone { step, report };
+    run.apply(0, &entry(over)).unwrap();
+    assert_eq!(frozen(&run), None);
 }
