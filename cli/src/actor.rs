@@ -24,30 +24,6 @@ pub(crate) fn of_user(uid: u32) -> Actor {
     }
 }
 
-/// Whether the name of [`me`] is one that this process could not choose: the user has a name, and no namespace gives it
-/// other numbers.
-///
-/// # Errors
-/// Why it could.
-pub(crate) fn is_certain() -> Result<(), String> {
-    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    if !is_identity(&map) {
-        return Err(
-            "this process runs in a user namespace, where it may be called anything".into(),
-        );
-    }
-    let uid = rustix::process::getuid().as_raw();
-    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let named = login_of(&passwd, uid).map(drop);
-    named.ok_or_else(|| format!("the user {uid} has no name in /etc/passwd"))
-}
-
-/// Whether a uid map (`user_namespaces(7)`) is the one outside of every namespace: all numbers, each itself.
-fn is_identity(map: &str) -> bool {
-    let words: Vec<&str> = map.split_whitespace().collect();
-    words == ["0", "0", "4294967295"]
-}
-
 fn login_of(passwd: &str, uid: u32) -> Option<String> {
     let mut users = passwd.lines().map(|line| line.split(':'));
     users.find_map(|mut fields| {
@@ -60,20 +36,6 @@ fn login_of(passwd: &str, uid: u32) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_the_map_of_no_namespace_is_the_identity() {
-        assert!(is_identity("         0          0 4294967295\n"));
-        for other in [
-            "33 0 1",
-            "1000 1000 1",
-            "0 1000 1",
-            "0 0 1\n1 1 4294967294",
-            "",
-        ] {
-            assert!(!is_identity(other), "{other}");
-        }
-    }
 
     #[test]
     fn a_login_name_is_found_by_uid_and_not_by_gid() {

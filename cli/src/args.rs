@@ -124,6 +124,10 @@ pub(crate) struct Start {
     pub(crate) id: Option<String>,
     #[command(flatten)]
     pub(crate) wait: Wait,
+    /// The key to sign the start with, where the roster bars the starter from answering (`forbid_starter`): a private key,
+    /// or a public one whose private key the agent has
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
     /// Do not ask on the terminal
     #[arg(long)]
     pub(crate) yes: bool,

@@ -14,6 +14,7 @@ use flow_engine::journal::Journal;
 use flow_engine::outbox::Notifier;
 use flow_engine::registry::Registry;
 use flow_engine::run::{Life, Run};
+use flow_engine::signal::Signal;
 use flow_engine::step::Resources;
 use flow_steps::host::Hosts;
 use flow_steps::pg::Heartbeat;
@@ -106,11 +107,24 @@ impl Drive {
     }
 
     /// Starts a run and drives it until it stops.
+    #[cfg(test)]
     pub(crate) async fn start(self, new: NewRun) -> Result<Exit, Diagnostic> {
+        self.start_with(new, Vec::new()).await
+    }
+
+    /// Starts a run that has these answers from its first moment, and drives it until it stops.
+    pub(crate) async fn start_with(
+        self,
+        new: NewRun,
+        answers: Vec<Signal>,
+    ) -> Result<Exit, Diagnostic> {
         let keeper = Arc::new(Keeper::new(self.state.clone()));
         let heartbeat = self.parts.heartbeat();
         let socket = server::bind(&self.state.socket()).await?;
-        let (driver, handle) = self.engine(&keeper, &heartbeat).start(new).await?;
+        let (driver, handle) = self
+            .engine(&keeper, &heartbeat)
+            .start_with(new, answers)
+            .await?;
         self.on(socket, driver, handle, (&keeper, &heartbeat)).await
     }
 

@@ -30,7 +30,7 @@ pub(crate) fn verifier(setup: &Setup) -> Arc<dyn Verifier> {
     Arc::new(Roster::of(setup))
 }
 
-/// See [`verifier`].
+/// Whose signatures count, read anew for each answer; see [`verifier`].
 pub(crate) struct Roster(pub(crate) Rosters);
 
 impl Roster {
@@ -54,6 +54,7 @@ impl Verifier for Roster {
         let Some((index, node)) = run.plan.node(&signal.step) else {
             return Err(nobody_asked(run, &signal.step, "the plan has no such step"));
         };
+        crate::control::fit_to_keep("an answer", &signal.body)?;
         let state = &run.steps[index as usize];
         let over = matches!(state.status, Status::Done | Status::Skipped);
         match node.kind.as_str() {
@@ -150,31 +151,6 @@ pub(crate) fn item(run: &Run, node: &Node, signal: &Signal) -> Result<(), Diagno
         answer.by, signal.by.name
     );
     Err(Diagnostic::new(Exit::Refused, why).world("Nothing was stored."))
-}
-
-/// Whether somebody may start a run whose roster bars its starter from signing: only somebody whose name is certain and
-/// stands in the roster. Of anybody else nobody would be barred.
-pub(crate) fn may_start(
-    people: &People,
-    me: &str,
-    certain: Result<(), String>,
-) -> Result<(), Diagnostic> {
-    if !people.forbid_starter {
-        return Ok(());
-    }
-    let refused = |why: String| {
-        let message = format!("`forbid_starter` could not be kept: {why}");
-        Diagnostic::new(Exit::Refused, message).world("Nothing was started.")
-    };
-    certain.map_err(&refused)?;
-    let mut all = people.roles.values().flatten();
-    if all.any(|person| person.is(me)) {
-        return Ok(());
-    }
-    let why = format!("nobody in the roster is `{me}`, so nobody would be barred");
-    Err(refused(why).hint(format!(
-        "name who that is in flow.people.toml, `login = \"{me}\"`, and commit it; or start as yourself"
-    )))
 }
 
 /// A gate's no about an answer.

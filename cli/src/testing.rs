@@ -6,9 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use flow_engine::clock::{Clock, Timestamp};
+use flow_engine::clock::{Clock, SystemClock, Timestamp};
 use flow_engine::driver::{Engine, NewRun, Stop};
 use flow_engine::event::{Event, Masked, Observer, Observers};
+use flow_engine::journal::Journal;
 use flow_engine::journal::memory::MemoryJournal;
 use flow_engine::plan::{Effect, OnFailure, Plan};
 use flow_engine::planner::Planner;
@@ -49,7 +50,7 @@ impl Step for Look {
     }
 }
 
-/// Changes something.
+/// Changes something, and changes it back when it is undone.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Change;
 
@@ -126,9 +127,14 @@ pub(crate) fn plan(fails: bool) -> Plan {
 
 /// A new run of that plan.
 pub(crate) fn new_run(id: &str, fails: bool) -> NewRun {
+    new_of(id, plan(fails))
+}
+
+/// A new run of another plan.
+pub(crate) fn new_of(id: &str, plan: Plan) -> NewRun {
     NewRun {
         id: id.parse().expect("an id"),
-        plan: plan(fails),
+        plan,
         by: actor(),
         reason: "a test".into(),
         request: None,
@@ -163,7 +169,7 @@ pub(crate) fn parts() -> Parts {
 /// A clock that stands still, so that what is shown can be compared to the letter.
 pub(crate) struct Still;
 
-/// 2026-11-22T12:00:00Z.
+/// The time on that clock: 2026-11-22T12:00:00Z.
 pub(crate) const NOON: Timestamp = Timestamp(1_795_348_800_000);
 
 #[async_trait]
@@ -177,6 +183,20 @@ impl Clock for Still {
     }
 }
 
+/// An engine that can run these steps, watched and helped by nobody.
+pub(crate) fn engine(journal: Arc<dyn Journal>, registry: Registry) -> Engine {
+    Engine {
+        journal,
+        registry: Arc::new(registry),
+        resources: Resources::default(),
+        clock: Arc::new(SystemClock),
+        observers: Observers::default(),
+        notifier: None,
+        version: "test".into(),
+        wait_for_people: false,
+    }
+}
+
 /// Drives a run in memory until it stops, at noon.
 pub(crate) async fn driven(
     journal: &Arc<MemoryJournal>,
@@ -184,14 +204,9 @@ pub(crate) async fn driven(
     fails: bool,
 ) -> (Arc<Run>, Stop) {
     let engine = Engine {
-        journal: journal.clone(),
-        registry: Arc::new(registry()),
-        resources: Resources::default(),
         clock: Arc::new(Still),
         observers: Observers::new(observers, Masked::default()),
-        notifier: None,
-        version: "test".into(),
-        wait_for_people: false,
+        ..engine(journal.clone(), registry())
     };
     let (driver, _handle) = engine
         .start(new_run("r-test", fails))
@@ -226,7 +241,7 @@ pub(crate) fn done(step: u32) -> Vec<Record> {
     ]
 }
 
-/// Shows nothing.
+/// Shows nothing: for tests that look at the run itself.
 pub(crate) struct Quiet;
 
 impl Observer for Quiet {

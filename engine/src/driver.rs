@@ -19,19 +19,19 @@ use crate::id::RunId;
 use crate::journal::Journal;
 use crate::lease;
 use crate::outbox::{Notifier, Outbox};
-use crate::plan::Plan;
-use crate::record::{Entry, ParkReason, Payload, Record, Verdict};
+use crate::record::{Entry, ParkReason, Record, Verdict};
 use crate::registry::{AnyStep, Registry};
 use crate::run::{Life, LoadError, Run, Status, StepState, append_all};
-use crate::signal::Actor;
 
 mod begin;
 mod handle;
 mod listen;
+mod new;
 mod quiet;
 mod work;
 
 pub use handle::{Gone, Handle};
+pub use new::NewRun;
 
 use handle::Command;
 use work::{Ended, Way};
@@ -47,7 +47,7 @@ pub struct Engine {
     pub resources: Resources,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
-    /// Who watches.
+    /// Who is told of every record and every line, with secrets masked.
     pub observers: Observers,
     /// Who tells people.
     pub notifier: Option<Arc<dyn Notifier>>,
@@ -68,21 +68,6 @@ pub enum Stop {
     WaitingForPeople,
     /// The driver was asked to stop. Remote jobs go on; nothing is lost.
     Interrupted,
-}
-
-/// A new run.
-#[derive(Debug, Clone)]
-pub struct NewRun {
-    /// Its name.
-    pub id: RunId,
-    /// Its plan.
-    pub plan: Plan,
-    /// Who starts it.
-    pub by: Actor,
-    /// Why.
-    pub reason: String,
-    /// The caller's own key for it.
-    pub request: Option<String>,
 }
 
 /// Drives one run; see the module.
@@ -108,32 +93,6 @@ const GRACE: Duration = Duration::from_secs(10);
 const DRAIN: Duration = Duration::from_secs(30);
 
 impl Engine {
-    /// Writes a new run's first record and takes it.
-    ///
-    /// # Errors
-    /// [`LoadError`] when the journal fails or already has a run of that name.
-    pub async fn start(self, new: NewRun) -> Result<(Driver, Handle), LoadError> {
-        let plan = Payload::Inline(new.plan.to_json());
-        let record = Record::Created {
-            plan,
-            by: new.by,
-            reason: new.reason,
-            request: new.request,
-        };
-        let entry = Entry {
-            at: self.clock.now(),
-            record,
-        };
-        append_all(
-            &*self.journal,
-            &new.id,
-            (0, 0),
-            std::slice::from_ref(&entry),
-        )
-        .await?;
-        self.resume(&new.id).await
-    }
-
     /// Takes a run that exists and goes on with it.
     ///
     /// # Errors

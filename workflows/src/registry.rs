@@ -26,7 +26,8 @@ pub fn registry() -> Registry {
         .with::<mail::Notify>()
         .with::<people::Checklist>()
         .with::<people::Keys>()
-        .with::<people::SignOff>();
+        .with::<people::SignOff>()
+        .with::<people::Starter>();
     let registry = registry
         .with::<pg::Baseline>()
         .with::<pg::CopySafe>()

@@ -48,6 +48,7 @@ struct Schema {
 /// The whole protocol: test, staging, production.
 pub fn release(p: &mut Planner, r: &Release) {
     let schema = p.phase("schema", "Phase 1: schema compatibility", Park, |p| {
+        starter(p, r);
         places(p, r);
         p.step("gate/data-policy", r.data_policy());
         schema(p, r)
@@ -65,6 +66,7 @@ pub fn release(p: &mut Planner, r: &Release) {
 /// is judged again right before production is touched.
 pub fn promote(p: &mut Planner, r: &Release) {
     p.phase("rules", "Rule 1: test and staging first", Park, |p| {
+        starter(p, r);
         p.step("gate/earlier-run", r.promotion());
     });
     let schema = p.phase("schema", "Phase 1: schema compatibility", Park, |p| {
@@ -100,6 +102,12 @@ fn production(
         p.step("prod/drift", r.drift_after("prod", &schema.drift));
         p.step("prod/lease-release", r.release_lease(&before.lease));
     });
+}
+
+fn starter(p: &mut Planner, r: &Release) {
+    if let Some(starter) = r.starter() {
+        p.step("gate/starter", starter);
+    }
 }
 
 fn places(p: &mut Planner, r: &Release) {

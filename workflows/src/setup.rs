@@ -26,7 +26,7 @@ use crate::roster::{Committed, RosterError};
 /// Everything read from `flow.toml` and the files it names.
 #[derive(Debug, Clone)]
 pub struct Setup {
-    /// `flow.toml`.
+    /// What stands in `flow.toml`.
     pub config: Config,
     /// Who signs and who is called.
     pub people: People,
@@ -45,9 +45,9 @@ pub enum SetupError {
     NoCommit {
         /// What was asked for.
         rev: String,
-        /// Where.
+        /// The repository that was asked.
         repository: String,
-        /// git's words.
+        /// Why, in git's words.
         source: GitError,
     },
     /// The repository cannot be read.
@@ -61,7 +61,7 @@ pub enum SetupError {
     NobodyHolds {
         /// The people file.
         file: String,
-        /// The role.
+        /// The role that nobody holds.
         role: String,
     },
     /// The file could be somebody else's.
@@ -199,6 +199,7 @@ impl Setup {
             commit: commit.to_owned(),
             migrations: repository.migrations(commit, &self.config.app.migrations)?,
             policy: self.policy.clone(),
+            bars_starter: people.forbid_starter || self.people.forbid_starter,
         };
         let planned_by = concat!("flow ", env!("CARGO_PKG_VERSION"));
         let mut planner = Planner::new(workflow, release::PROTOCOL, "prod", planned_by);

@@ -6,6 +6,7 @@ use flow_engine::id::RunId;
 use flow_engine::journal::Journal;
 use flow_engine::plan::Plan;
 use flow_engine::run::Run;
+use flow_steps::people::starter;
 use flow_workflows::setup::Setup;
 
 use crate::actor;
@@ -18,6 +19,8 @@ use crate::state::State;
 use crate::store::{Past, Store};
 use crate::view::{self, text};
 
+mod signed;
+
 /// The commit that is taken when none is named.
 const HEAD: &str = "HEAD";
 
@@ -25,6 +28,7 @@ const HEAD: &str = "HEAD";
 /// at the terminal has said yes.
 pub(crate) async fn run(global: &Global, args: Start) -> Result<Exit, Diagnostic> {
     crate::control::fit_reason(&args.reason)?;
+    crate::control::fit_to_keep("a key of your own", args.id.as_deref().unwrap_or_default())?;
     let (state, setup) = project::open(global)?;
     let same = same_request(&state, args.id.as_deref()).await?;
     let planned = setup
@@ -38,10 +42,6 @@ pub(crate) async fn run(global: &Global, args: Start) -> Result<Exit, Diagnostic
         }
         (_, planned) => planned?,
     };
-    let people = setup.rosters().0.of(&plan).await;
-    let people =
-        people.map_err(|e| Diagnostic::usage(e.to_string()).world("Nothing was started."))?;
-    crate::people::may_start(&people, &actor::me().name, actor::is_certain())?;
     // Whether mail can be set up is known before anything is made.
     setup.mailer()?;
     {
@@ -50,9 +50,21 @@ pub(crate) async fn run(global: &Global, args: Start) -> Result<Exit, Diagnostic
         project::refuse_second(&past.runs, &plan)?;
         past.refuse_unknown(&plan.environment)?;
     }
-    if !args.yes && view::is_interactive() {
-        confirm(&setup, &plan)?;
-    }
+    let new = NewRun {
+        id: RunId::generate(SystemClock.now()),
+        plan,
+        by: actor::me(),
+        reason: args.reason.clone(),
+        request: args.id.clone(),
+    };
+    let answers = match starter::step(&new.plan) {
+        Some(step) => vec![signed::start(&setup, &new, step, &args).await?],
+        None if args.yes || !view::is_interactive() => Vec::new(),
+        None => {
+            confirm(&setup, &new.plan)?;
+            Vec::new()
+        }
+    };
     let journal = Store::own(&state).await?;
     let parts = Parts::of(&setup, &journal, &state)?;
     let past = Past::of(&*journal).await?;
@@ -60,19 +72,12 @@ pub(crate) async fn run(global: &Global, args: Start) -> Result<Exit, Diagnostic
     if let Some(same) = of_request(&*journal, &past, args.id.as_deref()).await? {
         drop(parts);
         drop(journal);
-        return again(global, &state, same, Some(&plan), args).await;
+        return again(global, &state, same, Some(&new.plan), args).await;
     }
-    project::refuse_second(&past.runs, &plan)?;
-    past.refuse_unknown(&plan.environment)?;
-    let new = NewRun {
-        id: RunId::generate(SystemClock.now()),
-        plan,
-        by: actor::me(),
-        reason: args.reason,
-        request: args.id,
-    };
+    project::refuse_second(&past.runs, &new.plan)?;
+    past.refuse_unknown(&new.plan.environment)?;
     Drive::new(&state, journal, parts, args.wait, global.plain)
-        .start(new)
+        .start_with(new, answers)
         .await
 }
 

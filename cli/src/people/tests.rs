@@ -4,8 +4,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flow_engine::driver::{Engine, NewRun};
-use flow_engine::event::Observers;
+use flow_engine::driver::Engine;
 use flow_engine::journal::memory::MemoryJournal;
 use flow_engine::plan::OnFailure;
 use flow_engine::planner::Planner;
@@ -15,7 +14,7 @@ use flow_steps::people::statement::{self, Words};
 use flow_steps::people::{Decision, Item, sshsig};
 
 use super::*;
-use crate::testing::actor;
+use crate::testing::{self, actor};
 
 struct Project {
     dir: tempfile::TempDir,
@@ -67,23 +66,12 @@ async fn project() -> Project {
             p.step("sign/features", list);
         });
     });
+    let registry = Registry::default().with::<SignOff>().with::<Checklist>();
     let engine = Engine {
-        journal: Arc::new(MemoryJournal::default()),
-        registry: Arc::new(Registry::default().with::<SignOff>().with::<Checklist>()),
         resources: Resources::default().with(roster.clone()),
-        clock: Arc::new(SystemClock),
-        observers: Observers::default(),
-        notifier: None,
-        version: "test".into(),
-        wait_for_people: false,
+        ..testing::engine(Arc::new(MemoryJournal::default()), registry)
     };
-    let new = NewRun {
-        id: "r-sign".parse().expect("an id"),
-        plan: planner.finish().expect("plans"),
-        by: actor(),
-        reason: "a test".into(),
-        request: None,
-    };
+    let new = testing::new_of("r-sign", planner.finish().expect("plans"));
     let (driver, _handle) = engine.start(new).await.expect("starts");
     let (run, _) = driver.drive().await.expect("drives");
     Project { dir, roster, run }
@@ -249,20 +237,5 @@ async fn the_signer_is_the_holder_of_the_key_that_is_named() {
     assert_eq!(
         named(Some("ceo"), None).map_err(|d| d.exit),
         Err(Exit::Usage)
-    );
-}
-
-#[tokio::test]
-async fn where_the_starter_is_barred_only_somebody_certain_of_the_roster_may_start() {
-    let mut people = project().await.roster;
-    let open = may_start(&people, "deploy", Err("a namespace".into()));
-    assert_eq!(open, Ok(()), "nobody is barred");
-    people.forbid_starter = true;
-    let refused = |me: &str, certain| may_start(&people, me, certain).map_err(|d| d.exit);
-    assert_eq!(refused("qa person", Ok(())), Ok(()));
-    assert_eq!(refused("deploy", Ok(())), Err(Exit::Refused));
-    assert_eq!(
-        refused("qa person", Err("a namespace".into())),
-        Err(Exit::Refused)
     );
 }

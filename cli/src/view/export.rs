@@ -15,6 +15,7 @@ use flow_engine::record::{Entry, Record};
 use flow_engine::run::Run;
 use flow_engine::signal::{Actor, Signal};
 
+use flow_steps::people::starter::{self, Signer};
 use flow_steps::people::summary;
 
 use super::{json, line};
@@ -25,7 +26,7 @@ use crate::driver::Driver;
 /// The shape of the export; raised when it changes.
 const FORMAT: &str = "flow-export/1";
 
-/// One run.
+/// One run with everything on record about it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Export<'a> {
     format: &'static str,
@@ -33,6 +34,7 @@ pub(crate) struct Export<'a> {
     summary: json::Summary,
     request: Option<&'a str>,
     plan_digest: String,
+    starter: Option<Signer>,
     facts: &'a BTreeMap<String, String>,
     plan: &'a Plan,
     steps: Vec<AuditRow>,
@@ -83,6 +85,7 @@ impl<'a> Export<'a> {
             summary: json::Summary::of(run, &Driver::Unasked),
             request: run.request.as_deref(),
             plan_digest: run.plan_digest.to_string(),
+            starter: starter::of(run),
             facts: &run.plan.facts,
             plan: &run.plan,
             steps: audit::rows(run),
@@ -128,7 +131,8 @@ pub(crate) fn markdown(run: &Run, entries: &[(Stored, Entry)]) -> String {
         .last()
         .map(|(stored, _)| stored.hash.to_string())
         .unwrap_or_default();
-    let by = format!("{} from {}", run.by.name, run.by.from);
+    let signed = starter::of(run).map_or_else(String::new, |by| format!(", signed by {by}"));
+    let by = format!("{} from {}{signed}", run.by.name, run.by.from);
     for (name, value) in [
         ("State", super::doing(run, &Driver::Unasked)),
         ("Started", format!("{} by {by}", run.created)),

@@ -8,6 +8,8 @@ use flow_engine::record::Verdict;
 use flow_engine::retention::RunSummary;
 use flow_engine::run::{Delivery, Life, Run, Topic};
 use flow_engine::signal::Order;
+use flow_steps::people::KeysFound;
+use flow_steps::people::starter::{self, Signer};
 
 use super::next::{self, Next};
 use crate::args::RunState;
@@ -18,9 +20,9 @@ use crate::store::{Damaged, Past};
 /// One run in `flow list --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Summary {
-    /// Its id.
+    /// Its id, as commands take it.
     pub(crate) run: String,
-    /// The workflow.
+    /// The workflow: `release` or `promote`.
     pub(crate) workflow: String,
     /// The environment it changes last.
     pub(crate) environment: String,
@@ -28,7 +30,7 @@ pub(crate) struct Summary {
     /// `rolled-back-in-part`; `damaged` when its records cannot be read, and then most of the other fields are empty.
     /// A run that nobody drives and that waits for no person is `interrupted`, in a rollback too.
     pub(crate) state: String,
-    /// The commit.
+    /// The commit that is released, in full.
     pub(crate) commit: String,
     /// When it was started.
     pub(crate) created: String,
@@ -36,7 +38,7 @@ pub(crate) struct Summary {
     pub(crate) updated: String,
     /// Who started it, and from where.
     pub(crate) by: String,
-    /// Why.
+    /// Why it was started; may be empty.
     pub(crate) reason: String,
     /// Steps that are done.
     pub(crate) steps_done: usize,
@@ -165,6 +167,10 @@ pub(crate) struct Status {
     summary: Summary,
     plan_digest: String,
     protocol: String,
+    /// Whose key signed the start; nothing where anybody may start.
+    starter: Option<Signer>,
+    /// Whose keys count, and how they differ from those of what production runs; nothing before that was asked.
+    keys: Option<KeysFound>,
     /// Who drives it now; empty when nobody does, as far as can be told.
     driven_by: String,
     /// Who drove it last, and whether that process still does.
@@ -208,7 +214,7 @@ struct Undoes {
 pub(crate) struct Told {
     /// The number of the record that caused it.
     record: u64,
-    /// What about.
+    /// What the notice is about, in words.
     about: String,
     /// `pending`, `sent` or `undeliverable`.
     state: &'static str,
@@ -238,6 +244,8 @@ impl Status {
             summary: Summary::of(run, driver),
             plan_digest: run.plan_digest.to_string(),
             protocol: run.plan.protocol.clone(),
+            starter: starter::of(run),
+            keys: KeysFound::of(run),
             driven_by: if driver.has_it() {
                 run.holder.clone()
             } else {

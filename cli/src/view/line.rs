@@ -149,6 +149,7 @@ impl Signed {
         match (self.statement.decision, self.statement.subject) {
             (Decision::Reject, _) => "REJECTED",
             (Decision::Approve, Subject::Waiver) => "waived",
+            (Decision::Approve, Subject::Start) => "started",
             (Decision::Approve, _) => "approved",
         }
     }

@@ -267,3 +267,33 @@ async fn what_another_process_drives_nobody_is_sent_to_resume() {
     );
     assert!(gone.contains("flow resume r-test "), "{gone}");
 }
+
+#[tokio::test]
+async fn status_names_the_keys_that_a_release_adds_and_takes_out() {
+    use flow_engine::step::Step as _;
+    use flow_steps::people::{Keys, KeysFound};
+    let (_, run, _) = run(false).await;
+    let mut run = Run::clone(&run);
+    let found = KeysFound {
+        sha256: "ab".repeat(32),
+        commit: "c0ffee".repeat(6),
+        added: vec!["qa Mallory SHA256:new".into()],
+        removed: vec!["qa Anna SHA256:old".into()],
+        ..KeysFound::default()
+    };
+    Arc::make_mut(&mut run.plan).nodes[0].kind = Keys::KIND.into();
+    run.steps[0].output = serde_json::to_string(&found).ok();
+    let shown = text::status(&run, &gone(), LATER);
+    assert!(
+        shown.contains(
+            "keys: roster abababababab of c0ffeec0ffee, 1 added and 1 taken out since production's\n\
+             KEY ADDED: qa Mallory SHA256:new\nKEY TAKEN OUT: qa Anna SHA256:old\n"
+        ),
+        "{shown}"
+    );
+    let shown = serde_json::to_value(json::Status::of(&run, &gone(), LATER)).expect("JSON");
+    assert_eq!(shown["keys"]["added"][0], "qa Mallory SHA256:new");
+    run.steps[0].output = serde_json::to_string(&KeysFound::default()).ok();
+    let shown = text::status(&run, &gone(), LATER);
+    assert!(!shown.contains("keys:"), "nothing to be told: {shown}");
+}

@@ -6,12 +6,13 @@ use flow_engine::clock::Timestamp;
 use flow_engine::plan::Phase;
 use flow_engine::record::{Failure, FailureKind};
 use flow_engine::run::{Delivery, Life, Run, Status, StepState, Undo};
+use flow_steps::people::{KeysFound, starter};
 
 use super::{age, clean, json, mark, next};
 use crate::driver::Driver;
 use crate::store::LOOK;
 
-/// `flow status`.
+/// `flow status`, of the journal alone.
 pub(crate) fn status(run: &Run, driver: &Driver, now: Timestamp) -> String {
     status_beside(run, driver, &[], now)
 }
@@ -98,6 +99,20 @@ fn head(run: &Run, driver: &Driver, now: Timestamp) -> String {
         run.by.name,
         run.by.from
     );
+    if let Some(starter) = starter::of(run) {
+        let _infallible = writeln!(
+            text,
+            "the start is signed by {}",
+            clean(&starter.to_string())
+        );
+    }
+    for line in KeysFound::of(run)
+        .filter(KeysFound::differs)
+        .iter()
+        .flat_map(KeysFound::lines)
+    {
+        let _infallible = writeln!(text, "{}", clean(&line));
+    }
     let _infallible = writeln!(
         text,
         "plan {}, protocol {}",
@@ -319,7 +334,7 @@ fn mails(run: &Run) -> String {
 /// So many notices that are not delivered are named.
 const NOTICES: usize = 3;
 
-/// `flow list`.
+/// `flow list`: a line for each run.
 pub(crate) fn list(runs: &[json::Summary], now: Timestamp) -> String {
     let mut text = String::new();
     for run in runs {

@@ -10,7 +10,7 @@ use flow_engine::signal::Signal;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-/// [`Checklist`]'s kind.
+/// The kind of [`Checklist`] in stored plans.
 pub const KIND: &str = "people.checklist";
 /// The longest note, in characters.
 pub const NOTE_MAX: usize = 500;
@@ -20,7 +20,7 @@ const ATTACHMENTS_MAX: usize = 8;
 /// the step at once, which rolls back where the phase does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checklist {
-    /// For people.
+    /// What stands above the list, with the application's name.
     pub title: String,
     /// What is to be tried.
     pub items: Vec<Item>,
@@ -75,7 +75,7 @@ pub enum ItemResult {
 /// A checklist that passed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChecklistResult {
-    /// Its title.
+    /// The title of the list.
     pub title: String,
     /// Who tried, as they say.
     pub testers: BTreeSet<String>,
@@ -90,7 +90,7 @@ pub struct ChecklistResult {
 pub struct Answered {
     /// What was seen.
     pub result: ItemResult,
-    /// In words.
+    /// What was seen, in the tester's words; a fail needs some.
     pub note: String,
     /// Who tried it, as they say.
     pub by: String,

@@ -148,6 +148,7 @@ pub(crate) fn engine(people: Option<People>) -> Engine {
         registry: Arc::new(
             Registry::default()
                 .with::<SignOff>()
+                .with::<Starter>()
                 .with::<Checklist>()
                 .with::<Report>(),
         ),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use flow_engine::run::Run;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
@@ -153,6 +154,17 @@ fn keys(people: &People) -> BTreeMap<(String, String), String> {
 }
 
 impl KeysFound {
+    /// What a run found, once it has asked.
+    pub fn of(run: &Run) -> Option<KeysFound> {
+        let asking = run.plan.nodes.iter().find(|node| node.kind == Keys::KIND)?;
+        serde_json::from_str(run.output(&asking.key)?).ok()
+    }
+
+    /// Whether somebody may sign who could not before, or the other way round, or that is not known.
+    pub fn differs(&self) -> bool {
+        !(self.added.is_empty() && self.removed.is_empty() && self.unknown.is_empty())
+    }
+
     /// For people: which roster counts, and every key that changed.
     pub fn lines(&self) -> Vec<String> {
         let short = |text: &str| text.chars().take(12).collect::<String>();

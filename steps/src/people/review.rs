@@ -5,6 +5,7 @@ use flow_engine::run::Run;
 
 use super::decision::{self, Standing};
 use super::roster::People;
+use super::starter;
 use super::statement::Subject;
 use super::verify::{self, Accepted, SignOffRefusal, SignedAnswer, Wanted};
 use super::waiver::HOURS_MAX;
@@ -47,7 +48,7 @@ pub async fn verify_review(
         hours: HOURS_MAX,
     };
     let accepted = verify::check(run, step, people, answer, &wanted, now).await?;
-    verify::not_the_starter(run, people, &accepted)?;
+    starter::bars(run, people, accepted.signer())?;
     Ok(accepted)
 }
 

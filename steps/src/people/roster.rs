@@ -35,8 +35,8 @@ pub struct People {
     pub roles: BTreeMap<String, Vec<Person>>,
     /// Whom to call when a release goes wrong, in this order.
     pub contacts: Vec<Contact>,
-    /// Whether the person who started a run is barred from signing it off, reviewing and waiving. Compared with the login
-    /// name the run was started under, which must be one that the starter cannot choose and that the roster knows.
+    /// Whether the person who started a run is barred from signing it off, reviewing and waiving. The start is signed
+    /// then, by a key of any role; see [`super::starter`].
     pub forbid_starter: bool,
 }
 
@@ -51,7 +51,8 @@ pub struct Person {
     pub email: Option<String>,
     /// The line of their `.pub` file.
     pub key: String,
-    /// The name they log in with, where it is neither the name nor the address; see [`People::forbid_starter`].
+    /// The name they log in with, where it is neither the name nor the address: how `flow` finds their key, and one more
+    /// name by which a starter is known.
     #[serde(default)]
     pub login: Option<String>,
 }
@@ -60,9 +61,9 @@ pub struct Person {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Contact {
-    /// Who.
+    /// The name of the one to call.
     pub name: String,
-    /// For what.
+    /// What they are called for, such as `database`.
     #[serde(default)]
     pub role: String,
     /// How, by voice.
@@ -124,14 +125,14 @@ pub enum RosterError {
     /// A mail address.
     #[error("`{0}` is no plain mail address")]
     Email(String),
-    /// A key.
+    /// A key that cannot be read, or may not sign.
     #[error("the key of {name} ({role}): {source}")]
     Key {
-        /// The role.
+        /// The role it stands under.
         role: String,
-        /// The person.
+        /// Whose key it is to be.
         name: String,
-        /// Why.
+        /// What is wrong with the key.
         source: KeyError,
     },
     /// One key for two entries.
@@ -139,11 +140,11 @@ pub enum RosterError {
         "the key {fingerprint} stands for both {first} and {second}; one key may not hold two roles"
     )]
     SharedKey {
-        /// The key.
+        /// The fingerprint of the key, `SHA256:…`.
         fingerprint: String,
-        /// `role:person`.
+        /// The entry that has it first, as `role:person`.
         first: String,
-        /// `role:person`.
+        /// The entry that has it again, as `role:person`.
         second: String,
     },
     /// Two people who could not be told apart.
@@ -277,6 +278,18 @@ impl Person {
         .into_iter()
         .flatten()
         .any(|own| own.to_lowercase() == login.to_lowercase())
+    }
+}
+
+impl Person {
+    /// Whether another entry is of the same person: it shares a name, an address or a login. Somebody who stands in
+    /// the roster twice, with a key each, is one starter.
+    pub fn is_also(&self, other: &Person) -> bool {
+        let shares = |a: &Person, b: &Person| {
+            let names = [Some(&b.name), b.email.as_ref(), b.login.as_ref()];
+            names.into_iter().flatten().any(|name| a.is(name))
+        };
+        shares(self, other) || shares(other, self)
     }
 }
 

@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::decision::{self, Standing};
 use super::origin;
 use super::roster::People;
+use super::starter;
 use super::statement::{self, StatementError};
 use super::verify::{self, Accepted, SignOffRefusal, SignedAnswer};
 
-/// [`SignOff`]'s kind.
+/// The kind of [`SignOff`] in stored plans.
 pub const KIND: &str = "people.signoff";
 
 /// Waits for a signed yes from somebody of a role; see [`verify::verify_answer`] for what counts.
@@ -31,7 +32,7 @@ pub struct SignOff {
 /// A sign-off that was given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedOff {
-    /// As what.
+    /// The role that was signed for.
     pub role: String,
     /// Who, as in the roster.
     pub signer: String,
@@ -41,7 +42,7 @@ pub struct SignedOff {
     pub statement_sha256: String,
     /// What it was given for.
     pub evidence_digest: String,
-    /// When.
+    /// When it was signed, by the signer's clock.
     pub signed_at: Timestamp,
     /// Until when it holds.
     pub expires_at: Timestamp,
@@ -164,24 +165,24 @@ pub enum NotValid {
     /// One is missing.
     #[error("`{0}` is not signed")]
     Missing(String),
-    /// One ended.
+    /// A sign-off is older than it may be.
     #[error("the sign-off by {role} ({signer}) expired at {at}")]
     Expired {
-        /// As what.
+        /// The role that was signed for.
         role: String,
-        /// Who.
+        /// Who signed, as in the roster.
         signer: String,
-        /// When.
+        /// Until when it held.
         at: Timestamp,
     },
-    /// Taken back.
+    /// A rejection came after the sign-off was taken.
     #[error("{signer} ({role}) has since rejected the release: {note}")]
     Withdrawn {
-        /// As what.
+        /// The role that was signed for.
         role: String,
-        /// Who.
+        /// Who signed, as in the roster.
         signer: String,
-        /// Why.
+        /// The reason of the rejection.
         note: String,
     },
     /// One key for two.
@@ -190,20 +191,26 @@ pub enum NotValid {
     /// The key is not in the role any more.
     #[error("the key of {signer} is no longer in the role `{role}`")]
     Removed {
-        /// As what.
+        /// The role that was signed for.
         role: String,
-        /// Who.
+        /// Who signed, as in the roster.
         signer: String,
     },
-    /// The evidence.
+    /// What was signed for is not what there is now.
     #[error("the evidence changed since {role} signed")]
     Changed {
-        /// As what.
+        /// The role that was signed for.
         role: String,
     },
     /// The evidence, incomplete.
     #[error(transparent)]
     Statement(#[from] StatementError),
+    /// The signature of the start does not hold any more.
+    #[error("who started this run is not certain: {0}")]
+    Start(SignOffRefusal),
+    /// The starter's own.
+    #[error("{0} started this run, and the roster bars them from signing it off")]
+    Starter(String),
     /// A later answer could not be read.
     #[error(transparent)]
     Unchecked(#[from] SignOffRefusal),
@@ -211,7 +218,7 @@ pub enum NotValid {
 
 /// Whether every sign-off of the plan is given and holds at this moment; for the gate right before production.
 ///
-/// Looks again at what may have changed since each step accepted its own: time, the roster, one key in two roles
+/// Looks again at what may have changed since each step accepted its own: the signed start, time, the roster, one key in two roles
 /// (four steps that accept at the same instant do not see one another), a later rejection. Whoever signs again before
 /// the gate renews a sign-off that expired.
 ///
@@ -222,6 +229,12 @@ pub async fn still_valid(
     people: &People,
     now: Timestamp,
 ) -> Result<Vec<SignedOff>, NotValid> {
+    if starter::step(&run.plan).is_some() {
+        starter::judge(run, people).await.map_err(|why| match why {
+            SignOffRefusal::Unchecked(_) => NotValid::Unchecked(why),
+            why => NotValid::Start(why),
+        })?;
+    }
     let mut given: Vec<SignedOff> = Vec::new();
     let nodes = run.plan.nodes.iter().zip(&run.steps);
     for (node, state) in nodes.filter(|(n, _)| n.kind == KIND) {
@@ -265,6 +278,9 @@ fn holds(
         .is_none_or(|(held, _)| held != role)
     {
         return Err(NotValid::Removed { role, signer });
+    }
+    if starter::bars(run, people, (&one.fingerprint, &signer)).is_err() {
+        return Err(NotValid::Starter(signer));
     }
     let cut = statement::cut(&run.plan, step).unwrap_or_default();
     if statement::evidence(run, cut)?.to_string() != one.evidence_digest {

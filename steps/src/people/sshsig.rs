@@ -30,7 +30,7 @@ pub enum SshSigError {
     /// No such program.
     #[error("`ssh-keygen` cannot be started ({0}); install the OpenSSH client")]
     NoTool(String),
-    /// Too long.
+    /// It did not end within so many seconds, and was ended.
     #[error(
         "`ssh-keygen` did not end within {0} s; was the key to be touched, or a passphrase to be typed?"
     )]

@@ -30,7 +30,7 @@ pub struct Statement {
     pub version: u16,
     /// What is decided on.
     pub subject: Subject,
-    /// The run.
+    /// The name of the run it holds for, and no other.
     pub run: String,
     /// The step that asks.
     pub step: String,
@@ -40,7 +40,7 @@ pub struct Statement {
     pub role: String,
     /// The signer's name in the roster.
     pub signer: String,
-    /// The decision.
+    /// Whether it is a yes or a no.
     pub decision: Decision,
     /// Of the plan, in hexadecimal digits.
     pub plan_digest: String,
@@ -71,19 +71,21 @@ pub struct Statement {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Subject {
-    /// The release.
+    /// The release, with all its evidence.
     Signoff,
     /// One warning, accepted.
     Waiver,
     /// A migration file, read.
     Review,
+    /// That a release is started, and by whom.
+    Start,
 }
 
 /// Yes or no.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Decision {
-    /// Yes.
+    /// Yes, to exactly what was shown.
     Approve,
     /// No, for the reason in the note.
     Reject,
@@ -92,13 +94,13 @@ pub enum Decision {
 /// The part of a statement that does not come from the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Words {
-    /// On what.
+    /// On what is decided.
     pub subject: Subject,
-    /// As what.
+    /// The role that the signer signs for.
     pub role: String,
     /// Who, as in the roster.
     pub signer: String,
-    /// The decision.
+    /// Whether it is a yes or a no.
     pub decision: Decision,
     /// The signer's own words; a rejection and a waiver need some.
     pub note: String,
@@ -137,7 +139,7 @@ pub enum StatementError {
     /// The plan names no commit.
     #[error("the plan of this run names no commit, so there is nothing to sign for")]
     NoCommit,
-    /// The note.
+    /// A note that is too long, not plain, or missing where one is needed.
     #[error("give a reason as the note: 1 to {NOTE_MAX} bytes of plain text, without line breaks")]
     Note,
 }

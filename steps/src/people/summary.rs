@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::checklist::{self, ChecklistResult};
 use super::keys::{Keys, KeysFound};
+use super::starter::{Signer, Starter};
 use super::waiver::Waiver;
 use crate::code::CodeSnapshot;
 use crate::plain::is_plain;
@@ -50,6 +51,9 @@ const FIELDS_MAX: usize = 6;
 
 /// What is released, and what the first `cut` steps found, for a signer.
 pub fn lines(run: &Run, cut: usize) -> Vec<String> {
+    if cut == 0 {
+        return bounded(at_the_start(run));
+    }
     let done = run
         .steps
         .iter()
@@ -63,12 +67,32 @@ pub fn lines(run: &Run, cut: usize) -> Vec<String> {
     bounded(all)
 }
 
-/// What the first `cut` steps found: whose keys count, what is pending, what was waived, not checked or skipped,
+/// What there is to say before the first step: what is asked for, by whom, why.
+fn at_the_start(run: &Run) -> Vec<String> {
+    let plan = &run.plan;
+    let commit = short(plan.fact("commit"));
+    let reason = Some(&run.reason).filter(|reason| !reason.is_empty());
+    let mut lines = vec![
+        format!(
+            "start {} of {commit} to {}, run {}",
+            plan.workflow, plan.environment, run.id
+        ),
+        format!("as {} from {}", run.by.name, run.by.from),
+    ];
+    lines.extend(reason.map(|reason| format!("reason: {reason}")));
+    lines
+}
+
+/// What the first `cut` steps found: who started it, whose keys count, what is pending, what was waived, not checked or skipped,
 /// checklists, and the reports of the most decisive steps.
 pub fn reports(run: &Run, cut: usize) -> Vec<String> {
-    let mut all: Vec<String> = output::<KeysFound>(run, cut, Keys::KIND)
-        .map(|found| found.lines())
-        .unwrap_or_default();
+    let starter = output::<Signer>(run, cut, Starter::KIND);
+    let mut all: Vec<String> = starter
+        .map(|s| format!("started by {s}"))
+        .into_iter()
+        .collect();
+    let keys = output::<KeysFound>(run, cut, Keys::KIND);
+    all.extend(keys.map(|found| found.lines()).unwrap_or_default());
     all.extend(migrations(run, cut));
     all.extend(not_typed(run, cut));
     all.extend(waivers(run, cut));

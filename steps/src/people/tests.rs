@@ -11,6 +11,9 @@ use super::fixture::*;
 use super::*;
 
 mod later;
+mod starting;
+mod text;
+mod waiving;
 
 const DEV: &str = "signoff/developer";
 const QA: &str = "signoff/qa";

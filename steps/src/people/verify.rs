@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::roster::{NAMESPACE, People, Person};
 use super::sign_off::{self, SignOff, SignedOff};
 use super::sshsig::{self, Envelope, SshSigError};
+use super::starter;
 use super::statement::{self, Decision, Statement, StatementError, Subject};
 
 /// The longest answer, in bytes of JSON: a record takes 4096 with the signal around it.
@@ -75,7 +76,7 @@ pub enum SignOffRefusal {
     /// A key nobody of the role holds.
     #[error("the key {fingerprint} {held}; this needs a key of role `{wanted}`")]
     WrongKey {
-        /// The key.
+        /// The fingerprint of the key, `SHA256:…`.
         fingerprint: String,
         /// Who holds it, in words.
         held: String,
@@ -88,7 +89,7 @@ pub enum SignOffRefusal {
     /// A statement about something else.
     #[error("it was signed for {what} `{signed}`, and this is `{here}`")]
     Other {
-        /// Which field.
+        /// Which field of the statement is another one.
         what: &'static str,
         /// What was signed.
         signed: String,
@@ -98,16 +99,16 @@ pub enum SignOffRefusal {
     /// What the statement names changed since.
     #[error("{what} changed since it was signed; look at the run again and sign anew")]
     Changed {
-        /// What.
+        /// What is not as it was signed.
         what: &'static str,
     },
     /// Not now, or not like this.
     #[error(transparent)]
     Statement(#[from] StatementError),
-    /// Too late.
+    /// Handed in after the moment it names as its end.
     #[error("it expired at {0}; sign anew")]
     Expired(Timestamp),
-    /// Not yet.
+    /// Made later than now, by more than clocks may differ.
     #[error("it says it was made at {issued}, and it is {now} here; set the signer's clock")]
     Ahead {
         /// By the statement.
@@ -128,7 +129,7 @@ pub enum SignOffRefusal {
         "the key {fingerprint} has signed this run as `{role}` already; one key may not hold two roles"
     )]
     TwoRoles {
-        /// The key.
+        /// The fingerprint of the key, `SHA256:…`.
         fingerprint: String,
         /// The other role.
         role: String,
@@ -138,11 +139,11 @@ pub enum SignOffRefusal {
         "{signer} ({role}) rejected it since: {note}; a rejection is taken back by an approval that is signed after it, so look at the run again and sign anew"
     )]
     Overtaken {
-        /// Who rejected.
+        /// Who rejected it, as in the roster.
         signer: String,
-        /// As what.
+        /// The role of that rejection.
         role: String,
-        /// Why.
+        /// The reason of that rejection.
         note: String,
     },
     /// An answer that was given before, and another one after it.
@@ -157,7 +158,7 @@ pub enum SignOffRefusal {
         if *several { "begins several" } else { "is none" }
     )]
     NoFinding {
-        /// The step.
+        /// The key of the step that asks.
         step: String,
         /// What was given.
         given: String,
@@ -166,9 +167,12 @@ pub enum SignOffRefusal {
         /// The digests of those that are open, shortened.
         open: String,
     },
-    /// The starter.
+    /// An answer of the person who started the run.
     #[error("{0} started this run and may not sign it off")]
     Starter(String),
+    /// A run without the signature of its starter.
+    #[error("the start of this run is not signed")]
+    Unsigned,
     /// The signature could not be checked at all.
     #[error("the signature could not be checked: {0}")]
     Unchecked(SshSigError),
@@ -196,21 +200,8 @@ pub async fn verify_answer(
     };
     let accepted = check(run, step, people, answer, &wanted, now).await?;
     one_key_one_role(run, step, &accepted)?;
-    not_the_starter(run, people, &accepted)?;
+    starter::bars(run, people, accepted.signer())?;
     Ok(accepted)
-}
-
-/// Where the roster bars the person who started the run, their answer does not count.
-pub(super) fn not_the_starter(
-    run: &Run,
-    people: &People,
-    accepted: &Accepted,
-) -> Result<(), SignOffRefusal> {
-    let person = people.holder(&accepted.fingerprint).map(|(_, p)| p);
-    if people.forbid_starter && person.is_some_and(|p| p.is(&run.by.name)) {
-        return Err(SignOffRefusal::Starter(accepted.statement.signer.clone()));
-    }
-    Ok(())
 }
 
 pub(super) fn sign_off_of(node: &Node) -> Option<SignOff> {
@@ -395,6 +386,11 @@ fn one_key_one_role(run: &Run, step: &str, accepted: &Accepted) -> Result<(), Si
 }
 
 impl Accepted {
+    /// The key and the name it was signed with.
+    pub(super) fn signer(&self) -> (&str, &str) {
+        (&self.fingerprint, &self.statement.signer)
+    }
+
     /// Whether it says no.
     pub fn rejects(&self) -> bool {
         self.statement.decision == Decision::Reject

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decision::{self, Standing};
 use super::roster::People;
+use super::starter;
 use super::statement::{Statement, Subject};
 use super::verify::{self, Accepted, SignOffRefusal, SignedAnswer, Wanted};
 
@@ -23,13 +24,13 @@ pub struct Waiver {
     pub reason: String,
     /// As what the signer signed.
     pub role: String,
-    /// Who.
+    /// Who signed, as in the roster.
     pub signer: String,
     /// With which key.
     pub fingerprint: String,
     /// Digest of the signed bytes.
     pub statement_sha256: String,
-    /// When.
+    /// When it was signed, by the signer's clock.
     pub signed_at: Timestamp,
     /// Until when it holds.
     pub expires_at: Timestamp,
@@ -72,7 +73,7 @@ pub async fn verify_waiver(
         hours: HOURS_MAX,
     };
     let accepted = verify::check(run, step, people, answer, &wanted, now).await?;
-    verify::not_the_starter(run, people, &accepted)?;
+    starter::bars(run, people, accepted.signer())?;
     Ok(accepted)
 }
 
@@ -119,7 +120,7 @@ async fn standing(
 /// What a step that waits asks to be waived.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AskedWaivers {
-    /// Who may.
+    /// The role whose signature is asked for.
     pub role: String,
     /// The digests of the findings that are open.
     pub findings: Vec<String>,

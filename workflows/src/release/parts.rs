@@ -10,7 +10,7 @@ use flow_steps::identity::Identity;
 use flow_steps::lease::{HostLease, Lease, ReleaseLease};
 use flow_steps::mail::Notify;
 use flow_steps::people::items;
-use flow_steps::people::{Checklist, Keys, SignOff};
+use flow_steps::people::{Checklist, Keys, SignOff, Starter};
 use flow_steps::pg::Policy;
 use flow_steps::schema::{Checked, MigrationReview, MigrationSafety, MigrationsAgain, Replay};
 
@@ -38,6 +38,8 @@ pub struct Release<'a> {
     pub migrations: Vec<String>,
     /// Which columns may leave production.
     pub policy: Policy,
+    /// Whether who starts it may not answer for it.
+    pub bars_starter: bool,
 }
 
 impl Release<'_> {
@@ -55,6 +57,11 @@ impl Release<'_> {
 
     pub(in crate::release) fn smoke_minutes(&self) -> u64 {
         self.config.signoff.smoke_minutes
+    }
+
+    /// Where the roster bars them.
+    pub(in crate::release) fn starter(&self) -> Option<Starter> {
+        self.bars_starter.then_some(Starter {})
     }
 
     pub(in crate::release) fn machines(&self) -> Identity {
