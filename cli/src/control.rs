@@ -19,6 +19,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use flow_engine::event::without_passwords;
 use flow_engine::id::RunId;
 use flow_engine::journal::{Archived, Head, JournalError, Stored};
 use flow_engine::run::{LoadError, Refusal};
@@ -32,14 +33,14 @@ pub(crate) mod client;
 mod http;
 pub(crate) mod server;
 
-/// Who serves.
+/// Who serves: told to each client before anything is asked of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Server {
-    /// The process.
+    /// The process: pid, host and boot, as the journal names its holder.
     pub(crate) holder: String,
     /// The run it drives.
     pub(crate) driving: String,
-    /// Its version.
+    /// Its version: a client of another one may not be understood.
     pub(crate) version: String,
 }
 
@@ -55,11 +56,11 @@ pub(crate) struct WireRecord {
 /// An order on its way to the driver.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct WireOrder {
-    /// What.
+    /// What is ordered.
     pub(crate) order: Order,
-    /// Who.
+    /// Who orders it; the server puts in whom the kernel names.
     pub(crate) by: Actor,
-    /// Why.
+    /// Why, for the record; never empty.
     pub(crate) reason: String,
 }
 
@@ -115,7 +116,7 @@ impl WireArchived {
 /// A refusal as it crosses the socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct WireError {
-    /// In words.
+    /// What went wrong, in words for the one who asked.
     pub(crate) error: String,
     /// The exit code of the command that asked.
     pub(crate) exit: u8,
@@ -185,7 +186,18 @@ pub(crate) fn fit_to_store(signal: &Signal) -> Result<(), Diagnostic> {
 
 /// Refuses a reason that could not be shown as it is.
 pub(crate) fn fit_reason(reason: &str) -> Result<(), Diagnostic> {
-    fits("a reason", reason, REASON_MAX)
+    fits("a reason", reason, REASON_MAX)?;
+    fit_to_keep("a reason", reason)
+}
+
+/// Refuses words of a person that are kept, told and exported where they hold the password of a URL.
+pub(crate) fn fit_to_keep(what: &str, text: &str) -> Result<(), Diagnostic> {
+    if without_passwords(text) == text {
+        return Ok(());
+    }
+    let message =
+        format!("{what} is kept and told, and this one holds the password of a URL: leave it out");
+    Err(Diagnostic::new(Exit::Refused, message).world("Nothing was stored."))
 }
 
 fn fits(what: &str, text: &str, max: usize) -> Result<(), Diagnostic> {

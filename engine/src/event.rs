@@ -11,7 +11,7 @@ use crate::run::Run;
 mod mask;
 mod stream;
 
-pub use mask::Masked;
+pub use mask::{Masked, without_passwords};
 use stream::Stream;
 
 /// Something happened. Records are told only once they are durable.
@@ -21,27 +21,27 @@ pub enum Event {
     Stored {
         /// The run after it.
         run: Arc<Run>,
-        /// Its number.
+        /// The record's number within the run.
         seq: u64,
-        /// It.
+        /// The record, and when it was written.
         entry: Entry,
     },
     /// A step put something out.
     Output {
-        /// The run.
+        /// The run that the step is a part of.
         run: RunId,
-        /// The step.
+        /// The step's place in the plan.
         step: u32,
         /// The text, secrets masked.
         text: String,
     },
     /// A step says how far it is.
     Progress {
-        /// The run.
+        /// The run that the step is a part of.
         run: RunId,
-        /// The step.
+        /// The step's place in the plan.
         step: u32,
-        /// How far.
+        /// How far the step is.
         progress: Progress,
     },
 }

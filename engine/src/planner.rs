@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 
 use serde::{Deserialize, Serialize};
 
+use crate::event::without_passwords;
 use crate::plan::{Effect, Node, OnFailure, Phase, Plan};
 use crate::retry::Policy;
 use crate::step::Step;
@@ -70,7 +71,7 @@ pub enum PlanError {
     /// Parameters that JSON cannot express.
     #[error("the parameters of `{key}` cannot be stored: {why}")]
     Params {
-        /// The step.
+        /// The key of the step.
         key: String,
         /// The serialiser's words.
         why: String,
@@ -114,9 +115,10 @@ impl Planner {
         }
     }
 
-    /// Records something found out while planning.
+    /// Records something found out while planning. Facts are told in mails: the password of a URL in one is not kept.
     pub fn fact(&mut self, name: &str, value: impl Into<String>) {
-        self.plan.facts.insert(name.into(), value.into());
+        let value = without_passwords(&value.into()).into_owned();
+        self.plan.facts.insert(name.into(), value);
     }
 
     /// A phase: the steps named in `body`, with one answer to what a failure means.
@@ -189,13 +191,14 @@ impl Planner {
             why: e.to_string(),
         })?;
         let undo = step.undo_in_words();
+        let undo = undo.map(|words| without_passwords(&words).into_owned());
         self.plan.nodes.push(Node {
             key: key.into(),
             phase,
             kind: S::KIND.into(),
             version: S::VERSION,
             params,
-            summary: step.summary(),
+            summary: without_passwords(&step.summary()).into_owned(),
             effect: match step.effect() {
                 Effect::Reads if undo.is_some() => Effect::Changes,
                 effect => effect,

@@ -24,7 +24,7 @@ use crate::exit::Exit;
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     socket: PathBuf,
-    /// Who answered.
+    /// Who answered on the socket.
     pub(crate) server: Server,
 }
 

@@ -42,7 +42,7 @@ pub(crate) struct Served {
     pub(crate) journal: Arc<dyn Journal>,
     /// The run it drives.
     pub(crate) driving: RunId,
-    /// Its driver.
+    /// Speaks to the driver of that run.
     pub(crate) handle: Handle,
     /// Looks at answers.
     pub(crate) verifier: Arc<dyn Verifier>,

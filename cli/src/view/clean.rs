@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use flow_engine::event::without_passwords;
 use flow_steps::plain::is_plain;
 use serde::Serialize;
 
@@ -11,7 +12,7 @@ use serde::Serialize;
 pub(crate) fn clean(text: &str) -> String {
     let text = text.trim_end_matches(['\r', '\n']);
     if !text.chars().any(is_unsafe) {
-        return text.to_owned();
+        return without_passwords(text).into_owned();
     }
     let mut clean = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
@@ -31,22 +32,24 @@ pub(crate) fn clean(text: &str) -> String {
             c => clean.push(c),
         }
     }
-    clean
+    // Not before: what hid in the middle of a URL is gone by now.
+    without_passwords(&clean).into_owned()
 }
 
 /// Several lines, each cleaned; line feeds stay.
 pub(crate) fn clean_lines(text: &str) -> String {
     let harmless = |c: char| c == '\n' || !is_unsafe(c);
     if text.chars().all(harmless) {
-        return text.to_owned();
+        return without_passwords(text).into_owned();
     }
     text.split('\n').map(clean).collect::<Vec<_>>().join("\n")
 }
 
 /// A line of at most `width` characters; an ellipsis says that it was longer.
 pub(crate) fn cut(text: &str, width: usize) -> String {
+    let text = without_passwords(text);
     if text.chars().nth(width).is_none() {
-        return text.to_owned();
+        return text.into_owned();
     }
     let kept: String = text.chars().take(width.saturating_sub(1)).collect();
     format!("{}…", kept.trim_end())
@@ -55,6 +58,7 @@ pub(crate) fn cut(text: &str, width: usize) -> String {
 /// A value as JSON. What JSON allows as it is and a terminal obeys is escaped; such characters stand in strings only.
 pub(crate) fn to_json(value: &impl Serialize) -> String {
     let text = serde_json::to_string_pretty(value).expect("a view is plain data");
+    let text = without_passwords(&text);
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         if c != '\n' && is_unsafe(c) {
@@ -136,6 +140,38 @@ mod tests {
         let json = to_json(&value);
         assert!(json.chars().all(|c| !is_unsafe(c)), "{json:?}");
         assert_eq!(serde_json::from_str::<String>(&json).expect("JSON"), value);
+    }
+
+    #[test]
+    fn the_password_of_a_url_reaches_neither_terminal_nor_json_whatever_stands_in_it_or_is_cut_off()
+    {
+        const SECRET: &str = "kvasir-7";
+        let url = format!("postgres://app:{SECRET}@db/app");
+        let hidden = format!("postgres://app:\x1b[0m{SECRET}@db/app");
+        for text in [
+            &url,
+            &hidden,
+            &format!("{url}\x07"),
+            &format!("a\n{hidden}\nb"),
+        ] {
+            assert!(!clean(text).contains(SECRET), "{}", clean(text));
+            assert!(!clean_lines(text).contains(SECRET), "{}", clean_lines(text));
+        }
+        for width in 1..url.len() {
+            assert!(
+                !cut(&url, width).contains(&SECRET[..3]),
+                "{}",
+                cut(&url, width)
+            );
+        }
+        let json = to_json(
+            &serde_json::json!({"deep": [{"url": url, "inner": format!("{{\"u\":\"{url}\"}}")}]}),
+        );
+        assert!(!json.contains(SECRET), "{json}");
+        assert!(
+            serde_json::from_str::<serde_json::Value>(&json).is_ok(),
+            "{json}"
+        );
     }
 
     #[test]

@@ -7,6 +7,8 @@ use crate::record::{Failure, Payload, Record, Wait, cut};
 mod forms;
 mod url;
 
+pub use url::without_passwords;
+
 /// Words that must never be shown: known secret values, as they are and in base64, and the password of any URL, known or
 /// not. Masked in all output.
 #[derive(Debug, Clone, Default)]

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use flow_engine::event::without_passwords;
 use flow_engine::id::Digest;
 use flow_engine::record::Verdict;
 use flow_engine::run::{Notice, Run, Status};
@@ -18,9 +19,9 @@ const BODY_MAX: usize = 24_000;
 /// A mail, ready but for its addresses. Holds no line break outside the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mail {
-    /// The subject.
+    /// The subject: one line of at most 160 characters.
     pub subject: String,
-    /// The text.
+    /// The text: plain lines, 24,000 characters at most.
     pub body: String,
     /// The same for every delivery of one notice.
     pub message_id: String,
@@ -142,9 +143,10 @@ fn push(body: &mut String, block: &str) {
     }
 }
 
-/// Text in which nothing ends the line, acts on a terminal, or hides or turns other text.
+/// Text in which nothing ends the line, acts on a terminal, hides or turns other text, or lets somebody in.
 fn one_line(text: &str, max: usize) -> String {
-    let mut line: String = plain::one_line(text).chars().take(max + 1).collect();
+    let text = without_passwords(text);
+    let mut line: String = plain::one_line(&text).chars().take(max + 1).collect();
     if line.chars().count() > max {
         line = line.chars().take(max - 1).collect();
         line.push('…');
@@ -153,6 +155,7 @@ fn one_line(text: &str, max: usize) -> String {
 }
 
 fn text(body: &str) -> String {
+    let body = without_passwords(body);
     let shown = body.chars().filter(|c| *c == '\n' || plain::is_plain(*c));
     shown.take(BODY_MAX).collect()
 }

@@ -1,5 +1,9 @@
 //! Passwords in URLs: `scheme://user:password@host`. Nobody has to know one to see that it is one.
 
+use std::borrow::Cow;
+
+use super::Masked;
+
 const MARK: &[u8] = b"://";
 /// The longest name and password that is looked for, in bytes.
 const LONGEST: usize = 512;
@@ -22,6 +26,15 @@ pub(super) struct Password {
     pub(super) shown: usize,
     pub(super) from: usize,
     pub(super) to: usize,
+}
+
+/// A text that is shown or told, with the password of every URL in it replaced. Before it is cut: half a URL is none.
+pub fn without_passwords(text: &str) -> Cow<'_, str> {
+    if text.contains("://") && text.contains('@') {
+        Cow::Owned(Masked::default().apply(text))
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 /// Looks for a password in bytes that begin with `://`.

@@ -314,4 +314,69 @@ fn nothing_from_a_run_reaches_a_header_as_a_line_of_its_own() {
     assert!(!mail.body.contains(|c: char| c.is_control() && c != '\n'));
 }
 
+/// Words of this run, of its plan and of its hosts, each with a URL that lets somebody in.
+fn telling(url: &str) -> Vec<Run> {
+    let said = |text: &str| Failure::new(format!("{text} {url}")).hint(format!("ask {url}"));
+    let failed = |kind| Record::Failed {
+        step: 1,
+        kind,
+        failure: said("no answer from"),
+        retry_at: None,
+    };
+    let why = format!("step `prod/notify` failed: {url}");
+    let mut runs = vec![
+        signed_and(vec![
+            started(1),
+            failed(FailureKind::Failed),
+            Record::Unwinding { why },
+        ]),
+        run(vec![
+            started(0),
+            Record::Waiting {
+                step: 0,
+                wait: Wait {
+                    who: "qa".into(),
+                    what: format!("look at {url}"),
+                    command: format!("curl {url}"),
+                    until: None,
+                },
+                seen: 0,
+            },
+        ]),
+        unwound(Verdict::RolledBack),
+    ];
+    for run in &mut runs {
+        run.reason = format!("because of {url}");
+        run.orders.push(flow_engine::run::GivenOrder {
+            order: Order::Rollback,
+            by: by(),
+            reason: format!("see {url}"),
+            at: Timestamp(0),
+        });
+        let plan = std::sync::Arc::make_mut(&mut run.plan);
+        plan.facts
+            .insert("window".into(), format!("{} {url}", "x".repeat(260)));
+        plan.nodes[1].undo = Some(format!("call {url}"));
+    }
+    runs
+}
+
+#[test]
+fn the_password_of_a_url_is_in_no_mail_wherever_it_comes_from_and_is_cut() {
+    const SECRET: &str = "kvasir-7";
+    for pad in 0..40 {
+        let url = format!(
+            "{}postgres://app:{SECRET}@db.example.org/app",
+            "-".repeat(pad * 4)
+        );
+        for run in telling(&url) {
+            for notice in &run.notices {
+                let mail = render(&run, notice, &people(), "example.org", None);
+                let all = format!("{}\n{}", mail.subject, mail.body);
+                assert!(!all.contains("kva"), "{all}");
+            }
+        }
+    }
+}
+
 mod driven;
