@@ -19,6 +19,7 @@ mod unique;
 pub(crate) mod waiving;
 
 pub use again::MigrationsAgain;
+pub use applied::history;
 pub use replay::{Replay, ReplayReport};
 pub use review::{MigrationReview, Reviewed};
 pub use shown::{ShownFile, ShownFinding};

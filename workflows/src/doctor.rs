@@ -105,6 +105,10 @@ impl Setup {
         });
         report.add("roster", roster.map_err(|e| e.to_string()), &fix);
         report.add("signers", Ok(roles.collect::<Vec<_>>().join(", ")), "");
+        if self.people.forbid_starter {
+            let said = "signs the start (flow start --key FILE) and may not sign it off";
+            report.add("starter", Ok(said.into()), "");
+        }
         match self.mailer() {
             Ok(Some(mailer)) => {
                 let probe = mailer.probe().await.map_err(|e| e.to_string());

@@ -112,6 +112,14 @@ pub fn place_sql(schema: &str) -> String {
     )
 }
 
+/// The question whether there is a schema of that name, as JSON.
+pub fn exists_sql(schema: &str) -> String {
+    let schema = quoted(schema, '\'');
+    format!(
+        "select pg_catalog.to_json(exists (select from pg_catalog.pg_namespace where nspname = {schema}))::text"
+    )
+}
+
 /// The question that lists the [`Row`]s as one line of JSON; it fails where there is no history.
 pub fn rows_sql(schema: &str) -> String {
     format!(
@@ -156,6 +164,18 @@ pub fn compare(files: &[Migration], history: &History) -> Compared {
         .cloned()
         .collect();
     compared
+}
+
+/// What keeps `migrate deploy` from beginning at all, whatever is to be applied: objects without a history, and a migration
+/// that never finished.
+pub fn unready(history: &History) -> Vec<Fault> {
+    let place = &history.place;
+    let bare = !place.history && !place.objects.is_empty();
+    let bare = bare.then(|| no_history(&[], history));
+    let begun = history.rows.iter().filter(|row| row.is_stuck());
+    bare.into_iter()
+        .chain(begun.map(|row| stuck(&row.name)))
+        .collect()
 }
 
 fn fault(name: &str, level: Level, message: String, fix: String) -> Fault {

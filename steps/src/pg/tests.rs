@@ -7,6 +7,7 @@ mod cutting;
 mod declaring;
 mod engine;
 mod freezing;
+mod history;
 mod holding;
 mod owning;
 mod proving;

@@ -33,6 +33,47 @@ pub(super) async fn read(
     })
 }
 
+/// For `flow doctor`: what the history of a database says, in a line.
+///
+/// # Errors
+/// What stands in the way of `migrate deploy`, and what to do about it; or that the database does not answer.
+pub async fn history(
+    host: &dyn Host,
+    psql: &[String],
+    schema: &str,
+) -> Result<String, (String, String)> {
+    let unasked = |e: StepError| {
+        (
+            e.to_string(),
+            "let psql work there as it is configured".into(),
+        )
+    };
+    let found = read(host, psql, schema).await.map_err(unasked)?;
+    let faults = history::unready(&found);
+    if !faults.is_empty() {
+        let lines = |of: fn(&history::Fault) -> &String| {
+            let lines: Vec<&str> = faults.iter().map(|fault| of(fault).as_str()).collect();
+            lines.join("; ")
+        };
+        return Err((lines(|fault| &fault.message), lines(|fault| &fault.fix)));
+    }
+    if !found.place.history {
+        let sql = history::exists_sql(schema);
+        if !ask::<bool>(host, psql, &sql).await.map_err(unasked)? {
+            return Err((
+                format!("the database has no schema {schema:?}"),
+                "name the one that the application uses: `schema` in [env.X.database] of flow.toml, as in `?schema=` of its \
+                 URL; before a first release make it: CREATE SCHEMA".into(),
+            ));
+        }
+        return Ok(format!(
+            "schema {schema:?} is empty and has no history: every migration is pending"
+        ));
+    }
+    let applied = found.rows.iter().filter(|row| !row.rolled_back).count();
+    Ok(format!("{applied} migrations applied in schema {schema:?}"))
+}
+
 async fn ask<T: DeserializeOwned>(
     host: &dyn Host,
     psql: &[String],

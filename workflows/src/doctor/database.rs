@@ -2,6 +2,7 @@
 
 use flow_steps::host::{Command, Host, HostExt as _, Hosts};
 use flow_steps::pg::{Policy, Purpose, Room, rights, room, unlisted};
+use flow_steps::schema;
 
 use super::{Report, words};
 use crate::config::Environment;
@@ -17,6 +18,7 @@ pub(super) async fn look(
         return;
     }
     let db = env.database.at(name);
+    history(report, host, env).await;
     // The test environment is only counted.
     let purpose = if name == "test" {
         Purpose::Look
@@ -51,6 +53,17 @@ pub(super) async fn look(
         let found = room(hosts, &asked).await.map_err(|e| e.to_string());
         report.add("room", found, "make room there, or move backup_dir");
     }
+}
+
+/// Whether `migrate deploy` could begin there.
+async fn history(report: &mut Report, host: &dyn Host, env: &Environment) {
+    let database = &env.database;
+    let mut psql = database.exec.clone();
+    psql.extend(["psql", "-U", &database.user, "-d", &database.name].map(String::from));
+    match schema::history(host, &psql, &database.schema).await {
+        Ok(said) => report.add("history", Ok(said), ""),
+        Err((said, fix)) => report.add("history", Err(said), &fix),
+    };
 }
 
 /// Every column of production that the data policy does not list, or that it lists all.
