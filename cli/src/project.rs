@@ -6,6 +6,7 @@ use flow_engine::plan::{Effect, Node, Plan};
 use flow_engine::retention::RunSummary;
 use flow_engine::run::{Run, Status};
 use flow_engine::signal::Order;
+use flow_workflows::config::Environment;
 use flow_workflows::setup::Setup;
 
 use crate::args::Global;
@@ -21,6 +22,21 @@ pub(crate) fn setup(global: &Global) -> Result<Setup, Diagnostic> {
 /// The state folder, and the configuration.
 pub(crate) fn open(global: &Global) -> Result<(State, Setup), Diagnostic> {
     Ok((State::of(global)?, setup(global)?))
+}
+
+/// An environment of the configuration by its name.
+pub(crate) fn environment<'a>(
+    setup: &'a Setup,
+    named: &str,
+) -> Result<(&'static str, &'a Environment), Diagnostic> {
+    let all = setup.config.environments();
+    let known = all.map(|(name, _)| name).join(", ");
+    let found = all.into_iter().find(|(name, _)| *name == named);
+    found.ok_or_else(|| {
+        Diagnostic::usage(format!(
+            "there is no environment `{named}`; there are: {known}"
+        ))
+    })
 }
 
 /// What a run still has to change: the machines, by the beginning of its steps' keys.

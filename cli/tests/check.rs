@@ -3,15 +3,9 @@
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use flow_engine::clock::SystemClock;
-use flow_engine::plan::OnFailure;
-use flow_engine::planner::Planner;
-use flow_steps::people::{Checklist, Item};
-
-use left::{err, flow, leave_run, out};
+use left::{err, flow, leave_waiting, out};
 
 #[path = "support/left.rs"]
 mod left;
@@ -20,23 +14,7 @@ const WAIT: Duration = Duration::from_mins(2);
 
 /// A run that waits for three answers.
 fn waiting(dir: &Path) {
-    let mut planner = Planner::new("release", "test-1", "prod", "flow test");
-    planner.fact("commit", "0123456789abcdef");
-    planner.phase("prep", "Preparation", OnFailure::Park, |p| {
-        let items = ["login", "orders", "mail"].map(|key| Item {
-            key: key.into(),
-            text: format!("try {key}"),
-            required: true,
-        });
-        let list = Checklist {
-            title: "Features".into(),
-            items: items.into(),
-            who: "qa".into(),
-            deadline_minutes: None,
-        };
-        p.step("prep/features", list);
-    });
-    leave_run(dir, "r-one", planner, Arc::new(SystemClock));
+    leave_waiting(dir, "r-one", &["login", "orders", "mail"]);
 }
 
 /// `flow check` on a terminal of its own, which takes what is written to it as typed.

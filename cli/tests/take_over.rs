@@ -1,165 +1,23 @@
 //! Two `flow` processes on one state folder: the second is refused, and replaces the first only when it stands still.
 
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::Arc;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use flow_engine::clock::SystemClock;
-use flow_engine::driver::{Engine, NewRun};
-use flow_engine::event::Observers;
-use flow_engine::journal::sled::{OpenOptions, SledJournal};
-use flow_engine::plan::OnFailure;
-use flow_engine::planner::Planner;
-use flow_engine::signal::Actor;
-use flow_engine::step::Resources;
-use flow_steps::people::{Checklist, Item};
-use rustix::process::{Pid, Signal, kill_process};
+use driving::Driving;
+use left::{configure, err, flow, leave_waiting};
+use rustix::process::Signal;
 
-const CONFIG: &str = r#"
-people = "flow.people.toml"
-[app]
-name = "demo"
-migrations = "m"
-[signoff]
-roles = ["qa"]
-"#;
+#[path = "support/driving.rs"]
+mod driving;
+#[path = "support/left.rs"]
+mod left;
 
 /// A project with one run that waits for an answer.
 fn project() -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a folder");
-    let mut config = CONFIG.to_owned();
-    for name in ["test", "stage", "prod"] {
-        config += &[
-            &format!("[env.{name}]\nssh = \"{name}\"\n"),
-            "app_dir = \"/srv/app\"\nbackup_dir = \"/srv/backups\"\nflow_dir = \"/srv/flow\"\n",
-            "deploy = [\"./deploy.sh\"]\nhealth = \"http://127.0.0.1:1/\"\n",
-            "database = { user = \"postgres\", name = \"postgres\" }\n",
-        ]
-        .concat();
-    }
-    let write = |file: &str, text: &str| {
-        std::fs::write(dir.path().join(file), text).expect("writes");
-    };
-    write("flow.toml", &config);
-    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f";
-    write(
-        "flow.people.toml",
-        &format!("[[roles.qa]]\nname = \"qa\"\nkey = \"{key}\"\n"),
-    );
-    write("flow.data.toml", "[tables]\n");
-    let state = dir.path().join(".flow");
-    std::fs::create_dir_all(&state).expect("creates");
-    std::fs::set_permissions(&state, std::os::unix::fs::PermissionsExt::from_mode(0o700))
-        .expect("sets");
-    let runtime = tokio::runtime::Runtime::new().expect("starts");
-    runtime.block_on(leave_a_run_that_waits(&state));
+    configure(dir.path());
+    leave_waiting(dir.path(), "r-one", &["one"]);
     dir
-}
-
-async fn leave_a_run_that_waits(state: &Path) {
-    let (journal, _) =
-        SledJournal::open(&state.join("journal"), &OpenOptions::default()).expect("opens");
-    let mut planner = Planner::new("release", "test-1", "prod", "flow test");
-    planner.phase("prep", "Preparation", OnFailure::Park, |p| {
-        let item = Item {
-            key: "one".into(),
-            text: "try it".into(),
-            required: true,
-        };
-        let list = Checklist {
-            title: "features".into(),
-            items: vec![item],
-            who: "qa".into(),
-            deadline_minutes: None,
-        };
-        p.step("prep/features", list);
-    });
-    let engine = Engine {
-        journal: Arc::new(journal),
-        registry: Arc::new(flow_workflows::registry::registry()),
-        resources: Resources::default(),
-        clock: Arc::new(SystemClock),
-        observers: Observers::default(),
-        notifier: None,
-        version: "test".into(),
-        wait_for_people: false,
-    };
-    let new = NewRun {
-        id: "r-one".parse().expect("an id"),
-        plan: planner.finish().expect("plans"),
-        by: Actor {
-            name: "anna".into(),
-            from: "box".into(),
-        },
-        reason: "a test".into(),
-        request: None,
-    };
-    let (driver, _handle) = engine.start(new).await.expect("starts");
-    driver.drive().await.expect("drives");
-}
-
-fn command(dir: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_flow"));
-    command
-        .args(["--state", ".flow"])
-        .args(args)
-        .current_dir(dir)
-        .env_remove("FLOW_STATE")
-        .env_remove("FLOW_CONFIG")
-        .stdin(Stdio::null());
-    command
-}
-
-fn flow(dir: &Path, args: &[&str]) -> Output {
-    command(dir, args).output().expect("flow starts")
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// A `flow resume --wait` that stays.
-struct Driving(Child);
-
-impl Driving {
-    fn start(dir: &Path) -> Driving {
-        let mut command = command(dir, &["resume", "--wait"]);
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let driving = Driving(child.expect("flow starts"));
-        let socket = dir.join(".flow/control.sock");
-        let begun = Instant::now();
-        while std::os::unix::net::UnixStream::connect(&socket).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(90), "it never serves");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        driving
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw);
-        kill_process(pid.expect("a number"), signal).expect("signals");
-    }
-
-    fn stop(&self) {
-        self.signal(Signal::STOP);
-        let stat = format!("/proc/{}/stat", self.0.id());
-        let begun = Instant::now();
-        while !std::fs::read_to_string(&stat)
-            .expect("reads")
-            .contains(") T ")
-        {
-            assert!(begun.elapsed() < Duration::from_secs(90), "it never stops");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-}
-
-impl Drop for Driving {
-    fn drop(&mut self) {
-        let _gone_already = self.0.kill();
-        let _gone_already = self.0.wait();
-    }
 }
 
 #[test]

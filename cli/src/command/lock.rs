@@ -61,14 +61,7 @@ struct Place {
 impl Place {
     async fn of(global: &Global, env: &str) -> Result<Place, Diagnostic> {
         let setup = project::setup(global)?;
-        let environments = setup.config.environments();
-        let Some((name, found)) = environments.iter().find(|(name, _)| *name == env) else {
-            let known: Vec<&str> = environments.iter().map(|(name, _)| *name).collect();
-            return Err(Diagnostic::usage(format!(
-                "there is no environment `{env}`; there are: {}",
-                known.join(", ")
-            )));
-        };
+        let (name, found) = project::environment(&setup, env)?;
         let host = setup.hosts().get(name);
         let host = host.map_err(|e| unseen(env, &e.into()))?;
         let dir = place(&host, &found.database.at(name)).await;

@@ -112,14 +112,7 @@ async fn place(
     env: &str,
 ) -> Result<(Arc<dyn Host>, Database, String), Diagnostic> {
     let setup = project::setup(global)?;
-    let environments = setup.config.environments();
-    let Some((name, found)) = environments.iter().find(|(name, _)| *name == env) else {
-        let known: Vec<&str> = environments.iter().map(|(name, _)| *name).collect();
-        return Err(Diagnostic::usage(format!(
-            "there is no environment `{env}`; there are: {}",
-            known.join(", ")
-        )));
-    };
+    let (name, found) = project::environment(&setup, env)?;
     let host = setup.hosts().get(name);
     let host = host.map_err(|e| failed(format!("`{env}` cannot be reached: {e}")))?;
     let db = found.database.at(name);

@@ -3,19 +3,18 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use flow_engine::driver::{Engine, NewRun, Stop};
-use flow_engine::event::Observers;
+use flow_engine::driver::Stop;
 use flow_engine::journal::Journal;
 use flow_engine::journal::sled::{OpenOptions, SledJournal};
 use flow_engine::plan::OnFailure;
 use flow_engine::planner::Planner;
 use flow_engine::record::ParkReason;
 use flow_engine::registry::Registry;
-use flow_engine::step::{Cx, Resources, Step, StepError};
+use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::*;
-use crate::testing::actor;
+use crate::testing;
 
 /// Changes production and cannot be undone; with `fails` it fails itself.
 #[derive(Serialize, Deserialize)]
@@ -58,23 +57,8 @@ async fn left(state: &State) {
         p.step("prod/again", Stuck { fails: true });
     });
     let (journal, _) = SledJournal::open(&state.journal(), &OpenOptions::default()).expect("opens");
-    let engine = Engine {
-        journal: Arc::new(journal),
-        registry: Arc::new(Registry::default().with::<Stuck>()),
-        resources: Resources::default(),
-        clock: Arc::new(SystemClock),
-        observers: Observers::default(),
-        notifier: None,
-        version: "test".into(),
-        wait_for_people: false,
-    };
-    let new = NewRun {
-        id: "r-stuck".parse().expect("an id"),
-        plan: planner.finish().expect("plans"),
-        by: actor(),
-        reason: "a test".into(),
-        request: None,
-    };
+    let engine = testing::engine(Arc::new(journal), Registry::default().with::<Stuck>());
+    let new = testing::new_of("r-stuck", planner.finish().expect("plans"));
     let (driver, _handle) = engine.start(new).await.expect("starts");
     let (_, stop) = driver.drive().await.expect("drives");
     assert!(

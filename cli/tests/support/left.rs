@@ -22,7 +22,7 @@ use flow_engine::registry::Registry;
 use flow_engine::run::{Run, append_order};
 use flow_engine::signal::{Actor, Order};
 use flow_engine::step::{Cx, Resources, Step, StepError};
-use flow_steps::people::Checklist;
+use flow_steps::people::{Checklist, Item};
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Look(pub(crate) bool);
@@ -113,6 +113,27 @@ pub(crate) fn leave_run(dir: &Path, id: &str, planner: Planner, clock: Arc<dyn C
         let (driver, _handle) = engine.start(new).await.expect("starts");
         driver.drive().await.expect("drives");
     });
+}
+
+/// Leaves a run that waits for these items of a checklist.
+pub(crate) fn leave_waiting(dir: &Path, id: &str, items: &[&str]) {
+    let mut planner = Planner::new("release", "test-1", "prod", "flow test");
+    planner.fact("commit", "0123456789abcdef");
+    planner.phase("prep", "Preparation", OnFailure::Park, |p| {
+        let items = items.iter().map(|key| Item {
+            key: (*key).to_owned(),
+            text: format!("try {key}"),
+            required: true,
+        });
+        let list = Checklist {
+            title: "Features".into(),
+            items: items.collect(),
+            who: "qa".into(),
+            deadline_minutes: None,
+        };
+        p.step("prep/features", list);
+    });
+    leave_run(dir, id, planner, Arc::new(SystemClock));
 }
 
 /// Leaves a run that failed and was cancelled.

@@ -10,6 +10,8 @@ use flow_engine::registry::Registry;
 use flow_engine::run::{Delivery, Topic};
 use flow_engine::step::{Cx, Step, StepError};
 
+use crate::people::fixture::Report;
+
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Breaks;
 
@@ -34,7 +36,12 @@ impl Step for Breaks {
 fn engine(journal: Arc<MemoryJournal>, notifier: Option<Arc<dyn Notifier>>) -> Engine {
     Engine {
         journal,
-        registry: Arc::new(Registry::default().with::<Notify>().with::<Breaks>()),
+        registry: Arc::new(
+            Registry::default()
+                .with::<Notify>()
+                .with::<Breaks>()
+                .with::<Report>(),
+        ),
         resources: flow_engine::step::Resources::default(),
         clock: Arc::new(SystemClock),
         observers: flow_engine::event::Observers::default(),
@@ -169,4 +176,67 @@ async fn a_run_that_is_rolled_back_mails_the_team_each_turn_once_through_a_real_
         assert_eq!(count, 1, "{subject}");
     }
     assert!(mails.iter().all(|m| m.contains("Journal: record ")));
+}
+
+/// The mail that announces a release whose check found so many migrations pending; its commit has three more.
+async fn announced(pending: usize) -> String {
+    let name = |n: usize| format!("2026020{n}_change_{n}");
+    let files: Vec<serde_json::Value> = (0..pending)
+        .map(|n| serde_json::json!({"name": name(n), "sha256": "a"}))
+        .collect();
+    let checked = serde_json::json!({
+        "pending": files, "waivers": [], "script_passed": true,
+        "report": crate::migration::check(&[], &std::collections::BTreeSet::new()),
+    });
+    let mut planner = Planner::new("release", "1.0.0", "prod", "test");
+    planner.phase("schema", "Schema", OnFailure::Park, |p| {
+        p.step("schema/migration-safety", Report(checked));
+    });
+    planner.phase("prod", "Production", OnFailure::Rollback, |p| {
+        let asks = Notify {
+            changes: Vec::new(),
+            checked: Some("schema/migration-safety".into()),
+            ..window()
+        };
+        p.step("prod/notify", asks);
+    });
+    let new = NewRun {
+        id: "r-mail".parse().expect("an id"),
+        plan: planner.finish().expect("a plan"),
+        by: by(),
+        reason: "test".into(),
+        request: None,
+    };
+    let engine = engine(Arc::new(MemoryJournal::default()), None);
+    let (driver, _handle) = engine.start(new).await.expect("starts");
+    let (run, stop) = drive(driver).await;
+    assert_eq!(stop, Stop::Finished(Verdict::Completed));
+    let is = |t: &Topic| matches!(t, Topic::Step { topic, .. } if topic == DEPLOYING);
+    let notice = run
+        .notices
+        .iter()
+        .find(|n| is(&n.topic))
+        .expect("announced");
+    render(&run, notice, &people(), "example.org", None).body
+}
+
+#[tokio::test]
+async fn the_team_is_told_the_pending_migrations_by_name_and_no_others() {
+    let mail = announced(2).await;
+    assert!(
+        mail.contains("20260200_change_0") && mail.contains("20260201_change_1"),
+        "{mail}"
+    );
+    assert!(
+        !mail.contains("_change_2") && !mail.contains("20260205_add_notes"),
+        "{mail}"
+    );
+    let mail = announced(12).await;
+    assert!(
+        mail.contains("_change_9") && mail.contains("and 2 more"),
+        "{mail}"
+    );
+    assert!(!mail.contains("_change_10"), "{mail}");
+    let mail = announced(0).await;
+    assert!(mail.contains("no migration is pending"), "{mail}");
 }
