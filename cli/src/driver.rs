@@ -72,7 +72,7 @@ pub(crate) enum Held<'a> {
     },
     /// A process that does not answer.
     Silent(&'a Holder),
-    /// Nobody else.
+    /// Nobody drives it, as far as this machine can tell.
     ByNobody {
         /// The name of the machine that this is.
         here: &'a str,

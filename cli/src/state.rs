@@ -22,7 +22,7 @@ use crate::exit::Exit;
 /// Where things are.
 #[derive(Debug, Clone)]
 pub(crate) struct State {
-    /// The folder.
+    /// The state folder, `.flow` unless it is named.
     pub(crate) dir: PathBuf,
 }
 

@@ -214,7 +214,7 @@ impl Store {
         }
     }
 
-    /// All runs.
+    /// Every run there is a record of: live, sealed and damaged.
     pub(crate) async fn past(&self) -> Result<Past, Diagnostic> {
         Past::of(self.journal()).await
     }

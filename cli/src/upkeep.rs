@@ -24,13 +24,13 @@ const ENOUGH: usize = 32;
 pub(crate) struct Tidied {
     /// Runs put away.
     pub(crate) sealed: usize,
-    /// Their records.
+    /// How many records they have in all.
     pub(crate) records: u64,
     /// Size of the archive file.
     pub(crate) archive_bytes: u64,
     /// Size of segments and sled before.
     pub(crate) before: u64,
-    /// And after.
+    /// The size of the folder afterwards, in bytes.
     pub(crate) after: u64,
 }
 

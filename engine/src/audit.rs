@@ -8,15 +8,15 @@ use crate::run::{Run, Status, StepState, Undo};
 /// What became of one step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AuditRow {
-    /// Its key.
+    /// The step's key, such as `prod/backup`.
     pub key: String,
-    /// Its phase.
+    /// The key of its phase.
     pub phase: String,
     /// What it was to do.
     pub summary: String,
     /// `done`, `failed`, `skipped`, `waiting`, `running`, `retrying`, `not reached`.
     pub state: &'static str,
-    /// Attempts begun.
+    /// How many attempts were begun, forward.
     pub attempts: u16,
     /// When it was first begun, RFC 3339.
     pub started: Option<String>,

@@ -37,9 +37,9 @@ pub enum CodecError {
         "the record `{record}` has layout {layout}, this flow reads up to {reads}; use a newer flow"
     )]
     NewerLayout {
-        /// The kind.
+        /// Which kind of record it is.
         record: &'static str,
-        /// Its layout.
+        /// The layout it was written in.
         layout: u8,
         /// The newest this version reads.
         reads: u8,

@@ -59,7 +59,7 @@ impl Resources {
 pub struct Progress {
     /// What is counted, such as `bytes` or `s`.
     pub unit: String,
-    /// So far.
+    /// How much is done, in the same unit as the whole.
     pub done: u64,
     /// In all, when known.
     pub total: Option<u64>,
@@ -95,7 +95,7 @@ pub struct Cx {
 }
 
 impl Cx {
-    /// The run.
+    /// The name of the run that this step is a part of.
     pub fn run_id(&self) -> &RunId {
         &self.run.id
     }
@@ -105,7 +105,7 @@ impl Cx {
         &self.run
     }
 
-    /// The plan.
+    /// The plan of the run, with its facts.
     pub fn plan(&self) -> &Plan {
         &self.run.plan
     }

@@ -67,9 +67,9 @@ pub trait Journal: Send + Sync + 'static {
 /// A finished run that was put away.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Archived {
-    /// The run.
+    /// The name of the run.
     pub run: RunId,
-    /// Its end.
+    /// The number and hash of its last record.
     pub head: Head,
     /// What is known of it without reading it; see [`retention`](crate::retention).
     pub summary: Vec<u8>,
@@ -80,7 +80,7 @@ pub struct Archived {
 /// Bodies to append to one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Append {
-    /// The run.
+    /// The name of the run.
     pub run: RunId,
     /// The number the first body must get. Two drivers can never both own a number.
     pub first_seq: u64,
@@ -136,7 +136,7 @@ pub enum JournalError {
     /// Another writer was faster; nothing was written.
     #[error("run {run}: record {wanted} cannot be written, the next one is {next}")]
     Conflict {
-        /// The run.
+        /// The name of the run.
         run: RunId,
         /// The number that was asked for.
         wanted: u64,
@@ -146,7 +146,7 @@ pub enum JournalError {
     /// A newer driver has taken the run over; nothing was written.
     #[error("run {run}: driver epoch {ours} was overtaken by epoch {seen}")]
     Fenced {
-        /// The run.
+        /// The name of the run.
         run: RunId,
         /// The caller's epoch.
         ours: u64,
@@ -162,19 +162,19 @@ pub enum JournalError {
     /// A batch without a body; nothing was written.
     #[error("run {run}: a batch needs at least one record")]
     Empty {
-        /// The run.
+        /// The name of the run.
         run: RunId,
     },
     /// The run is over and was put away; nothing was written.
     #[error("run {run} is over and sealed in the archive: nothing can be added to it")]
     Sealed {
-        /// The run.
+        /// The name of the run.
         run: RunId,
     },
     /// The records of the run were pruned.
     #[error("the records of run {run} were pruned; only its line in the list is left")]
     Pruned {
-        /// The run.
+        /// The name of the run.
         run: RunId,
     },
     /// Another process has the journal open.
@@ -206,7 +206,7 @@ pub enum JournalError {
     /// The folder or a file cannot be used at all.
     #[error("the journal at {path} cannot be opened: {why}")]
     Unusable {
-        /// The path.
+        /// The file or folder that failed.
         path: String,
         /// In words, with the fix.
         why: String,

@@ -37,7 +37,7 @@ pub struct Plan {
 pub struct Phase {
     /// Short name, such as `prod`.
     pub key: String,
-    /// For people.
+    /// What stands above its steps in plan, status and mails.
     pub title: String,
     /// What a failed step of this phase leads to.
     pub on_failure: OnFailure,

@@ -10,9 +10,9 @@ use crate::signal::{Actor, Order, Signal};
 /// A record and when it was written, by the writer's clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// When.
+    /// When it was written, by the writer's clock.
     pub at: Timestamp,
-    /// What.
+    /// What is on record.
     pub record: Record,
 }
 
@@ -25,7 +25,7 @@ pub enum Record {
         plan: Payload,
         /// Who started it.
         by: Actor,
-        /// Why.
+        /// Why, in the words of who did it.
         reason: String,
         /// The caller's own key, which makes starting it twice starting it once.
         request: Option<String>,
@@ -39,48 +39,48 @@ pub enum Record {
     },
     /// A step is about to touch the world.
     Started {
-        /// The step.
+        /// The place of the step in the plan.
         step: u32,
         /// Counted from 1.
         attempt: u16,
     },
     /// A running step wants this known after a crash.
     Noted {
-        /// The step.
+        /// The place of the step in the plan.
         step: u32,
         /// JSON, understood by the step.
         note: Payload,
     },
     /// A step waits for an answer or a moment.
     Waiting {
-        /// The step.
+        /// The place of the step in the plan.
         step: u32,
-        /// For what.
+        /// Who or what is waited for, and until when.
         wait: Wait,
         /// How many answers it had seen when it said so. A later one wakes it.
         seen: u32,
     },
     /// A step succeeded.
     Done {
-        /// The step.
+        /// The place of the step in the plan.
         step: u32,
         /// Its output as JSON.
         output: Payload,
     },
     /// An attempt failed.
     Failed {
-        /// The step.
+        /// The place of the step in the plan.
         step: u32,
-        /// How.
+        /// In which way it failed; it decides what follows.
         kind: FailureKind,
-        /// In words.
+        /// What went wrong, bounded and masked.
         failure: Failure,
         /// When it is tried again; nothing when that was the last attempt.
         retry_at: Option<Timestamp>,
     },
     /// A step will not run.
     Skipped {
-        /// The step.
+        /// The place of the step in the plan.
         step: u32,
         /// Why, in words.
         why: String,
@@ -89,11 +89,11 @@ pub enum Record {
     Signalled(Signal),
     /// A person gave an order.
     Ordered {
-        /// What.
+        /// What is ordered.
         order: Order,
-        /// Who.
+        /// Who gave the order, and from where.
         by: Actor,
-        /// Why.
+        /// Why, in the words of who did it.
         reason: String,
     },
     /// From here on everything that started is undone.
@@ -103,32 +103,32 @@ pub enum Record {
     },
     /// The undo of a step is about to touch the world.
     UndoStarted {
-        /// The step.
+        /// The place of the step in the plan.
         step: u32,
         /// Counted from 1.
         attempt: u16,
     },
     /// A step is undone.
     Undone {
-        /// The step.
+        /// The place of the step in the plan.
         step: u32,
         /// What was found and done, in words.
         report: String,
     },
     /// An attempt to undo failed.
     UndoFailed {
-        /// The step.
+        /// The place of the step in the plan.
         step: u32,
-        /// How.
+        /// In which way it failed; it decides what follows.
         kind: FailureKind,
-        /// In words.
+        /// What went wrong, bounded and masked.
         failure: Failure,
         /// When it is tried again; nothing when that was the last attempt.
         retry_at: Option<Timestamp>,
     },
     /// The run cannot go on without a person.
     Parked {
-        /// Why.
+        /// Why it came to that.
         why: ParkReason,
     },
     /// The run is over.
@@ -152,7 +152,7 @@ pub enum Record {
     Undeliverable {
         /// The number of the record that caused the notice.
         notice: u64,
-        /// Why.
+        /// Why it came to that.
         why: String,
     },
 }
@@ -160,7 +160,7 @@ pub enum Record {
 /// Bytes that are part of a record, or lie beside the journal when they are large.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Payload {
-    /// Here.
+    /// Up to 2,048 bytes, in the record itself.
     Inline(Vec<u8>),
     /// In the object store.
     Object(Digest),
@@ -303,39 +303,39 @@ pub(crate) fn cut(mut text: String, max: usize) -> String {
 pub enum ParkReason {
     /// A step failed for good, before production was touched.
     StepFailed {
-        /// The step.
+        /// The place of the step in the plan.
         step: u32,
     },
     /// A gate said no.
     Refused {
-        /// The step.
+        /// The place of the step in the plan.
         step: u32,
     },
     /// What became of a step is not known.
     Unknown {
-        /// The step.
+        /// The place of the step in the plan.
         step: u32,
     },
     /// An undo failed for good: the rollback is incomplete and people are needed now.
     UndoFailed {
-        /// The step.
+        /// The place of the step in the plan.
         step: u32,
     },
     /// This binary does not know how to run the step.
     Unreadable {
-        /// The step.
+        /// The place of the step in the plan.
         step: u32,
         /// Which kind and version it is, and which binary can.
         why: String,
     },
     /// What a step needs could not be reached within its patience. Nothing is known against the release.
     Unreached {
-        /// The step.
+        /// The place of the step in the plan.
         step: u32,
     },
     /// The same of an undo: it is neither done nor failed, and goes on where it can be reached again.
     UndoUnreached {
-        /// The step.
+        /// The place of the step in the plan.
         step: u32,
     },
 }

@@ -115,9 +115,9 @@ fn ignored(stored: &Value, read: &Value) -> Option<String> {
 /// A step whose types are forgotten: outputs are JSON.
 #[async_trait]
 pub trait AnyStep: Send + Sync {
-    /// [`Step::run`].
+    /// [`Step::run`], with the output as JSON.
     async fn run(&self, cx: &Cx) -> Result<Vec<u8>, StepError>;
-    /// [`Step::undo`].
+    /// [`Step::undo`], with the output of its run as JSON, if there is one.
     async fn undo(&self, cx: &Cx, done: Option<&str>) -> Result<String, StepError>;
 }
 

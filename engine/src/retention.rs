@@ -21,9 +21,9 @@ use crate::signal::{Actor, Order};
 /// A run in a few words: all that lists and the rules between runs need.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunSummary {
-    /// Its name.
+    /// The name of the run.
     pub id: RunId,
-    /// The workflow.
+    /// The workflow: `release` or `promote`.
     pub workflow: String,
     /// The environment it changes last.
     pub environment: String,
@@ -37,7 +37,7 @@ pub struct RunSummary {
     pub updated: Timestamp,
     /// Who started it.
     pub by: Actor,
-    /// Why.
+    /// Why it was started; may be empty.
     pub reason: String,
     /// The starter's own key for it.
     pub request: Option<String>,

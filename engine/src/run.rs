@@ -26,7 +26,7 @@ pub use unreached::Unreached;
 /// Everything known of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
-    /// Its name.
+    /// Its name, which no other run of the journal has.
     pub id: RunId,
     /// What it does.
     pub plan: Arc<Plan>,
@@ -34,7 +34,7 @@ pub struct Run {
     pub plan_digest: Digest,
     /// Who started it.
     pub by: Actor,
-    /// Why.
+    /// Why it was started; may be empty.
     pub reason: String,
     /// The starter's own key for it.
     pub request: Option<String>,
@@ -69,13 +69,13 @@ pub struct Run {
 /// An order as it was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GivenOrder {
-    /// What.
+    /// What was ordered.
     pub order: crate::signal::Order,
-    /// Who.
+    /// Who gave the order, and from where.
     pub by: Actor,
-    /// Why.
+    /// Why it was started; may be empty.
     pub reason: String,
-    /// When.
+    /// When it came to that, by the driver's clock.
     pub at: Timestamp,
 }
 
@@ -88,18 +88,18 @@ pub enum Life {
     Unwinding(Unwind),
     /// Waiting for a person to decide. Carries the rollback it was in, if any.
     Parked {
-        /// Why.
+        /// Why it came to that.
         why: ParkReason,
         /// The rollback that stopped.
         unwinding: Option<Unwind>,
-        /// Since when.
+        /// When that began.
         since: Timestamp,
     },
-    /// Over.
+    /// Over: nothing happens any more, except that a completed run may be rolled back.
     Finished {
-        /// How.
+        /// How it ended.
         verdict: Verdict,
-        /// When.
+        /// When it came to that, by the driver's clock.
         at: Timestamp,
     },
 }
@@ -107,20 +107,20 @@ pub enum Life {
 /// A rollback or a cancellation under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unwind {
-    /// Why.
+    /// Why it came to that.
     pub why: String,
     /// Whether a person cancelled, before production changed.
     pub cancelled: bool,
-    /// Since when.
+    /// When that began.
     pub since: Timestamp,
 }
 
 /// Everything known of one step.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StepState {
-    /// Forward.
+    /// How far it is, forward.
     pub status: Status,
-    /// Attempts begun.
+    /// How many attempts were begun, forward.
     pub attempts: u16,
     /// Attempts that do not count against the policy: those before a person last had it tried again, and those that could
     /// not reach what they need.
@@ -145,7 +145,7 @@ pub struct StepState {
     pub settled: Option<bool>,
     /// Why it was skipped.
     pub skipped: Option<String>,
-    /// Backward.
+    /// How far its undo is.
     pub undo: Undo,
     /// Attempts to undo begun.
     pub undo_attempts: u16,
@@ -173,7 +173,7 @@ pub enum Status {
     RetryAt(Timestamp),
     /// Failed for good.
     Failed,
-    /// Succeeded.
+    /// It succeeded; its output is stored.
     Done,
     /// Will not run.
     Skipped,
@@ -191,7 +191,7 @@ pub enum Undo {
     RetryAt(Timestamp),
     /// Failed for good.
     Failed,
-    /// Done.
+    /// It is taken back; the report says what was found and done.
     Undone,
     /// A person gave up on it.
     GivenUp,
@@ -202,7 +202,7 @@ pub enum Undo {
 pub struct Notice {
     /// The number of the record that caused it: its stable identity.
     pub id: u64,
-    /// What about.
+    /// What the team is told about.
     pub topic: Topic,
     /// When it was caused.
     pub at: Timestamp,
@@ -238,9 +238,9 @@ pub enum Topic {
     Finished(Verdict),
     /// A step wants something told.
     Step {
-        /// What about.
+        /// What the team is told about.
         topic: String,
-        /// JSON.
+        /// The step's own words as JSON, understood by the notifier.
         body: String,
     },
 }
@@ -248,9 +248,9 @@ pub enum Topic {
 /// Whether a notice reached the mail server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delivery {
-    /// Not yet.
+    /// Not sent yet; it is tried again.
     Pending,
-    /// Yes.
+    /// Handed to the mail server at this moment.
     Sent(Timestamp),
     /// It never will, and why.
     Undeliverable(String),

@@ -35,12 +35,12 @@ pub enum Order {
     Retry,
     /// Go on without this step. Only steps that allow it; in a rollback: give up this undo.
     Skip {
-        /// The step.
+        /// The key of the step.
         step: String,
     },
     /// A person states what became of a step whose outcome is unknown.
     Settle {
-        /// The step.
+        /// The key of the step.
         step: String,
         /// Whether it was done.
         done: bool,

@@ -69,9 +69,9 @@ pub enum Meddling {
 
 /// One run in one world, life after life.
 pub struct Simulation {
-    /// The world.
+    /// What the steps act on, and what it remembers.
     pub world: Arc<World>,
-    /// The run.
+    /// The name of the run that is driven.
     pub id: RunId,
     plan: Plan,
     clock: Arc<TokioClock>,

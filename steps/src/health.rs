@@ -43,7 +43,7 @@ pub struct Check {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Body {
-    /// Anything.
+    /// Any body is healthy; only the status is looked at.
     Any,
     /// This text, anywhere in it.
     Text(String),
@@ -182,7 +182,7 @@ pub struct Health {
 /// The answer that counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Healthy {
-    /// Its status.
+    /// The HTTP status of the answer.
     pub status: u16,
     /// The beginning of its body.
     pub body: String,

@@ -209,7 +209,7 @@ pub enum HostError {
     Config {
         /// The host's name.
         host: String,
-        /// In words.
+        /// What was wrong, in words.
         why: String,
     },
     /// The connection broke after the process was started: what became of it is unknown.
@@ -227,9 +227,9 @@ pub enum HostError {
     Deadline {
         /// The host's name.
         host: String,
-        /// The program.
+        /// The program that was called, without its arguments.
         program: String,
-        /// The deadline.
+        /// How long it was given, in seconds.
         seconds: u64,
     },
     /// The process wrote more than [`OUTPUT_MAX`].
@@ -237,7 +237,7 @@ pub enum HostError {
     TooMuch {
         /// The host's name.
         host: String,
-        /// The program.
+        /// The program that was called, without its arguments.
         program: String,
     },
     /// The program ended with a status or signal that was not success.
@@ -245,7 +245,7 @@ pub enum HostError {
     Failed {
         /// The host's name.
         host: String,
-        /// The program.
+        /// The program that was called, without its arguments.
         program: String,
         /// Such as `exited with 3` or `was ended by signal KILL`.
         how: String,
@@ -257,7 +257,7 @@ pub enum HostError {
     NotLeased {
         /// The host's name.
         host: String,
-        /// The program.
+        /// The program that was called, without its arguments.
         program: String,
         /// The run that may not touch the host any more.
         run: String,
@@ -269,9 +269,9 @@ pub enum HostError {
     Spawn {
         /// The host's name.
         host: String,
-        /// The program.
+        /// The program that was called, without its arguments.
         program: String,
-        /// In words.
+        /// What was wrong, in words.
         why: String,
     },
 }

@@ -3,6 +3,7 @@
 //! `flow` speaks SMTP submission (RFC 6409) with a mail server; the connection is encrypted (RFC 3207 or 8314) except to
 //! this very machine, and a password goes over an encrypted connection only.
 
+mod answer;
 mod notify;
 mod reached;
 mod render;

@@ -107,7 +107,7 @@ struct Seen {
     /// What may be forgiven because of the thaw.
     #[serde(default)]
     thaw: Thaw,
-    /// See [`Watched::unread`].
+    /// Which logs could not be read; see [`Watched::unread`].
     #[serde(default)]
     unread: Vec<String>,
 }

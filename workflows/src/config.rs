@@ -27,7 +27,7 @@ const TEXT_MAX: usize = 200;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The application.
+    /// What is released: its repository, migrations, data.
     pub app: App,
     /// How machines are reached.
     #[serde(default)]
@@ -40,7 +40,7 @@ pub struct Config {
     /// The watch after the deploy.
     #[serde(default)]
     pub watch: Watch,
-    /// Sign-offs.
+    /// Who signs, waives and reviews, and for how long it holds.
     #[serde(default)]
     pub signoff: SignOff,
     /// Mail to the team. Without it nobody is told, and `flow doctor` says so.
@@ -70,7 +70,7 @@ fn data_file() -> PathBuf {
     "flow.data.toml".into()
 }
 
-/// The application.
+/// What is released: its repository, migrations, data.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct App {
@@ -146,7 +146,7 @@ pub struct Environments {
     pub test: Environment,
     /// Deployed to second; mirrors production.
     pub stage: Environment,
-    /// Production.
+    /// Production: what the release changes last.
     pub prod: Environment,
 }
 

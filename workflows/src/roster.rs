@@ -30,7 +30,7 @@ pub(crate) struct Committed {
 /// Why there is no roster to plan with. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum RosterError {
-    /// Not committed.
+    /// A commit without a roster at that place.
     #[error(
         "{path} is not in {commit}: the people who sign are those of the released commit, which its reviewers saw, not those of the working tree"
     )]
@@ -40,15 +40,15 @@ pub enum RosterError {
         /// Where it was looked for.
         commit: String,
     },
-    /// Elsewhere.
+    /// A file that lies outside the repository.
     #[error("{file} lies outside the repository {repository}")]
     Outside {
-        /// The file.
+        /// The roster's file, as the configuration names it.
         file: String,
-        /// The repository.
+        /// The top of the repository's work tree.
         repository: String,
     },
-    /// git's words.
+    /// git could not be asked, or refused.
     #[error("the roster cannot be looked up")]
     Git(#[from] GitError),
     /// Not a roster.

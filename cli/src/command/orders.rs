@@ -18,7 +18,7 @@ use crate::state::State;
 use crate::store::Store;
 use crate::view::{self, next};
 
-/// `flow retry`.
+/// `flow retry`: has a parked run try again what failed, and says what its plan froze.
 pub(crate) async fn retry(global: &Global, args: Retry) -> Result<Exit, Diagnostic> {
     let step = args.step;
     let right = |run: &Run| match (&step, next::culprit(run)) {
@@ -45,7 +45,7 @@ pub(crate) async fn retry(global: &Global, args: Retry) -> Result<Exit, Diagnost
     .await
 }
 
-/// `flow skip`.
+/// `flow skip`: goes on without a step that may be left out.
 pub(crate) async fn skip(global: &Global, args: Skip) -> Result<Exit, Diagnostic> {
     let order = Order::Skip { step: args.step };
     give(
@@ -59,7 +59,7 @@ pub(crate) async fn skip(global: &Global, args: Skip) -> Result<Exit, Diagnostic
     .await
 }
 
-/// `flow settle`.
+/// `flow settle`: states what became of a step whose outcome is unknown.
 pub(crate) async fn settle(global: &Global, args: Settle) -> Result<Exit, Diagnostic> {
     let order = Order::Settle {
         step: args.step,
@@ -76,7 +76,7 @@ pub(crate) async fn settle(global: &Global, args: Settle) -> Result<Exit, Diagno
     .await
 }
 
-/// `flow cancel`.
+/// `flow cancel`: ends a run before it changes production, and undoes what it prepared.
 pub(crate) async fn cancel(global: &Global, args: Cancel) -> Result<Exit, Diagnostic> {
     give(
         global,

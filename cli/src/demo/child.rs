@@ -101,7 +101,7 @@ impl Terminals {
 
 /// A command that drives.
 pub(super) struct Driving {
-    /// The process.
+    /// The `flow` that plays a part of the demo.
     pub(super) child: Child,
     shown: Vec<JoinHandle<()>>,
 }

@@ -31,7 +31,7 @@ pub(crate) struct Past {
 /// A run that is in the journal and cannot be read to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Damaged {
-    /// Which.
+    /// The run that cannot be read.
     pub(crate) id: RunId,
     /// What is wrong with it.
     pub(crate) why: String,

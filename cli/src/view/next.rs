@@ -68,7 +68,7 @@ pub(crate) fn why_parked(run: &Run) -> Option<String> {
 pub(crate) struct Next {
     /// As it is typed, whole.
     pub(crate) command: String,
-    /// In words.
+    /// What it would do, in words.
     pub(crate) why: String,
 }
 
@@ -83,7 +83,7 @@ impl Next {
         }
     }
 
-    /// For people.
+    /// Command and reason in one line; a long reason is cut, a command never.
     pub(crate) fn line(&self) -> String {
         let why = super::cut(&self.why, WHY);
         format!("{:<44}  {why}", self.command)

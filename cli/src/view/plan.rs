@@ -6,7 +6,7 @@ use flow_engine::plan::{OnFailure, Plan};
 
 use super::clean;
 
-/// For people.
+/// The plan as a list of steps by phase, with what undoes each.
 pub(crate) fn text(plan: &Plan) -> String {
     let mut text = format!(
         "{} of {} to {}   protocol {}, {} steps\nplan {}\n",

@@ -16,7 +16,7 @@ use crate::signal::{Actor, Order, Signal};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("run {run}: record {seq} ({record}) cannot follow: {why}")]
 pub struct IllegalRecord {
-    /// The run.
+    /// The run whose records do not follow from one another.
     pub run: RunId,
     /// The record's number.
     pub seq: u64,

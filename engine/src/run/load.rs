@@ -20,11 +20,11 @@ pub enum LoadError {
     /// A record is not readable.
     #[error("run {run}, record {seq}: {source}")]
     Codec {
-        /// The run.
+        /// The run whose record is not readable.
         run: RunId,
         /// The record's number.
         seq: u64,
-        /// Why.
+        /// What is wrong with its bytes.
         source: CodecError,
     },
     /// A record does not follow from the ones before.

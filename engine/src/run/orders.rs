@@ -12,7 +12,7 @@ pub enum Refusal {
     /// There is nothing to retry, skip or settle.
     #[error("run {run} is not parked; {state}")]
     NotParked {
-        /// The run.
+        /// The run that the order was for.
         run: String,
         /// What it is instead.
         state: String,
@@ -49,7 +49,7 @@ pub enum Refusal {
     /// Already undoing, or undone.
     #[error("run {run} {state}; there is nothing more to undo")]
     NothingToUndo {
-        /// The run.
+        /// The run that the order was for.
         run: String,
         /// What it is instead.
         state: String,

@@ -39,7 +39,7 @@ impl SimStep {
 /// How a simulated step behaves. "Until a person has intervened" is: until any order was given to the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Behaviour {
-    /// It succeeds.
+    /// It succeeds at its first attempt.
     Works,
     /// It fails for good, until a person has intervened.
     Fails,
@@ -80,7 +80,7 @@ pub enum Behaviour {
 }
 
 impl Behaviour {
-    /// Every one.
+    /// Every behaviour that the simulation mixes.
     pub const ALL: [Behaviour; 19] = [
         Behaviour::Works,
         Behaviour::Fails,
@@ -295,7 +295,7 @@ impl SimStep {
 /// Answers yes or no: a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SimFlag {
-    /// Which.
+    /// Which branch is taken.
     pub yes: bool,
 }
 

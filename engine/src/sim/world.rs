@@ -54,7 +54,7 @@ pub struct Fact {
     pub life: u64,
     /// How many records of the run were durable then.
     pub durable: u64,
-    /// What.
+    /// What a step did to the world, or saw there.
     pub what: What,
 }
 
@@ -63,7 +63,7 @@ pub struct Fact {
 pub enum What {
     /// A step was run.
     Entered {
-        /// Which.
+        /// The key of the step that did it.
         step: String,
         /// The attempt it was told.
         attempt: u16,
@@ -72,14 +72,14 @@ pub enum What {
     },
     /// A step had its effect.
     Did {
-        /// Which.
+        /// The key of the step that did it.
         step: String,
         /// The attempt it was told.
         attempt: u16,
     },
     /// A step answered; one that hangs or panics never does.
     Answered {
-        /// Which.
+        /// The key of the step that did it.
         step: String,
         /// The attempt it was told.
         attempt: u16,
@@ -88,7 +88,7 @@ pub enum What {
     },
     /// A step was asked to undo itself.
     UndoEntered {
-        /// Which.
+        /// The key of the step that did it.
         step: String,
         /// The attempt it was told.
         attempt: u16,
@@ -97,14 +97,14 @@ pub enum What {
     },
     /// An effect was undone.
     Undid {
-        /// Which.
+        /// The key of the step that did it.
         step: String,
         /// The attempt it was told.
         attempt: u16,
     },
     /// An undo answered.
     UndoAnswered {
-        /// Which.
+        /// The key of the step that did it.
         step: String,
         /// The attempt it was told.
         attempt: u16,
@@ -113,17 +113,17 @@ pub enum What {
     },
     /// A step was told that its note is durable.
     Noted {
-        /// Which.
+        /// The key of the step that did it.
         step: String,
     },
     /// A step was told that its mail is queued durably.
     Queued {
-        /// Which.
+        /// The key of the step that did it.
         step: String,
     },
     /// A mail left.
     Mailed {
-        /// Its identity.
+        /// The number that makes one notice the same notice.
         id: u64,
         /// What it is about.
         topic: String,

@@ -35,9 +35,9 @@ pub struct BackupRule {
 pub struct Manifest {
     /// The file on the host.
     pub path: String,
-    /// Its size.
+    /// The size of its file, in bytes.
     pub bytes: u64,
-    /// Its digest.
+    /// SHA-256 of its file, in hexadecimal digits.
     pub sha256: String,
 }
 
@@ -174,7 +174,7 @@ impl BackupRule {
 /// rule again, without exception, before production is touched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupFresh {
-    /// The rule.
+    /// How old a backup, its proof and a rehearsal may be.
     pub rule: BackupRule,
     /// Whether a first release may begin without a backup.
     pub bootstrap: bool,

@@ -36,9 +36,9 @@ pub struct Free {
 pub struct Preflight {
     /// The production host.
     pub host: String,
-    /// Rule 1.
+    /// Rule 1: test and staging first.
     pub promotion: PromotionRule,
-    /// Rule 2.
+    /// Rule 2: a backup that was restored.
     pub backup: BackupRule,
     /// Phases that must have passed in this run.
     pub phases: Vec<String>,

@@ -23,9 +23,9 @@ pub struct PromotionRule {
 /// Where a phase passed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Passed {
-    /// The phase.
+    /// The key of the phase that passed.
     pub phase: String,
-    /// The run.
+    /// The run in which it passed.
     pub run: String,
     /// When its last step ended.
     pub at: Timestamp,
@@ -143,7 +143,7 @@ fn taken_back(run: &Run) -> bool {
 /// The gate of rule 1 as a step. Run twice: judged anew, on what is true then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Promotion {
-    /// The rule.
+    /// Which phases must have passed for this commit, and how long ago at most.
     pub rule: PromotionRule,
 }
 

@@ -16,7 +16,7 @@ const REDIRECTS_MAX: usize = 5;
 /// What came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// The status.
+    /// The HTTP status of the answer.
     pub status: u16,
     /// The body as text, at most 256 KiB.
     pub body: String,

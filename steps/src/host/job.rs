@@ -24,7 +24,7 @@ pub use follow::{Follow, follow};
 pub enum Interpreter {
     /// The POSIX shell of that machine.
     Sh,
-    /// GNU bash.
+    /// GNU bash, wherever `env` finds it.
     Bash,
 }
 
@@ -164,7 +164,7 @@ pub enum Probe {
     Claimed,
     /// Stopped before the script began; it never will. Another attempt is safe.
     Never,
-    /// Under way.
+    /// Its keeper lives and writes on.
     Running {
         /// Bytes of output so far.
         log_len: u64,
@@ -178,7 +178,7 @@ pub enum Probe {
     },
     /// The wrapper is gone, its processes are not: never launch another attempt; wait, or [`kill`].
     Orphaned {
-        /// The processes.
+        /// Its processes that still run.
         pids: Vec<u32>,
     },
     /// Everything is gone and there is no result: the outcome is unknown.
@@ -237,7 +237,7 @@ pub enum JobError {
     Invalid {
         /// The job's folder.
         folder: String,
-        /// In words.
+        /// What was wrong, in words.
         why: String,
     },
     /// The host refused; nothing was started.

@@ -14,7 +14,7 @@ use super::{Command, Exit, Host, HostError, Process, Stdin, quote};
 
 /// The size of one piece of output, and how many of them wait for a slow reader.
 pub(super) const CHUNK: usize = 64 * 1024;
-/// See [`CHUNK`].
+/// How many chunks of [`CHUNK`] bytes wait for a slow reader at most.
 pub(super) const CHUNKS: usize = 16;
 
 /// This machine. Processes run in a group of their own and the whole group is killed at the deadline.

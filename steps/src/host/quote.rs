@@ -24,7 +24,7 @@ pub enum QuoteError {
     /// Secret variables travel as lines.
     #[error("the secret value of `{0}` contains a line break")]
     SecretBreak(String),
-    /// See [`LINE_MAX`].
+    /// Longer than [`LINE_MAX`] bytes once it is quoted.
     #[error(
         "the command line has {0} bytes, more than {LINE_MAX}; send the long part on standard input"
     )]

@@ -12,7 +12,7 @@ use crate::reach;
 /// Who holds the lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
-    /// The run.
+    /// The run that has the environment.
     pub run: String,
     /// The process that drove it when the lease was last written.
     pub holder: String,
@@ -29,9 +29,9 @@ pub struct Locked {
     pub run: Option<String>,
     /// Who locked, or who had started the run.
     pub by: String,
-    /// Why.
+    /// Why it is locked, in the words of who did it.
     pub reason: String,
-    /// Since when.
+    /// When it was locked, by the clock of who did it.
     pub since: Timestamp,
 }
 
@@ -60,7 +60,7 @@ pub enum LeaseError {
     Damaged {
         /// Which of the two.
         file: &'static str,
-        /// In words.
+        /// What was wrong, in words.
         why: String,
     },
     /// Another process drives this run by now; nothing was changed.
@@ -70,7 +70,7 @@ pub enum LeaseError {
     Overtaken {
         /// The epoch in the lease.
         seen: u64,
-        /// The caller's.
+        /// The epoch of the driver that asked.
         ours: u64,
         /// Who wrote the lease last.
         holder: String,

@@ -18,7 +18,7 @@ pub(super) const ROLLED_BACK: &str = "rolled-back";
 /// in the run. The undo tells, once, that it was taken back, and only when anything was told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notify {
-    /// Where.
+    /// The environment that is changed.
     pub environment: String,
     /// When, in words.
     pub window: String,

@@ -26,17 +26,17 @@ pub enum SecretError {
     /// No such file, or not readable.
     #[error("the secret file {path} cannot be read: {why}")]
     File {
-        /// The file.
+        /// The file that was to hold the secret.
         path: String,
-        /// Why.
+        /// Why it could not be read, in the system's words.
         why: String,
     },
     /// A file others may read.
     #[error("the secret file {path} may be read by others (mode {mode:03o}); `chmod 600 {path}`")]
     Open {
-        /// The file.
+        /// The file that was to hold the secret.
         path: String,
-        /// Its permissions.
+        /// Its permissions, as `chmod` takes them; others may read it.
         mode: u32,
     },
     /// Nothing, or a key file by mistake.

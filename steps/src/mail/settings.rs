@@ -15,17 +15,17 @@ pub(super) const TO_MAX: usize = 50;
 pub struct MailSettings {
     /// The mail server. Its certificate must be for this name.
     pub host: String,
-    /// Its port.
+    /// The server's port, such as 587.
     pub port: u16,
     /// How the connection is encrypted.
     pub tls: Tls,
-    /// The login.
+    /// The name to log in with; nothing for a server that wants none.
     pub user: Option<String>,
     /// The name of the secret that is the password.
     pub password: Option<String>,
     /// The sender: `name@host` or `Name <name@host>`.
     pub from: String,
-    /// The team.
+    /// The addresses of the team; each is delivered to on its own.
     pub to: Vec<String>,
     /// The certificate authority (PEM) of a server whose own is not a public one.
     pub ca_file: Option<PathBuf>,
@@ -46,7 +46,7 @@ pub enum Tls {
 /// What is wrong with the settings. Correct `[mail]` in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
-    /// An address.
+    /// Something that is no plain mail address.
     #[error("`{0}` is no mail address")]
     Address(String),
     /// Nobody, or too many.
@@ -66,9 +66,9 @@ pub enum SettingsError {
     /// The certificate authority.
     #[error("the certificate file {path} cannot be used: {why}")]
     Ca {
-        /// The file.
+        /// The certificate authority file.
         path: String,
-        /// Why.
+        /// Why it cannot be used.
         why: String,
     },
 }

@@ -4,8 +4,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use flow_engine::outbox::DeliveryError;
 use lettre::address::Envelope;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
@@ -15,6 +13,7 @@ use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{Certificate, Tls as Wire, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
+use super::answer::{self, Undelivered};
 use super::reached::Reached;
 use super::render::Mail;
 use super::secret::Secrets;
@@ -35,25 +34,6 @@ pub struct Mailer {
     reached: Reached,
     /// With whom the server fell silent, the last one last.
     silent: Mutex<Vec<String>>,
-}
-
-/// Why one address did not get a mail.
-enum Undelivered {
-    /// For good.
-    Refused(String),
-    /// For now, and the server goes on with others.
-    Deferred(String),
-    /// The server did not say, or could not be asked.
-    NoAnswer(String),
-}
-
-impl From<DeliveryError> for Undelivered {
-    fn from(error: DeliveryError) -> Undelivered {
-        match error {
-            DeliveryError::Never(why) => Undelivered::Refused(why),
-            DeliveryError::Later(why) => Undelivered::NoAnswer(why),
-        }
-    }
 }
 
 impl std::fmt::Debug for Mailer {
@@ -233,10 +213,12 @@ impl Mailer {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => {
                 let deferred = error.is_transient();
-                Err(match self.classify(&error, password.as_ref()) {
-                    DeliveryError::Later(why) if deferred => Undelivered::Deferred(why),
-                    other => other.into(),
-                })
+                Err(
+                    match answer::classify(&self.settings, &error, password.as_ref()) {
+                        DeliveryError::Later(why) if deferred => Undelivered::Deferred(why),
+                        other => other.into(),
+                    },
+                )
             }
             Err(_) => Err(self.silence().into()),
         }
@@ -255,37 +237,8 @@ impl Mailer {
     ) -> Result<T, DeliveryError> {
         match tokio::time::timeout(self.limit, call).await {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(self.classify(&error, password)),
+            Ok(Err(error)) => Err(answer::classify(&self.settings, &error, password)),
             Err(_) => Err(self.silence()),
-        }
-    }
-
-    /// The library sets none of its flags for a refused connection or a certificate it does not trust; whatever is not
-    /// clearly final is tried again.
-    fn classify(&self, error: &SmtpError, password: Option<&Secret>) -> DeliveryError {
-        let MailSettings { host, port, .. } = &self.settings;
-        let said = mask(&error.to_string(), self.settings.user.as_deref(), password);
-        let said: String = said
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .take(300)
-            .collect();
-        if error.is_permanent() {
-            DeliveryError::Never(format!("{host}:{port} refused: {said}"))
-        } else if error.is_transient() {
-            DeliveryError::Later(format!("{host}:{port} asks to try again later: {said}"))
-        } else if error.is_client() {
-            DeliveryError::Never(format!(
-                "{host}:{port} does not offer what is needed: {said}"
-            ))
-        } else if said.contains("certificate") {
-            let hint =
-                "set `ca` in [mail] to the authority's certificate if this server is the right one";
-            DeliveryError::Later(format!(
-                "the certificate of {host}:{port} is not trusted: {said}; {hint}"
-            ))
-        } else {
-            DeliveryError::Later(format!("{host}:{port} was not reached: {said}"))
         }
     }
 
@@ -369,38 +322,5 @@ impl Mailer {
             Tls::Implicit => Wire::Wrapper(parameters()?),
             Tls::None => Wire::None,
         })
-    }
-}
-
-/// A server's words, without the password in any form in which it was sent.
-fn mask(text: &str, user: Option<&str>, password: Option<&Secret>) -> String {
-    let Some(Secret(password)) = password else {
-        return text.to_owned();
-    };
-    let plain = format!("\0{}\0{password}", user.unwrap_or_default());
-    let forms = [
-        STANDARD.encode(plain),
-        STANDARD.encode(password),
-        password.clone(),
-    ];
-    forms.iter().fold(text.to_owned(), |text, form| {
-        text.replace(form.as_str(), "…")
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_password_is_masked_in_every_form_it_was_sent_in() {
-        let secret = Secret("hunter2".into());
-        let plain = STANDARD.encode("\0flow\0hunter2");
-        let login = STANDARD.encode("hunter2");
-        let said = format!("AUTH PLAIN {plain} / {login} / hunter2");
-        assert_eq!(
-            mask(&said, Some("flow"), Some(&secret)),
-            "AUTH PLAIN … / … / …"
-        );
     }
 }

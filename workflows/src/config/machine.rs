@@ -53,7 +53,7 @@ pub struct Environment {
     /// What its answer must say, besides status 200.
     #[serde(default)]
     pub healthy: Healthy,
-    /// The database.
+    /// How its database is reached, and as whom.
     pub database: Database,
 }
 
@@ -152,7 +152,7 @@ pub struct Database {
     pub exec: Vec<String>,
     /// The database user. It need not be a superuser: `flow doctor` names each right it lacks, with the statement.
     pub user: String,
-    /// The database.
+    /// The name of the database.
     pub name: String,
     /// A database to connect to while `name` must have no sessions.
     #[serde(default = "template1")]

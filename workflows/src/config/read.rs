@@ -5,7 +5,7 @@ use std::path::Path;
 /// Why a configuration file cannot be used. Nothing was changed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ConfigError {
-    /// No file.
+    /// No such file up to the root.
     #[error("there is no {name} in {from} or any folder above it")]
     Missing {
         /// The file's name.
@@ -13,18 +13,18 @@ pub enum ConfigError {
         /// Where the search began.
         from: String,
     },
-    /// Not readable.
+    /// A file that cannot be read, or is too large.
     #[error("{path} cannot be read: {why}")]
     Unreadable {
-        /// The file.
+        /// The file, as it was named.
         path: String,
         /// The operating system's words.
         why: String,
     },
-    /// Not understood.
+    /// Not TOML, or a key that is unknown or of another type.
     #[error("{path}{place}: {why}")]
     Invalid {
-        /// The file.
+        /// The file, as it was named.
         path: String,
         /// `:line:column`, when known.
         place: String,

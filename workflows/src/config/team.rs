@@ -10,21 +10,21 @@ use serde::Deserialize;
 pub struct Mail {
     /// The mail server.
     pub host: String,
-    /// Its port.
+    /// Its port; 587 by default.
     #[serde(default = "submission")]
     pub port: u16,
     /// `starttls`, `implicit`, or `none` (loopback only).
     #[serde(default = "starttls")]
     pub tls: String,
-    /// The login.
+    /// The name to log in with; nothing for a server that wants none.
     #[serde(default)]
     pub user: Option<String>,
     /// Where the password is: `env:NAME` or `file:path`.
     #[serde(default)]
     pub password: Option<String>,
-    /// The sender.
+    /// The address that mails come from.
     pub from: String,
-    /// The team.
+    /// The addresses of the team; each is delivered to on its own.
     pub to: Vec<String>,
     /// A certificate authority file, when the server's is not a public one.
     #[serde(default)]

@@ -9,7 +9,7 @@ use crate::args::Global;
 use crate::diagnostic::Diagnostic;
 use crate::project;
 
-/// One folder.
+/// A folder of migrations, as the command line or `flow.toml` names it.
 pub(crate) struct Source {
     /// As it was named.
     pub(crate) folder: PathBuf,

@@ -42,7 +42,7 @@ pub(crate) struct Filed {
 pub(crate) struct Catalog {
     /// Number of the last archive file.
     pub(crate) last: u64,
-    /// Its digest.
+    /// SHA-256 of the archive's bytes.
     pub(crate) digest: Digest,
     pub(crate) runs: BTreeMap<RunId, Filed>,
 }

@@ -15,7 +15,7 @@ use crate::journal::{GENESIS, Head, JournalError, chain};
 #[derive(Debug, Default)]
 pub(super) struct Verdict {
     pub(super) heads: BTreeMap<RunId, Head>,
-    /// Records hashed.
+    /// How many records were hashed and fit the chain.
     pub(super) verified: u64,
     /// Records sled does not have as they were written.
     pub(super) not_in_sled: u64,
@@ -41,7 +41,7 @@ impl Verdict {
     }
 }
 
-/// Compares everything.
+/// Compares both copies of every record, and each chain of hashes from its first record.
 pub(super) fn compare(index: &Index, store: Option<&Store>) -> Result<Verdict, JournalError> {
     let mut verdict = Verdict::default();
     let mut runs: Vec<RunId> = index.runs.keys().cloned().collect();

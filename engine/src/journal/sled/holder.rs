@@ -39,7 +39,7 @@ impl Holder {
         }
     }
 
-    /// For people.
+    /// Process, host, and whether it stands still, in words.
     pub fn in_words(&self) -> String {
         let stopped = if self.is_stopped() {
             " (it is stopped: `kill -CONT` lets it go on)"

@@ -24,7 +24,7 @@ pub(super) struct Slot {
     len: usize,
 }
 
-/// All segments.
+/// Where each record lies in the segments, in memory.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     pub(super) segments: Vec<Segment>,

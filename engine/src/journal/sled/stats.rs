@@ -14,11 +14,11 @@ use crate::journal::{JournalError, archive, files};
 pub struct Stats {
     /// Runs in the live store.
     pub live_runs: usize,
-    /// Their records.
+    /// How many records the live runs have.
     pub live_records: u64,
     /// Runs in the archive.
     pub sealed_runs: usize,
-    /// Their records.
+    /// How many records the sealed runs have.
     pub sealed_records: u64,
     /// Runs of which only the line in the list is left.
     pub pruned_runs: usize,
@@ -28,7 +28,7 @@ pub struct Stats {
     pub largest_run_records: u64,
     /// Segment files of the write-ahead log.
     pub segments: usize,
-    /// Archive files.
+    /// How many archive files there are.
     pub archives: usize,
     /// Size of the segments.
     pub segment_bytes: u64,

@@ -27,7 +27,7 @@ pub use unneeded::Unneeded;
 /// A finished run to put away.
 #[derive(Debug, Clone)]
 pub struct ToSeal {
-    /// The run.
+    /// The run that was sealed.
     pub run: RunId,
     /// The end that was looked at when it was found to be finished.
     pub head: Head,
@@ -42,7 +42,7 @@ pub struct ToSeal {
 pub struct Sealed {
     /// Runs put away.
     pub runs: usize,
-    /// Their records.
+    /// How many records they have in all.
     pub records: u64,
     /// Size of the archive file in bytes.
     pub bytes: u64,
@@ -64,7 +64,7 @@ pub struct Compacted {
     pub runs: usize,
     /// Bytes of segments and sled before.
     pub before: u64,
-    /// And after.
+    /// The size afterwards, in bytes.
     pub after: u64,
 }
 

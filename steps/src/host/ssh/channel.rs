@@ -14,7 +14,7 @@ use super::sink::{Broken, Sink, outbound};
 use crate::host::local::CHUNK;
 use crate::host::{Exit, HostError};
 
-/// `LIBSSH2_ERROR_EAGAIN`.
+/// `LIBSSH2_ERROR_EAGAIN`: it would block; try again when the socket is ready.
 pub(super) const EAGAIN: i32 = -37;
 
 /// What a channel is opened for.

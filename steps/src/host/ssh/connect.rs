@@ -179,7 +179,7 @@ impl Dialer {
 }
 
 enum HandshakeError {
-    /// Nobody there.
+    /// Nobody answers there, or there is no way.
     Network(String),
     /// Somebody, but no agreement.
     Protocol(String),

@@ -348,31 +348,6 @@ fn a_damaged_catalog_comes_from_its_copy_and_two_from_the_archive() {
     all_there(dir.path(), &RUNS);
 }
 
-#[test]
-fn a_lost_object_is_read_from_the_archive_and_brought_back() {
-    let dir = tempfile::tempdir().unwrap();
-    let object = filled(dir.path());
-    seal(dir.path(), &["a"], object).unwrap();
-    let name = object.to_string();
-    let paths = ["objects", "copies"].map(|f| dir.path().join(f).join(&name[..2]).join(&name));
-    let lose = || paths.each_ref().map(|path| fs::remove_file(path).unwrap());
-    lose();
-    assert_eq!(block(open(dir.path()).get(&object)).unwrap(), [7; 9000]);
-    for path in &paths {
-        assert_eq!(
-            fs::read(path).unwrap(),
-            [7; 9000],
-            "reading it brought it back"
-        );
-    }
-    lose();
-    let mended = upkeep(dir.path()).mend().unwrap();
-    assert_eq!((mended.done.len(), mended.lost.len()), (1, 0), "{mended:?}");
-    for path in &paths {
-        assert_eq!(fs::read(path).unwrap(), [7; 9000]);
-    }
-}
-
 /// What was pruned is gone from the disk, also when the process was killed and the command given again.
 #[test]
 fn what_was_pruned_is_gone_however_often_that_was_cut_short() {

@@ -18,7 +18,7 @@ use crate::retention::objects_of;
 /// Objects that no run that is kept names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unneeded {
-    /// How many.
+    /// How many objects no run needs.
     pub objects: usize,
     /// Their size in bytes.
     pub bytes: u64,

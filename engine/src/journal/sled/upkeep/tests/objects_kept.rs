@@ -1,4 +1,4 @@
-//! Which stored objects go when runs are pruned.
+//! Which stored objects go when runs are pruned, and where a lost one comes from.
 
 use super::*;
 use crate::clock::Timestamp;
@@ -164,4 +164,29 @@ fn no_object_goes_while_a_kept_run_cannot_be_read() {
         "{refused}"
     );
     assert!(there(dir.path(), &kept.orphan), "it may be what that names");
+}
+
+#[test]
+fn a_lost_object_is_read_from_the_archive_and_brought_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let object = filled(dir.path());
+    seal(dir.path(), &["a"], object).unwrap();
+    let name = object.to_string();
+    let paths = ["objects", "copies"].map(|f| dir.path().join(f).join(&name[..2]).join(&name));
+    let lose = || paths.each_ref().map(|path| fs::remove_file(path).unwrap());
+    lose();
+    assert_eq!(block(open(dir.path()).get(&object)).unwrap(), [7; 9000]);
+    for path in &paths {
+        assert_eq!(
+            fs::read(path).unwrap(),
+            [7; 9000],
+            "reading it brought it back"
+        );
+    }
+    lose();
+    let mended = upkeep(dir.path()).mend().unwrap();
+    assert_eq!((mended.done.len(), mended.lost.len()), (1, 0), "{mended:?}");
+    for path in &paths {
+        assert_eq!(fs::read(path).unwrap(), [7; 9000]);
+    }
 }
