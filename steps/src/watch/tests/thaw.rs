@@ -140,18 +140,16 @@ async fn a_mark_that_was_made_too_late_leaves_it_to_a_person_and_their_retry_goe
     assert_eq!(stop, Stop::Finished(Verdict::Completed), "{:?}", run.steps);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_mark_is_made_some_seconds_after_the_thaw_and_knows_where_the_logs_are() {
-    let pm2 = Pm2::start();
-    chatty(&pm2);
+/// Marks the logs so many seconds after production was opened.
+fn marks(pm2: &Pm2, seconds: u64) -> Plan {
     let reconnect = Reconnect {
         host: "here".into(),
         pm2: pm2.prefix.clone(),
         application: Application::default(),
         thaw: "prod/writable".into(),
-        seconds: 3,
+        seconds,
     };
-    let plan = plan(
+    plan(
         |p| {
             p.step("prep/change", Change);
         },
@@ -159,7 +157,29 @@ async fn the_mark_is_made_some_seconds_after_the_thaw_and_knows_where_the_logs_a
             p.step("prod/writable", Change);
             p.step("prod/reconnect", reconnect);
         },
-    );
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mark_that_nobody_made_in_time_says_so() {
+    let pm2 = Pm2::start();
+    chatty(&pm2);
+    let bench = Bench::new(|| registry().with::<Reconnect>());
+    let a_moment = Duration::from_secs(5);
+    let plan = marks(&pm2, 10);
+    bench.crash_after("r-one", plan, a_moment).await;
+    tokio::time::sleep(Duration::from_secs(45)).await;
+    let (run, stop) = bench.resume("r-one").await;
+    assert_eq!(stop, Stop::Finished(Verdict::Completed), "{:?}", run.steps);
+    let mark: Mark = output(&run, "prod/reconnect");
+    assert!(mark.late);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_mark_is_made_some_seconds_after_the_thaw_and_knows_where_the_logs_are() {
+    let pm2 = Pm2::start();
+    chatty(&pm2);
+    let plan = marks(&pm2, 3);
     let begun = std::time::Instant::now();
     let bench = Bench::new(|| registry().with::<Reconnect>());
     let (run, stop) = bench.start("r-one", plan).await;
