@@ -7,6 +7,8 @@
 //!
 //! With a catalog (what `replay/catalog.sql` answers in a database that the migrations were run in) it is compared with both.
 
+#![expect(clippy::print_stdout, reason = "what it is for")]
+
 use std::path::Path;
 use std::process::ExitCode;
 

@@ -25,9 +25,10 @@ impl Sandbox {
             let moving: Vec<_> = hosts
                 .map(|host| scope.spawn(|| self.settle(&host.name)))
                 .collect();
-            moving
-                .into_iter()
-                .try_for_each(|one| one.join().expect("settling a host does not panic"))
+            moving.into_iter().try_for_each(|one| {
+                one.join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
         })?;
         let plan = self.plan("prod")?;
         let mut psql = self.ground.psql(plan)?;

@@ -75,14 +75,14 @@ impl Blind {
     pub(crate) fn hides(&self, sort: Sort, names: &[&str]) -> bool {
         let lower: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
         self.texts.iter().any(|text| {
-            let named = || {
+            let speaks_of = || {
                 lower.iter().all(|name| {
                     let odd = name.contains(|c: char| !c.is_alphanumeric() && c != '_');
                     text.words.contains(name) || (odd && text.lower.contains(name.as_str()))
                 })
             };
             let verb = || sort.verbs().iter().any(|verb| text.lower.contains(verb));
-            verb() && (text.wide || named())
+            verb() && (text.wide || speaks_of())
         })
     }
 }

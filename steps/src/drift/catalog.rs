@@ -60,6 +60,7 @@ struct EnumRow {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "as the catalog has them")]
 struct IndexRow {
     name: String,
     table: String,

@@ -146,7 +146,7 @@ impl<'a> Reader<'a> {
             line: model.line,
             ..Table::default()
         };
-        self.keys(&own.name, model, &mut table);
+        Self::keys(&own.name, model, &mut table);
         if self.has_foreign_keys() {
             let foreign = model
                 .fields
@@ -230,7 +230,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn keys(&self, table: &str, model: &Model, to: &mut Table) {
+    fn keys(table: &str, model: &Model, to: &mut Table) {
         for (name, field) in &model.fields {
             for each in &field.attributes {
                 let column = Expression::Call(name.clone(), each.arguments.clone());
@@ -266,7 +266,7 @@ impl<'a> Reader<'a> {
             .map(|each| column_name(target, each))
             .collect();
         if theirs.is_empty() {
-            theirs = self.primary_columns(target);
+            theirs = Self::primary_columns(target);
         }
         // One required column makes the whole reference a required one.
         let required = fields
@@ -287,9 +287,9 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn primary_columns(&self, model: &Model) -> Vec<String> {
+    fn primary_columns(model: &Model) -> Vec<String> {
         let mut table = Table::default();
-        self.keys("", model, &mut table);
+        Self::keys("", model, &mut table);
         let columns = table.primary.map(|key| key.columns).unwrap_or_default();
         columns.into_iter().flatten().collect()
     }
@@ -331,7 +331,7 @@ impl<'a> Reader<'a> {
             ..Table::default()
         };
         for (column, (name, model)) in ["A", "B"].into_iter().zip(pair) {
-            let theirs: Vec<String> = self.primary_columns(model).into_iter().take(1).collect();
+            let theirs: Vec<String> = Self::primary_columns(model).into_iter().take(1).collect();
             let field = model
                 .fields
                 .iter()

@@ -155,8 +155,8 @@ async fn run(step: impl flow_engine::step::Step) -> (Arc<Run>, Stop) {
 }
 
 /// What a step waits for somebody to accept.
-async fn asked(step: impl flow_engine::step::Step) -> String {
-    let (run, stop) = run(step).await;
+async fn asked(judge: impl flow_engine::step::Step) -> String {
+    let (run, stop) = run(judge).await;
     assert_eq!(stop, Stop::WaitingForPeople);
     let (_, wait) = run.waiting().next().unwrap();
     assert_eq!(wait.who, "tech-lead");
@@ -350,9 +350,9 @@ async fn a_schema_that_cannot_be_read_fails_with_its_line_and_one_that_is_not_th
         said.contains("prisma/schema.prisma of") && said.contains("line 2"),
         "{said}"
     );
-    let mut step = rig.before();
-    step.of.schema = "prisma/other.prisma".into();
-    let (done, _) = run(step).await;
+    let mut elsewhere = rig.before();
+    elsewhere.of.schema = "prisma/other.prisma".into();
+    let (done, _) = run(elsewhere).await;
     let report: DriftReport = output(&done, "schema/drift");
     assert!(
         report.compared[0].contains("no schema.prisma"),

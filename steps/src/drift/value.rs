@@ -72,6 +72,10 @@ impl DefaultValue {
     }
 
     /// Whether a column of a type (`text`, `jsonb` …) gets the same from both.
+    #[expect(
+        clippy::match_same_arms,
+        reason = "the order of the arms decides, and each says something of its own"
+    )]
     pub fn compare(&self, other: &DefaultValue, base: &str, list: bool) -> Same {
         use DefaultValue::{Constant, Expression, List, Nothing, Some, Unknown};
         let same = |yes: bool| if yes { Same::Yes } else { Same::No };

@@ -90,13 +90,13 @@ impl Guard {
 
     pub(super) fn holding(inner: Arc<dyn Host>, lease: Lease, held: &Held) -> Self {
         let whole = json(held);
-        let (head, _) = whole.rsplit_once(",\"since\":").unwrap_or((&whole, ""));
+        let (beginning, _) = whole.rsplit_once(",\"since\":").unwrap_or((&whole, ""));
         Self {
             inner,
             lease,
             run: held.run.clone(),
             epoch: held.epoch,
-            head: head.to_owned(),
+            head: beginning.to_owned(),
         }
     }
 

@@ -31,6 +31,7 @@ pub(super) struct Schema {
 }
 
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(super) struct Table {
     /// Name when the file began; `None`: the file made it.
     pub(super) was: Option<Name>,

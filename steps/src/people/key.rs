@@ -143,9 +143,8 @@ fn shape(kind: &str, fields: &[&[u8]]) -> Result<(), KeyError> {
 /// A positive number as RFC 4251 writes it: no superfluous zero in front.
 fn is_shortest(number: &[u8]) -> bool {
     match number {
-        [] => false,
         [0, next, ..] => *next >= 0x80,
-        [0] => false,
+        [] | [0] => false,
         [first, ..] => *first < 0x80,
     }
 }

@@ -22,7 +22,7 @@ use older::{end_open, headstrong, named, out_of_hand, said};
 ///
 /// It is a barrier against an application that goes on, not against one that asks for a read-write transaction. The
 /// release's own migration does that: `options=-c%20default_transaction_read_only%3Doff` in its `DATABASE_URL`. So does
-/// PostgREST, for every write. Nothing an owner may set stops that, so it is tried and said: what such a client writes is
+/// `PostgREST`, for every write. Nothing an owner may set stops that, so it is tried and said: what such a client writes is
 /// found by the comparison with the baseline, which asks.
 ///
 /// A timer on the host ends read-only mode when nobody drives the run any more; see [`Watchdog`].
@@ -76,7 +76,7 @@ struct Before {
 
 /// A write that leaves nothing behind: it is rolled back, or refused.
 const CANARY: &str = "\\set VERBOSITY verbose\nBEGIN;\nCREATE SCHEMA flow_canary;\nROLLBACK;";
-/// The same as a client that does not care: PostgREST begins every writing transaction like this.
+/// The same as a client that does not care: `PostgREST` begins every writing transaction like this.
 const HEADSTRONG: &str =
     "\\set VERBOSITY verbose\nBEGIN READ WRITE;\nCREATE SCHEMA flow_canary;\nROLLBACK;";
 /// `read_only_sql_transaction`.
@@ -262,14 +262,13 @@ impl Step for Freeze {
 
     async fn run(&self, cx: &Cx) -> Result<Frozen, StepError> {
         let pg = self.db.open(cx)?;
-        let before = match cx.noted::<Before>()? {
-            Some(before) => before,
-            None => {
-                let read_only = setting(&pg).await?.map(|(value, _)| value);
-                let before = Before { read_only };
-                cx.note(&before).await?;
-                before
-            }
+        let before = if let Some(before) = cx.noted::<Before>()? {
+            before
+        } else {
+            let read_only = setting(&pg).await?.map(|(value, _)| value);
+            let before = Before { read_only };
+            cx.note(&before).await?;
+            before
         };
         if let Some(watchdog) = &self.watchdog {
             // Before the freeze: whatever happens in between, there is a timer.

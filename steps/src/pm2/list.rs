@@ -14,6 +14,10 @@ use crate::reach;
 
 /// One process, as pm2 listed it at one moment: one entry for each instance of a cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, stored under these names"
+)]
 pub struct App {
     /// pm2's number for it.
     pub id: u64,

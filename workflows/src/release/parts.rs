@@ -173,6 +173,10 @@ impl Release<'_> {
         }
     }
 
+    #[expect(
+        clippy::unused_self,
+        reason = "read in the protocol like every other step"
+    )]
     pub(in crate::release) fn release_lease(&self, lease: &Out<Lease>) -> ReleaseLease {
         ReleaseLease {
             host: PROD.into(),

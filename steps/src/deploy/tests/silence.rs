@@ -80,7 +80,7 @@ async fn silence_is_no_evidence_and_only_a_no_of_the_job_itself_is() {
                 p.step("prod/say", Say::new(1));
             },
         );
-        let (run, stop) = bench.start("r-one", plan).await;
-        assert_eq!(stop, Stop::Parked(why), "{what}: {:?}", run.steps[0]);
+        let (run, ended) = bench.start("r-one", plan).await;
+        assert_eq!(ended, Stop::Parked(why), "{what}: {:?}", run.steps[0]);
     }
 }

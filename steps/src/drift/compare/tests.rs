@@ -142,6 +142,7 @@ fn a_schema_and_the_migration_that_prisma_writes_for_it_do_not_differ() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn each_thing_that_is_changed_is_one_difference_that_names_it() {
     let table = [
         (

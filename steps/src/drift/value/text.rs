@@ -78,12 +78,11 @@ fn last_cast(text: &str) -> Option<usize> {
     for (at, &c) in bytes.iter().enumerate() {
         match (quote, c) {
             (Some(q), c) if c == q => quote = None,
-            (Some(_), _) => {}
             (None, b'\'' | b'"') => quote = Some(c),
             (None, b'(' | b'[') => depth += 1,
             (None, b')' | b']') => depth -= 1,
             (None, b':') if depth == 0 && bytes.get(at + 1) == Some(&b':') && found.is_none() => {
-                found = Some(at)
+                found = Some(at);
             }
             _ => {}
         }
@@ -102,7 +101,6 @@ fn closes_at_end(text: &str) -> bool {
     for (at, c) in text.char_indices() {
         match (quote, c) {
             (Some(q), c) if c == q => quote = None,
-            (Some(_), _) => {}
             (None, '\'' | '"') => quote = Some(c),
             (None, '(') => depth += 1,
             (None, ')') => {

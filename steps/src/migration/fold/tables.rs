@@ -95,11 +95,11 @@ impl Fold<'_> {
                 if_not_exists,
             } => self.add_column(name, column, *if_not_exists, site),
             TableChange::Column(column, change) => self.alter_column(name, column, change, site),
-            TableChange::Rename(to) => self.move_table(name, name.renamed(to), site),
+            TableChange::Rename(to) => self.move_table(name, &name.renamed(to), site),
             TableChange::Move(schema) => {
                 self.move_table(
                     name,
-                    Name::new(Some(schema.clone()), name.name.clone()),
+                    &Name::new(Some(schema.clone()), name.name.clone()),
                     site,
                 );
             }
@@ -123,7 +123,7 @@ impl Fold<'_> {
         }
     }
 
-    fn move_table(&mut self, from: &Name, to: Name, site: &Site) {
+    fn move_table(&mut self, from: &Name, to: &Name, site: &Site) {
         let mut table = self
             .schema
             .tables
@@ -131,10 +131,10 @@ impl Fold<'_> {
             .unwrap_or_else(|| Table::new(Some(from.clone())));
         table.touched = true;
         table.renamed = Some(site.clone());
-        self.renamed_under_views(from, &to);
+        self.renamed_under_views(from, to);
         self.schema.tables.insert(to.clone(), table);
         for target in self.schema.targets().filter(|target| *target == from) {
-            target.clone_from(&to);
+            target.clone_from(to);
         }
     }
 

@@ -116,7 +116,7 @@ fn words(text: &str) -> Vec<String> {
                 quoted = !quoted;
                 word.push(c);
             }
-            c if !quoted && !(c.is_alphanumeric() || c == '_' || c == '.') => {
+            c if !(quoted || c.is_alphanumeric() || c == '_' || c == '.') => {
                 if !word.is_empty() {
                     all.push(std::mem::take(&mut word));
                 }

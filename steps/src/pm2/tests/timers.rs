@@ -177,7 +177,7 @@ async fn nothing_is_started_by_the_clock_or_by_a_changed_file_while_a_database_i
     // Their clock goes on.
     let log = pm2.home.path().join("app/starts");
     let then = starts(&log);
-    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    let deadline = std::time::Instant::now() + Duration::from_mins(1);
     let since = |name: &str| {
         let text = std::fs::read_to_string(&log).unwrap();
         let more = text

@@ -200,7 +200,7 @@ fn answer(kind: &str) -> Value {
     }
 }
 
-fn value(of: Value) -> Value {
+fn value(of: &Value) -> Value {
     json!({"value": of})
 }
 
@@ -213,11 +213,11 @@ fn acting(rig: &Rig) -> Vec<(&'static str, Value)> {
         (pg::Thaw::KIND, json!({"db": db})),
         (
             pg::Baseline::KIND,
-            json!({"db": db, "dir": dir, "earlier": value(backup()), "restore_if_started": "prod/step"}),
+            json!({"db": db, "dir": dir, "earlier": value(&backup()), "restore_if_started": "prod/step"}),
         ),
         (
             pg::Integrity::KIND,
-            json!({"db": db, "before": value(backup()), "allowed": []}),
+            json!({"db": db, "before": value(&backup()), "allowed": []}),
         ),
         (
             pg::MigrationsApplied::KIND,
@@ -233,7 +233,7 @@ fn acting(rig: &Rig) -> Vec<(&'static str, Value)> {
         ),
         (
             pg::RestoreProof::KIND,
-            json!({"db": db, "backup": value(backup())}),
+            json!({"db": db, "backup": value(&backup())}),
         ),
         (
             pm2::Processes::KIND,
@@ -241,11 +241,11 @@ fn acting(rig: &Rig) -> Vec<(&'static str, Value)> {
         ),
         (
             pm2::Online::KIND,
-            json!({"host": "here", "pm2": pm2, "expected": value(processes()), "settle_seconds": 1}),
+            json!({"host": "here", "pm2": pm2, "expected": value(&processes()), "settle_seconds": 1}),
         ),
         (
             pm2::Restarted::KIND,
-            json!({"host": "here", "pm2": pm2, "before": value(processes()), "settle_seconds": 1}),
+            json!({"host": "here", "pm2": pm2, "before": value(&processes()), "settle_seconds": 1}),
         ),
         (
             watch::Watch::KIND,
@@ -310,18 +310,20 @@ async fn no_undo_touches_production_under_another_runs_lease_and_the_run_can_sti
     theatre.bench.registry = real;
     for (key, ..) in nodes.iter().rev() {
         let (run, stop) = theatre.bench.resume("r-one").await;
-        let (step, _) = run.plan.node(key).unwrap();
+        let (index, _) = run.plan.node(key).unwrap();
         assert_eq!(
             stop,
-            Stop::Parked(ParkReason::UndoFailed { step }),
+            Stop::Parked(ParkReason::UndoFailed { step: index }),
             "{key}: {:?}",
-            run.steps[step as usize]
+            run.steps[index as usize]
         );
-        let why = run.steps[step as usize].undo_failure.clone().unwrap().1;
+        let why = run.steps[index as usize].undo_failure.clone().unwrap().1;
         assert!(why.message.contains("run r-other"), "{key}: {why:?}");
         theatre.nothing_unguarded(key);
-        let step = (*key).to_owned();
-        theatre.bench.order("r-one", Order::Skip { step }).await;
+        let skip = Order::Skip {
+            step: (*key).to_owned(),
+        };
+        theatre.bench.order("r-one", skip).await;
     }
     let (run, stop) = theatre.bench.resume("r-one").await;
     assert_eq!(stop, Stop::Finished(Verdict::RolledBackInPart), "{run:?}");

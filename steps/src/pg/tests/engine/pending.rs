@@ -90,7 +90,7 @@ async fn a_column_that_a_pending_migration_adds_needs_a_class_before_anything_is
     for schema in ["public", "shop"] {
         let pg = with_one(schema).await;
         let (repo, commit) = commit(&all);
-        let step = |columns: &[(&str, &str)]| {
+        let with = |columns: &[(&str, &str)]| {
             let mut policy = Policy::default();
             for (table, column) in columns {
                 let table = policy.tables.entry(format!("{schema}.{table}"));
@@ -108,7 +108,7 @@ async fn a_column_that_a_pending_migration_adds_needs_a_class_before_anything_is
                 }),
             }
         };
-        let known = step(&[("a", "id")]);
+        let known = with(&[("a", "id")]);
         let (run, stop) = drive("r-policy", only("gate/data-policy", known)).await;
         assert!(matches!(stop, Stop::Parked(_)), "{stop:?}");
         let text = told(&run);
@@ -118,7 +118,7 @@ async fn a_column_that_a_pending_migration_adds_needs_a_class_before_anything_is
         );
         assert!(text.contains(&expected), "{text}");
         assert!(!text.contains("passing"), "{text}");
-        let whole = step(&[
+        let whole = with(&[
             ("a", "id"),
             ("a", "mail"),
             ("Guest", "id"),

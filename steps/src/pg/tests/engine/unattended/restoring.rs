@@ -25,13 +25,13 @@ async fn a_restore_that_nobody_drives_any_more_lets_writers_in_and_is_finished_l
     .await
     .unwrap();
     let (driver, _handle) = bench.engine(None).resume(&run.id).await.unwrap();
-    let driven = tokio::spawn(driver.drive());
+    let going_on = tokio::spawn(driver.drive());
     let begun = std::time::Instant::now();
     while !bench.is_read_only().await {
         assert!(begun.elapsed() < Duration::from_mins(2), "it never begins");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    driven.abort();
+    going_on.abort();
     bench.until_writable().await;
     let (driver, _handle) = bench.engine(None).resume(&run.id).await.unwrap();
     let (run, stop) = driver.drive().await.unwrap();
