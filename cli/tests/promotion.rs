@@ -9,6 +9,7 @@ use flow_engine::clock::{Clock, SystemClock};
 use flow_engine::codec;
 use flow_engine::journal::sled::{OpenOptions, SledJournal};
 use flow_engine::journal::{Append, Journal as _};
+use flow_engine::plan::Plan;
 use flow_engine::record::{Entry, Payload, Record, Verdict};
 use flow_engine::run::Run;
 use flow_engine::signal::{Actor, Order};
@@ -37,24 +38,20 @@ fn head(dir: &Path) -> String {
         .to_owned()
 }
 
-/// The records of a release that was cancelled once a phase had passed: by the plan that `flow start` makes of this commit.
-fn records(setup: &Setup, id: &str, commit: &str, last: &str, clock: &dyn Clock) -> Vec<Entry> {
-    let plan = setup.plan("release", commit).expect("plans");
+fn by() -> Actor {
+    Actor {
+        name: "anna".into(),
+        from: "box".into(),
+    }
+}
+
+/// What is on record when every step up to the end of a phase is done and the run is to be cancelled.
+fn done_up_to(plan: &Plan, last: &str) -> Vec<Record> {
     let end = plan
         .nodes
         .iter()
         .rposition(|n| plan.phase_of(n).key == last);
     let steps = 0..=u32::try_from(end.expect("the phase is there")).expect("few");
-    let by = || Actor {
-        name: "anna".into(),
-        from: "box".into(),
-    };
-    let created = Record::Created {
-        plan: Payload::Inline(plan.to_json()),
-        by: by(),
-        reason: "a test".into(),
-        request: None,
-    };
     let done = steps.flat_map(|step| {
         let output = Payload::Inline(b"null".to_vec());
         [
@@ -67,6 +64,18 @@ fn records(setup: &Setup, id: &str, commit: &str, last: &str, clock: &dyn Clock)
         by: by(),
         reason: "production tomorrow".into(),
     };
+    done.chain([ordered]).collect()
+}
+
+/// The records of a release that was cancelled once a phase had passed: by the plan that `flow start` makes of this commit.
+fn records(setup: &Setup, id: &str, commit: &str, last: &str, clock: &dyn Clock) -> Vec<Entry> {
+    let plan = setup.plan("release", commit).expect("plans");
+    let created = Record::Created {
+        plan: Payload::Inline(plan.to_json()),
+        by: by(),
+        reason: "a test".into(),
+        request: None,
+    };
     let entry = |record| Entry {
         at: clock.now(),
         record,
@@ -78,33 +87,20 @@ fn records(setup: &Setup, id: &str, commit: &str, last: &str, clock: &dyn Clock)
         run.apply(0, &entry).expect("follows");
         entries.push(entry);
     };
-    for record in done.chain([ordered]) {
+    for record in done_up_to(&plan, last) {
         add(&mut run, record);
     }
     if run.unwinding().is_none() {
-        add(
-            &mut run,
-            Record::Unwinding {
-                why: "cancelled".into(),
-            },
-        );
+        let why = "cancelled".into();
+        add(&mut run, Record::Unwinding { why });
     }
     while let Some(step) = run.undo_order().first().copied() {
         add(&mut run, Record::UndoStarted { step, attempt: 1 });
-        add(
-            &mut run,
-            Record::Undone {
-                step,
-                report: "undone".into(),
-            },
-        );
+        let report = "undone".into();
+        add(&mut run, Record::Undone { step, report });
     }
-    add(
-        &mut run,
-        Record::Finished {
-            verdict: Verdict::Cancelled,
-        },
-    );
+    let verdict = Verdict::Cancelled;
+    add(&mut run, Record::Finished { verdict });
     entries
 }
 
