@@ -68,6 +68,16 @@ fn matches(a: &Key, b: &Key) -> bool {
     }
 }
 
+/// The usual way to have an index of some rows, which Prisma cannot say: the model declares it plainly, and the migration
+/// makes one of that name and these columns for some rows. A unique one is not the same: more rows are let in.
+fn narrower(a: &Key, b: &Key) -> bool {
+    let whole = Key {
+        partial: false,
+        ..b.clone()
+    };
+    b.partial && !b.unique && a.name.is_some() && a.name == b.name && same(a, &whole)
+}
+
 impl Work<'_> {
     pub(super) fn keys(&mut self, name: &Name, table: &Table, have: &Table) {
         if table.join {
@@ -82,6 +92,7 @@ impl Work<'_> {
             let all: Vec<&&Key> = there.iter().filter(|each| matches(key, each)).collect();
             let own = key.name.clone().unwrap_or_default();
             match all.as_slice() {
+                [] if scope.prisma && have.keys.iter().any(|each| narrower(key, each)) => {}
                 [] => {
                     let message = self.only_wanted(&format!(
                         "the {} {} ({})",

@@ -358,3 +358,22 @@ fn a_key_made_from_an_index_and_an_index_of_a_view_are_no_differences() {
     assert_eq!(compared.differences, []);
     assert_eq!(compared.undecided, ["\"Rank\" (a view)"]);
 }
+
+#[test]
+fn an_index_that_is_declared_whole_and_made_for_some_rows_is_no_difference_unless_it_is_unique() {
+    let schema = |kind: &str| {
+        format!("model T {{\n  id Int @id\n  a Int?\n  {kind}([a], map: \"T_a\")\n}}\n")
+    };
+    let sql = |unique: &str, name: &str| {
+        format!(
+            "CREATE TABLE \"T\" (\"id\" INTEGER NOT NULL, \"a\" INTEGER, CONSTRAINT \"T_pkey\" PRIMARY KEY (\"id\"));\n\
+             CREATE {unique}INDEX \"{name}\" ON \"T\"(\"a\") WHERE \"a\" IS NOT NULL;"
+        )
+    };
+    let none = messages(&schema("@@index"), &sql("", "T_a"));
+    assert!(none.is_empty(), "{none:?}");
+    for (kind, unique, name) in [("@@unique", "UNIQUE ", "T_a"), ("@@index", "", "other")] {
+        let one = messages(&schema(kind), &sql(unique, name));
+        assert_eq!(one.len(), 1, "{one:?}");
+    }
+}
