@@ -1,7 +1,7 @@
 //! Whole releases by the real binary, on three real hosts of this machine: real sshd, PostgreSQL, pm2, git, SMTP.
 //!
-//! Each test brings up hosts of its own (about three seconds once their parts are cached) and ends them. Only one has
-//! hosts at a time: two releases at once would be slow enough to run into each other's limits. People are played by keys made
+//! Each test brings up hosts of its own (about three seconds once their parts are cached) and ends them. Two have
+//! hosts at a time: more releases at once would be slow enough to run into each other's limits. People are played by keys made
 //! for the test, who answer through processes of their own.
 
 #![expect(

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use flow_sandbox::{Isolation, LedgerLine, NEIGHBOURS, Options, Sandbox};
@@ -12,8 +11,8 @@ use serde_json::Value;
 use crate::driver::{self, Driver, Said};
 use crate::project::{self, Wishes};
 
-/// Held by the test that has hosts.
-static TURN: Mutex<()> = Mutex::new(());
+/// How many tests have hosts at a time. A release mostly waits; more would run into each other's limits.
+const PLACES: usize = 2;
 
 /// The longest one release may take here. It takes less than a minute.
 pub(crate) const RELEASE_LIMIT: Duration = Duration::from_mins(4);
@@ -28,8 +27,7 @@ pub(crate) struct World {
     dir: tempfile::TempDir,
     answered: BTreeSet<(String, String)>,
     looked: Option<Instant>,
-    _file: std::fs::File,
-    _turn: MutexGuard<'static, ()>,
+    _place: std::fs::File,
 }
 
 impl World {
@@ -40,8 +38,7 @@ impl World {
 
     /// One that differs.
     pub(crate) fn with(wishes: &Wishes) -> World {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let file = only_one();
+        let place = place();
         // Short: sockets lie beneath it, and their paths are bounded.
         let dir = tempfile::Builder::new()
             .prefix("flow-e2e-")
@@ -67,8 +64,7 @@ impl World {
             dir,
             answered: BTreeSet::new(),
             looked: None,
-            _file: file,
-            _turn: turn,
+            _place: place,
         }
     }
 
@@ -406,14 +402,19 @@ fn items(step: &str) -> &'static [&'static str] {
     }
 }
 
-/// Another `cargo test` on this machine waits its turn; a dead one holds nothing.
-fn only_one() -> std::fs::File {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("release.lock");
-    let file = std::fs::File::create(&path).expect("a lock file");
-    let until = Instant::now() + Duration::from_mins(10);
-    while file.try_lock().is_err() {
-        assert!(Instant::now() < until, "{} is held", path.display());
+/// One of the places, for as long as it is open: other tests wait for theirs, of another `cargo test` as well. A dead one
+/// holds nothing.
+fn place() -> std::fs::File {
+    let path = |n: usize| Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("release.{n}.lock"));
+    let until = Instant::now() + Duration::from_mins(60);
+    loop {
+        for n in 0..PLACES {
+            let file = std::fs::File::create(path(n)).expect("a lock file");
+            if file.try_lock().is_ok() {
+                return file;
+            }
+        }
+        assert!(Instant::now() < until, "every place is held for an hour");
         std::thread::sleep(Duration::from_millis(200));
     }
-    file
 }
