@@ -11,6 +11,8 @@
 
 #[path = "support/driver.rs"]
 mod driver;
+#[path = "support/place.rs"]
+mod place;
 #[path = "support/project.rs"]
 mod project;
 #[path = "support/random.rs"]

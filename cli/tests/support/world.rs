@@ -9,10 +9,8 @@ use flow_sandbox::{Isolation, LedgerLine, NEIGHBOURS, Options, Sandbox};
 use serde_json::Value;
 
 use crate::driver::{self, Driver, Said};
+use crate::place::Place;
 use crate::project::{self, Wishes};
-
-/// How many tests have hosts at a time. A release mostly waits; more would run into each other's limits.
-const PLACES: usize = 2;
 
 /// The longest one release may take here. It takes less than a minute.
 pub(crate) const RELEASE_LIMIT: Duration = Duration::from_mins(4);
@@ -27,7 +25,7 @@ pub(crate) struct World {
     dir: tempfile::TempDir,
     answered: BTreeSet<(String, String)>,
     looked: Option<Instant>,
-    _place: std::fs::File,
+    _place: Place,
 }
 
 impl World {
@@ -38,7 +36,7 @@ impl World {
 
     /// One that differs.
     pub(crate) fn with(wishes: &Wishes) -> World {
-        let place = place();
+        let place = Place::take();
         // Short: sockets lie beneath it, and their paths are bounded.
         let dir = tempfile::Builder::new()
             .prefix("flow-e2e-")
@@ -399,22 +397,5 @@ fn items(step: &str) -> &'static [&'static str] {
             "licences",
         ],
         other => panic!("`{other}` is no checklist of the protocol"),
-    }
-}
-
-/// One of the places, for as long as it is open: other tests wait for theirs, of another `cargo test` as well. A dead one
-/// holds nothing.
-fn place() -> std::fs::File {
-    let path = |n: usize| Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("release.{n}.lock"));
-    let until = Instant::now() + Duration::from_mins(60);
-    loop {
-        for n in 0..PLACES {
-            let file = std::fs::File::create(path(n)).expect("a lock file");
-            if file.try_lock().is_ok() {
-                return file;
-            }
-        }
-        assert!(Instant::now() < until, "every place is held for an hour");
-        std::thread::sleep(Duration::from_millis(200));
     }
 }
