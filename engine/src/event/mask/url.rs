@@ -1,4 +1,4 @@
-//! Passwords in URLs: `scheme://user:password@host`. Nobody has to know one to see that it is one.
+//! Passwords in URLs: `scheme://user:password@host` and `?password=…`. Nobody has to know one to see that it is one.
 
 use std::borrow::Cow;
 
@@ -7,6 +7,23 @@ use super::Masked;
 const MARK: &[u8] = b"://";
 /// The longest name and password that is looked for, in bytes.
 const LONGEST: usize = 512;
+/// Parameters whose value is a secret, in lower case: of database URLs, of health checks and of webhooks.
+const PARAMETERS: [&str; 14] = [
+    "password",
+    "passwd",
+    "pass",
+    "pwd",
+    "sslpassword",
+    "token",
+    "access_token",
+    "auth_token",
+    "auth",
+    "api_key",
+    "apikey",
+    "key",
+    "secret",
+    "signature",
+];
 /// From this length on a name without a password is a token.
 const TOKEN: usize = 20;
 
@@ -30,7 +47,7 @@ pub(super) struct Password {
 
 /// A text that is shown or told, with the password of every URL in it replaced. Before it is cut: half a URL is none.
 pub fn without_passwords(text: &str) -> Cow<'_, str> {
-    if text.contains("://") && text.contains('@') {
+    if text.contains("://") && text.contains('@') || text.contains('=') {
         Cow::Owned(Masked::default().apply(text))
     } else {
         Cow::Borrowed(text)
@@ -54,8 +71,12 @@ pub(super) fn password(rest: &[u8], end: bool) -> Look {
         None if end => window.len(),
         None => return Look::Unknown,
     };
-    let Some(at) = window[..stop].iter().rposition(|byte| *byte == b'@') else {
-        return Look::None;
+    let at = match window[..stop].iter().rposition(|byte| *byte == b'@') {
+        Some(at) => at,
+        None => match odd(window, stop, end || after.len() >= LONGEST) {
+            Look::Found { to, .. } => to,
+            other => return other,
+        },
     };
     let from = match window[..at].iter().position(|byte| *byte == b':') {
         Some(colon) => colon + 1,
@@ -68,6 +89,74 @@ pub(super) fn password(rest: &[u8], end: bool) -> Look {
     Look::Found {
         from: MARK.len() + from,
         to: MARK.len() + at,
+    }
+}
+
+/// A password in which `/`, `?` or `#` stands as it is: no port is like that. The place of the last `@` behind it.
+fn odd(window: &[u8], stop: usize, end: bool) -> Look {
+    let digits = |bytes: &[u8]| bytes.iter().all(u8::is_ascii_digit);
+    let colon = window[..stop].iter().position(|byte| *byte == b':');
+    let Some(colon) = colon.filter(|colon| window[0] != b'[' && !digits(&window[colon + 1..stop]))
+    else {
+        return Look::None;
+    };
+    let outside = window
+        .iter()
+        .position(|byte| ends(*byte) && !b"/?#".contains(byte));
+    if outside.is_none() && !end {
+        return Look::Unknown;
+    }
+    let whole = &window[..outside.unwrap_or(window.len())];
+    match whole.iter().rposition(|byte| *byte == b'@') {
+        Some(to) if to > colon + 1 => Look::Found {
+            from: colon + 1,
+            to,
+        },
+        _ => Look::None,
+    }
+}
+
+/// Looks for the value of a secret parameter in bytes that begin with `?` or `&`.
+pub(super) fn parameter(rest: &[u8], end: bool) -> Look {
+    if !matches!(rest.first(), Some(b'?' | b'&')) {
+        return Look::None;
+    }
+    let after = &rest[1..rest.len().min(LONGEST)];
+    let starts = |longer: &[u8], beginning: &[u8]| {
+        longer.len() >= beginning.len() && longer[..beginning.len()].eq_ignore_ascii_case(beginning)
+    };
+    let Some(equals) = after
+        .iter()
+        .position(|byte| !byte.is_ascii_alphabetic() && *byte != b'_')
+    else {
+        let may = PARAMETERS.iter().any(|name| starts(name.as_bytes(), after));
+        return if may && !end {
+            Look::Unknown
+        } else {
+            Look::None
+        };
+    };
+    let named = PARAMETERS
+        .iter()
+        .any(|name| after[..equals].eq_ignore_ascii_case(name.as_bytes()));
+    if after[equals] != b'=' || !named {
+        return Look::None;
+    }
+    let value = &after[equals + 1..];
+    let stop = value.iter().position(|byte| *byte == b'&' || ends(*byte));
+    let to = match stop {
+        Some(0) => return Look::None,
+        Some(stop) => stop,
+        None if end || rest.len() > LONGEST => value.len(),
+        None => return Look::Unknown,
+    };
+    if to == 0 {
+        return Look::None;
+    }
+    let from = equals + 2;
+    Look::Found {
+        from,
+        to: from + to,
     }
 }
 
