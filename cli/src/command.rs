@@ -72,7 +72,7 @@ async fn obey(cli: Cli) -> Result<Exit, Diagnostic> {
         Command::Plan(args) => plan::run(global, &args),
         Command::Demo(args) => crate::demo::run(args).await,
         Command::Lint(args) if args.code => code::run(global, &args).await,
-        Command::Lint(args) => lint::run(global, &args),
+        Command::Lint(args) => lint::run(global, &args).await,
         Command::Completions(args) => Ok(completions::run(&args)),
         Command::Journal(args) => journal::run(global, args).await,
     }

@@ -89,12 +89,16 @@ impl Diagnostic {
     }
 }
 
+/// Where a project's files are described.
+const FILES: &str = "for a project that is new to flow: docs/README.md of flow describes flow.toml, flow.people.toml and flow.data.toml, each with an example";
+
 impl From<ConfigError> for Diagnostic {
     fn from(error: ConfigError) -> Self {
         let diagnostic = Diagnostic::usage(error.to_string()).beneath(&error);
         match error {
             ConfigError::Missing { .. } => diagnostic
-                .hint("go to the project's folder, or name the file: flow --config PATH …"),
+                .hint("go to the project's folder, or name the file: flow --config PATH …")
+                .hint(FILES),
             _ => diagnostic,
         }
     }
@@ -111,6 +115,9 @@ impl From<SetupError> for Diagnostic {
                 let diagnostic = diagnostic.world("Nothing was started.");
                 hints.into_iter().fold(diagnostic, Diagnostic::hint)
             }
+            error @ SetupError::Unfinished { .. } => Diagnostic::usage(error.to_string())
+                .world("Nothing was looked at or started.")
+                .hint(FILES),
             other => Diagnostic::usage(other.to_string()).beneath(&other),
         }
     }

@@ -17,10 +17,11 @@ use flow_steps::drift::{
 };
 use flow_steps::migration;
 
-fn main() -> ExitCode {
+#[tokio::main]
+async fn main() -> ExitCode {
     let mut differs = false;
     for folder in std::env::args().skip(1) {
-        match one(&folder) {
+        match one(&folder).await {
             Ok(differences) => differs |= differences,
             Err(why) => {
                 println!("{folder}: {why}");
@@ -31,19 +32,17 @@ fn main() -> ExitCode {
     ExitCode::from(u8::from(differs))
 }
 
-fn one(argument: &str) -> Result<bool, String> {
+async fn one(argument: &str) -> Result<bool, String> {
     let (folder, catalog) = match argument.split_once('=') {
         Some((folder, catalog)) => (folder, Some(catalog)),
         None => (argument, None),
     };
     let folder = Path::new(folder);
-    let sides = drift::beside(folder)
-        .map_err(|e| e.to_string())?
-        .ok_or("no schema.prisma")?;
-    let declared = sides
-        .read("public")
-        .map_err(|(path, e)| format!("{path}: {e}"))?;
-    let declared = declared.ok_or("not for PostgreSQL")?;
+    let sides = drift::beside(folder, None)
+        .await
+        .map_err(|e| e.to_string())?;
+    let declared = sides.read("public").map_err(|e| e.to_string())?;
+    let declared = declared.ok_or_else(|| sides.nothing())?;
     let files = migration::read_folder(folder).map_err(|e| e.to_string())?;
     println!("{}: {} migrations", folder.display(), files.len());
     let mut all = vec![(

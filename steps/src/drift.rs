@@ -9,6 +9,7 @@ mod close;
 mod compare;
 mod external;
 mod names;
+mod place;
 mod prisma;
 pub(crate) mod shape;
 mod sides;
@@ -22,7 +23,7 @@ pub use external::External;
 pub use prisma::declared;
 pub use shape::{Guard, Shape};
 pub use sides::{
-    Declared, SCHEMA, Sides, catalog_and_migrations, catalog_and_schema, findings,
+    Declared, SCHEMA, Sides, Unreadable, catalog_and_migrations, catalog_and_schema, findings,
     schema_and_migrations,
 };
 pub use source::beside;

@@ -94,7 +94,8 @@ pub struct App {
     /// The team's own migration check, run in the repository; exit code 0 required.
     #[serde(default)]
     pub migration_check: Option<Vec<String>>,
-    /// `schema.prisma` inside the repository; without it the one beside the migrations.
+    /// `schema.prisma` inside the repository, or the folder of its files; without it the drift check looks where Prisma would,
+    /// and the code check beside the migrations.
     #[serde(default)]
     pub schema: Option<String>,
     /// The folder with `package.json` and `tsconfig.json` inside the repository; without it the one that holds the folder of

@@ -15,6 +15,8 @@ use crate::setup::{Setup, SetupError};
 mod database;
 mod lease;
 
+pub use lease::WayOut;
+
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Finding {
@@ -64,8 +66,9 @@ impl Report {
 }
 
 impl Setup {
-    /// Looks at this machine and at each environment (or one of them). One finding a line; none changes anything.
-    pub async fn doctor(&self, only: Option<&str>) -> Vec<Finding> {
+    /// Looks at this machine and at each environment (or one of them). One finding a line; none changes anything. `known`:
+    /// what to do about a run that holds a lease, where the journal has it.
+    pub async fn doctor(&self, only: Option<&str>, known: WayOut<'_>) -> Vec<Finding> {
         let mut findings = if only.is_none() {
             self.here().await
         } else {
@@ -73,7 +76,7 @@ impl Setup {
         };
         for (name, env) in self.config.environments() {
             if only.is_none_or(|wanted| wanted == name) {
-                findings.extend(self.there(name, env).await);
+                findings.extend(self.there(name, env, known).await);
             }
         }
         findings
@@ -132,8 +135,9 @@ impl Setup {
         report.findings
     }
 
-    async fn there(&self, name: &str, env: &Environment) -> Vec<Finding> {
+    async fn there(&self, name: &str, env: &Environment, known: WayOut<'_>) -> Vec<Finding> {
         let mut report = Report::of(name);
+        lease::variables(&mut report, &self.config, env);
         let host = match self.hosts().get(name) {
             Ok(host) => host,
             Err(e) => {
@@ -171,7 +175,7 @@ impl Setup {
         if name == "prod" {
             database::policy(&mut report, &self.hosts(), env, &self.policy).await;
         }
-        lease::lease(&mut report, &host, env).await;
+        lease::lease(&mut report, &host, env, known).await;
         read_only(&mut report, &host, name, env).await;
         self.application(&mut report, &*host, name, env).await;
         report.findings

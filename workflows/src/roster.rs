@@ -48,6 +48,18 @@ pub enum RosterError {
         /// The top of the repository's work tree.
         repository: String,
     },
+    /// A reviewed ref that is not there.
+    #[error(
+        "[signoff] roster_ref = \"{reference}\" in flow.toml names no commit of {repository}: {source}"
+    )]
+    NoReference {
+        /// The ref, as `flow.toml` names it.
+        reference: String,
+        /// The repository that was asked.
+        repository: String,
+        /// Why, in git's words.
+        source: GitError,
+    },
     /// git could not be asked, or refused.
     #[error("the roster cannot be looked up")]
     Git(#[from] GitError),
@@ -66,6 +78,10 @@ impl RosterError {
             ],
             RosterError::Outside { .. } => vec![
                 "commit the file to the repository and name it there: [signoff] roster_file = \"flow.people.toml\"".into(),
+            ],
+            RosterError::NoReference { repository, .. } => vec![
+                format!("git -C {repository} fetch     where it is a ref of a remote that was never fetched"),
+                "or correct [signoff] roster_ref in flow.toml; without it the roster is that of the released commit".into(),
             ],
             RosterError::Git(_) | RosterError::Config(_) => Vec::new(),
         }
@@ -86,7 +102,7 @@ impl Committed {
     pub(crate) fn plan(&self, commit: &str) -> Result<(People, RosterAt), RosterError> {
         let path = self.path()?;
         let from = match &self.reference {
-            Some(reference) => self.repository.commit(reference)?,
+            Some(reference) => self.reviewed(reference)?,
             None => commit.to_owned(),
         };
         let bytes = self.repository.blob(&from, &path, SIZE_MAX)?;
@@ -105,6 +121,16 @@ impl Committed {
                 path,
             },
         ))
+    }
+
+    /// The commit of the reviewed ref.
+    fn reviewed(&self, reference: &str) -> Result<String, RosterError> {
+        let missing = |source| RosterError::NoReference {
+            reference: reference.escape_debug().to_string(),
+            repository: self.repository.dir().display().to_string(),
+            source,
+        };
+        self.repository.commit(reference).map_err(missing)
     }
 
     fn path(&self) -> Result<String, RosterError> {
@@ -150,7 +176,7 @@ impl Committed {
         }
         let mut people = parse(&bytes, &at.commit, &at.path).map_err(|e| words(&e))?;
         if let Some(reference) = &self.reference {
-            let now = self.repository.commit(reference).map_err(|e| words(&e))?;
+            let now = self.reviewed(reference).map_err(|e| words(&e))?;
             let now = self.repository.blob(&now, &at.path, SIZE_MAX);
             let now = now
                 .map_err(|e| words(&e))?

@@ -64,6 +64,14 @@ pub enum SetupError {
         /// The role that nobody holds.
         role: String,
     },
+    /// Files of the project that are not there yet.
+    #[error("{} is there, and {} is not: a project has three files", .config, .missing.join(" and "))]
+    Unfinished {
+        /// The `flow.toml` that was found.
+        config: String,
+        /// The others.
+        missing: Vec<String>,
+    },
     /// The file could be somebody else's.
     #[error(transparent)]
     NotOurs(#[from] NotOurs),
@@ -109,6 +117,19 @@ pub fn code(path: &Path, base: &str) -> Result<(CodeAt, String), SetupError> {
     Ok((config.code_at(&dir, &head), base))
 }
 
+/// Refuses a project of which a file is missing, naming all that are.
+fn everything_there(config: &Path, others: &[&Path]) -> Result<(), SetupError> {
+    let missing = others.iter().filter(|path| !path.exists());
+    let missing: Vec<String> = missing.map(|path| path.display().to_string()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(SetupError::Unfinished {
+        config: config.display().to_string(),
+        missing,
+    })
+}
+
 /// Refuses a roster in which nobody holds a role that is asked.
 fn everybody_asked(config: &Config, people: &People, file: String) -> Result<(), SetupError> {
     let roles = config.signoff.roles.iter().map(String::as_str);
@@ -126,10 +147,11 @@ impl Setup {
     /// Reads `flow.toml` and the files it names.
     ///
     /// # Errors
-    /// [`SetupError::Config`], [`SetupError::NobodyHolds`].
+    /// [`SetupError::Config`], [`SetupError::Unfinished`], [`SetupError::NobodyHolds`].
     pub fn load(path: &Path) -> Result<Setup, SetupError> {
         let config = Config::load(path)?;
         let file = config.path(&config.people);
+        everything_there(path, &[&file, &config.path(&config.data)])?;
         guard::only_ours(&file)?;
         let people: People = read_toml(&file)?;
         let policy: Policy = read_toml(&config.path(&config.data))?;

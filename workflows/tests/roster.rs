@@ -234,6 +234,41 @@ fn a_roster_that_is_not_committed_starts_nothing_and_the_way_out_is_named() {
     assert!(doctor.is_err(), "the doctor says so, too");
 }
 
+#[tokio::test]
+async fn a_reviewed_ref_that_is_not_there_is_named_with_its_key() {
+    let dir = project();
+    let before = planned(&dir).expect("plans");
+    let text = config().replace("[signoff]", "[signoff]\nroster_ref = \"origin/mian\"");
+    std::fs::write(dir.path().join("flow.toml"), text).expect("writes");
+    let error = planned(&dir).expect_err("no such ref");
+    let SetupError::Roster(error) = error else {
+        panic!("{error}");
+    };
+    let counting = setup(&dir).rosters().0.of(&before).await;
+    let counting = counting.expect_err("no such ref").to_string();
+    for said in [error.to_string(), counting] {
+        assert!(
+            said.contains("[signoff] roster_ref = \"origin/mian\" in flow.toml"),
+            "{said}"
+        );
+    }
+    assert!(error.hints()[0].ends_with("never fetched"), "{error:?}");
+}
+
+#[test]
+fn of_a_project_that_is_not_finished_every_file_that_is_missing_is_named() {
+    let dir = project();
+    for name in ["flow.people.toml", "flow.data.toml"] {
+        std::fs::remove_file(dir.path().join(name)).expect("removes");
+    }
+    let error = Setup::load(&dir.path().join("flow.toml")).expect_err("unfinished");
+    let said = error.to_string();
+    assert!(
+        said.contains("flow.people.toml") && said.contains("flow.data.toml is not"),
+        "{said}"
+    );
+}
+
 #[test]
 fn a_roster_file_that_others_can_write_is_refused() {
     use std::os::unix::fs::PermissionsExt as _;

@@ -1,7 +1,10 @@
 //! `flow doctor`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use flow_engine::run::Run;
+use flow_engine::signal::Order;
 use flow_workflows::doctor::Finding;
 
 use crate::args::{Doctor, Global};
@@ -15,8 +18,10 @@ use crate::view;
 /// Looks at everything a run will need and says what to do about what is not right.
 pub(crate) async fn run(global: &Global, args: &Doctor) -> Result<Exit, Diagnostic> {
     let (state, setup) = project::open(global)?;
-    let mut findings = vec![journal(&state).await];
-    findings.extend(setup.doctor(args.env.as_deref()).await);
+    let (own, ways) = journal(&state).await;
+    let mut findings = vec![own];
+    let known = |run: &str| ways.get(run).cloned();
+    findings.extend(setup.doctor(args.env.as_deref(), &known).await);
     if args.json {
         view::out_json(&findings);
     } else {
@@ -39,7 +44,10 @@ fn in_words(finding: &Finding) -> String {
     text
 }
 
-async fn journal(state: &State) -> Finding {
+/// What to do about each run that is not over.
+type WaysOut = BTreeMap<String, String>;
+
+async fn journal(state: &State) -> (Finding, WaysOut) {
     let mut finding = Finding {
         place: "here".into(),
         what: "journal".into(),
@@ -47,20 +55,11 @@ async fn journal(state: &State) -> Finding {
         found: "there is none yet; the first run makes it".into(),
         fix: String::new(),
     };
+    let mut ways = WaysOut::new();
     if !state.journal().exists() {
-        return finding;
+        return (finding, ways);
     }
-    let opened = match Store::open(state).await {
-        Ok(Store::Remote(client)) => Ok(format!("in use by {}, who answers", client.server.holder)),
-        Ok(Store::Open(journal) | Store::Lying { journal, .. }) => {
-            match Past::of(&*journal).await {
-                Ok(past) => whole(&past),
-                Err(diagnostic) => Err(diagnostic),
-            }
-        }
-        Err(diagnostic) => Err(diagnostic),
-    };
-    match opened {
+    match read(state, &mut ways).await {
         Ok(found) => finding.found = found,
         Err(diagnostic) => {
             finding.ok = false;
@@ -68,7 +67,34 @@ async fn journal(state: &State) -> Finding {
             finding.fix = diagnostic.hints.first().cloned().unwrap_or_default();
         }
     }
-    finding
+    (finding, ways)
+}
+
+async fn read(state: &State, ways: &mut WaysOut) -> Result<String, Diagnostic> {
+    let store = Store::open(state).await?;
+    let past = store.past().await?;
+    let open = past.runs.iter().filter(|run| !run.is_finished());
+    ways.extend(open.map(|run| (run.id.to_string(), way_out(run, store.driven()))));
+    match &store {
+        Store::Remote(client) => Ok(format!("in use by {}, who answers", client.server.holder)),
+        Store::Open(_) | Store::Lying { .. } => whole(&past),
+    }
+}
+
+/// How a run goes on that is not over: unlocking what it holds would take that away in the middle.
+fn way_out(run: &Run, driven: Option<&str>) -> String {
+    let id = &run.id;
+    if driven == Some(id.as_str()) {
+        return format!("flow status {id}     it is being driven here, and gives the lease back");
+    }
+    let undo = if run.accepts(&Order::Cancel).is_ok() {
+        format!("; or flow cancel {id} --reason …")
+    } else if run.accepts(&Order::Rollback).is_ok() {
+        format!("; or flow rollback {id} --reason …")
+    } else {
+        String::new()
+    };
+    format!("go on with it: flow resume {id}{undo}")
 }
 
 fn whole(past: &Past) -> Result<String, Diagnostic> {
@@ -78,4 +104,42 @@ fn whole(past: &Past) -> Result<String, Diagnostic> {
     let count = past.damaged.len();
     let message = format!("{count} damaged, such as {}: {}", damaged.id, damaged.why);
     Err(Diagnostic::usage(message).hint(LOOK))
+}
+
+#[cfg(test)]
+mod tests {
+    use flow_engine::plan::OnFailure;
+    use flow_engine::planner::Planner;
+    use flow_engine::record::Record;
+
+    use super::*;
+    use crate::testing::{self, Change};
+
+    #[test]
+    fn a_run_that_is_not_over_is_resumed_or_undone_and_one_that_is_driven_is_left_alone() {
+        let mut planner = Planner::new("release", "test-1", "prod", "flow test");
+        planner.phase("prepare", "prepare", OnFailure::Park, |p| {
+            p.step("prod/lease", Change);
+        });
+        planner.phase("deploy", "deploy", OnFailure::Rollback, |p| {
+            p.step("prod/deploy", Change);
+        });
+        let plan = planner.finish().expect("the plan is sound");
+        let begun = |over: u32| {
+            let mut records: Vec<Record> = (0..over).flat_map(testing::done).collect();
+            records.push(Record::Started {
+                step: over,
+                attempt: 1,
+            });
+            testing::run_of("r-held", &plan, &records)
+        };
+        for over in [0, 1] {
+            let said = way_out(&begun(over), None);
+            assert!(said.contains("flow resume r-held; or flow "), "{said}");
+            assert!(!said.contains("unlock"), "{said}");
+        }
+        assert!(way_out(&begun(1), None).contains("flow rollback r-held"));
+        let driven = way_out(&begun(1), Some("r-held"));
+        assert!(driven.starts_with("flow status r-held"), "{driven}");
+    }
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use flow_steps::migration::history::Fault;
-use flow_steps::migration::{self, Level, Linted, RuleId, Settings};
+use flow_steps::migration::{self, Level, Linted, RuleId};
 
-use crate::args::{FailOn, Global, Lint};
+use crate::args::{FailOn, Global, Lint, LintFormat};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::view;
@@ -17,18 +17,19 @@ mod settings;
 mod since;
 mod source;
 
+use settings::File;
 pub(crate) use source::Source;
 
 /// The migration check on its own, for CI and pre-commit. Reads files only (and, when asked, which migrations a database has
 /// applied, or what a replay in a throw-away database shows); needs no configuration when a folder is named.
-pub(crate) fn run(global: &Global, args: &Lint) -> Result<Exit, Diagnostic> {
+pub(crate) async fn run(global: &Global, args: &Lint) -> Result<Exit, Diagnostic> {
     if let Some(rule) = &args.explain {
         return explain(rule);
     }
-    let settings = settings::read(global)?;
+    let file = settings::read(global)?;
     let mut judged = Vec::new();
-    for source in source::all(global, &args.paths)? {
-        let linted = judge(&source, args, &settings)?;
+    for source in source::all(&file, &args.paths)? {
+        let linted = judge(&source, args, &file).await?;
         judged.push((source, linted));
     }
     view::lint::show(&judged, args);
@@ -47,7 +48,8 @@ pub(crate) fn run(global: &Global, args: &Lint) -> Result<Exit, Diagnostic> {
     })
 }
 
-fn judge(source: &Source, args: &Lint, settings: &Settings) -> Result<Linted, Diagnostic> {
+async fn judge(source: &Source, args: &Lint, file: &File) -> Result<Linted, Diagnostic> {
+    let settings = &file.lint;
     let mut compared = match (&args.since, &args.database) {
         (Some(revision), _) => since::compare(source, revision)?,
         (None, Some(url)) => database::compare(source, url)?,
@@ -61,7 +63,10 @@ fn judge(source: &Source, args: &Lint, settings: &Settings) -> Result<Linted, Di
     }
     let mut linted = migration::lint(&source.migrations, &compared.new, settings);
     let own = compared.schema.as_deref().unwrap_or("public");
-    drift::add(&mut linted, source, own, settings)?;
+    let said = drift::add(&mut linted, source, own, file).await?;
+    if matches!(args.format, LintFormat::Text) {
+        view::note(&said);
+    }
     replay::add(&mut linted, source, &compared.new, (args, settings))?;
     let faults = compared.faults.into_iter().map(migration::historical);
     let twice = migration::already_there(&source.migrations, &compared.new, &compared.tables);

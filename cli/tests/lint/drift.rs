@@ -68,3 +68,107 @@ fn a_team_may_turn_it_off_or_accept_one_and_a_broken_schema_is_no_silence() {
     let (code, text) = project.lint(&["prisma/migrations"]);
     assert_eq!(code, Some(0), "{text}");
 }
+
+/// A schema in files below `prisma`, of which `models/b.prisma` says more than the migrations do.
+fn in_files(first: &str) -> Project {
+    let project = Project::new();
+    let sql = "CREATE TABLE \"A\" (\"id\" INTEGER NOT NULL, CONSTRAINT \"A_pkey\" PRIMARY KEY (\"id\"));\n\
+               CREATE TABLE \"B\" (\"id\" INTEGER NOT NULL, \"aId\" INTEGER NOT NULL, CONSTRAINT \"B_pkey\" PRIMARY KEY (\"id\"));\n\
+               ALTER TABLE \"B\" ADD CONSTRAINT \"B_aId_fkey\" FOREIGN KEY (\"aId\") REFERENCES \"A\"(\"id\") ON DELETE RESTRICT ON UPDATE CASCADE;\n";
+    project.write("prisma/migrations/1_init/migration.sql", sql);
+    let source = "datasource db {\n  provider = \"postgresql\"\n}\n";
+    project.write("prisma/schema.prisma", &format!("{source}{first}"));
+    if first.is_empty() {
+        project.write("prisma/models/a.prisma", A);
+    }
+    let b = "model B {\n  id Int @id\n  aId Int\n  a A @relation(fields: [aId], references: [id])\n  extra String\n}\n";
+    project.write("prisma/models/b.prisma", b);
+    project
+}
+
+const A: &str = "model A {\n  id Int @id\n  bs B[]\n}\n";
+const EXTRA: &str = "error[schema-drift]: the column \"B\".\"extra\" is in schema.prisma, and the migrations lack it";
+
+#[test]
+fn a_schema_in_several_files_is_compared_whole_wherever_a_project_says_that_it_is() {
+    for (file, says) in [
+        ("package.json", "{\"prisma\":{\"schema\":\"./prisma\"}}"),
+        (
+            "prisma.config.ts",
+            "export default defineConfig({ schema: \"prisma\" })",
+        ),
+        (
+            "prisma.config.mjs",
+            "export default { schema: path.join('prisma') }",
+        ),
+        (
+            "flow.toml",
+            "[app]\nmigrations = \"prisma/migrations\"\nschema = \"prisma\"\n",
+        ),
+    ] {
+        for first in ["", A] {
+            let project = in_files(first);
+            project.write(file, says);
+            let (code, text) = project.lint(&["prisma/migrations"]);
+            assert_eq!(code, Some(1), "{file}: {text}");
+            assert!(text.contains(EXTRA), "{file}: {text}");
+            assert!(text.contains("1 errors, 0 warnings"), "{file}: {text}");
+        }
+    }
+}
+
+#[test]
+fn migrations_elsewhere_are_compared_with_the_schema_that_the_project_names() {
+    let project = Project::new();
+    project.write("db/migrations/1_init/migration.sql", INIT);
+    let more = SCHEMA.replace("  notes", "  due DateTime?\n  notes");
+    project.write("prisma/schema.prisma", &more);
+    let config = "export default defineConfig({ schema: 'prisma/schema.prisma', migrations: { path: 'db/migrations' } })";
+    project.write("prisma.config.ts", config);
+    let (code, text) = project.lint(&["db/migrations"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("--> prisma/schema.prisma:8:3"), "{text}");
+}
+
+#[test]
+fn a_schema_with_a_part_elsewhere_or_none_at_all_is_no_difference_and_is_said_in_text_only() {
+    let project = in_files(A);
+    let none = Project::new();
+    let empty = in_files("");
+    for (project, folder, line) in [
+        (
+            &project,
+            "prisma/migrations",
+            "prisma/schema.prisma:6: the type `B` of the field `A.bs` is declared in no file that was read",
+        ),
+        (
+            &empty,
+            "prisma/migrations",
+            "declares no model for PostgreSQL: not compared",
+        ),
+        (
+            &none,
+            "migrations",
+            "there is no schema.prisma for PostgreSQL at",
+        ),
+    ] {
+        let (code, text) = project.lint(&[folder]);
+        assert_eq!(code, Some(0), "{text}");
+        assert!(text.contains(line), "{line}\n{text}");
+        assert!(!text.contains("DROP"), "{text}");
+        let (_, json) = project.lint(&[folder, "--format", "json"]);
+        assert_eq!(json, "[]\n");
+    }
+}
+
+#[test]
+fn without_a_path_only_flow_toml_is_read() {
+    let project = project(SCHEMA);
+    project.write("flow.toml", "[app]\nmigrations = \"prisma/migrations\"\n");
+    let (code, text) = project.lint(&[]);
+    assert_eq!(code, Some(0), "{text}");
+    project.write("flow.toml", "[app]\nname = \"x\"\n");
+    let (code, text) = project.lint(&[]);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("has no `migrations` in [app]"), "{text}");
+}

@@ -102,6 +102,85 @@ fn places(tokens: &[Token], key: &str) -> Vec<usize> {
     all.map(|at| at + 3).collect()
 }
 
+/// What a `prisma.config` says about one setting.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// It is not there.
+    Nothing,
+    /// Written out.
+    Path(String),
+    /// Only whoever runs the file knows.
+    Computed,
+}
+
+/// The place of the schema that a configuration's text names: `schema` of the outermost object that has one.
+pub(super) fn schema(text: &str) -> Written {
+    let tokens = tokens(text);
+    let (mut depth, mut best) = (0_u32, None);
+    for (at, token) in tokens.iter().enumerate() {
+        match token {
+            Token::Sign('{') => depth += 1,
+            Token::Sign('}') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        let before = at.checked_sub(1).and_then(|before| tokens.get(before));
+        let is_key = depth > 0
+            && names(Some(token), "schema")
+            && (is(before, '{') || is(before, ','))
+            && [':', ',', '}']
+                .iter()
+                .any(|sign| is(tokens.get(at + 1), *sign));
+        if is_key && best.is_none_or(|(least, _)| depth < least) {
+            best = Some((depth, at));
+        }
+    }
+    let Some((_, at)) = best else {
+        return Written::Nothing;
+    };
+    if !is(tokens.get(at + 1), ':') {
+        return Written::Computed;
+    }
+    path(&tokens[at + 2..]).map_or(Written::Computed, Written::Path)
+}
+
+/// A path that is written out: a string, or `path.join` of strings, also beginning with the file's own folder.
+fn path(tokens: &[Token]) -> Option<String> {
+    let ends = |token: Option<&Token>| is(token, ',') || is(token, '}');
+    if let Some(Token::Text(path)) = tokens.first() {
+        return ends(tokens.get(1)).then(|| path.clone());
+    }
+    let open = tokens.iter().position(|token| *token == Token::Sign('('))?;
+    let call: Option<Vec<&str>> = tokens[..open]
+        .iter()
+        .map(|token| match token {
+            Token::Word(word) => Some(word.as_str()),
+            Token::Sign('.') => Some("."),
+            _ => None,
+        })
+        .collect();
+    if !matches!(
+        call?[..],
+        ["path", ".", "join" | "resolve"] | ["join" | "resolve"]
+    ) {
+        return None;
+    }
+    let rest = &tokens[open + 1..];
+    let close = rest.iter().position(|token| *token == Token::Sign(')'))?;
+    let own = [Token::Word("__dirname".into()), Token::Sign(',')];
+    let inside = rest[..close]
+        .strip_prefix(&own[..])
+        .unwrap_or(&rest[..close]);
+    let parts = inside.iter().filter(|token| **token != Token::Sign(','));
+    let parts: Option<Vec<&str>> = parts
+        .map(|token| match token {
+            Token::Text(text) => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    let parts = parts.filter(|parts| !parts.is_empty())?;
+    ends(rest.get(close + 1)).then(|| parts.join("/"))
+}
+
 /// The strings of `external: [...]` in the object that begins here; whether that is all it says.
 fn list(tokens: &[Token], names_of: &mut BTreeSet<String>) -> bool {
     let mut depth = 0_u32;

@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::keys::{Sort, key};
-use self::types::{native_type, scalar};
+use self::types::native_type;
+pub(super) use self::types::scalar;
 use super::shape::{Column, Foreign, Key, Name, Shape, Table, Type};
 use super::value::DefaultValue;
 use super::{Declared, External, names};

@@ -6,9 +6,9 @@ use super::blind::Blind;
 use super::catalog::Catalog;
 use super::compare::{Compared, Scope, compare};
 use super::external::External;
-use super::prisma::declared;
+use super::prisma::{declared, scalar};
 use super::shape::Shape;
-use crate::codecheck::schema::{Schema, SchemaError};
+use crate::codecheck::schema::{Field, Schema, SchemaError};
 use crate::migration::{self, Finding, Level, Migration, shape};
 
 /// What a schema is called in messages and in `[[lint.ignore]]`, however many files it has.
@@ -34,26 +34,88 @@ pub struct Sides {
     pub files: Vec<(String, String)>,
     /// What the project's `prisma.config` leaves to others.
     pub external: External,
+    /// Where it was found or looked for, and what named that place.
+    pub place: String,
+    /// What was passed over while it was looked for.
+    pub notes: Vec<String>,
+}
+
+/// Why a schema cannot be compared.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// Text that makes no sense.
+    #[error("{path}: {source}")]
+    Text {
+        /// The file.
+        path: String,
+        /// With the file's own line.
+        source: SchemaError,
+    },
+    /// Part of it lies in a file that was not read.
+    #[error(
+        "{path}:{line}: the type `{kind}` of the field `{field}` is declared in no file that was read: the schema is incomplete, and is not compared"
+    )]
+    Incomplete {
+        /// The file with the field.
+        path: String,
+        /// The file's own line, from 1.
+        line: usize,
+        /// `Model.field`.
+        field: String,
+        /// The type that is declared elsewhere, or nowhere.
+        kind: String,
+    },
+}
+
+impl Unreadable {
+    /// What to do.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Unreadable::Text { .. } => "`npx prisma validate` says the same, or more",
+            Unreadable::Incomplete { .. } => {
+                "name the file or the folder of the whole schema: [app] schema = \"prisma\" in flow.toml, or `schema` in prisma.config"
+            }
+        }
+    }
+}
+
+/// The first field whose type nobody declares.
+fn undeclared(schema: &Schema) -> Option<(String, &Field)> {
+    let known = |field: &Field| {
+        scalar(&field.kind).is_some()
+            || field.kind.starts_with("Unsupported(")
+            || schema.models.contains_key(&field.kind)
+            || schema.enums.contains_key(&field.kind)
+    };
+    let all = schema.models.iter().flat_map(|(name, model)| {
+        let fields = model.fields.iter();
+        fields.map(move |(field, each)| (format!("{name}.{field}"), each))
+    });
+    all.into_iter().find(|(_, field)| !known(field))
 }
 
 impl Sides {
-    /// Reads it; nothing when its datasource is no PostgreSQL, whose migrations alone are understood.
+    /// Reads it; nothing when it has no models, or its datasource is no PostgreSQL, whose migrations alone are understood.
     ///
     /// # Errors
-    /// [`SchemaError`], with the file's own line.
-    pub fn read(&self, own: &str) -> Result<Option<Declared>, (String, SchemaError)> {
+    /// [`Unreadable`], with the file's own line.
+    pub fn read(&self, own: &str) -> Result<Option<Declared>, Unreadable> {
         let mut text = String::new();
         for (path, each) in &self.files {
             // Each must make sense by itself, so that an error is about a line that somebody can find.
-            Schema::read(each).map_err(|e| (path.clone(), e))?;
+            Schema::read(each).map_err(|source| Unreadable::Text {
+                path: path.clone(),
+                source,
+            })?;
             text.push_str(each);
             if !each.ends_with('\n') {
                 text.push('\n');
             }
         }
         let schema = Schema::read(&text).map_err(|e| {
-            let (path, line) = self.place(e.line);
-            (path, SchemaError { line, ..e })
+            let (path, line) = self.line(e.line);
+            let source = SchemaError { line, ..e };
+            Unreadable::Text { path, source }
         })?;
         let provider = schema
             .source
@@ -62,14 +124,37 @@ impl Sides {
         if schema.models.is_empty() || !matches!(provider, Some("postgresql" | "postgres")) {
             return Ok(None);
         }
+        if let Some((name, field)) = undeclared(&schema) {
+            let (path, line) = self.line(field.line);
+            return Err(Unreadable::Incomplete {
+                path,
+                line,
+                field: name,
+                kind: field.kind.clone(),
+            });
+        }
         Ok(Some(Declared {
             external: self.external.clone(),
             ..declared(&schema, own)
         }))
     }
 
+    /// Why there is nothing to compare, when [`Sides::read`] answers nothing.
+    pub fn nothing(&self) -> String {
+        if self.files.is_empty() {
+            return format!(
+                "there is no schema.prisma for PostgreSQL at {}: not compared",
+                self.place
+            );
+        }
+        format!(
+            "the schema.prisma at {} declares no model for PostgreSQL: not compared",
+            self.place
+        )
+    }
+
     /// File and line of a line of all of it.
-    fn place(&self, line: usize) -> (String, usize) {
+    fn line(&self, line: usize) -> (String, usize) {
         let mut left = line;
         for (path, text) in &self.files {
             let lines = text.lines().count();
@@ -140,7 +225,7 @@ pub fn catalog_and_schema(catalog: &Catalog, declared: &Declared, own: &str) -> 
 /// The differences as findings about a schema's lines. `waivable`: each is a warning that somebody may accept.
 pub fn findings(compared: &Compared, sides: &Sides, waivable: bool) -> Vec<Finding> {
     let each = compared.differences.iter().map(|difference| {
-        let (file, line) = sides.place(difference.line.max(1));
+        let (file, line) = sides.line(difference.line.max(1));
         let level = if waivable {
             Level::Warning
         } else {

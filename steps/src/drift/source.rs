@@ -1,11 +1,13 @@
-//! Where `schema.prisma` and `prisma.config` lie: in a commit, or beside a folder of migrations.
+//! Where a schema and `prisma.config` lie, and their text: in a commit, or in a work tree. Both are looked at in the same way.
 
 use std::path::{Path, PathBuf};
 
+use async_trait::async_trait;
 use flow_engine::step::StepError;
 
-use super::Sides;
 use super::external::{External, FILES};
+use super::place::{self, Place, Said};
+use super::{Sides, Statements};
 use crate::host::{HostExt as _, Local};
 use crate::migration::MAX_FILE;
 use crate::reach;
@@ -13,86 +15,208 @@ use crate::schema::source::git;
 
 /// Files of one schema; more is no schema's folder.
 const MOST: usize = 500;
+/// Folders of a schema below each other.
+const DEEPEST: usize = 8;
+/// Folders above the migrations that belong to the project, where no repository says it.
+const FOLDERS: usize = 3;
 
-fn is_schema(name: &str) -> bool {
-    Path::new(name)
-        .extension()
-        .is_some_and(|extension| extension == "prisma")
+/// Files by their paths inside it.
+#[async_trait]
+trait Tree: Sync {
+    type Error: Send;
+
+    /// The first of these files that is there.
+    async fn first(&self, paths: &[String]) -> Result<Option<String>, Self::Error>;
+
+    /// The file, or the files in a folder whose names end in `.prisma`, sorted; `deep`: those of its folders, too. None when
+    /// nothing is there.
+    async fn schemas(&self, path: &str, deep: bool) -> Result<Vec<String>, Self::Error>;
+
+    /// A file's text.
+    async fn text(&self, path: &str) -> Result<String, Self::Error>;
+
+    /// The tree's own name for a path, for people.
+    fn named(&self, path: &str) -> String;
 }
 
-/// The schema that belongs to a folder of migrations in a work tree: `schema.prisma` beside it or one folder above, the
-/// files of a folder `schema` there, or the only `.prisma` file. Nothing when there is none.
+/// The schema that belongs to a folder of migrations in a work tree. `app` is what `flow.toml` says about that folder: its
+/// repository, and the place of the schema inside it.
 ///
 /// # Errors
-/// A file that cannot be read, or is too large.
-pub fn beside(migrations: &Path) -> std::io::Result<Option<Sides>> {
+/// A folder or a file that cannot be read, or is too large.
+pub async fn beside(
+    migrations: &Path,
+    app: Option<(&Path, Option<&str>)>,
+) -> std::io::Result<Sides> {
     let folder = migrations.canonicalize()?;
-    for at in folder.ancestors().skip(1).take(2) {
-        let files = candidates(at)?;
+    let repository = app.map(|(path, _)| path.canonicalize()).transpose()?;
+    let of_git = folder.ancestors().find(|each| each.join(".git").exists());
+    let of_app = repository
+        .as_deref()
+        .filter(|path| folder.starts_with(path));
+    let few = || folder.ancestors().take(FOLDERS + 1).last();
+    let top = of_git.or(of_app).or_else(few).unwrap_or(&folder).to_owned();
+    let own = folder.strip_prefix(&top).ok().and_then(Path::to_str);
+    let own = own
+        .ok_or_else(|| std::io::Error::other(format!("{} is no UTF-8", folder.display())))?
+        .to_owned();
+    let given = app.and_then(|(_, schema)| schema).unwrap_or_default();
+    find(&WorkTree { top }, &own, given).await
+}
+
+/// The schema of a commit.
+pub(super) async fn of_commit(of: &Statements) -> Result<Sides, StepError> {
+    let tree = Commit {
+        repo: &of.repo,
+        name: &of.commit,
+    };
+    let own = place::inside("", of.migrations.trim_matches('/'));
+    let own = own.unwrap_or_default();
+    find(&tree, &own, &of.schema).await
+}
+
+/// `[app] schema` where it is said. Plans of earlier versions name the place beside the migrations where nobody does.
+async fn given<T: Tree>(tree: &T, own: &str, schema: &str) -> Result<Option<String>, T::Error> {
+    let schema = schema.trim_matches('/');
+    let near = place::above(own);
+    let beside = near
+        .first()
+        .and_then(|at| place::inside(at, "schema.prisma"));
+    let nowhere = match beside.filter(|beside| beside == schema) {
+        Some(beside) => tree.schemas(&beside, true).await?.is_empty(),
+        None => schema.is_empty(),
+    };
+    Ok((!nowhere).then(|| schema.to_owned()))
+}
+
+async fn find<T: Tree>(tree: &T, migrations: &str, schema: &str) -> Result<Sides, T::Error> {
+    let mut said = Said {
+        given: given(tree, migrations, schema).await?,
+        ..Said::default()
+    };
+    for folder in place::above(migrations) {
+        let here = |name: &str| place::inside(&folder, name);
+        let configs: Vec<String> = FILES.iter().filter_map(|name| here(name)).collect();
+        if said.config.is_none()
+            && let Some(path) = tree.first(&configs).await?
+        {
+            let text = tree.text(&path).await?;
+            said.config = Some((path, text));
+        }
+        let package: Vec<String> = here("package.json").into_iter().collect();
+        if let Some(path) = tree.first(&package).await? {
+            let text = tree.text(&path).await?;
+            said.packages.push((path, text));
+        }
+    }
+    let mut sides = Sides::default();
+    if let Some((path, text)) = &said.config {
+        sides.external = External::read(path, text);
+    }
+    let places = place::places(migrations, &said, &mut sides.notes);
+    sides.place = looked_at(&places, migrations);
+    for place in places {
+        let files = tree.schemas(&place.path, !place.sole).await?;
+        // Of several that nobody names none is meant.
+        if place.sole && files.len() > 1 {
+            continue;
+        }
         if files.is_empty() {
             continue;
         }
-        let mut sides = Sides::default();
+        if place.named.is_none() {
+            sides.place = place.path;
+        }
         for path in files {
-            if path.metadata()?.len() > MAX_FILE {
-                return Err(std::io::Error::other(format!(
-                    "{} is too large",
-                    path.display()
-                )));
-            }
-            let text = std::fs::read_to_string(&path)?;
-            sides
-                .files
-                .push((path.to_string_lossy().into_owned(), text));
+            let text = tree.text(&path).await?;
+            sides.files.push((tree.named(&path), text));
         }
-        sides.external = external_beside(at)?;
-        return Ok(Some(sides));
+        break;
     }
-    Ok(None)
+    Ok(sides)
 }
 
-/// What the nearest `prisma.config` leaves to others: in the folder, or up to two above it.
-fn external_beside(at: &Path) -> std::io::Result<External> {
-    let folders = at.ancestors().take(3);
-    let mut all = folders.flat_map(|folder| FILES.map(|name| folder.join(name)));
-    let Some(path) = all.find(|path| path.is_file()) else {
-        return Ok(External::default());
-    };
-    if path.metadata()?.len() > MAX_FILE {
-        let path = path.display();
-        return Err(std::io::Error::other(format!("{path} is too large")));
+fn looked_at(places: &[Place], migrations: &str) -> String {
+    match places {
+        [
+            Place {
+                path,
+                named: Some(by),
+                ..
+            },
+            ..,
+        ] => {
+            let path = if path.is_empty() { "." } else { path };
+            format!("{path} ({by})")
+        }
+        _ => format!(
+            "prisma/schema.prisma, schema.prisma or prisma/schema beside {migrations} or one folder above, and neither [app] schema, prisma.config nor package.json names another place"
+        ),
     }
-    let text = std::fs::read_to_string(&path)?;
-    Ok(External::read(&path.to_string_lossy(), &text))
 }
 
-fn candidates(at: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let single = at.join("schema.prisma");
-    if single.is_file() {
-        return Ok(vec![single]);
+fn is_schema(name: &str) -> bool {
+    let extension = Path::new(name).extension();
+    extension.is_some_and(|extension| extension == "prisma")
+}
+
+struct WorkTree {
+    top: PathBuf,
+}
+
+#[async_trait]
+impl Tree for WorkTree {
+    type Error = std::io::Error;
+
+    async fn first(&self, paths: &[String]) -> std::io::Result<Option<String>> {
+        let mut all = paths.iter();
+        Ok(all.find(|path| self.top.join(path).is_file()).cloned())
     }
-    let several = at.join("schema");
-    if several.is_dir() {
+
+    async fn schemas(&self, path: &str, deep: bool) -> std::io::Result<Vec<String>> {
+        let at = self.top.join(path);
+        if at.is_file() {
+            return Ok(vec![path.to_owned()]);
+        }
         let mut files = Vec::new();
-        collect(&several, 4, &mut files)?;
-        if !files.is_empty() {
-            files.sort();
-            return Ok(files);
+        if at.is_dir() {
+            collect(&at, if deep { DEEPEST } else { 0 }, &mut files)?;
         }
+        let below = files
+            .iter()
+            .filter_map(|file| file.strip_prefix(&self.top).ok());
+        let mut below: Vec<String> = below
+            .map(|file| file.to_string_lossy().into_owned())
+            .collect();
+        below.sort_unstable();
+        Ok(below)
     }
-    let mut own = Vec::new();
-    collect(at, 0, &mut own)?;
-    Ok(if own.len() == 1 { own } else { Vec::new() })
+
+    async fn text(&self, path: &str) -> std::io::Result<String> {
+        let path = self.top.join(path);
+        if path.metadata()?.len() > MAX_FILE {
+            let path = path.display();
+            return Err(std::io::Error::other(format!("{path} is too large")));
+        }
+        let wrong = |e| std::io::Error::other(format!("{}: {e}", path.display()));
+        std::fs::read_to_string(&path).map_err(wrong)
+    }
+
+    fn named(&self, path: &str) -> String {
+        self.top.join(path).to_string_lossy().into_owned()
+    }
 }
 
-/// Every schema file in a folder, and `depth` folders below it. Links are not followed.
+/// Every schema file in a folder, and `depth` folders below it; none of an installed package. Links are not followed.
 fn collect(at: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     for entry in std::fs::read_dir(at)? {
         let entry = entry?;
         let kind = entry.file_type()?;
-        if kind.is_dir() && depth > 0 {
+        let name = entry.file_name();
+        let skipped = name == "node_modules" || name == ".git";
+        if kind.is_dir() && depth > 0 && !skipped {
             collect(&entry.path(), depth - 1, files)?;
-        } else if kind.is_file() && entry.file_name().to_str().is_some_and(is_schema) {
+        } else if kind.is_file() && name.to_str().is_some_and(is_schema) {
             files.push(entry.path());
         }
         if files.len() > MOST {
@@ -105,85 +229,75 @@ fn collect(at: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::io::Result
     Ok(())
 }
 
-/// The schema of a commit: the file at `path`, or the files of the folder there; where there is neither, those of the folder
-/// `schema` beside it. Nothing when the commit has none.
-pub(super) async fn of_commit(repo: &str, commit: &str, path: &str) -> Result<Sides, StepError> {
-    let path = path.trim_matches('/');
-    let folder = path
-        .strip_suffix("schema.prisma")
-        .map(|parent| format!("{parent}schema"));
-    for place in std::iter::once(path).chain(folder.as_deref()) {
-        let mut sides = at(repo, commit, place).await?;
-        if !sides.files.is_empty() {
-            sides.external = external(repo, commit, path).await?;
-            return Ok(sides);
+struct Commit<'a> {
+    repo: &'a str,
+    name: &'a str,
+}
+
+impl Commit<'_> {
+    /// The paths of what is in a tree: all of it, or what the places name; with `-r` what is below, too.
+    async fn list(&self, places: &[&str], deep: bool) -> Result<Vec<String>, StepError> {
+        let here = Local::new("this machine");
+        let mut args = vec!["ls-tree", "-z", "--full-tree", "--name-only"];
+        args.extend(deep.then_some("-r"));
+        args.extend([self.name, "--"]);
+        args.extend(places.iter().filter(|place| !place.is_empty()));
+        let listed = reach::run(&here, &git(self.repo, &args)?).await?;
+        let names = listed.split('\0').filter(|name| !name.is_empty());
+        Ok(names.map(str::to_owned).collect())
+    }
+}
+
+#[async_trait]
+impl Tree for Commit<'_> {
+    type Error = StepError;
+
+    async fn first(&self, paths: &[String]) -> Result<Option<String>, StepError> {
+        let named: Vec<&str> = paths.iter().map(String::as_str).collect();
+        let there = self.list(&named, true).await?;
+        Ok(paths.iter().find(|path| there.contains(path)).cloned())
+    }
+
+    async fn schemas(&self, path: &str, deep: bool) -> Result<Vec<String>, StepError> {
+        let folder = if path.is_empty() || deep {
+            path.to_owned()
+        } else {
+            format!("{path}/")
+        };
+        let mut names = self.list(&[&folder], deep).await?;
+        // A file that is named is one whatever its name.
+        if names != [path] {
+            names.retain(|name| is_schema(name) && !name.contains("node_modules/"));
         }
-    }
-    Ok(Sides::default())
-}
-
-async fn at(repo: &str, commit: &str, place: &str) -> Result<Sides, StepError> {
-    let here = Local::new("this machine");
-    let listed = git(
-        repo,
-        &[
-            "ls-tree",
-            "-r",
-            "-z",
-            "--full-tree",
-            "--name-only",
-            commit,
-            "--",
-            place,
-        ],
-    )?;
-    let listed = reach::run(&here, &listed).await?;
-    let mut names: Vec<&str> = listed.split('\0').filter(|name| is_schema(name)).collect();
-    names.sort_unstable();
-    if names.len() > MOST {
-        return Err(StepError::fail(format!(
-            "{place} of {commit} holds more than {MOST} files"
-        )));
-    }
-    let mut sides = Sides::default();
-    for name in names {
-        let text = blob(repo, commit, name).await?;
-        sides.files.push((name.to_owned(), text));
-    }
-    Ok(sides)
-}
-
-/// What the commit's nearest `prisma.config` leaves to others: above the schema, up to the top of the repository.
-async fn external(repo: &str, commit: &str, schema: &str) -> Result<External, StepError> {
-    let here = Local::new("this machine");
-    let folders: Vec<&Path> = Path::new(schema).ancestors().skip(1).collect();
-    for folder in folders {
-        let names: Vec<String> = FILES
-            .iter()
-            .map(|name| folder.join(name).to_string_lossy().into_owned())
-            .collect();
-        let mut args = vec!["ls-tree", "-z", "--full-tree", "--name-only", commit, "--"];
-        args.extend(names.iter().map(String::as_str));
-        let listed = reach::run(&here, &git(repo, &args)?).await?;
-        if let Some(name) = listed.split('\0').find(|name| !name.is_empty()) {
-            let text = blob(repo, commit, name).await?;
-            return Ok(External::read(name, &text));
+        names.sort_unstable();
+        if names.len() > MOST {
+            return Err(StepError::fail(format!(
+                "{path} of {} holds more than {MOST} files",
+                self.name
+            )));
         }
+        Ok(names)
     }
-    Ok(External::default())
-}
 
-/// A file of a commit; fails on one that is too large or no text.
-async fn blob(repo: &str, commit: &str, name: &str) -> Result<String, StepError> {
-    let here = Local::new("this machine");
-    let blob = git(repo, &["cat-file", "blob", &format!("{commit}:{name}")])?;
-    let blob = here.output(&blob).await.map_err(|e| reach::error(&e))?;
-    let wrong = |why: &str| StepError::fail(format!("{name} of {commit} {why}"));
-    if !blob.exit.success() {
-        return Err(wrong("cannot be read"));
+    /// Fails on one that is too large or no text.
+    async fn text(&self, path: &str) -> Result<String, StepError> {
+        let here = Local::new("this machine");
+        let blob = git(
+            self.repo,
+            &["cat-file", "blob", &format!("{}:{path}", self.name)],
+        )?;
+        let blob = here.output(&blob).await.map_err(|e| reach::error(&e))?;
+        let wrong = |why: &str| StepError::fail(format!("{path} of {} {why}", self.name));
+        if !blob.exit.success() {
+            return Err(wrong("cannot be read"));
+        }
+        if u64::try_from(blob.stdout.len()).is_ok_and(|size| size > MAX_FILE) {
+            return Err(wrong("is too large"));
+        }
+        String::from_utf8(blob.stdout).map_err(|_| wrong("is not UTF-8"))
     }
-    if u64::try_from(blob.stdout.len()).is_ok_and(|size| size > MAX_FILE) {
-        return Err(wrong("is too large"));
+
+    fn named(&self, path: &str) -> String {
+        path.to_owned()
     }
-    String::from_utf8(blob.stdout).map_err(|_| wrong("is not UTF-8"))
 }

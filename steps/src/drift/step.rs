@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::catalog::{self, Catalog};
 use super::{
-    Compared, Sides, catalog_and_migrations, catalog_and_schema, findings, schema_and_migrations,
-    source,
+    Compared, Sides, Unreadable, catalog_and_migrations, catalog_and_schema, findings,
+    schema_and_migrations, source,
 };
 use crate::migration::history::{self, Place, Row};
 use crate::migration::{Finding, Migration};
@@ -29,7 +29,7 @@ pub struct Statements {
     pub commit: String,
     /// The folder of migrations inside the repository.
     pub migrations: String,
-    /// `schema.prisma` inside the repository, or the folder of its files.
+    /// `schema.prisma` inside the repository, or the folder of its files; empty: where Prisma itself would look for it.
     pub schema: String,
     /// The application's own schema in the database, usually `public`.
     pub own: String,
@@ -159,15 +159,14 @@ impl Statements {
             )));
         }
         let files = crate::schema::source::read(&self.repo, &self.commit, &self.migrations).await?;
-        let sides = source::of_commit(&self.repo, &self.commit, &self.schema).await?;
+        let sides = source::of_commit(self).await?;
         Ok((files, sides))
     }
 
     fn declared(&self, sides: &Sides) -> Result<Option<super::Declared>, StepError> {
-        sides.read(&self.own).map_err(|(path, e)| {
-            StepError::fail(format!("{path} of {}: {e}", self.words()))
-                .hint("`npx prisma validate` says the same, or more")
-        })
+        sides
+            .read(&self.own)
+            .map_err(|e| StepError::fail(format!("commit {}: {e}", self.words())).hint(e.hint()))
     }
 }
 
@@ -195,16 +194,14 @@ impl Step for SchemaDrift {
     async fn run(&self, cx: &Cx) -> Result<DriftReport, StepError> {
         let (files, sides) = self.of.read().await?;
         let mut report = DriftReport::default();
+        report.compared.extend(sides.notes.clone());
         report.compared.extend(sides.external.unread.clone());
         match self.of.declared(&sides)? {
             Some(declared) => {
                 let compared = schema_and_migrations(&declared, &files, &self.of.own);
                 report.add("schema.prisma and the migrations", &compared, &sides);
             }
-            None => report.compared.push(format!(
-                "the commit has no schema.prisma for PostgreSQL at {}: not compared",
-                self.of.schema
-            )),
+            None => report.compared.push(sides.nothing()),
         }
         let pg = self.db.open(cx)?;
         let applied = applied(&pg, &self.of.own, &files).await?;
@@ -257,7 +254,15 @@ impl Step for DeployedDrift {
         let mut report = DriftReport::default();
         let compared = catalog_and_migrations(&catalog, &files, &sides.external, &self.of.own);
         report.add("the database and the migrations", &compared, &sides);
-        if let Some(declared) = self.of.declared(&sides)? {
+        let declared = match sides.read(&self.of.own) {
+            // No evidence against the deploy. A run that begins now was stopped by it before anything was changed.
+            Err(e @ Unreadable::Incomplete { .. }) => {
+                report.compared.push(e.to_string());
+                None
+            }
+            _ => self.of.declared(&sides)?,
+        };
+        if let Some(declared) = declared {
             let compared = catalog_and_schema(&catalog, &declared, &self.of.own);
             let named = report.findings.iter().chain(&before.findings);
             let compared = without(compared, named);

@@ -2,38 +2,61 @@
 
 use std::sync::Arc;
 
-use flow_steps::host::Host;
+use flow_steps::host::{Command, Host, quote};
 use flow_steps::lease::{LeaseError, LockState, lock_state, strangers, whereabouts};
-use flow_steps::mail::secret;
+use flow_steps::mail::{EnvOrFile, Secrets as _, secret};
 
 use super::Report;
-use crate::config::Environment;
+use crate::config::{Config, Environment};
 
-pub(super) async fn lease(report: &mut Report, host: &Arc<dyn Host>, env: &Environment) {
+/// What to do about a run that holds a lease: nothing where the run is not known here.
+pub type WayOut<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
+
+pub(super) async fn lease(
+    report: &mut Report,
+    host: &Arc<dyn Host>,
+    env: &Environment,
+    known: WayOut<'_>,
+) {
     let name = report.place.clone();
     let open = match whereabouts(host, &env.database.at(&name)).await {
         Ok(dir) => state(&**host, &dir, env).await,
         Err(e) => Err(e),
     };
-    let found = match open {
-        Ok(LockState {
+    let fix = way_out(&name, open.as_ref().ok(), known);
+    report.add(
+        "lease",
+        open.map_err(|e| e.to_string()).and_then(in_words),
+        &fix,
+    );
+}
+
+fn in_words(state: LockState) -> Result<String, String> {
+    match state {
+        LockState {
             locked: Some(locked),
             ..
-        }) => Err(format!(
+        } => Err(format!(
             "locked since {} by {}: {}",
             locked.since, locked.by, locked.reason
         )),
-        Ok(LockState {
+        LockState {
             held: Some(held), ..
-        }) => Err(format!(
+        } => Err(format!(
             "run {} releases to it since {}: {}",
             held.run, held.since, held.holder
         )),
-        Ok(_) => Ok("free".to_owned()),
-        Err(e) => Err(e.to_string()),
-    };
-    let fix = format!("look into it: flow lock {name} --show; then flow unlock {name} --reason …");
-    report.add("lease", found, &fix);
+        LockState { .. } => Ok("free".to_owned()),
+    }
+}
+
+/// A run of this journal is gone on with or undone: whoever unlocks under it takes its lease away in the middle.
+fn way_out(name: &str, state: Option<&LockState>, known: WayOut<'_>) -> String {
+    let held = state.filter(|state| state.locked.is_none());
+    let held = held.and_then(|state| state.held.as_ref());
+    held.and_then(|held| known(&held.run)).unwrap_or_else(|| {
+        format!("look into it: flow lock {name} --show; then flow unlock {name} --reason …")
+    })
 }
 
 /// What is in force at the place of the lease, and where an older `flow` had it.
@@ -63,6 +86,39 @@ pub(super) async fn owners(report: &mut Report, host: &dyn Host, env: &Environme
 /// Parts of a variable's name that promise a secret.
 const SECRET: [&str; 6] = ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "KEY", "CREDENTIAL"];
 
+/// What the deploy would stop at, or put another value in place of: names that are `flow`'s own or no names, and secrets that
+/// cannot be found here.
+pub(super) fn variables(report: &mut Report, config: &Config, env: &Environment) {
+    if env.deploy_env.is_empty() {
+        return;
+    }
+    let mut wrong = Vec::new();
+    for (name, value) in &env.deploy_env {
+        if name.starts_with("FLOW_") || name == "PATH" {
+            wrong.push(format!("`{name}` is flow's own"));
+        } else if let Err(e) = quote::line(&Command::new("env").env(name, "")) {
+            wrong.push(e.to_string());
+        } else if secret::is_name(value)
+            && let Err(e) = EnvOrFile.resolve(&config.beside(value))
+        {
+            wrong.push(format!("{name}: {e}"));
+        }
+    }
+    let found = if wrong.is_empty() {
+        Ok(format!(
+            "{} variables, every secret is there",
+            env.deploy_env.len()
+        ))
+    } else {
+        Err(wrong.join("; "))
+    };
+    report.add(
+        "deploy_env",
+        found,
+        "correct it in flow.toml, or set what is missing where flow runs: the deploy asks for it before it starts",
+    );
+}
+
 /// Values that look like secrets and stand in `flow.toml` as they are: they would be in every plan and export.
 pub(super) fn literals(report: &mut Report, env: &Environment) {
     let looks = |name: &str, value: &str| {
@@ -90,4 +146,87 @@ pub(super) fn literals(report: &mut Report, env: &Environment) {
         Err(format!("looks like a secret: {}", open.join(", "))),
         "name it (`env:NAME` or `file:PATH`) instead: a value is in the plan, the journal and every export",
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use flow_engine::clock::Timestamp;
+    use flow_steps::lease::Held;
+
+    use super::*;
+
+    fn environment(variables: &str) -> Environment {
+        let text = format!(
+            "ssh = \"x\"\napp_dir = \"/a\"\nbackup_dir = \"/b\"\nflow_dir = \"/f\"\ndeploy = [\"./d\"]\n\
+             health = \"http://127.0.0.1:1/\"\ndatabase = {{ user = \"p\", name = \"p\" }}\ndeploy_env = {{ {variables} }}\n"
+        );
+        toml::from_str(&text).expect("an environment")
+    }
+
+    #[test]
+    fn variables_of_the_deploy_that_are_missing_flows_own_or_no_names_are_found_without_a_value_being_shown()
+     {
+        let folder = tempfile::tempdir().expect("a folder");
+        let all: String = ["test", "stage", "prod"]
+            .map(|name| {
+                format!(
+                    "[env.{name}]\nssh = \"{name}\"\napp_dir = \"/a\"\nbackup_dir = \"/b\"\nflow_dir = \"/f\"\n\
+                     deploy = [\"./d\"]\nhealth = \"http://127.0.0.1:1/\"\ndatabase = {{ user = \"p\", name = \"p\" }}\n"
+                )
+            })
+            .concat();
+        let path = folder.path().join("flow.toml");
+        let app = "[app]\nname = \"x\"\nmigrations = \"m\"\n";
+        std::fs::write(&path, format!("{app}{all}")).expect("writes");
+        let config = Config::load(&path).expect("it loads");
+        std::fs::write(folder.path().join("open"), "hunter2\n").expect("writes");
+        for (variables, said) in [
+            (
+                "A = \"env:FLOW_TEST_NOWHERE\"",
+                "A: the environment has no variable `FLOW_TEST_NOWHERE`",
+            ),
+            ("A = \"file:gone\"", "A: the secret file "),
+            ("A = \"file:open\"", "may be read by others"),
+            ("FLOW_COMMIT = \"x\"", "`FLOW_COMMIT` is flow's own"),
+            ("PATH = \"/opt/bin\"", "`PATH` is flow's own"),
+            ("\"A B\" = \"x\"", "`A B` is not a variable name"),
+        ] {
+            let mut report = Report::of("prod");
+            variables_of(&mut report, &config, variables);
+            let found = &report.findings[0];
+            assert!(!found.ok && found.found.contains(said), "{found:?}");
+            assert!(!found.found.contains("hunter2"), "{found:?}");
+        }
+        let mut report = Report::of("prod");
+        variables_of(
+            &mut report,
+            &config,
+            "NODE_ENV = \"production\", A = \"env:HOME\"",
+        );
+        assert!(report.findings[0].ok, "{:?}", report.findings);
+    }
+
+    fn variables_of(report: &mut Report, config: &Config, variables: &str) {
+        super::variables(report, config, &environment(variables));
+    }
+
+    #[test]
+    fn a_lease_of_a_run_of_this_journal_is_never_told_to_be_unlocked() {
+        let held = Held {
+            run: "r-1".into(),
+            holder: "anna@laptop".into(),
+            epoch: 1,
+            since: Timestamp(0),
+        };
+        let state = LockState {
+            held: Some(held),
+            locked: None,
+        };
+        let known = |run: &str| (run == "r-1").then(|| "flow resume r-1".to_owned());
+        assert_eq!(way_out("prod", Some(&state), &known), "flow resume r-1");
+        let other = |_: &str| None;
+        assert!(way_out("prod", Some(&state), &other).contains("flow unlock prod"));
+        assert!(way_out("prod", None, &known).contains("flow lock prod --show"));
+        assert!(in_words(state).is_err());
+    }
 }

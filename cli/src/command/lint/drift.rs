@@ -2,63 +2,68 @@
 
 use std::path::Path;
 
-use flow_steps::drift::{self, Sides};
-use flow_steps::migration::{self, Linted, Settings};
+use flow_steps::drift::{self, Sides, Unreadable};
+use flow_steps::migration::{self, Linted};
 
+use super::settings::File;
 use super::source::Source;
 use crate::diagnostic::Diagnostic;
-use crate::view;
 
-/// Compares what belongs to the folder; without a `schema.prisma`, or for a plain folder of SQL files, there is nothing to say.
-pub(super) fn add(
+/// Compares what belongs to the folder. The answer is what a person must be told beside the findings, such as that nothing was
+/// compared; empty when that is nothing, and for a plain folder of SQL files, which no schema belongs to.
+pub(super) async fn add(
     linted: &mut Linted,
     source: &Source,
     own: &str,
-    settings: &Settings,
-) -> Result<(), Diagnostic> {
+    file: &File,
+) -> Result<String, Diagnostic> {
     let of_prisma = source
         .migrations
         .iter()
         .any(|each| each.file().ends_with("/migration.sql"));
-    if !of_prisma {
-        return Ok(());
+    if !of_prisma || file.lint.is_off(migration::RuleId::SchemaDrift) {
+        return Ok(String::new());
     }
-    let failed = |why: &str| {
-        let folder = source.folder.display();
+    let folder = source.folder.display();
+    let failed = |why: &str, hint: &str| {
         Diagnostic::usage(format!(
             "the schema.prisma that belongs to {folder} cannot be compared: {why}"
         ))
-        .hint("`npx prisma validate` says the same, or more; rule schema-drift is not looked for with `schema-drift = \"off\"` in [lint.level]")
+        .hint(format!(
+            "{hint}; rule schema-drift is not looked for with `schema-drift = \"off\"` in [lint.level]"
+        ))
     };
-    if settings.is_off(migration::RuleId::SchemaDrift) {
-        return Ok(());
+    let app = file.schema_of(&source.folder);
+    let app = app.as_ref().map(|(path, schema)| (path.as_path(), *schema));
+    let found = drift::beside(&source.folder, app).await;
+    let sides = as_named(found.map_err(|e| failed(&e.to_string(), "correct what is named"))?);
+    let mut said: Vec<String> = sides
+        .notes
+        .iter()
+        .chain(&sides.external.unread)
+        .cloned()
+        .collect();
+    match sides.read(own) {
+        Ok(Some(declared)) => {
+            let compared = drift::schema_and_migrations(&declared, &source.migrations, own);
+            if !compared.undecided.is_empty() {
+                said.push(format!(
+                    "{folder}: {} tables and {} columns compared with schema.prisma; not compared, because text does not tell: {}",
+                    compared.tables,
+                    compared.columns,
+                    compared.undecided.len()
+                ));
+            }
+            let findings = drift::findings(&compared, &sides, false);
+            migration::settle(linted, findings, &file.lint);
+        }
+        Ok(None) => said.push(format!("{folder}: schema-drift: {}", sides.nothing())),
+        Err(e @ Unreadable::Incomplete { .. }) => {
+            said.push(format!("{folder}: schema-drift: {e}; {}", e.hint()));
+        }
+        Err(e) => return Err(failed(&e.to_string(), e.hint())),
     }
-    let found = drift::beside(&source.folder).map_err(|e| failed(&e.to_string()))?;
-    let Some(sides) = found.map(as_named) else {
-        return Ok(());
-    };
-    let declared = sides
-        .read(own)
-        .map_err(|(path, e)| failed(&format!("{path}: {e}")))?;
-    let Some(declared) = declared else {
-        return Ok(());
-    };
-    if let Some(unread) = &sides.external.unread {
-        view::note(&format!("{unread}\n"));
-    }
-    let compared = drift::schema_and_migrations(&declared, &source.migrations, own);
-    if !compared.undecided.is_empty() {
-        view::note(&format!(
-            "{}: {} tables and {} columns compared with schema.prisma; not compared, because text does not tell: {}\n",
-            source.folder.display(),
-            compared.tables,
-            compared.columns,
-            compared.undecided.len()
-        ));
-    }
-    let findings = drift::findings(&compared, &sides, false);
-    migration::settle(linted, findings, settings);
-    Ok(())
+    Ok(said.iter().map(|line| format!("{line}\n")).collect())
 }
 
 /// Paths as somebody in the current folder names them.

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use flow_steps::migration::{self, Migration};
 
-use crate::args::Global;
+use super::settings::File;
 use crate::diagnostic::Diagnostic;
-use crate::project;
 
 /// A folder of migrations, as the command line or `flow.toml` names it.
 pub(crate) struct Source {
@@ -29,7 +28,7 @@ impl Source {
 }
 
 /// The folders behind the paths; without paths the configured one.
-pub(super) fn all(global: &Global, paths: &[PathBuf]) -> Result<Vec<Source>, Diagnostic> {
+pub(super) fn all(file: &File, paths: &[PathBuf]) -> Result<Vec<Source>, Diagnostic> {
     let mut folders: BTreeMap<PathBuf, Option<BTreeSet<String>>> = BTreeMap::new();
     for path in paths {
         let (folder, name) = located(path)?;
@@ -46,9 +45,7 @@ pub(super) fn all(global: &Global, paths: &[PathBuf]) -> Result<Vec<Source>, Dia
         }
     }
     if paths.is_empty() {
-        let config = project::setup(global)?.config;
-        let repository = config.path(&config.app.repository);
-        folders.insert(repository.join(&config.app.migrations), None);
+        folders.insert(file.migrations()?, None);
     }
     let read = folders.into_iter().map(|(folder, only)| read(folder, only));
     read.collect()

@@ -1,7 +1,7 @@
 //! What Prisma's types are in PostgreSQL.
 
 /// The type of a field that says nothing more.
-pub(super) fn scalar(kind: &str) -> Option<(&'static str, Vec<i64>)> {
+pub(in crate::drift) fn scalar(kind: &str) -> Option<(&'static str, Vec<i64>)> {
     Some(match kind {
         "String" => ("text", Vec::new()),
         "Boolean" => ("boolean", Vec::new()),

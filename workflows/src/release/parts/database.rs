@@ -77,7 +77,7 @@ impl Release<'_> {
             repo: self.repository.clone(),
             commit: self.commit.clone(),
             migrations: self.config.app.migrations.clone(),
-            schema: self.config.app.schema_file(),
+            schema: self.config.app.schema.clone().unwrap_or_default(),
             own: self.env(env).database.schema.clone(),
         }
     }

@@ -53,8 +53,8 @@ fn a_schema_of_several_files_is_one_and_errors_and_findings_name_the_file() {
         Some("ALTER TABLE \"Task\" ADD COLUMN \"notes\" text;")
     );
     sides.files[1].1.push_str("model Broken {\n  id\n}\n");
-    let (path, error) = sides.read("public").unwrap_err();
-    assert_eq!((path.as_str(), error.line), ("schema/task.prisma", 7));
+    let error = sides.read("public").unwrap_err().to_string();
+    assert!(error.starts_with("schema/task.prisma: line 7 "), "{error}");
     // Another database's migrations are not understood.
     sides.files = vec![(
         "schema.prisma".into(),
