@@ -181,6 +181,7 @@ fn without_a_configuration_every_command_says_where_it_looked() {
 
     Nothing was changed.
       go to the project's folder, or name the file: flow --config PATH …
+      for a project that is new to flow: docs/README.md of flow describes flow.toml, flow.people.toml and flow.data.toml, each with an example
     ");
     for command in [
         &["status"][..],

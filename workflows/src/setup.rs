@@ -65,7 +65,7 @@ pub enum SetupError {
         role: String,
     },
     /// Files of the project that are not there yet.
-    #[error("{} is there, and {} is not: a project has three files", .config, .missing.join(" and "))]
+    #[error("a project has three files: {config} is there; not there: {}", .missing.join(", "))]
     Unfinished {
         /// The `flow.toml` that was found.
         config: String,

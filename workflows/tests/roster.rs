@@ -264,7 +264,7 @@ fn of_a_project_that_is_not_finished_every_file_that_is_missing_is_named() {
     let error = Setup::load(&dir.path().join("flow.toml")).expect_err("unfinished");
     let said = error.to_string();
     assert!(
-        said.contains("flow.people.toml") && said.contains("flow.data.toml is not"),
+        said.contains("flow.people.toml, ") && said.ends_with("flow.data.toml"),
         "{said}"
     );
 }
