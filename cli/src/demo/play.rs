@@ -142,6 +142,11 @@ impl Stage<'_> {
                 args.extend(["--item", item.as_str()]);
             }
             self.terminals.somebody(who, &args).await?;
+        } else if step == "schema/drift" {
+            // Nobody accepts that the new code asks for what is not there.
+            let why = "a migration was forgotten: schema.prisma has what no migration makes";
+            let args = ["cancel", run, "--reason", why, "--no-drive"];
+            self.terminals.somebody(who, &args).await?;
         } else if let Some(finding) = waived(command) {
             let key = self.key_of(who);
             let why = "the demo's application was read: it shows the column as it is, or nothing";
