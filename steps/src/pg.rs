@@ -14,6 +14,7 @@ use crate::host::{Host, HostError};
 use crate::reach;
 use orphans::SessionName;
 
+mod addition;
 mod applied;
 mod aside;
 mod backup;
@@ -55,6 +56,7 @@ mod text;
 mod watchdog;
 mod words;
 
+pub use addition::Addition;
 pub use applied::{Applied, MigrationsApplied};
 pub use aside::Aside;
 pub use backup::{Backup, Compression, TakeBackup};

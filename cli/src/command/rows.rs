@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use flow_steps::pg::{Fate, OutlookError, Row, RunRows, TableRows, rows_of};
+use flow_steps::pg::{Addition, Fate, OutlookError, Row, RunRows, TableRows, rows_of};
 use serde_json::Value;
 
 use crate::args::{Global, Rows};
@@ -63,6 +63,7 @@ fn word(fate: Fate) -> &'static str {
         Fate::ChangedFrom => "changed, before",
         Fate::ChangedTo => "changed, after",
         Fate::New => "only there",
+        Fate::Wider => "in new columns",
     }
 }
 
@@ -80,8 +81,12 @@ fn in_words(found: &RunRows) -> String {
     for table in &found.tables {
         let _infallible = writeln!(
             text,
-            "\n{}: {} only in the backup, {} changed, {} only there",
-            table.table, table.lost, table.changed, table.new
+            "\n{}: {} only in the backup, {} changed, {} only there{}",
+            table.table,
+            table.lost,
+            table.changed,
+            table.new,
+            added(table)
         );
         let told = table
             .rows
@@ -101,6 +106,19 @@ fn in_words(found: &RunRows) -> String {
         }
     }
     text
+}
+
+/// Columns that the backup does not have, when rows hold values there.
+fn added(table: &TableRows) -> String {
+    let one = |each: &Addition| format!("{} in {} rows", each.column, each.rows);
+    let all: Vec<String> = table.added.iter().map(one).collect();
+    if all.is_empty() {
+        return String::new();
+    }
+    format!(
+        "; values in columns that the backup does not have: {}",
+        all.join(", ")
+    )
 }
 
 /// A value as people read it.
@@ -182,11 +200,16 @@ mod tests {
                 lost: 1,
                 changed: 1,
                 new: 1,
+                added: vec![Addition {
+                    column: "notes".into(),
+                    rows: 2,
+                }],
                 rows: vec![
                     row(Fate::Lost, 3, "a \"b\", c".into()),
                     row(Fate::ChangedFrom, 4, "x".into()),
                     row(Fate::ChangedTo, 4, "y\nz".into()),
                     row(Fate::New, 9, Value::Null),
+                    row(Fate::Wider, 10, "w".into()),
                 ],
             }],
         }
@@ -197,10 +220,11 @@ mod tests {
         insta::assert_snapshot!(in_words(&found()), @r"
         postgres_failed_r_1 (what a rollback set aside) against /b/baseline.sql.zst
 
-        public.Customer: 1 only in the backup, 1 changed, 1 only there
+        public.Customer: 1 only in the backup, 1 changed, 1 only there; values in columns that the backup does not have: notes in 2 rows
           only in the backup  3
           changed             4
           only there          9
+          in new columns      10
         ");
         let csv = csv(&found().tables[0]);
         let lines: Vec<&str> = csv.split("\r\n").collect();

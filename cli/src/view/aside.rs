@@ -38,15 +38,25 @@ pub(crate) fn in_words(run: &Run, found: &Outlook, now: Timestamp) -> String {
         return text;
     }
     let sum = |of: fn(&Aside) -> u64| found.rows.iter().map(of).sum::<u64>();
+    let (inserted, updated, deleted) =
+        (sum(|a| a.inserted), sum(|a| a.updated), sum(|a| a.deleted));
     let _infallible = writeln!(
         text,
-        "Written to {} since (by the release and by customers; they are kept in the replaced database):\n  \
-         {} inserted and {} updated rows would be set aside, {} deleted ones come back.",
+        "Written to {} since (by the release and by customers; kept in the replaced database):",
         clean(&found.database),
-        sum(|a| a.inserted),
-        sum(|a| a.updated),
-        sum(|a| a.deleted)
     );
+    if (inserted, updated, deleted) != (0, 0, 0) {
+        let _infallible = writeln!(
+            text,
+            "  {inserted} inserted and {updated} updated rows would be set aside, {deleted} deleted ones come back."
+        );
+    }
+    if found.rows.iter().any(|table| !table.added.is_empty()) {
+        text.push_str(
+            "  Values in columns that the release added would be set aside, too; who wrote them, a migration or \
+             customers, is not known.\n",
+        );
+    }
     for table in &found.rows {
         let _infallible = writeln!(text, "  {}", clean(&table.in_words()));
     }

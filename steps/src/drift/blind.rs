@@ -14,6 +14,8 @@ struct Text {
     words: BTreeSet<String>,
     /// It takes names from the catalog, so that no text holds them.
     wide: bool,
+    /// It takes whatever somebody owns.
+    all: bool,
 }
 
 /// What a difference is about.
@@ -68,7 +70,13 @@ impl Blind {
             "pg_polic",
         ];
         let wide = lower.contains("execute") && catalog.iter().any(|each| lower.contains(each));
-        self.texts.push(Text { lower, words, wide });
+        let all = lower.contains("drop owned");
+        self.texts.push(Text {
+            lower,
+            words,
+            wide,
+            all,
+        });
     }
 
     /// Whether a piece may have to do with a thing: it names all of `names`, or finds its names itself.
@@ -82,7 +90,7 @@ impl Blind {
                 })
             };
             let verb = || sort.verbs().iter().any(|verb| text.lower.contains(verb));
-            verb() && (text.wide || speaks_of())
+            text.all || verb() && (text.wide || speaks_of())
         })
     }
 }

@@ -218,7 +218,8 @@ impl<'a> Reader<'a> {
                     ("dbgenerated", Some(Expression::Text(sql))) if !sql.trim().is_empty() => {
                         DefaultValue::of_sql(sql)
                     }
-                    ("dbgenerated", _) => DefaultValue::Some,
+                    // Prisma leaves it to the database, whatever that has.
+                    ("dbgenerated", _) => DefaultValue::Unknown,
                     // The client makes it.
                     _ => DefaultValue::Nothing,
                 }

@@ -19,9 +19,9 @@ pub enum DefaultValue {
     List(Vec<String>),
     /// An expression, without casts and layout.
     Expression(String),
-    /// It has one that is not known or not compared: a computed column, `dbgenerated()`.
+    /// It has one that is not known or not compared: a computed column.
     Some,
-    /// Nothing is known.
+    /// Nothing is known, or all is left to the database: `dbgenerated()`.
     Unknown,
 }
 

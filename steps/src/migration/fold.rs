@@ -2,10 +2,12 @@
 //! is judged when it ends (`judge`).
 
 mod calls;
+mod dependents;
 mod enums;
 mod keys;
 mod locks;
 mod rows;
+mod schemas;
 mod tables;
 mod twice;
 pub(in crate::migration) mod views;
@@ -119,6 +121,8 @@ impl<'a> Fold<'a> {
                 self.alter(table, change, site);
             }
             Op::CreateSchema(name) => self.schema.add_schema(name),
+            Op::ClearSchema(name) => self.clear_schema(name, site),
+            Op::RenameSchema(from, to) => self.rename_schema(from, to, site),
             Op::CreateIndex(index) => {
                 self.index_lock(index, site);
                 self.create_index(index, site);
@@ -163,6 +167,9 @@ impl<'a> Fold<'a> {
             Op::DropObject(kind, name) => {
                 if kind == "VIEW" {
                     self.drop_view(name, self.cascades(site), site);
+                }
+                if self.cascades(site) {
+                    self.along_with(kind, name, site);
                 }
                 self.drop_object(kind, name, site);
             }

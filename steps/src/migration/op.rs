@@ -261,6 +261,9 @@ pub(super) enum Op {
     CreateSchema(String),
     /// Schema, database, or everything a role owns.
     DropContainer(String),
+    /// A schema that is dropped, with all that is in it.
+    ClearSchema(String),
+    RenameSchema(String, String),
     Alter(Name, TableChange),
     CreateIndex(NewIndex),
     DropIndex {

@@ -21,7 +21,10 @@ pub(crate) struct Folded {
 
 /// Folds the migrations, in their order, for an application whose own schema is `own`.
 pub(crate) fn fold(migrations: &[Migration], own: &str) -> Folded {
-    let mut schema = Schema::default();
+    let mut schema = Schema {
+        own: Some(own.to_owned()),
+        ..Schema::default()
+    };
     let mut folded = Folded::default();
     let mut functions: BTreeMap<String, String> = BTreeMap::new();
     for (migration, parsed) in migrations.iter().zip(syntax::parse_all(migrations)) {
@@ -31,6 +34,9 @@ pub(crate) fn fold(migrations: &[Migration], own: &str) -> Folded {
         for (start, end) in &parsed.spans {
             guards::follow(&migration.sql[*start..*end], own, &mut folded.shape.guards);
         }
+    }
+    for words in &schema.unsure {
+        folded.blind.add(words);
     }
     let reader = Reader {
         schema: &schema,

@@ -26,6 +26,10 @@ pub(super) struct Schema {
     pub(super) schemas: BTreeMap<String, bool>,
     /// Functions made by migrations.
     pub(super) functions: BTreeSet<Name>,
+    /// The application's own schema, where names without one lie; `public` when it is not known.
+    pub(super) own: Option<String>,
+    /// Words about things of which a CASCADE may have taken a part.
+    pub(super) unsure: Vec<String>,
     /// Something ran whose effect the text does not show.
     pub(super) blind: bool,
 }

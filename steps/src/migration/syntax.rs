@@ -96,6 +96,7 @@ impl Reader<'_> {
             K::CREATE_FUNCTION | K::CREATE_PROCEDURE => self.define_function(node),
             K::DROP_SCHEMA | K::DROP_DATABASE | K::DROP_OWNED => self.container(node),
             K::CREATE_SCHEMA => self.create_schema(node),
+            K::ALTER_SCHEMA => self.alter_schema(node),
             K::CREATE_VIEW | K::CREATE_MATERIALIZED_VIEW => self.create_view(node),
             K::SET => self.set(node),
             K::ALTER_SEQUENCE => self.alter_sequence(node),
@@ -144,6 +145,21 @@ impl Reader<'_> {
             node,
             Op::DropContainer(format!("{what} {}", targets.join(", "))),
         );
+        if node.kind() == K::DROP_SCHEMA {
+            for name in targets {
+                self.push(node, Op::ClearSchema(name));
+            }
+        }
+    }
+
+    /// What else reads it by its old name is not known, so it stays a statement without a rule.
+    fn alter_schema(&mut self, node: &SyntaxNode) {
+        let from = kid(node, K::SCHEMA_REF);
+        let to = kid(node, K::SCHEMA_RENAME_TO).and_then(|each| kid(&each, K::SCHEMA));
+        if let (Some(from), Some(to)) = (from, to) {
+            self.push(node, Op::RenameSchema(tree::ident(&from), tree::ident(&to)));
+        }
+        self.push(node, Op::Unknown(words(node, 2)));
     }
 
     fn create_schema(&mut self, node: &SyntaxNode) {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use super::addition::{self, Addition};
 use super::drill::{self, Columns};
 use super::state::{DbState, TableState};
 use super::text::some_of;
@@ -17,15 +18,18 @@ pub struct Aside {
     pub table: String,
     /// Rows that exist only now.
     pub inserted: u64,
-    /// Rows whose columns hold something else now. Without a key such a row counts as deleted and inserted.
+    /// Rows whose columns of before hold something else now. Without a key such a row counts as deleted and inserted.
     pub updated: u64,
     /// Rows that only the backup has.
     pub deleted: u64,
+    /// Columns that only the live database has, with rows that hold values there. Set aside as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub added: Vec<Addition>,
 }
 
 impl Aside {
     fn is_empty(&self) -> bool {
-        (self.inserted, self.updated, self.deleted) == (0, 0, 0)
+        (self.inserted, self.updated, self.deleted) == (0, 0, 0) && self.added.is_empty()
     }
 
     /// Such as `public.Order: 2 inserted, 1 updated`.
@@ -36,7 +40,11 @@ impl Aside {
             (self.deleted, "deleted"),
         ];
         let parts = parts.iter().filter(|(n, _)| *n > 0);
-        let parts: Vec<String> = parts.map(|(n, what)| format!("{n} {what}")).collect();
+        let mut parts: Vec<String> = parts.map(|(n, what)| format!("{n} {what}")).collect();
+        if !self.added.is_empty() {
+            let added = addition::in_words(&self.added);
+            parts.push(format!("values in new columns: {added}"));
+        }
         format!("{}: {}", self.table, parts.join(", "))
     }
 }
@@ -62,6 +70,7 @@ pub(super) async fn find(
                 aside.inserted = rows.new;
                 aside.updated = rows.changed;
                 aside.deleted = rows.lost;
+                aside.added = addition::find(live, was, is, None).await?;
             }
         }
         found.push(aside);
@@ -102,13 +111,18 @@ pub(super) fn in_words(asides: &[Aside]) -> String {
         1 => "1 row exists only there".to_owned(),
         n => format!("{n} rows exist only there"),
     };
+    let added = asides.iter().any(|aside| !aside.added.is_empty());
     let parts = match (updated, deleted) {
+        (0, 0) if added => String::new(),
         (0, 0) => ", none was updated or deleted there".to_owned(),
         (n, 0) => format!(", {n} updated there"),
         (0, n) => format!(", {n} deleted there"),
         (updated, deleted) => format!(", {updated} updated and {deleted} deleted there"),
     };
     text.push_str(&parts);
+    if added {
+        text.push_str(", and values in columns that the backup does not have are only there");
+    }
     if !asides.is_empty() {
         let tables: Vec<String> = asides.iter().map(Aside::in_words).collect();
         let _infallible = write!(text, " ({})", some_of(&tables, 12));

@@ -15,6 +15,13 @@ pub(super) struct Horizon {
     pub(super) xid: u32,
 }
 
+impl Horizon {
+    /// What is true of a row of a transaction from here on.
+    pub(super) fn condition(&self) -> String {
+        format!("age(xmin) <= age({}::xid)", literal(&self.xid.to_string()))
+    }
+}
+
 /// Notes it, the first time the step that comes right after the script runs.
 pub(super) async fn note(cx: &Cx, pg: &Pg) -> Result<(), StepError> {
     if cx.noted::<Horizon>()?.is_some() {
@@ -49,9 +56,9 @@ pub(super) async fn written(pg: &Pg, horizon: &Horizon) -> Result<Vec<String>, P
     let mut found = Vec::new();
     for spec in catalog::tables(&mut session).await? {
         let sql = format!(
-            "SELECT count(*)::text FROM ONLY {} WHERE age(xmin) <= age({}::xid);",
+            "SELECT count(*)::text FROM ONLY {} WHERE {};",
             spec.qualified(),
-            literal(&horizon.xid.to_string())
+            horizon.condition()
         );
         let count: Vec<u64> = session.rows(&sql).await?;
         match count.first() {

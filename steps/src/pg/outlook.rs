@@ -8,12 +8,14 @@ use flow_engine::signal::Order;
 use flow_engine::step::{Cx, StepError};
 use serde::{Deserialize, Serialize};
 
+use super::addition;
 use super::aside::{self, Aside};
 use super::backup::Backup;
+use super::horizon::{self, Horizon};
 use super::scratch::{self, Mark};
 use super::state::{self, DbState, Look};
 use super::text::{rows, some_of};
-use super::{Baseline, Database, Pg, PgError, horizon, load, proof, restore, space};
+use super::{Baseline, Database, Pg, PgError, load, proof, restore, space};
 use crate::deploy::has_begun;
 use crate::host::Hosts;
 
@@ -245,7 +247,8 @@ impl Restorable {
         if ordered || asked.is_answered(orders) {
             return Ok("the backup is there, whole, and fits beside the database".into());
         }
-        let written = written(&pg, &backup).await?;
+        let horizon = horizon::noted(cx, db);
+        let written = written(&pg, &backup, horizon.as_ref()).await?;
         if written.is_empty() {
             return Ok("the backup is there, whole and fits; no row was written since".into());
         }
@@ -265,8 +268,12 @@ impl Restorable {
 const MIGRATIONS: &str = "._prisma_migrations";
 
 /// Tables whose rows are not as in the backup. Whose rows those of a new table are cannot be told, so they count as
-/// customers'.
-pub(super) async fn written(pg: &Pg, backup: &Backup) -> Result<Vec<String>, PgError> {
+/// customers'; so do values in new columns, those apart that were there before the `horizon`.
+pub(super) async fn written(
+    pg: &Pg,
+    backup: &Backup,
+    horizon: Option<&Horizon>,
+) -> Result<Vec<String>, PgError> {
     let now = state::capture(pg, Look::All).await?;
     let then = state::capture(pg, Look::As(&backup.state)).await?;
     let changed = |(key, before): (&String, &state::TableState)| {
@@ -282,5 +289,16 @@ pub(super) async fn written(pg: &Pg, backup: &Backup) -> Result<Vec<String>, PgE
         !backup.state.tables.contains_key(*key) && !key.ends_with(MIGRATIONS) && table.rows > 0
     });
     found.extend(new.map(|(key, table)| format!("{key}, new, {}", rows(table.rows))));
+    for (key, was) in &backup.state.tables {
+        let is = now.tables.get(key).filter(|_| !found.contains(key));
+        let Some(is) = is.filter(|_| !key.ends_with(MIGRATIONS)) else {
+            continue;
+        };
+        let added = addition::find(pg, was, is, horizon).await?;
+        if !added.is_empty() {
+            let added = addition::in_words(&added);
+            found.push(format!("{key}, in new columns: {added}"));
+        }
+    }
     Ok(found)
 }

@@ -3,10 +3,13 @@
 //! Reports, mails and the journal hold numbers and hashed keys only. Here keys and values are read from the databases on
 //! the host, by whoever may read them there, and go to that person alone.
 
+use std::collections::HashSet;
+
 use flow_engine::run::Run;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::addition::{self, Addition};
 use super::aside::common;
 use super::catalog::TableSpec;
 use super::drill::{self, Columns};
@@ -33,6 +36,8 @@ pub enum Fate {
     ChangedTo,
     /// Only the database that was compared has it.
     New,
+    /// It is as in the backup, and holds values in columns that the backup does not have.
+    Wider,
 }
 
 /// One row, whole.
@@ -57,6 +62,8 @@ pub struct TableRows {
     pub changed: u64,
     /// How many only the other database has.
     pub new: u64,
+    /// Columns that the backup does not have, with rows that hold values there.
+    pub added: Vec<Addition>,
     /// The rows, up to ten thousand of each kind.
     pub rows: Vec<Row>,
 }
@@ -143,7 +150,7 @@ async fn differing(
             (None, Some(is)) => alone(other, is, Fate::New).await?,
             (None, None) => continue,
         };
-        if table.lost + table.changed + table.new > 0 {
+        if table.lost + table.changed + table.new > 0 || !table.added.is_empty() {
             found.push(table);
         }
     }
@@ -172,11 +179,23 @@ async fn both(
         (other, &spec_b, &hashes.new, Fate::New),
     ] {
         for part in hashes.chunks(AT_ONCE) {
-            rows.extend(fetch(pg, spec, &columns, Some(part), fate).await?);
+            rows.extend(fetch(pg, spec, &by_hash(spec, &columns, part), fate).await?);
         }
+    }
+    // A row that is told already is not told twice.
+    if let Some(chosen) = addition::condition(other, was, is).await? {
+        let wider = fetch(other, &spec_b, &chosen, Fate::Wider).await?;
+        let there: HashSet<String> = rows
+            .iter()
+            .filter(|row| matches!(row.fate, Fate::ChangedTo | Fate::New))
+            .map(|row| Value::from(row.key.clone()).to_string())
+            .collect();
+        let other = |row: &Row| !there.contains(&Value::from(row.key.clone()).to_string());
+        rows.extend(wider.into_iter().filter(other));
     }
     Ok(TableRows {
         table: name,
+        added: addition::find(other, was, is, None).await?,
         lost: found.lost,
         changed: found.changed,
         new: found.new,
@@ -188,37 +207,26 @@ async fn both(
 async fn alone(pg: &Pg, state: &TableState, fate: Fate) -> Result<TableRows, PgError> {
     let name = format!("{}.{}", state.schema, state.name);
     let spec = drill::spec(pg, &name).await?;
-    let columns = Columns {
-        names: spec.names(),
-        key: spec.key.clone(),
-        named_by: Vec::new(),
-    };
     let count = |this: Fate| if this == fate { state.rows } else { 0 };
     Ok(TableRows {
         lost: count(Fate::Lost),
         changed: 0,
         new: count(Fate::New),
-        rows: fetch(pg, &spec, &columns, None, fate).await?,
+        added: Vec::new(),
+        rows: fetch(pg, &spec, "true", fate).await?,
         table: name,
     })
 }
 
-/// Whole rows by the hashes of their keys; or the first of a table.
-async fn fetch(
-    pg: &Pg,
-    spec: &TableSpec,
-    columns: &Columns,
-    hashes: Option<&[i64]>,
-    fate: Fate,
-) -> Result<Vec<Row>, PgError> {
-    let chosen = match hashes {
-        None => "true".to_owned(),
-        Some(hashes) => {
-            let list: Vec<String> = hashes.iter().map(i64::to_string).collect();
-            let hash = spec.key_hash(&columns.key, &columns.names);
-            format!("{hash} IN ({})", list.join(", "))
-        }
-    };
+/// What is true of rows whose keys have these hashes.
+fn by_hash(spec: &TableSpec, columns: &Columns, hashes: &[i64]) -> String {
+    let list: Vec<String> = hashes.iter().map(i64::to_string).collect();
+    let hash = spec.key_hash(&columns.key, &columns.names);
+    format!("{hash} IN ({})", list.join(", "))
+}
+
+/// Whole rows of which a condition is true: the first of them.
+async fn fetch(pg: &Pg, spec: &TableSpec, chosen: &str, fate: Fate) -> Result<Vec<Row>, PgError> {
     // As text: a number in JSON would lose digits on the way.
     let text = |name: &String| format!("{0}::text AS {0}", ident(name));
     let all: Vec<String> = spec.names().iter().map(text).collect();

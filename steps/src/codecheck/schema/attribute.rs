@@ -1,5 +1,7 @@
 //! Attributes of a `schema.prisma`, such as `@relation("owner", fields: [ownerId], references: [id])`.
 
+use std::str::CharIndices;
+
 /// `@name(arguments)`, or `@@name(arguments)` of a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attribute {
@@ -156,6 +158,9 @@ impl Reader<'_> {
                     'n' => '\n',
                     't' => '\t',
                     'r' => '\r',
+                    'b' => '\u{8}',
+                    'f' => '\u{c}',
+                    'u' => unicode(&mut chars)?,
                     c => c,
                 }),
                 c => text.push(c),
@@ -163,6 +168,26 @@ impl Reader<'_> {
         }
         None
     }
+}
+
+/// Four hexadecimal digits, as in JSON: a sign beyond the first 65,536 is written as two halves.
+fn unicode(chars: &mut CharIndices<'_>) -> Option<char> {
+    let high = unit(chars)?;
+    if !(0xD800..0xDC00).contains(&high) {
+        return char::from_u32(high);
+    }
+    let (slash, u) = (chars.next()?.1, chars.next()?.1);
+    let low =
+        unit(chars).filter(|low| (slash, u) == ('\\', 'u') && (0xDC00..0xE000).contains(low))?;
+    char::from_u32(0x1_0000 + ((high - 0xD800) << 10) + (low - 0xDC00))
+}
+
+fn unit(chars: &mut CharIndices<'_>) -> Option<u32> {
+    let mut value = 0;
+    for _ in 0..4 {
+        value = value * 16 + chars.next()?.1.to_digit(16)?;
+    }
+    Some(value)
 }
 
 #[cfg(test)]
@@ -200,8 +225,24 @@ mod tests {
     }
 
     #[test]
+    fn signs_may_be_written_by_their_numbers() {
+        let all = read(r#"@default("\u00e9 \uD83D\uDE00 \b")"#).unwrap();
+        assert_eq!(all[0].text("value", true), Some("\u{e9} \u{1F600} \u{8}"));
+    }
+
+    #[test]
     fn what_is_no_attribute_is_refused() {
-        for text in ["x", "@", "@default(", "@default(\"x)", "@a(b c)", "@a([1)"] {
+        for text in [
+            r#"@a("\u00g9")"#,
+            r#"@a("\uD83Dx")"#,
+            r#"@a("\uDE00")"#,
+            "x",
+            "@",
+            "@default(",
+            "@default(\"x)",
+            "@a(b c)",
+            "@a([1)",
+        ] {
             assert_eq!(read(text), None, "{text}");
         }
     }

@@ -3,6 +3,7 @@ use crate::codecheck::schema::Schema;
 use crate::drift::{Sides, declared, schema_and_migrations};
 use crate::migration::from_pairs;
 
+mod cascade;
 mod places;
 
 const SOURCE: &str =
@@ -376,4 +377,13 @@ fn an_index_that_is_declared_whole_and_made_for_some_rows_is_no_difference_unles
         let one = messages(&schema(kind), &sql(unique, name));
         assert_eq!(one.len(), 1, "{one:?}");
     }
+}
+
+#[test]
+fn a_default_that_is_left_to_the_database_is_compared_with_nothing() {
+    let schema = "model T {\n id Int @id\n a String @default(dbgenerated())\n b String @default(dbgenerated())\n c String @default(\"\\u00e9\")\n}";
+    let sql = r#"CREATE TABLE "T" ("id" INTEGER NOT NULL, "a" TEXT NOT NULL, "b" TEXT NOT NULL DEFAULT 'x',
+        "c" TEXT NOT NULL DEFAULT 'é', CONSTRAINT "T_pkey" PRIMARY KEY ("id"));"#;
+    let none: [String; 0] = [];
+    assert_eq!(messages(schema, sql), none);
 }

@@ -65,21 +65,18 @@ impl Fold<'_> {
     }
 
     /// `DROP TYPE … CASCADE` takes every column of the type.
-    fn drop_columns_of(&mut self, ty: &Name, site: &Site) {
-        for table in self.schema.tables.values_mut() {
-            let of_type = |column: &&mut crate::migration::state::Column| {
-                column.now.ty.as_ref().is_some_and(|each| each.base == *ty)
-            };
-            let gone: Vec<String> = table
-                .columns
-                .values_mut()
-                .filter(of_type)
-                .map(|column| column.now.name.clone())
-                .collect();
-            table.touched |= !gone.is_empty();
-            for column in gone {
-                super::tables::remove_column(table, &column, site);
-            }
+    pub(super) fn drop_columns_of(&mut self, ty: &Name, site: &Site) {
+        let mut gone = Vec::new();
+        for (name, table) in &self.schema.tables {
+            let columns = table.columns.iter().filter(|(_, column)| {
+                let of = column.now.ty.as_ref();
+                of.is_some_and(|each| each.base == *ty)
+            });
+            gone.extend(columns.map(|(column, _)| (name.clone(), column.clone())));
+        }
+        for (name, column) in gone {
+            self.cut_off_column(&name, &column, site);
+            super::tables::remove_column(self.schema.table(&name), &column, site);
         }
     }
 

@@ -4,7 +4,7 @@ use super::{Draft, Fold, same_rule};
 use crate::migration::op::{Constraint, Name, NewIndex, Rule, Site, quoted};
 use crate::migration::query;
 use crate::migration::rule::RuleId;
-use crate::migration::state::{Filled, TableKey};
+use crate::migration::state::{Filled, Table, TableKey};
 
 impl Fold<'_> {
     pub(super) fn constrain(&mut self, name: &Name, constraint: &Constraint, site: &Site) {
@@ -87,6 +87,9 @@ impl Fold<'_> {
         if_exists: bool,
         site: &Site,
     ) {
+        if self.cascades(site) {
+            self.cut_off_key(name, constraint, site);
+        }
         let table = self.schema.table(name);
         if let Some(at) = table.keys.iter().position(|key| key.name == constraint) {
             let key = table.keys.remove(at);
@@ -180,6 +183,13 @@ impl Fold<'_> {
     }
 
     pub(super) fn drop_key(&mut self, name: &Name, if_exists: bool, site: &Site) {
+        if self.cascades(site) {
+            let owns = |table: &Table| table.keys.iter().any(|key| key.name == name.name);
+            let owner = self.schema.tables.iter().find(|(_, table)| owns(table));
+            if let Some(owner) = owner.map(|(owner, _)| owner.clone()) {
+                self.cut_off_key(&owner, &name.name, site);
+            }
+        }
         let Some(table) = self.schema.index_owner(&name.name) else {
             let state = if if_exists { ", if it exists" } else { "" };
             let message = format!(

@@ -123,7 +123,7 @@ impl Fold<'_> {
         }
     }
 
-    fn move_table(&mut self, from: &Name, to: &Name, site: &Site) {
+    pub(super) fn move_table(&mut self, from: &Name, to: &Name, site: &Site) {
         let mut table = self
             .schema
             .tables
@@ -207,6 +207,9 @@ impl Fold<'_> {
     fn drop_column(&mut self, name: &Name, column: &str, if_exists: bool, site: &Site) {
         let cascade = self.cascades(site);
         self.read_by_views((name, Some(column)), cascade, "drop it", site);
+        if cascade {
+            self.cut_off_column(name, column, site);
+        }
         let table = self.schema.table(name);
         let known = table.columns.contains_key(column);
         table.column(column, site);

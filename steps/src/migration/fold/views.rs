@@ -118,10 +118,16 @@ impl Fold<'_> {
         }
     }
 
-    /// CASCADE is an operation of its own, right before the one it belongs to.
+    /// CASCADE is an operation of its own, right before the one it belongs to or whose part that is.
     pub(super) fn cascades(&self, site: &Site) -> bool {
         let mut here = self.drafts.iter().rev();
-        here.any(|each| each.rule == RuleId::Cascade && each.site == *site)
+        here.any(|each| {
+            let whole = &each.site;
+            each.rule == RuleId::Cascade
+                && whole.inside == site.inside
+                && (whole.start..=whole.end).contains(&site.start)
+                && site.end <= whole.end
+        })
     }
 
     /// A view goes on reading what has another name now.

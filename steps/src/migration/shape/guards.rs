@@ -17,6 +17,23 @@ pub(super) fn follow(statement: &str, own: &str, guards: &mut BTreeSet<Guard>) {
             guards.retain(|(_, _, table)| !gone.contains(table));
             return;
         }
+        ["DROP", "SCHEMA", ..] => {
+            let gone = |word: &String| schema_of(word, own);
+            let gone: Vec<String> = words.iter().skip(2).map(gone).collect();
+            guards.retain(|(_, _, table)| !gone.contains(&table.schema));
+            return;
+        }
+        ["ALTER", "SCHEMA", _, "RENAME", "TO", _] => {
+            let (from, to) = (schema_of(&words[2], own), schema_of(&words[5], own));
+            let moved = |(kind, name, mut table): Guard| {
+                if table.schema == from {
+                    table.schema.clone_from(&to);
+                }
+                (kind, name, table)
+            };
+            *guards = std::mem::take(guards).into_iter().map(moved).collect();
+            return;
+        }
         ["CREATE", rest @ ..] => (true, rest),
         ["DROP", rest @ ..] => (false, rest),
         _ => return,
@@ -60,6 +77,15 @@ fn table_of(word: &str, own: &str) -> Name {
         table.schema.clear();
     }
     table
+}
+
+/// As the schemas of tables are kept here.
+fn schema_of(word: &str, own: &str) -> String {
+    let schema = Type::of_text(word).base.name;
+    if schema == "public" || schema == own {
+        return String::new();
+    }
+    schema
 }
 
 /// Flags of row-level security, and another name.
@@ -154,6 +180,10 @@ mod tests {
             "ALTER TABLE former RENAME TO later",
             "CREATE POLICY lost ON passing USING (true)",
             "DROP TABLE IF EXISTS passing CASCADE",
+            "CREATE POLICY gone ON \"audit log\".entry USING (true)",
+            "CREATE POLICY moved ON former.entry USING (true)",
+            "DROP SCHEMA IF EXISTS other, \"audit log\" CASCADE",
+            "ALTER SCHEMA former RENAME TO now",
         ] {
             follow(sql, "public", &mut all);
         }
@@ -164,6 +194,7 @@ mod tests {
         assert_eq!(
             words,
             [
+                "policy moved \"now\".\"entry\"",
                 "policy old \"later\"",
                 "policy own \"audit\".\"entry\"",
                 "row-level security enabled \"Task\"",

@@ -40,10 +40,11 @@ impl Baseline {
         if self.ordered(cx)? || restore::is_under_way(pg, cx.run_id().as_str()).await? {
             return Ok(Vec::new());
         }
+        let horizon = horizon::noted(cx, &self.db);
         if let_in {
-            return Ok(outlook::written(pg, backup).await?);
+            return Ok(outlook::written(pg, backup, horizon.as_ref()).await?);
         }
-        match horizon::noted(cx, &self.db) {
+        match horizon {
             Some(horizon) => Ok(horizon::written(pg, &horizon).await?),
             None => Ok(Vec::new()),
         }

@@ -317,3 +317,65 @@ async fn the_rows_behind_a_loss_and_behind_a_rollback_are_read_by_key() {
         "nothing of it is on record: {text}"
     );
 }
+
+/// Columns with and without a default. The generated one rewrites the table, so it comes first.
+const WIDEN: &str = "ALTER TABLE public.\"Customer\" ADD COLUMN doubled int GENERATED ALWAYS AS (id * 2) STORED; \
+    ALTER TABLE public.\"Customer\" ADD COLUMN notes text, ADD COLUMN size int NOT NULL DEFAULT 3, \
+    ADD COLUMN at timestamptz DEFAULT now(), ADD COLUMN data json DEFAULT '{}';";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn values_in_columns_that_the_release_added_are_never_told_as_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let pg = database(SHOP).await;
+    let plan = plan(&pg.db, dir.path().to_str().unwrap(), WIDEN);
+    let journal = Arc::default();
+    let (run, stop) = drive_on(&journal, "r-wider", plan).await;
+    assert_eq!(stop, Stop::Finished(Verdict::Completed), "{}", told(&run));
+    let hosts = Hosts::new().with(Local::new("here"));
+    let found = outlook(&run, &hosts, &|_| {}).await.unwrap().unwrap();
+    assert!(
+        found.rows.is_empty(),
+        "what the columns give by themselves is nobody's: {found:?}"
+    );
+    let write = "UPDATE public.\"Customer\" SET notes = 'n' WHERE id <= 2; \
+        UPDATE public.\"Customer\" SET size = 4, notes = 'm' WHERE id = 3;";
+    pg.query(write).await.unwrap();
+    let found = outlook(&run, &hosts, &|_| {}).await.unwrap().unwrap();
+    let words: Vec<String> = found.rows.iter().map(Aside::in_words).collect();
+    let expected = "public.Customer: values in new columns: notes (3 rows), size (1 row)";
+    assert_eq!(words, [expected]);
+    let found = rows_of(&run, &hosts, None, &|_| {}).await.unwrap().unwrap();
+    let table = &found.tables[0];
+    let keys: Vec<_> = table.rows.iter().map(|r| (r.fate, r.key.clone())).collect();
+    let wider = |id: &str| (Fate::Wider, vec![serde_json::json!(id)]);
+    assert_eq!(keys, [wider("1"), wider("2"), wider("3")]);
+    assert_eq!(table.rows[2].columns["notes"], serde_json::json!("m"));
+    let (run, stop) = give(&journal, &run, Order::Rollback, "wrong prices").await;
+    assert_eq!(stop, Stop::Finished(Verdict::RolledBack), "{}", told(&run));
+    let words = format!(
+        "no row exists only there, and values in columns that the backup does not have are only there ({expected})"
+    );
+    assert!(told(&run).contains(&words), "{}", told(&run));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn values_of_customers_in_columns_that_the_release_added_are_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let pg = database(SHOP).await;
+    let journal = Arc::default();
+    let write = "UPDATE public.\"Customer\" SET x = 7 WHERE id = 1;";
+    let plan = fails_after(&pg, dir.path().to_str().unwrap(), write);
+    let (run, stop) = drive_on(&journal, "r-widerask", plan).await;
+    assert!(
+        matches!(stop, Stop::Parked(ParkReason::UndoFailed { .. })),
+        "{stop:?} {}",
+        told(&run)
+    );
+    let text = told(&run);
+    assert!(
+        text.contains("(public.Customer, in new columns: x (1 row))"),
+        "{text}"
+    );
+    let (run, stop) = give(&journal, &run, Order::Retry, "we will enter it again").await;
+    assert_eq!(stop, Stop::Finished(Verdict::RolledBack), "{}", told(&run));
+}
