@@ -123,7 +123,7 @@ fn own_value(spec: &Spec) -> String {
 /// sequence would move.
 fn is_constant(text: &str) -> bool {
     let text = text.trim();
-    let inner = text.strip_prefix("E").unwrap_or(text);
+    let inner = text.strip_prefix('E').unwrap_or(text);
     let Some(mut rest) = inner.strip_prefix('\'') else {
         return matches!(text, "true" | "false")
             || text.parse::<f64>().is_ok_and(f64::is_finite)
@@ -133,13 +133,11 @@ fn is_constant(text: &str) -> bool {
         let Some((_, after)) = rest.split_once('\'') else {
             return false;
         };
-        match after.strip_prefix('\'') {
-            Some(more) => rest = more,
-            None => {
-                let plain = |c: char| c.is_alphanumeric() || " _.\":()[],".contains(c);
-                return after.is_empty() || after.starts_with("::") && after.chars().all(plain);
-            }
-        }
+        let Some(more) = after.strip_prefix('\'') else {
+            let plain = |c: char| c.is_alphanumeric() || " _.\":()[],".contains(c);
+            return after.is_empty() || after.starts_with("::") && after.chars().all(plain);
+        };
+        rest = more;
     }
 }
 
