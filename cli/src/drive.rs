@@ -339,12 +339,10 @@ fn ending(run: &Run, stop: &Stop) -> String {
         text += &undone(run);
     }
     let mut commands: Vec<String> = next::commands(run).iter().map(next::Next::line).collect();
-    if matches!(stop, Stop::WaitingForPeople | Stop::Interrupted) && run.waiting().next().is_some()
-    {
-        commands.push(format!(
-            "{:<44}  then go on",
-            format!("flow resume {}", run.id)
-        ));
+    let resume = format!("flow resume {}", run.id);
+    let goes_on = commands.iter().any(|line| line.starts_with(&resume));
+    if matches!(stop, Stop::WaitingForPeople | Stop::Interrupted) && !goes_on {
+        commands.push(format!("{resume:<44}  then go on"));
     }
     for command in commands {
         let _infallible = writeln!(text, "  {command}");

@@ -53,7 +53,7 @@ impl Exit {
         match &run.life {
             Life::Finished { verdict, .. } => Exit::of_verdict(*verdict),
             Life::Parked { why, .. } => Exit::of_park(why),
-            Life::Forward if run.waiting().next().is_some() => Exit::Waiting,
+            Life::Forward if crate::view::waits(run) => Exit::Waiting,
             Life::Forward | Life::Unwinding(_) if driver.has_it() => Exit::Locked,
             Life::Forward => Exit::Interrupted,
             Life::Unwinding(_) => Exit::RollbackIncomplete,

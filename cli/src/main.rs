@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_target(false)
+        .with_ansi(view::may_colour(cli.global.plain))
         .init();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -1,5 +1,6 @@
 //! What people must hear, when the driver that had to tell them is gone.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,7 +50,10 @@ pub(crate) async fn tell(global: &Global) {
                 "\nrun {}: the team is told now, by mail\n",
                 run.id
             )),
-            Some(run) => view::note(&loud(run, why.as_deref())),
+            Some(run) => {
+                let holders = flow_steps::mail::holders(&state.mails(), &run.id);
+                view::note(&loud(run, &holders, why.as_deref()));
+            }
         }
     }
 }
@@ -113,12 +117,27 @@ async fn deliver(global: &Global, state: &State, runs: &[Run]) -> Result<(), Str
     first.map_or(Ok(()), Err)
 }
 
-/// What nobody was told, why, and whom to call.
-fn loud(run: &Run, why: Option<&str>) -> String {
+type Holders = BTreeMap<u64, BTreeSet<String>>;
+
+/// What nobody was told, or not everybody, why, and whom to call.
+fn loud(run: &Run, holders: &Holders, why: Option<&str>) -> String {
     let environment = &run.plan.environment;
+    let untold = run.notices.iter().filter(|notice| is_untold(notice));
+    let some: BTreeSet<&str> = untold
+        .filter_map(|notice| holders.get(&notice.id))
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    let (whom, have) = if some.is_empty() {
+        ("NOBODY WAS", String::new())
+    } else {
+        let some: Vec<&str> = some.into_iter().collect();
+        let have = format!("   told: {}\n", view::clean(&some.join(", ")));
+        ("NOT EVERYBODY WAS", have)
+    };
     let why = why.map(|why| format!("   {}\n", view::clean(why)));
     let mut text = format!(
-        "\n!! NOBODY WAS TOLD BY MAIL that run {} to {environment} {}.\n{}",
+        "\n!! {whom} TOLD BY MAIL that run {} to {environment} {}.\n{have}{}",
         run.id,
         run.in_a_word(),
         why.unwrap_or_default()

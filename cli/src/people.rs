@@ -14,9 +14,11 @@ use flow_engine::step::Step as _;
 use flow_steps::people::key::PublicKey;
 use flow_steps::people::origin::Rosters;
 use flow_steps::people::review as people_review;
-use flow_steps::people::waiver::{self, HOURS_MAX};
+use flow_steps::people::statement::Statement;
+use flow_steps::people::waiver::{self, AskedWaivers, HOURS_MAX};
 use flow_steps::people::{
-    Checklist, People, Person, SignOff, SignOffRefusal, SignedAnswer, Subject, checklist, sign_off,
+    Checklist, Item, ItemResult, People, Person, SignOff, SignOffRefusal, SignedAnswer, Subject,
+    checklist, sign_off,
 };
 use flow_steps::schema::review;
 use flow_workflows::setup::Setup;
@@ -46,6 +48,33 @@ impl Roster {
                 .world("Whether an answer counts is not known, so none is taken.")
         })
     }
+}
+
+/// Whether all that a step asks people for is on record, and only a driver has to take it in. Every answer was looked at
+/// before it was stored. A checklist is answered when no required item is open, or one failed.
+pub(crate) fn is_answered(run: &Run, step: u32) -> bool {
+    let (node, state) = (&run.plan.nodes[step as usize], &run.steps[step as usize]);
+    let new = || run.signals_for(&node.key).skip(state.signals_seen);
+    if new().next().is_none() {
+        return false;
+    }
+    if node.kind == checklist::KIND {
+        return checklist_of(node).is_ok_and(|list| {
+            let (answered, _) = list.tally(run.signals_for(&node.key), state.started);
+            let failed = answered.values().any(|a| a.result == ItemResult::Fail);
+            let open = |item: &Item| item.required && !answered.contains_key(&item.key);
+            failed || !list.items.iter().any(open)
+        });
+    }
+    let Some(asked) = AskedWaivers::of(run, &node.key) else {
+        return true;
+    };
+    let finding = |signal: &Signal| {
+        let answer: SignedAnswer = serde_json::from_str(&signal.body).ok()?;
+        Statement::parse(&answer.statement)?.finding
+    };
+    let given: Vec<String> = new().filter_map(finding).collect();
+    asked.findings.iter().all(|one| given.contains(one))
 }
 
 #[async_trait]

@@ -8,9 +8,13 @@ use flow_engine::plan::Plan;
 use flow_engine::record::Verdict;
 use flow_engine::run::{Life, Run, Status, StepState, Undo};
 
+use flow_steps::standing::{HostFacts, standing_beside};
+
 use crate::driver::Driver;
+use crate::people::is_answered;
 
 pub(crate) mod aside;
+pub(crate) mod beside;
 mod clean;
 pub(crate) mod export;
 mod fit;
@@ -64,16 +68,21 @@ pub(crate) fn is_interactive() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
+/// Whether `NO_COLOR` says something (<https://no-color.org>).
+fn no_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
+}
+
+/// Whether what is said on standard error may be coloured: only for eyes, never in a log file.
+pub(crate) fn may_colour(plain: bool) -> bool {
+    let dumb = std::env::var_os("TERM").is_none_or(|t| t == "dumb");
+    !plain && !no_colour() && !dumb && std::io::stderr().is_terminal()
+}
+
 /// Whether a live tree may be drawn. Where standard output is a file or a pipe, lines go there: a log of the release is
 /// worth more than a picture of it.
 pub(crate) fn may_animate(plain: bool) -> bool {
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
-    let dumb = std::env::var_os("TERM").is_none_or(|t| t == "dumb");
-    !plain
-        && !no_color
-        && !dumb
-        && std::io::stdout().is_terminal()
-        && std::io::stderr().is_terminal()
+    may_colour(plain) && std::io::stdout().is_terminal()
 }
 
 /// Asks a person for a line; nothing at the end of input.
@@ -138,6 +147,15 @@ pub(crate) fn doing(run: &Run, driver: &Driver) -> String {
             Driver::Stopped(_) => format!("waits for {waits}, {who}"),
             _ => format!("waits for {waits}; {who}"),
         },
+        Life::Forward
+            if run.waiting().next().is_some()
+                && matches!(
+                    driver,
+                    Driver::Gone(_) | Driver::Elsewhere(_) | Driver::Nobody
+                ) =>
+        {
+            format!("is answered; {who}")
+        }
         Life::Forward | Life::Unwinding(_) => match driver {
             Driver::Unasked if run.unwinding().is_some() => {
                 "is not over, and is to be undone".into()
@@ -157,9 +175,15 @@ pub(crate) fn doing(run: &Run, driver: &Driver) -> String {
     }
 }
 
+/// Whether a run that goes forward waits for a person: somebody is asked and has not answered.
+pub(crate) fn waits(run: &Run) -> bool {
+    run.waiting().any(|(step, _)| !is_answered(run, step))
+}
+
 /// Whom a run waits for, each once.
 fn asked(run: &Run) -> String {
-    let mut who: Vec<&str> = run.waiting().map(|(_, wait)| wait.who.as_str()).collect();
+    let open = run.waiting().filter(|(step, _)| !is_answered(run, *step));
+    let mut who: Vec<&str> = open.map(|(_, wait)| wait.who.as_str()).collect();
     who.dedup();
     match &run.life {
         Life::Forward => who.join(", "),
@@ -167,11 +191,19 @@ fn asked(run: &Run) -> String {
     }
 }
 
-/// What a run left production in, one line each: always at least one.
+/// What a run left production in, one line each: always at least one. As far as the journal knows.
 pub(crate) fn production(run: &Run) -> Vec<String> {
-    let standing = flow_steps::standing::standing(run);
+    production_beside(run, HostFacts::default())
+}
+
+/// The same, where production's host was asked.
+pub(crate) fn production_beside(run: &Run, host: HostFacts) -> Vec<String> {
+    let standing = standing_beside(run, host);
     if !standing.is_empty() {
         return standing;
+    }
+    if !flow_steps::standing::standing(run).is_empty() {
+        return vec!["as its host says: this run began to change it".to_owned()];
     }
     let undone = matches!(run.verdict(), Some(Verdict::RolledBack));
     let words = if !run.production_changed() {

@@ -13,8 +13,8 @@ use tokio::task::JoinHandle;
 
 use crate::clock::{Clock, Timestamp};
 use crate::journal::Journal;
-use crate::record::Record;
-use crate::run::{Delivery, LoadError, Notice, Run, append_sent};
+use crate::record::{Record, Verdict};
+use crate::run::{Delivery, LoadError, Notice, Run, Topic, append_sent};
 
 /// Hands notices to whatever reaches people.
 #[async_trait]
@@ -65,6 +65,15 @@ pub async fn deliver_pending(
         }
     }
     Ok(left)
+}
+
+/// Whether a notice says that a rollback is incomplete: people are needed at once.
+fn must_be_told(run: &Run, notice: &Notice) -> bool {
+    match notice.topic {
+        Topic::Finished(verdict) => verdict == Verdict::RolledBackInPart,
+        Topic::Parked => run.unwinding().is_some(),
+        _ => false,
+    }
 }
 
 type Delivered = (u64, Result<(), DeliveryError>);
@@ -123,6 +132,15 @@ impl Outbox {
     /// Whether something is pending that a notifier could still deliver.
     pub(crate) fn is_open(&self, run: &Run) -> bool {
         self.notifier.is_some() && run.notices.iter().any(|n| n.delivery == Delivery::Pending)
+    }
+
+    /// Whether a driver that has nothing else to do stays for a notice: one on its way, one never tried, or one that must
+    /// be told.
+    pub(crate) fn is_owed(&self, run: &Run) -> bool {
+        let pending = |n: &&Notice| n.delivery == Delivery::Pending;
+        let owed = |n: &Notice| !self.tries.contains_key(&n.id) || must_be_told(run, n);
+        let mut pending = run.notices.iter().filter(pending);
+        self.under_way.is_some() || (self.notifier.is_some() && pending.any(owed))
     }
 
     /// When a failed delivery is due again.

@@ -268,7 +268,7 @@ async fn notices_are_sent_in_order_once_and_recorded() {
     let journal = Arc::default();
     let postman = postman(2);
     let plan = plan(|p| {
-        p.step("a/work", Worker { seconds: 1 });
+        p.step("a/work", Worker { seconds: 60 });
     });
     let (_handle, drive) = driven(engine(&journal, Some(Arc::clone(&postman))), plan).await;
     let (run, _) = drive.await.expect("no panic");
@@ -282,6 +282,22 @@ async fn notices_are_sent_in_order_once_and_recorded() {
             .iter()
             .all(|n| matches!(n.delivery, Delivery::Sent(_)))
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_over_tries_each_notice_once_more_at_most_and_gives_the_journal_free() {
+    let journal = Arc::default();
+    let postman = postman(u32::MAX);
+    let plan = plan(|p| {
+        p.step("a/work", Worker { seconds: 1 });
+    });
+    let (_handle, drive) = driven(engine(&journal, Some(Arc::clone(&postman))), plan).await;
+    let (run, stop) = drive.await.expect("no panic");
+    assert_eq!(stop, Stop::Finished(Verdict::Completed));
+    let tried = u32::MAX - *postman.refuse.lock().expect("no panic");
+    let notices = run.notices.len();
+    assert_eq!(usize::try_from(tried), Ok(notices), "each once");
+    assert!(run.notices.iter().all(|n| n.delivery == Delivery::Pending));
 }
 
 #[tokio::test(start_paused = true)]

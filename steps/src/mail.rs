@@ -13,6 +13,7 @@ mod smtp;
 mod team;
 
 pub use notify::{Notify, Told};
+pub use reached::holders;
 pub use render::{Mail, render};
 pub use secret::{EnvOrFile, SecretError, Secrets};
 pub use settings::{MailSettings, SettingsError, Tls};

@@ -45,13 +45,21 @@ pub(crate) struct Pm2<'a> {
     pub(crate) application: &'a Application,
 }
 
-/// What pm2 keeps on a host, in words: which processes are the application's and which are left alone; or why a release
-/// could not go by it.
+/// What pm2 keeps on a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whose {
+    /// Which processes are the application's and which are left alone.
+    pub words: String,
+    /// Whether each of the application's is online.
+    pub all_up: bool,
+}
+
+/// What pm2 keeps on a host; or why a release could not go by it.
 pub async fn whose(
     host: &dyn Host,
     program: &[String],
     application: &Application,
-) -> Result<String, String> {
+) -> Result<Whose, String> {
     let pm2 = Pm2 {
         host,
         program,
@@ -83,10 +91,10 @@ pub async fn whose(
         .iter()
         .map(|a| format!("{} {}", a.name, a.status))
         .collect();
-    Ok(format!(
-        "the application's ({rule}): {}{alone}",
-        own.join(", ")
-    ))
+    Ok(Whose {
+        words: format!("the application's ({rule}): {}{alone}", own.join(", ")),
+        all_up: found.own.apps.iter().all(|a| a.status == "online"),
+    })
 }
 
 impl Pm2<'_> {

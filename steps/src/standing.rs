@@ -3,42 +3,92 @@
 use flow_engine::run::{Run, Status, StepState, Undo};
 use flow_engine::step::Step as _;
 
-use crate::deploy::Deploy;
+use crate::deploy::{Deploy, has_begun};
 use crate::pg::{Baseline, Freeze, Thaw, is_closed};
 use crate::pm2::Processes;
 
+/// What production's host says of itself just now. Nothing where it was not asked, or did not know.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HostFacts {
+    /// What its database lets in.
+    pub access: Option<Access>,
+    /// Whether each process of the application is up.
+    pub all_up: Option<bool>,
+}
+
+/// What a database lets in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Connections and writes.
+    Writers,
+    /// Connections, and no writes.
+    Readers,
+    /// Nobody, or it is not there.
+    Nobody,
+}
+
 /// What is not as usual in production right now because of this run: a database that refuses writes, services that are
-/// stopped, an environment that is locked. Empty when nothing is.
+/// stopped, an environment that is locked. Empty when nothing is. As far as the journal knows.
 pub fn standing(run: &Run) -> Vec<String> {
-    let frozen = states(run, Freeze::KIND).any(|s| s.started.is_some() && s.undo != Undo::Undone);
+    standing_beside(run, HostFacts::default())
+}
+
+/// The same, where production's host was asked: what it knows counts, and not what the journal has of it.
+pub fn standing_beside(run: &Run, host: HostFacts) -> Vec<String> {
+    let mut words = Vec::new();
+    words.extend(read_only(run, host.access));
+    let closed = states(run, Baseline::KIND).any(is_closed);
+    if closed && host.access != Some(Access::Writers) {
+        words.push("NOBODY CAN CONNECT TO PRODUCTION'S DATABASE: the connection was cut while the restored copy was put in its place; going on finishes that first".to_owned());
+    }
+    if are_stopped(run) && host.all_up != Some(true) {
+        words.push("PRODUCTION'S SERVICES ARE STOPPED: the rollback stopped them and has not started them again".to_owned());
+    }
+    words
+}
+
+/// Why production's database takes no writes, or may take none.
+fn read_only(run: &Run, access: Option<Access>) -> Option<String> {
+    if access == Some(Access::Writers) {
+        return None;
+    }
     let thawed = states(run, Thaw::KIND).any(|s| s.status == Status::Done);
-    let stopped = states(run, Deploy::KIND).any(|s| s.undo == Undo::Undone && s.started.is_some());
-    let restarted = states(run, Processes::KIND).any(|s| s.undo == Undo::Undone);
+    if thawed {
+        let restoring = states(run, Baseline::KIND).any(|s| {
+            s.undo_attempts > 0 && !matches!(s.undo, Undo::Undone | Undo::GivenUp | Undo::Failed)
+        });
+        return restoring.then(|| "PRODUCTION'S DATABASE MAY BE READ-ONLY: the restore holds writers off and has not ended".to_owned());
+    }
+    let begun = |s: &&StepState| s.started.is_some() && s.undo != Undo::Undone;
+    let mut begun = states(run, Freeze::KIND).filter(begun).peekable();
+    begun.peek()?;
+    // Begun is not done: between the two the database may be either way.
+    let froze = begun.any(|s| s.status == Status::Done) || access == Some(Access::Readers);
+    Some(if froze {
+        "PRODUCTION'S DATABASE IS READ-ONLY: it was frozen for the deploy and not opened again"
+            .to_owned()
+    } else {
+        "PRODUCTION'S DATABASE MAY BE READ-ONLY: the freeze for the deploy was begun, and its end is not on record".to_owned()
+    })
+}
+
+/// Whether the rollback stopped the services and did not start them again. Where the deploy's script had never begun, its
+/// undo stops none.
+fn are_stopped(run: &Run) -> bool {
+    let undone = |kind: &'static str| {
+        let nodes = run.plan.nodes.iter().zip(&run.steps);
+        nodes.filter(move |(n, s)| {
+            n.kind == kind && n.key.starts_with(&run.plan.environment) && s.undo == Undo::Undone
+        })
+    };
+    let stopped = undone(Deploy::KIND).any(|(n, _)| has_begun(run, &n.key));
+    let restarted = undone(Processes::KIND).next().is_some();
     let stops_services = run
         .plan
         .nodes
         .iter()
         .any(|n| n.kind == Processes::KIND && n.undo.is_some());
-    let restoring = states(run, Baseline::KIND).any(|s| {
-        s.undo_attempts > 0 && !matches!(s.undo, Undo::Undone | Undo::GivenUp | Undo::Failed)
-    });
-    let mut words = Vec::new();
-    if frozen && !thawed {
-        words.push(
-            "PRODUCTION'S DATABASE IS READ-ONLY: it was frozen for the deploy and not opened again"
-                .to_owned(),
-        );
-    }
-    if thawed && restoring {
-        words.push("PRODUCTION'S DATABASE MAY BE READ-ONLY: the restore holds writers off and has not ended".to_owned());
-    }
-    if states(run, Baseline::KIND).any(is_closed) {
-        words.push("NOBODY CAN CONNECT TO PRODUCTION'S DATABASE: the connection was cut while the restored copy was put in its place; going on finishes that first".to_owned());
-    }
-    if stopped && !restarted && stops_services && run.production_changed() {
-        words.push("PRODUCTION'S SERVICES ARE STOPPED: the rollback stopped them and has not started them again".to_owned());
-    }
-    words
+    stopped && !restarted && stops_services && run.production_changed()
 }
 
 fn states<'a>(run: &'a Run, kind: &'a str) -> impl Iterator<Item = &'a StepState> {
@@ -149,6 +199,55 @@ mod tests {
             standing(&run([frozen, did(3).into()].concat())),
             Vec::<String>::new()
         );
+    }
+
+    #[test]
+    fn a_freeze_that_was_begun_may_be_in_force_and_the_host_knows_better() {
+        let begun = run([did(0).to_vec(), did(1)[..1].to_vec()].concat());
+        let words = standing(&begun).join(" ");
+        assert!(words.starts_with("PRODUCTION'S DATABASE MAY BE READ-ONLY"));
+        let done = run([did(0), did(1)].concat());
+        let says = |run, access| {
+            let access = Some(access);
+            let all_up = None;
+            standing_beside(run, HostFacts { access, all_up }).join(" ")
+        };
+        for run in [&begun, &done] {
+            assert_eq!(says(run, Access::Writers), "");
+            let words = says(run, Access::Readers);
+            assert!(words.contains("DATABASE IS READ-ONLY"), "{words}");
+        }
+        assert!(says(&begun, Access::Nobody).contains("MAY BE READ-ONLY"));
+        assert!(says(&done, Access::Nobody).contains("IS READ-ONLY"));
+    }
+
+    #[test]
+    fn services_are_not_said_to_be_stopped_where_the_script_never_began_or_the_host_has_all_up() {
+        let why = "it failed".into();
+        let begun = [did(0).to_vec(), did(1).to_vec(), did(2)[..1].to_vec()].concat();
+        let begun = [
+            begun,
+            vec![Record::Unwinding { why }],
+            undid(2)[..1].to_vec(),
+        ]
+        .concat();
+        let end = undid(2)[1..].to_vec();
+        let never_began = |never: bool| {
+            let note = format!(
+                r#"{{"attempt":0,"offset":0,"judged":0,"never_began":{never},"statements":0}}"#
+            );
+            let note = Payload::Inline(note.into_bytes());
+            vec![Record::Noted { step: 2, note }]
+        };
+        let never = run([begun.clone(), never_began(true), end.clone()].concat());
+        assert!(!standing(&never).join(" ").contains("STOPPED"));
+        let ran = run([begun, never_began(false), end].concat());
+        assert!(standing(&ran).join(" ").contains("STOPPED"));
+        for (all_up, said) in [(Some(true), false), (Some(false), true), (None, true)] {
+            let access = None;
+            let words = standing_beside(&ran, HostFacts { access, all_up }).join(" ");
+            assert_eq!(words.contains("STOPPED"), said, "{all_up:?}: {words}");
+        }
     }
 
     #[test]

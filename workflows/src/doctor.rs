@@ -205,7 +205,7 @@ impl Setup {
         let whose = pm2::whose(host, &env.pm2, &env.application()).await;
         report.add(
             "pm2",
-            whose,
+            whose.map(|found| found.words),
             &format!(
                 "install pm2 for the user that ssh logs in as, or name the application's processes: [env.{name}] processes"
             ),

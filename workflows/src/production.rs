@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use flow_steps::host::{Command, Host, HostError, HostExt as _};
 use flow_steps::pm2;
+use flow_steps::standing::{Access, HostFacts};
 
 use crate::config::Database;
 use crate::setup::Setup;
@@ -12,37 +13,64 @@ use crate::setup::Setup;
 /// The longest one question may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What a host said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostSays {
+    /// One line each.
+    pub lines: Vec<String>,
+    /// What of it is known for sure.
+    pub facts: HostFacts,
+}
+
+impl HostSays {
+    fn nothing(environment: &str) -> HostSays {
+        HostSays {
+            lines: vec![format!("no host of the name `{environment}` is configured")],
+            facts: HostFacts::default(),
+        }
+    }
+}
+
 impl Setup {
-    /// What an environment's host says, one line each: whether its database takes writes and connections, and which of the
-    /// application's processes run. What cannot be found out is said as such, never guessed. Bounded in time.
-    pub async fn ask_host(&self, environment: &str) -> Vec<String> {
+    /// What an environment's host says: whether its database takes writes and connections, and which of the application's
+    /// processes run. What cannot be found out is said as such, never guessed. Bounded in time.
+    pub async fn ask_host(&self, environment: &str) -> HostSays {
         let environments = self.config.environments();
         let Some((_, env)) = environments.iter().find(|(name, _)| *name == environment) else {
-            return vec![format!("no host of the name `{environment}` is configured")];
+            return HostSays::nothing(environment);
         };
         let hosts = self.hosts();
         let Ok(host) = hosts.get(environment) else {
-            return vec![format!("no host of the name `{environment}` is configured")];
+            return HostSays::nothing(environment);
         };
         let database = tokio::time::timeout(PATIENCE, access(&*host, &env.database)).await;
         let application = env.application();
         let whose = pm2::whose(&*host, &env.pm2, &application);
         let processes = tokio::time::timeout(PATIENCE, whose).await;
-        let late = || Err("no answer in time".to_owned());
-        vec![
-            database.unwrap_or_else(|_| late()).unwrap_or_else(|why| {
-                format!("the database `{}`: not known: {why}", env.database.name)
-            }),
-            match processes.unwrap_or_else(|_| late()) {
-                Ok(found) => format!("pm2: {found}"),
-                Err(why) => format!("pm2: not known: {why}"),
-            },
-        ]
+        let late = || "no answer in time".to_owned();
+        let database = database.unwrap_or_else(|_| Err(late()));
+        let processes = processes.unwrap_or_else(|_| Err(late()));
+        let facts = HostFacts {
+            access: database.as_ref().ok().map(|(access, _)| *access),
+            all_up: processes.as_ref().ok().map(|found| found.all_up),
+        };
+        let database = match database {
+            Ok((_, words)) => words,
+            Err(why) => format!("the database `{}`: not known: {why}", env.database.name),
+        };
+        let processes = match processes {
+            Ok(found) => format!("pm2: {}", found.words),
+            Err(why) => format!("pm2: not known: {why}"),
+        };
+        HostSays {
+            lines: vec![database, processes],
+            facts,
+        }
     }
 }
 
 /// Asked beside the database itself, which may let nobody in.
-async fn access(host: &dyn Host, database: &Database) -> Result<String, String> {
+async fn access(host: &dyn Host, database: &Database) -> Result<(Access, String), String> {
     let name = database.name.replace('\'', "''");
     let question = format!(
         "SELECT NOT d.datallowconn, EXISTS (SELECT FROM pg_db_role_setting s WHERE s.setdatabase = d.oid AND s.setrole = 0 \
@@ -78,17 +106,23 @@ async fn access(host: &dyn Host, database: &Database) -> Result<String, String> 
 }
 
 /// `closed|read-only`, each `t` or `f`.
-fn judged(name: &str, said: &str) -> Result<String, String> {
+fn judged(name: &str, said: &str) -> Result<(Access, String), String> {
     match said {
-        "f|f" => Ok(format!(
-            "the database `{name}` takes connections and writes"
+        "f|f" => Ok((
+            Access::Writers,
+            format!("the database `{name}` takes connections and writes"),
         )),
-        "f|t" => Ok(format!("the database `{name}` is READ-ONLY")),
-        "t|f" | "t|t" => Ok(format!(
-            "the database `{name}` is CLOSED: nobody can connect"
+        "f|t" => Ok((
+            Access::Readers,
+            format!("the database `{name}` is READ-ONLY"),
         )),
-        "" => Ok(format!(
-            "there is NO DATABASE `{name}`: a swap of names was cut, or it was renamed"
+        "t|f" | "t|t" => Ok((
+            Access::Nobody,
+            format!("the database `{name}` is CLOSED: nobody can connect"),
+        )),
+        "" => Ok((
+            Access::Nobody,
+            format!("there is NO DATABASE `{name}`: a swap of names was cut, or it was renamed"),
         )),
         other => Err(format!("the answer is `{}`", other.escape_default())),
     }
@@ -100,12 +134,16 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_none_is_not_guessed() {
-        assert!(judged("app", "f|t").is_ok_and(|said| said.contains("READ-ONLY")));
-        assert!(judged("app", "t|t").is_ok_and(|said| said.contains("CLOSED")));
-        assert!(
-            judged("app", "f|f").is_ok_and(|said| said.contains("takes connections and writes"))
-        );
-        assert!(judged("app", "").is_ok_and(|said| said.contains("NO DATABASE")));
+        for (said, access, words) in [
+            ("f|t", Access::Readers, "READ-ONLY"),
+            ("t|t", Access::Nobody, "CLOSED"),
+            ("f|f", Access::Writers, "takes connections and writes"),
+            ("", Access::Nobody, "NO DATABASE"),
+        ] {
+            let (found, line) = judged("app", said).expect("an answer");
+            assert_eq!(found, access, "{said}");
+            assert!(line.contains(words), "{line}");
+        }
         for none in ["t", "welcome\nf|f", "f|f|f"] {
             assert!(judged("app", none).is_err(), "{none}");
         }

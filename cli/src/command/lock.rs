@@ -5,14 +5,18 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use flow_engine::clock::{Clock as _, SystemClock, Timestamp};
 use flow_engine::id::RunId;
+use flow_engine::record::ParkReason;
+use flow_engine::run::{Life, Run};
 use flow_engine::signal::Actor;
+use flow_engine::step::Step as _;
 use flow_steps::host::Host;
 use flow_steps::lease::{
-    Held, LeaseError, LockState, Locked, break_lease, give_back, lift_lock, lock_state, place,
-    set_lock,
+    Held, HostLease, LeaseError, LockState, Locked, break_lease, give_back, lift_lock, lock_state,
+    place, set_lock,
 };
 
 use crate::actor;
@@ -21,6 +25,8 @@ use crate::command::thaw;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::project;
+use crate::state::State;
+use crate::store::Store;
 use crate::view;
 
 /// Locks, or shows what is in force. An existing lock stays as it is.
@@ -41,11 +47,68 @@ pub(crate) async fn lock(global: &Global, args: Lock) -> Result<Exit, Diagnostic
 pub(crate) async fn unlock(global: &Global, args: Unlock) -> Result<Exit, Diagnostic> {
     let at = Place::of(global, &args.env).await?;
     let mut said = at.unlock(&args.reason, args.lost.as_deref()).await?;
+    said += &go_on(stopped_by_lock(global, &args.env).await.as_ref());
     if args.lost.is_some() {
         said += &thaw::still_shut(global, &args.env).await;
     }
     view::out(&said);
     Ok(Exit::Done)
+}
+
+/// What to type once an environment is not locked: the run that the lock stopped goes on; else a new one may be started.
+fn go_on(stopped: Option<&RunId>) -> String {
+    stopped.map_or_else(
+        || "  flow start\n".to_owned(),
+        |run| format!("  flow retry {run}\n"),
+    )
+}
+
+/// The newest run of this journal that a lock of an environment stopped. A journal that cannot be read names none.
+async fn stopped_by_lock(global: &Global, env: &str) -> Option<RunId> {
+    let store = Store::look(&State::of(global).ok()?).await.ok()?;
+    let past = store.past().await.ok()?;
+    let mut stopped: Vec<&Run> = past.runs.iter().filter(|run| waits_for(run, env)).collect();
+    stopped.sort_by_key(|run| run.created);
+    stopped.last().map(|run| run.id.clone())
+}
+
+/// Whether a run is parked because this environment was locked when it wanted the lease.
+fn waits_for(run: &Run, env: &str) -> bool {
+    let Life::Parked {
+        why: ParkReason::Refused { step },
+        ..
+    } = &run.life
+    else {
+        return false;
+    };
+    let (node, state) = (&run.plan.nodes[*step as usize], &run.steps[*step as usize]);
+    let said = state.failure.as_ref().map(|(_, f)| f);
+    node.kind == HostLease::KIND
+        && said.is_some_and(|f| {
+            let unlock = format!("flow unlock {env} ");
+            f.message.contains(&unlock) || f.hints.iter().any(|hint| hint.contains(&unlock))
+        })
+}
+
+/// How long one look at the lock may take that nobody asked for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whether the lock that the rollback of a run left is gone, or another's by now. Not known is no.
+pub(super) async fn is_lifted(global: &Global, run: &Run) -> bool {
+    let look = async {
+        let at = Place::of(global, &run.plan.environment).await.ok()?;
+        at.look().await.ok()
+    };
+    let Ok(Some(state)) = tokio::time::timeout(PATIENCE, look).await else {
+        return false;
+    };
+    !is_left_by(run, &state)
+}
+
+/// Whether the lock in force is the one that the rollback of a run left.
+fn is_left_by(run: &Run, state: &LockState) -> bool {
+    let by_run = |locked: &Locked| locked.run.as_deref() == Some(run.id.as_str());
+    state.locked.as_ref().is_some_and(by_run)
 }
 
 /// Where an environment's lock lies, and who asks.
@@ -173,7 +236,7 @@ impl Place {
         }
         let _infallible = writeln!(
             said,
-            "{} is unlocked. It was locked: {}\n  flow start",
+            "{} is unlocked. It was locked: {}",
             self.env,
             self.about(&locked)
         );
@@ -265,108 +328,4 @@ fn unsure(env: &str, error: &LeaseError) -> Diagnostic {
 }
 
 #[cfg(test)]
-mod tests {
-    use flow_steps::host::Local;
-
-    use super::*;
-    use crate::testing::{NOON, actor};
-
-    fn place(dir: &tempfile::TempDir, minutes: i64) -> Place {
-        Place {
-            env: "prod".into(),
-            host: Arc::new(Local::new("prod")),
-            dirs: ["flow", "older"]
-                .map(|name| dir.path().join(name).display().to_string())
-                .into(),
-            me: actor(),
-            now: Timestamp(NOON.0 + minutes * 60_000),
-        }
-    }
-
-    #[tokio::test]
-    async fn a_lock_names_its_holder_age_and_reason_until_it_is_lifted_with_a_reason() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let said = place(&dir, 0).lock("disk is full").await.expect("locks");
-        assert!(said.starts_with("prod is now locked: by anna"), "{said}");
-        let again = place(&dir, 5).lock("another").await.expect("stays");
-        assert!(
-            again.contains("already locked: by anna from box since"),
-            "{again}"
-        );
-        assert!(again.contains("(5 min ago), disk is full"), "{again}");
-        let none = place(&dir, 5).unlock(" ", None).await.expect_err("refused");
-        assert_eq!(none.exit, Exit::Usage);
-        let said = place(&dir, 9).unlock("made room", None).await;
-        let said = said.expect("lifts");
-        assert!(said.contains("(9 min ago), disk is full"), "{said}");
-        let twice = place(&dir, 9).unlock("made room", None).await;
-        assert_eq!(twice.expect("once"), "prod is not locked.\n");
-        let history = std::fs::read_to_string(dir.path().join("flow/history")).expect("kept");
-        assert!(history.contains("made room") && history.lines().count() == 1);
-    }
-
-    #[tokio::test]
-    async fn what_an_older_flow_locked_or_holds_counts_and_is_lifted_as_well() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let older = Place {
-            dirs: place(&dir, 0).dirs.split_off(1),
-            ..place(&dir, 0)
-        };
-        older.lock("disk is full").await.expect("locks");
-        let at = place(&dir, 3);
-        let shown = at.in_words(&at.look().await.expect("seen"));
-        assert!(shown.contains("prod is locked: by anna"), "{shown}");
-        at.unlock("made room", None).await.expect("lifts");
-        assert_eq!(at.look().await.expect("seen").locked, None);
-    }
-
-    #[tokio::test]
-    async fn a_lease_is_given_back_by_name_with_a_reason_and_to_nobody_while_another_has_it() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let at = place(&dir, 3);
-        let none = at.give_back("r-one", " ").await.expect_err("refused");
-        assert_eq!(none.exit, Exit::Usage);
-        let said = at.give_back("r-one", "nothing happened").await;
-        assert!(said.expect("given").contains("flow retry r-one"));
-        let held = at.look().await.expect("seen").held.expect("held");
-        assert_eq!((held.run.as_str(), held.epoch), ("r-one", 0));
-        let other = at.give_back("r-two", "mine").await.expect_err("refused");
-        assert_eq!(other.exit, Exit::Refused);
-        at.unlock("lost", Some("r-one")).await.expect("broken");
-        at.lock("look first").await.expect("locks");
-        let locked = at.give_back("r-two", "mine").await.expect_err("refused");
-        assert!(locked.message.contains("look first"), "{locked:?}");
-    }
-
-    #[tokio::test]
-    async fn a_lease_is_only_taken_from_the_run_that_is_named_as_lost() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let at = place(&dir, 3);
-        std::fs::create_dir(dir.path().join("flow")).expect("made");
-        let held = serde_json::to_string(&Held {
-            run: "r-one".into(),
-            holder: "process 7 on box".into(),
-            epoch: 1,
-            since: NOON,
-        });
-        let file = dir.path().join("flow/held");
-        std::fs::write(&file, held.expect("JSON")).expect("written");
-        for refused in [
-            at.unlock("why", None).await,
-            at.unlock("why", Some("r-two")).await,
-            at.lock("why").await,
-        ] {
-            let refused = refused.expect_err("a release is under way");
-            assert_eq!(refused.exit, Exit::Refused);
-            assert!(refused.message.contains("r-one since"), "{refused:?}");
-        }
-        assert!(file.exists());
-        let said = at.unlock("its disk burnt", Some("r-one")).await;
-        let said = said.expect("broken");
-        assert_eq!(
-            said,
-            "The lease of run r-one is gone.\nprod is not locked.\n"
-        );
-        assert!(!file.exists());
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flow_engine::id::RunId;
-use flow_engine::run::Run;
+use flow_engine::run::{Refusal, Run};
 use flow_engine::signal::Order;
 
 use super::frozen;
@@ -108,6 +108,8 @@ pub(super) async fn give(
         let store = Store::open(&state).await?;
         let mut run = store.find(named).await?;
         right(&run)?;
+        run.accepts(&order)
+            .map_err(|refusal| refused(refusal, &run, &store.driver(&run)))?;
         let posted = store.order(&mut run, order, actor::me(), reason).await?;
         let word = match posted {
             Posted::Stored => "stored",
@@ -140,6 +142,23 @@ pub(super) async fn give(
     }
 }
 
+/// Why an order is refused, what the run is instead, and what to type.
+fn refused(refusal: Refusal, run: &Run, driver: &Driver) -> Diagnostic {
+    let not_parked = matches!(refusal, Refusal::NotParked { .. });
+    let mut diagnostic = Diagnostic::from(refusal);
+    if not_parked {
+        diagnostic.message = format!(
+            "run {} is not parked: it {}",
+            run.id,
+            view::doing(run, driver)
+        );
+    }
+    let commands = next::commands_for(run, driver);
+    commands
+        .iter()
+        .fold(diagnostic, |d, next| d.hint(next.line()))
+}
+
 /// How often a run that another process drives is looked at, and how often at the most: a day.
 const LOOK: Duration = Duration::from_millis(500);
 const LOOKS: u32 = 172_800;
@@ -154,7 +173,7 @@ async fn look_on(state: &State, id: &RunId) -> Result<Exit, Diagnostic> {
         let exit = Exit::of_run(&run, &driver);
         if exit != Exit::Locked {
             view::note(&format!("run {id} {}\n", view::doing(&run, &driver)));
-            for next in next::commands(&run) {
+            for next in next::commands_for(&run, &driver) {
                 view::note(&format!("  {}\n", next.line()));
             }
             return Ok(exit);
@@ -170,4 +189,60 @@ async fn look_on(state: &State, id: &RunId) -> Result<Exit, Diagnostic> {
         "run {id} is still being driven after a day\n  flow status {id}\n"
     ));
     Ok(Exit::Locked)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use flow_engine::journal::memory::MemoryJournal;
+
+    use super::*;
+    use crate::driver::Process;
+    use crate::testing;
+
+    #[tokio::test]
+    async fn who_retries_what_is_not_parked_hears_what_it_is_and_what_to_type() {
+        let journal = Arc::new(MemoryJournal::default());
+        let (run, _) = testing::driven(&journal, vec![], false).await;
+        let process = || Process {
+            pid: 7,
+            host: "box".into(),
+        };
+        let refused = |driver: Driver| {
+            let refusal = run.accepts(&Order::Retry).expect_err("is not parked");
+            refused(refusal, &run, &driver).render()
+        };
+        let said = refused(Driver::Gone(process()));
+        assert!(
+            said.contains("run r-test is not parked: it waits for qa; nobody drives it"),
+            "{said}"
+        );
+        assert!(said.contains("flow check r-test prod/ask"), "{said}");
+
+        let plan = testing::plan(false);
+        let interrupted = testing::run_of("r-one", &plan, &testing::done(0));
+        let refusal = interrupted.accepts(&Order::Retry).expect_err("not parked");
+        for (driver, words, command) in [
+            (
+                Driver::Gone(process()),
+                "is INTERRUPTED; nobody drives it",
+                "flow resume r-one",
+            ),
+            (
+                Driver::Alive(process()),
+                "is under way, driven by process 7",
+                "flow status r-one --watch",
+            ),
+        ] {
+            let said = super::refused(refusal.clone(), &interrupted, &driver).render();
+            assert!(said.contains(words) && said.contains(command), "{said}");
+        }
+        let skip = Order::Skip {
+            step: "nonsense".into(),
+        };
+        let refusal = interrupted.accepts(&skip).expect_err("no such step");
+        let said = super::refused(refusal, &interrupted, &Driver::Unasked).render();
+        assert!(said.contains("no step `nonsense`"), "{said}");
+    }
 }

@@ -5,16 +5,19 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use flow_steps::pg::{Addition, Fate, OutlookError, Row, RunRows, TableRows, rows_of};
+use flow_engine::run::{Run, Status};
+use flow_engine::step::Step as _;
+use flow_steps::pg::{Addition, Baseline, Fate, OutlookError, Row, RunRows, TableRows, rows_of};
 use serde_json::Value;
 
 use crate::args::{Global, Rows};
 use crate::diagnostic::Diagnostic;
+use crate::driver::Driver;
 use crate::exit::Exit;
 use crate::project;
 use crate::state::State;
 use crate::store::Store;
-use crate::view;
+use crate::view::{self, next};
 
 /// How many rows of each table are shown on the terminal; `--csv` and `--json` have all.
 const SHOWN: usize = 50;
@@ -25,6 +28,13 @@ pub(crate) async fn run(global: &Global, args: &Rows) -> Result<Exit, Diagnostic
         let store = Store::open(&State::of(global)?).await?;
         store.find(&args.run).await?
     };
+    let driver = {
+        let store = Store::look(&State::of(global)?).await?;
+        store.driver(&run)
+    };
+    if let Some(why) = no_backup(&run, &driver) {
+        return Err(why);
+    }
     let hosts = project::setup(global)?.hosts();
     view::note("Restoring the backup into a scratch database to compare row by row.\n");
     let found = rows_of(&run, &hosts, args.table.as_deref(), &|_| {}).await;
@@ -38,10 +48,7 @@ pub(crate) async fn run(global: &Global, args: &Rows) -> Result<Exit, Diagnostic
             .world("Nothing was changed.")
     })?;
     let Some(found) = found else {
-        return Err(Diagnostic::usage(format!(
-            "run {} has no baseline: it was never about to change production",
-            run.id
-        )));
+        return Err(Diagnostic::usage(format!("run {} has no backup", run.id)));
     };
     if let Some(dir) = &args.csv {
         let files = write_all(dir, &found).map_err(|e| {
@@ -55,6 +62,29 @@ pub(crate) async fn run(global: &Global, args: &Rows) -> Result<Exit, Diagnostic
         view::out(&in_words(&found));
     }
     Ok(Exit::Done)
+}
+
+/// Why there is nothing to compare with: the run has taken no backup, or not yet.
+fn no_backup(run: &Run, driver: &Driver) -> Option<Diagnostic> {
+    let mut steps = run.plan.nodes.iter().zip(&run.steps);
+    let backup = steps.find(|(node, _)| node.kind == Baseline::KIND);
+    let message = match backup {
+        None => format!("the plan of run {} takes no backup of production", run.id),
+        Some((_, state)) if state.status == Status::Done => return None,
+        Some((node, _)) => format!(
+            "run {} has taken no backup of production: `{}` is not done, so there is nothing to compare with; the run {}",
+            run.id,
+            node.key,
+            view::doing(run, driver)
+        ),
+    };
+    let diagnostic = Diagnostic::usage(message);
+    let commands = next::commands_for(run, driver);
+    Some(
+        commands
+            .iter()
+            .fold(diagnostic, |d, next| d.hint(next.line())),
+    )
 }
 
 fn word(fate: Fate) -> &'static str {
@@ -213,6 +243,25 @@ mod tests {
                 ],
             }],
         }
+    }
+
+    #[test]
+    fn a_run_without_a_backup_says_so_and_what_it_is_before_anything_is_restored() {
+        use crate::testing;
+        let mut plan = testing::plan(false);
+        let none = testing::run_of("r-one", &plan, &testing::done(0));
+        let said = no_backup(&none, &Driver::Unasked).expect("none").render();
+        assert!(said.contains("takes no backup of production"), "{said}");
+        plan.nodes[1].kind = Baseline::KIND.into();
+        let early = testing::run_of("r-one", &plan, &testing::done(0));
+        let said = no_backup(&early, &Driver::Unasked).expect("early").render();
+        assert!(
+            said.contains("`prod/change` is not done") && !said.contains("never about to change"),
+            "{said}"
+        );
+        let done = [testing::done(0), testing::done(1)].concat();
+        let taken = testing::run_of("r-one", &plan, &done);
+        assert!(no_backup(&taken, &Driver::Unasked).is_none());
     }
 
     #[test]

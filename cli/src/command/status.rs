@@ -5,6 +5,9 @@ use std::time::Duration;
 use flow_engine::clock::{Clock as _, SystemClock};
 use flow_engine::run::{Life, Run};
 
+use flow_workflows::production::HostSays;
+
+use super::lock;
 use crate::args::{Global, Status};
 use crate::diagnostic::Diagnostic;
 use crate::driver::Driver;
@@ -12,7 +15,8 @@ use crate::exit::Exit;
 use crate::project;
 use crate::state::State;
 use crate::store::Store;
-use crate::view::{self, json, text};
+use crate::view::beside::Beside;
+use crate::view::{self, json, next, text};
 
 /// Shows one run; exits with 0 whatever its state is, which `--json` carries as `exit`. A run that cannot be read is not
 /// shown: with `--json` what is known of it is printed, and the exit code is 2.
@@ -35,12 +39,17 @@ pub(crate) async fn run(global: &Global, args: &Status) -> Result<Exit, Diagnost
     };
     let driver = store.driver(&run);
     drop(store);
-    let host = ask_host(global, &run, &driver).await;
+    let beside = Beside {
+        host: ask_host(global, &run, &driver).await,
+        mailed: flow_steps::mail::holders(&state.mails(), &run.id),
+        unlocked: next::left_a_lock(&run) && lock::is_lifted(global, &run).await,
+    };
     let now = SystemClock.now();
     if args.json {
-        view::out_json(&json::Status::of(&run, &driver, now).beside(&host));
+        let status = json::Status::of(&run, &driver, now);
+        view::out_json(&status.beside(&run, &driver, &beside));
     } else {
-        view::out(&text::status_beside(&run, &driver, &host, now));
+        view::out(&text::status_beside(&run, &driver, &beside, now));
         if args.undo {
             view::out(&text::rollback(&run));
         }
@@ -50,14 +59,14 @@ pub(crate) async fn run(global: &Global, args: &Status) -> Result<Exit, Diagnost
 
 /// What production's host says, where the run left something unusual there and nobody drives it: what the journal knows
 /// may be old by then. Nothing in all other cases, which are most, and where there is no configuration to reach it by.
-async fn ask_host(global: &Global, run: &Run, driver: &Driver) -> Vec<String> {
+async fn ask_host(global: &Global, run: &Run, driver: &Driver) -> HostSays {
     let unusual = !flow_steps::standing::standing(run).is_empty();
     if !unusual || driver.has_it() {
-        return Vec::new();
+        return HostSays::default();
     }
     match project::setup(global) {
         Ok(setup) => setup.ask_host(&run.plan.environment).await,
-        Err(_) => Vec::new(),
+        Err(_) => HostSays::default(),
     }
 }
 

@@ -109,6 +109,18 @@ async fn a_rollback_ends_with_how_to_lift_the_lock_it_left_and_so_does_the_next_
     let said = ending(&run, &stop);
     let last = said.lines().last().expect("a line");
     assert!(last.starts_with("  flow unlock prod --reason …"), "{said}");
+    // Until it is lifted.
+    for (unlocked, offered) in [(false, true), (true, false)] {
+        let world = view::beside::Beside {
+            unlocked,
+            ..Default::default()
+        };
+        let commands = world.commands(&run, &crate::driver::Driver::Unasked);
+        let unlock = commands
+            .iter()
+            .any(|n| n.command.starts_with("flow unlock prod"));
+        assert_eq!(unlock, offered, "{commands:?}");
+    }
     assert_eq!(drive("r-two").await.expect("drives"), Exit::Refused);
     let id: RunId = "r-two".parse().expect("an id");
     let run = Run::load(&*journal, &id).await.expect("loads");

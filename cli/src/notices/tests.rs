@@ -136,12 +136,43 @@ async fn a_rollback_that_stopped_is_told_by_a_later_command_once_the_mail_server
     left(&state).await;
     let runs = untold(&state).await.expect("known");
     assert_eq!(runs.len(), 1);
-    let said = loud(&runs[0], Some("no route"));
+    let said = loud(&runs[0], &Holders::new(), Some("no route"));
     assert!(
         said.contains("!! NOBODY WAS TOLD BY MAIL that run r-stuck to prod")
             && said.contains("no route")
             && said.contains("contact-1: Anna +00 555"),
         "{said}"
+    );
+    // One of two addresses has it: somebody was told.
+    let untold: Vec<u64> = {
+        let notices = runs[0].notices.iter().filter(|n| is_untold(n));
+        notices.map(|n| n.id).collect()
+    };
+    let file = dir.path().join("mails");
+    let id = untold.last().expect("a notice");
+    let line = format!("<r-stuck.{id}@flow.example.org> qa@example.org\n");
+    std::fs::write(&file, line).expect("writes");
+    let holders = flow_steps::mail::holders(&file, &runs[0].id);
+    let said = loud(
+        &runs[0],
+        &holders,
+        Some("1 of 2 have it; defer@example.org: later"),
+    );
+    assert!(
+        said.contains("!! NOT EVERYBODY WAS TOLD BY MAIL that run r-stuck")
+            && said.contains("told: qa@example.org")
+            && said.contains("defer@example.org"),
+        "{said}"
+    );
+    let world = view::beside::Beside {
+        mailed: holders,
+        ..Default::default()
+    };
+    let driver = crate::driver::Driver::Nobody;
+    let status = view::text::status_beside(&runs[0], &driver, &world, SystemClock.now());
+    assert!(
+        status.contains("notices are not delivered to everybody:"),
+        "{status}"
     );
     let global = Global {
         config: Some(dir.path().join("flow.toml")),

@@ -239,3 +239,52 @@ async fn the_signer_is_the_holder_of_the_key_that_is_named() {
         Err(Exit::Usage)
     );
 }
+
+#[tokio::test]
+async fn what_is_answered_and_undriven_asks_for_a_driver_and_not_for_the_answer_again() {
+    use crate::driver::{Driver, Process};
+    use crate::view::{json, next, text};
+    use flow_engine::record::{Entry, Record};
+
+    let project = project().await;
+    let mut run = Run::clone(&project.run);
+    let driver = Driver::Gone(Process {
+        pid: 7,
+        host: "box".into(),
+    });
+    let take = |run: &mut Run, signal: Signal| {
+        let entry = Entry {
+            at: signal.at,
+            record: Record::Signalled(signal),
+        };
+        run.apply(run.epoch, &entry).expect("is taken");
+    };
+    let commands = |run: &Run| -> Vec<String> {
+        let commands = next::commands_for(run, &driver).into_iter();
+        commands.map(|next| next.command).collect()
+    };
+    let check = "flow check r-sign sign/features";
+    assert!(commands(&run)[0].starts_with("flow sign r-sign"));
+
+    let signed = project.signed("qa").await;
+    take(&mut run, signed);
+    let now = commands(&run);
+    assert_eq!(now, ["flow resume r-sign", check]);
+    let shown = text::status(&run, &driver, SystemClock.now());
+    assert!(shown.contains("answered by qa, to be taken in"), "{shown}");
+    assert!(!shown.contains("flow sign"), "{shown}");
+
+    let answer = r#"{"item":"login","result":"pass","by":"qa"}"#;
+    take(&mut run, Project::signal("sign/features", answer));
+    assert_eq!(commands(&run), ["flow resume r-sign"]);
+    let shown = text::status(&run, &driver, SystemClock.now());
+    assert!(
+        shown.contains("It is answered; nobody drives it: process 7 on box is gone"),
+        "{shown}"
+    );
+    let status = json::Status::of(&run, &driver, SystemClock.now());
+    let status = serde_json::to_value(status).expect("JSON");
+    assert_eq!(status["state"], "interrupted");
+    assert_eq!(status["waiting"][0]["answered"], true, "{status:#}");
+    assert_eq!(status["next"][0]["command"], "flow resume r-sign");
+}

@@ -11,6 +11,7 @@ use flow_engine::signal::Order;
 use flow_steps::people::KeysFound;
 use flow_steps::people::starter::{self, Signer};
 
+use super::beside::Beside;
 use super::next::{self, Next};
 use crate::args::RunState;
 use crate::driver::{self, Driver};
@@ -142,7 +143,7 @@ impl Summary {
 pub(crate) fn state(run: &Run, driver: &Driver) -> (RunState, &'static str) {
     let driven = driver.has_it() || *driver == Driver::Unasked;
     match &run.life {
-        Life::Forward if run.waiting().next().is_some() => (RunState::Waiting, "waiting"),
+        Life::Forward if super::waits(run) => (RunState::Waiting, "waiting"),
         Life::Forward | Life::Unwinding(_) if !driven => (RunState::Interrupted, "interrupted"),
         Life::Forward => (RunState::UnderWay, "under-way"),
         Life::Unwinding(_) => (RunState::Unwinding, "unwinding"),
@@ -200,6 +201,8 @@ struct Asked {
     what: String,
     command: String,
     until: Option<String>,
+    /// Whether the answer is on record, and only a driver has to take it in.
+    answered: bool,
 }
 
 /// A step and what undoes it.
@@ -220,6 +223,8 @@ pub(crate) struct Told {
     state: &'static str,
     /// When it was sent, or why it never will be.
     detail: Option<String>,
+    /// Which addresses are known to have it while it is not sent to all.
+    reached: Vec<String>,
 }
 
 impl Status {
@@ -232,6 +237,7 @@ impl Status {
             what: wait.what.clone(),
             command: next::answer(run, &wait.command),
             until: wait.until.map(|t| t.to_string()),
+            answered: crate::people::is_answered(run, step),
         });
         let undoes = run.undo_order().into_iter().map(|step| Undoes {
             step: key(step),
@@ -258,7 +264,7 @@ impl Status {
             seconds_since_update: now.since(run.updated).as_secs(),
             why_parked: next::why_parked(run),
             waiting: waiting.collect(),
-            next: next::commands(run),
+            next: next::commands_for(run, driver),
             steps_detail: audit::rows(run),
             rollback_would_undo: undoes.collect(),
             notices: notices(run),
@@ -270,12 +276,18 @@ impl Status {
 }
 
 impl Status {
-    /// The same, beside what production's host said.
-    pub(crate) fn beside(self, host: &[String]) -> Status {
-        Status {
-            host_says: host.to_vec(),
+    /// The same, beside what is known of the world.
+    pub(crate) fn beside(self, run: &Run, driver: &Driver, world: &Beside) -> Status {
+        let mut status = Status {
+            standing: flow_steps::standing::standing_beside(run, world.host.facts),
+            host_says: world.host.lines.clone(),
+            next: world.commands(run, driver),
             ..self
+        };
+        for notice in &mut status.notices {
+            notice.reached = world.holders(notice.record);
         }
+        status
     }
 }
 
@@ -292,6 +304,7 @@ pub(crate) fn notices(run: &Run) -> Vec<Told> {
             about: about(run, &notice.topic),
             state,
             detail,
+            reached: Vec::new(),
         }
     });
     told.collect()

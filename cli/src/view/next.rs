@@ -9,6 +9,9 @@ use flow_steps::lease::HostLease;
 use flow_steps::people::Checklist;
 use serde::Serialize;
 
+use crate::driver::Driver;
+use crate::people::is_answered;
+
 /// What stands for the words of a person.
 const REASON: &str = "--reason …";
 
@@ -99,7 +102,14 @@ pub(crate) fn commands(run: &Run) -> Vec<Next> {
         Life::Forward | Life::Unwinding(_) => Vec::new(),
     };
     if run.life == Life::Forward {
-        let asks = run.waiting().filter(|(_, wait)| !wait.command.is_empty());
+        let (answered, open): (Vec<_>, Vec<_>) =
+            run.waiting().partition(|(step, _)| is_answered(run, *step));
+        if let Some((step, _)) = answered.first() {
+            let key = &run.plan.nodes[*step as usize].key;
+            let what = format!("`{key}` is answered, nobody drives it: go on");
+            commands.push(Next::new(format!("flow resume {id}"), &what));
+        }
+        let asks = open.iter().filter(|(_, wait)| !wait.command.is_empty());
         commands.extend(asks.map(|(_, wait)| Next::new(answer(run, &wait.command), &wait.what)));
     }
     if commands.is_empty() {
@@ -107,6 +117,26 @@ pub(crate) fn commands(run: &Run) -> Vec<Next> {
             format!("flow resume {id}"),
             "go on exactly there",
         ));
+    }
+    commands
+}
+
+/// The same, given who drives it: nobody is sent to resume what another process drives.
+pub(crate) fn commands_for(run: &Run, driver: &Driver) -> Vec<Next> {
+    let resume = format!("flow resume {}", run.id);
+    let mut commands = commands(run);
+    for next in commands.iter_mut().filter(|next| next.command == resume) {
+        match driver {
+            Driver::Alive(_) => {
+                next.command = format!("flow status {} --watch", run.id);
+                next.why = "look on: it is being driven".into();
+            }
+            Driver::Stopped(_) => {
+                next.command += " --take-over";
+                next.why = "end the process that stands still, and go on".into();
+            }
+            _ => {}
+        }
     }
     commands
 }
@@ -134,7 +164,7 @@ fn finished(run: &Run) -> Vec<Next> {
 }
 
 /// Whether the rollback of this run left the environment locked. Somebody may have lifted the lock since.
-fn left_a_lock(run: &Run) -> bool {
+pub(crate) fn left_a_lock(run: &Run) -> bool {
     let mut steps = run.plan.nodes.iter().zip(&run.steps);
     run.production_changed()
         && steps.any(|(node, state)| node.kind == HostLease::KIND && state.undo == Undo::Undone)
@@ -164,7 +194,11 @@ fn parked(run: &Run, why: &ParkReason) -> Vec<Next> {
             commands.push(Next::new(resume, "go on undoing when it can be reached"));
         }
         ParkReason::Unreached { .. } => {
-            if is_list {
+            let answered = run
+                .plan
+                .node(key)
+                .is_some_and(|(at, _)| is_answered(run, at));
+            if is_list && !answered {
                 commands.push(Next::new(
                     format!("flow check {id} {key}"),
                     "answer it first",

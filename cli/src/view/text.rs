@@ -8,24 +8,28 @@ use flow_engine::record::{Failure, FailureKind};
 use flow_engine::run::{Delivery, Life, Run, Status, StepState, Undo};
 use flow_steps::people::{KeysFound, starter};
 
+use flow_steps::standing::standing_beside;
+
+use super::beside::Beside;
 use super::{age, clean, json, mark, next};
 use crate::driver::Driver;
+use crate::people::is_answered;
 use crate::store::LOOK;
 
 /// `flow status`, of the journal alone.
 pub(crate) fn status(run: &Run, driver: &Driver, now: Timestamp) -> String {
-    status_beside(run, driver, &[], now)
+    status_beside(run, driver, &Beside::default(), now)
 }
 
-/// The same, beside what production's host said just now; nothing when it was not asked.
-pub(crate) fn status_beside(run: &Run, driver: &Driver, host: &[String], now: Timestamp) -> String {
+/// The same, beside what is known of the world.
+pub(crate) fn status_beside(run: &Run, driver: &Driver, world: &Beside, now: Timestamp) -> String {
     let mut text = head(run, driver, now);
-    text += &standing(run, driver, host);
+    text += &standing(run, driver, world);
     text.push('\n');
     text += &phases(run, now, &|_| Vec::new());
     text += &trouble(run);
     text += &rollback_in_short(run);
-    text += &mails(run);
+    text += &mails(run, world);
     for (name, value) in next::contacts(&run.plan) {
         let name = name
             .trim_start_matches("contact")
@@ -33,39 +37,18 @@ pub(crate) fn status_beside(run: &Run, driver: &Driver, host: &[String], now: Ti
         let _infallible = writeln!(text, "contact {name}: {}", clean(value));
     }
     text.push_str("\nnext:\n");
-    for next in commands(run, driver) {
+    for next in world.commands(run, driver) {
         let _infallible = writeln!(text, "  {}", next.line());
     }
     text
 }
 
-/// What to type next; nobody is sent to resume what another process drives.
-fn commands(run: &Run, driver: &Driver) -> Vec<next::Next> {
-    let goes_on = |next: &next::Next| next.command == format!("flow resume {}", run.id);
-    let mut commands = next::commands(run);
-    match driver {
-        Driver::Alive(_) => {
-            for next in commands.iter_mut().filter(|next| goes_on(next)) {
-                next.command = format!("flow status {} --watch", run.id);
-                next.why = "look on: it is being driven".into();
-            }
-        }
-        Driver::Stopped(_) => {
-            for next in commands.iter_mut().filter(|next| goes_on(next)) {
-                next.command += " --take-over";
-                next.why = "end the process that stands still, and go on".into();
-            }
-        }
-        _ => {}
-    }
-    commands
-}
-
 /// What production is in, above everything that scrolls.
-fn standing(run: &Run, driver: &Driver, host: &[String]) -> String {
-    let alarming = !flow_steps::standing::standing(run).is_empty();
+fn standing(run: &Run, driver: &Driver, world: &Beside) -> String {
+    let host = &world.host;
+    let alarming = !standing_beside(run, host.facts).is_empty();
     let mut text = String::new();
-    for words in super::production(run) {
+    for words in super::production_beside(run, host.facts) {
         // The same words while everything goes to plan are no alarm.
         let sign = if alarming && !matches!(driver, Driver::Alive(_)) {
             "!! "
@@ -74,10 +57,10 @@ fn standing(run: &Run, driver: &Driver, host: &[String]) -> String {
         };
         let _infallible = writeln!(text, "{sign}production: {words}");
     }
-    for said in host {
+    for said in &host.lines {
         let _infallible = writeln!(text, "   the host says: {}", clean(said));
     }
-    if alarming && host.is_empty() {
+    if alarming && host.lines.is_empty() {
         text.push_str("   (as far as the journal knows: the host was not asked)\n");
     }
     text
@@ -211,12 +194,14 @@ fn step_lines(run: &Run, step: usize, now: Timestamp) -> String {
         } else {
             wait.who.as_str()
         };
-        let _infallible = writeln!(
-            text,
-            "        waits for {whom}{until}: {}",
-            clean(&wait.what)
-        );
-        if !wait.command.is_empty() {
+        let answered = u32::try_from(step).is_ok_and(|step| is_answered(run, step));
+        let asks = if answered {
+            format!("answered by {whom}, to be taken in when the run goes on")
+        } else {
+            format!("waits for {whom}{until}")
+        };
+        let _infallible = writeln!(text, "        {asks}: {}", clean(&wait.what));
+        if !wait.command.is_empty() && !answered {
             let _infallible = writeln!(text, "        {}", next::answer(run, &wait.command));
         }
     }
@@ -306,22 +291,27 @@ pub(crate) fn rollback(run: &Run) -> String {
     text
 }
 
-fn mails(run: &Run) -> String {
+fn mails(run: &Run, world: &Beside) -> String {
     let sent = |d: &Delivery| matches!(d, Delivery::Sent(_));
     let open: Vec<_> = run.notices.iter().filter(|n| !sent(&n.delivery)).collect();
     if open.is_empty() {
         return String::new();
     }
+    let some = open.iter().any(|n| !world.holders(n.id).is_empty());
     let mut text = format!(
-        "\n{} of {} notices are not delivered:\n",
+        "\n{} of {} notices are not delivered{}:\n",
         open.len(),
-        run.notices.len()
+        run.notices.len(),
+        if some { " to everybody" } else { "" }
     );
     let more = open.len().saturating_sub(NOTICES);
     for notice in open.into_iter().take(NOTICES) {
         let why = match &notice.delivery {
             Delivery::Undeliverable(why) => format!("never: {}", clean(why)),
-            _ => "not yet".into(),
+            _ => match world.holders(notice.id).as_slice() {
+                [] => "not yet".into(),
+                some => format!("not yet to all; {} has it", clean(&some.join(", "))),
+            },
         };
         let _infallible = writeln!(text, "  {} ({why})", json::about(run, &notice.topic));
     }

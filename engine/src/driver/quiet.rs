@@ -35,13 +35,15 @@ impl Driver {
         self.flush().await
     }
 
-    /// Delivers what is still to be told, within reason. What is left is sent when the run is next looked after.
+    /// Delivers what is still to be told, within reason: what was never tried is tried once, and only that a rollback is
+    /// incomplete is tried again while there is time, for nobody else gets at the journal meanwhile. What is left is sent
+    /// when the run is next looked after.
     pub(super) async fn drain(&mut self) -> Result<(), LoadError> {
         let clock = Arc::clone(&self.engine.clock);
         let limit = clock.sleep(DRAIN);
         tokio::pin!(limit);
         let rest = self.run.life.clone();
-        while self.outbox.is_open(&self.run) && self.run.life == rest && !self.has_news() {
+        while self.outbox.is_owed(&self.run) && self.run.life == rest && !self.has_news() {
             let now = self.engine.clock.now();
             self.outbox.pump(&self.run, now);
             let pause = self

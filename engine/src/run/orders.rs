@@ -10,7 +10,7 @@ use crate::signal::Order;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// There is nothing to retry, skip or settle.
-    #[error("run {run} is not parked; {state}")]
+    #[error("run {run} is not parked: it {state}")]
     NotParked {
         /// The run that the order was for.
         run: String,
@@ -44,7 +44,7 @@ pub enum Refusal {
     #[error("the outcome of step `{0}` is not unknown; there is nothing to settle")]
     NotUnknown(String),
     /// Production has changed.
-    #[error("production was changed already; use `flow rollback`")]
+    #[error("production was changed already, or may have been; use `flow rollback`")]
     ProductionChanged,
     /// Already undoing, or undone.
     #[error("run {run} {state}; there is nothing more to undo")]
@@ -88,10 +88,10 @@ impl Run {
     }
 
     fn accepts_settle(&self, step: &str, done: bool) -> Result<(), Refusal> {
-        self.parked()?;
         let (index, state) = self
             .step_at(step)
             .ok_or_else(|| Refusal::NoStep(step.into()))?;
+        self.parked()?;
         let node = &self.plan.nodes[index as usize];
         let unknown = matches!(state.failure, Some((FailureKind::Unknown, _)));
         if !unknown || state.status != Status::Failed {
@@ -105,10 +105,10 @@ impl Run {
     }
 
     fn accepts_skip(&self, step: &str) -> Result<(), Refusal> {
-        self.parked()?;
         let (index, state) = self
             .step_at(step)
             .ok_or_else(|| Refusal::NoStep(step.into()))?;
+        self.parked()?;
         let node = &self.plan.nodes[index as usize];
         let unreadable = matches!(&self.life, Life::Parked { why: ParkReason::Unreadable { step, .. }, .. } if *step == index);
         if self.unwinding().is_some() {
@@ -135,8 +135,18 @@ impl Run {
             life @ Life::Parked { .. } => Ok(life),
             _ => Err(Refusal::NotParked {
                 run: self.id.to_string(),
-                state: self.in_a_word().into(),
+                state: self.instead_of_parked(),
             }),
+        }
+    }
+
+    /// Whether anybody drives it, a run cannot tell.
+    fn instead_of_parked(&self) -> String {
+        let asked: Vec<&str> = self.waiting().map(|(_, wait)| wait.who.as_str()).collect();
+        match &self.life {
+            Life::Forward if !asked.is_empty() => format!("waits for {}", asked.join(", ")),
+            Life::Forward => "is under way, or interrupted".into(),
+            _ => self.in_a_word().into(),
         }
     }
 

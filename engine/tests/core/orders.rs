@@ -27,7 +27,15 @@ fn what_is_not_parked_is_neither_retried_nor_skipped_nor_settled() {
     bench.start(LOOK);
     for order in [Order::Retry, skip("prep/warn"), settle("prep/look", true)] {
         let said = bench.run.accepts(&order).unwrap_err().to_string();
-        assert_eq!(said, "run r-core is not parked; is under way");
+        assert_eq!(
+            said,
+            "run r-core is not parked: it is under way, or interrupted"
+        );
+    }
+    // What there is not is no matter of being parked.
+    for order in [skip("nonsense"), settle("nonsense", true)] {
+        let said = bench.run.accepts(&order).unwrap_err();
+        assert_eq!(said, Refusal::NoStep("nonsense".into()));
     }
 }
 

@@ -171,8 +171,8 @@ impl Stage<'_> {
                 Stop::Finished(Verdict::Completed) if operator.regrets && !regretted => {
                     regretted = self.order(Order::Rollback).await?;
                 }
-                // Asked to stop while the last mails went out: the next look after the run sends them.
-                Stop::Finished(_) if self.was_stopped() && self.owes_mail().await? => {}
+                // Asked to stop while the last mails went out, or deferred: the next look after the run sends them.
+                Stop::Finished(_) if self.owes_mail().await? => {}
                 Stop::Finished(_) => return Ok(()),
                 Stop::Parked(why) => self.answer(&why).await?,
                 Stop::WaitingForPeople => self.say_yes().await?,
@@ -181,10 +181,6 @@ impl Stage<'_> {
             }
         }
         Err(format!("no end after {LIVES} lives"))
-    }
-
-    fn was_stopped(&self) -> bool {
-        matches!(self.case.meddle, Some((_, Meddling::Stop)))
     }
 
     async fn owes_mail(&self) -> Result<bool, String> {

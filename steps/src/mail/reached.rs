@@ -1,11 +1,13 @@
 //! Who has which mail: a repeated attempt leaves them out, also one by another process.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+
+use flow_engine::id::RunId;
 
 /// How many deliveries are remembered. More are a run's mails to the largest team, several times over.
 const REMEMBERED: usize = 5000;
@@ -19,6 +21,20 @@ type Mark = (String, String);
 pub(super) struct Reached {
     file: Option<PathBuf>,
     marks: Mutex<BTreeSet<Mark>>,
+}
+
+/// Who has which notices of a run, by the notice's number, as the file of a mailer has it that remembers.
+pub fn holders(file: &Path, run: &RunId) -> BTreeMap<u64, BTreeSet<String>> {
+    let mut holders: BTreeMap<u64, BTreeSet<String>> = BTreeMap::new();
+    let begin = format!("<{run}.");
+    for (message, address) in Reached::kept_in(file.to_owned()).marks().iter() {
+        let number = message.strip_prefix(&begin);
+        let number = number.and_then(|rest| rest.split('@').next()?.parse().ok());
+        if let Some(number) = number {
+            holders.entry(number).or_default().insert(address.clone());
+        }
+    }
+    holders
 }
 
 impl Reached {

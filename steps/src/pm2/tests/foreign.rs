@@ -217,8 +217,10 @@ async fn only_named_processes_belong_where_names_are_given_and_nothing_of_ones_o
         .await
         .unwrap();
     assert!(
-        said.starts_with("the application's (shop): shop online; left alone: api #0 (not the"),
-        "{said}"
+        said.words
+            .starts_with("the application's (shop): shop online; left alone: api #0 (not the")
+            && said.all_up,
+        "{said:?}"
     );
     world.application.processes = vec!["typo".into()];
     let said = whose(&here, &world.pm2.prefix, &world.application)
