@@ -144,12 +144,12 @@ async fn a_rollback_that_stopped_is_told_by_a_later_command_once_the_mail_server
         "{said}"
     );
     // One of two addresses has it: somebody was told.
-    let untold: Vec<u64> = {
+    let numbers: Vec<u64> = {
         let notices = runs[0].notices.iter().filter(|n| is_untold(n));
         notices.map(|n| n.id).collect()
     };
     let file = dir.path().join("mails");
-    let id = untold.last().expect("a notice");
+    let id = numbers.last().expect("a notice");
     let line = format!("<r-stuck.{id}@flow.example.org> qa@example.org\n");
     std::fs::write(&file, line).expect("writes");
     let holders = flow_steps::mail::holders(&file, &runs[0].id);
