@@ -63,7 +63,9 @@ pub(super) async fn add(
         }
         Err(e) => return Err(failed(&e.to_string(), e.hint())),
     }
-    Ok(said.iter().map(|line| format!("{line}\n")).collect())
+    // Each line ends with a line feed, also the last.
+    said.push(String::new());
+    Ok(said.join("\n"))
 }
 
 /// Paths as somebody in the current folder names them.
