@@ -93,17 +93,19 @@ fn a_schema_that_goes_takes_every_table_and_type_in_it() {
              CREATE TABLE {name}.\"E\" (\"id\" INTEGER NOT NULL, CONSTRAINT \"E_pkey\" PRIMARY KEY (\"id\"));"
         )
     };
-    let made = make("\"audit log\"");
-    assert_eq!(said(&made), none);
-    let gone = said(&format!("{made} DROP SCHEMA \"audit log\" CASCADE;"));
+    let there = make("\"audit log\"");
+    assert_eq!(said(&there), none);
+    let gone = said(&format!("{there} DROP SCHEMA \"audit log\" CASCADE;"));
     assert_eq!(gone.len(), 2, "{gone:#?}");
     assert_eq!(
-        said(&format!("{made} DROP SCHEMA public CASCADE;")),
+        said(&format!("{there} DROP SCHEMA public CASCADE;")),
         none,
         "the application's own is another one"
     );
     let renamed = format!("{} ALTER SCHEMA old RENAME TO \"audit log\";", make("old"));
     assert_eq!(said(&renamed), none);
-    let away = said(&format!("{made} ALTER SCHEMA \"audit log\" RENAME TO old;"));
+    let away = said(&format!(
+        "{there} ALTER SCHEMA \"audit log\" RENAME TO old;"
+    ));
     assert_eq!(away.len(), 2, "{away:#?}");
 }
