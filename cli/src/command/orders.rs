@@ -162,14 +162,30 @@ fn refused(refusal: Refusal, run: &Run, driver: &Driver) -> Diagnostic {
 /// How often a run that another process drives is looked at, and how often at the most: a day.
 const LOOK: Duration = Duration::from_millis(500);
 const LOOKS: u32 = 172_800;
+/// How many looks in a row may fail: a driver that ends cuts who is looking at that moment.
+const MISSES: u32 = 20;
+
+async fn look(state: &State, id: &RunId) -> Result<(Run, Driver), Diagnostic> {
+    let store = Store::look(state).await?;
+    let run = store.find(id.as_str()).await?;
+    let driver = store.driver(&run);
+    Ok((run, driver))
+}
 
 /// Waits until a run that another process drives stops, or waits for people, or nobody drives it any more; its exit code.
 async fn look_on(state: &State, id: &RunId) -> Result<Exit, Diagnostic> {
+    let mut misses = 0;
     for _ in 0..LOOKS {
-        let store = Store::look(state).await?;
-        let run = store.find(id.as_str()).await?;
-        let driver = store.driver(&run);
-        drop(store);
+        let (run, driver) = match look(state, id).await {
+            Ok(run) => run,
+            Err(_) if misses < MISSES => {
+                misses += 1;
+                tokio::time::sleep(LOOK).await;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        misses = 0;
         let exit = Exit::of_run(&run, &driver);
         if exit != Exit::Locked {
             view::note(&format!("run {id} {}\n", view::doing(&run, &driver)));

@@ -46,7 +46,7 @@ impl Step for Pause {
 }
 
 const RUN: &str = "r-unattended";
-const SECONDS: u64 = 5;
+const SECONDS: u64 = 8;
 
 struct Bench {
     dir: tempfile::TempDir,
