@@ -91,6 +91,7 @@ DROP TRIGGER IF EXISTS touch ON "Book";
 === a sequence is dropped
 DROP SEQUENCE "Author_id_seq" CASCADE;
 => warning cascade
+=> warning drop-default "Author"."id"
 => warning drop-object "Author_id_seq"
 === a function is replaced
 DROP FUNCTION IF EXISTS total(integer);
