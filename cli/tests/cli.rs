@@ -425,26 +425,3 @@ fn a_state_folder_that_others_can_look_into_or_own_is_refused_by_every_command()
         assert!(said.contains("belongs to another user"), "{said}");
     }
 }
-
-#[test]
-fn no_colour_codes_get_into_a_log_file() {
-    let dir = project(CONFIG);
-    let state = dir.path().join(".flow");
-    std::fs::create_dir_all(state.join("journal")).expect("creates");
-    let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-    std::fs::set_permissions(&state, private).expect("sets");
-    for args in [&["list"][..], &["--plain", "list"]] {
-        let out = Command::new(env!("CARGO_BIN_EXE_flow"))
-            .args(args)
-            .current_dir(dir.path())
-            .env_remove("FLOW_STATE")
-            .env_remove("FLOW_CONFIG")
-            .env("FLOW_LOG", "trace")
-            .stdin(Stdio::null())
-            .output()
-            .expect("flow starts");
-        let said = String::from_utf8_lossy(&out.stderr).into_owned();
-        assert!(said.contains("DEBUG"), "it logs: {said}");
-        assert!(!said.contains('\u{1b}'), "{said}");
-    }
-}
