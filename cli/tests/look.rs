@@ -374,25 +374,3 @@ fn a_plan_damaged_in_every_copy_is_named_and_computed_again_and_no_other_run_is_
     assert_eq!(verified.status.code(), Some(0), "{}", out(&verified));
     assert!(out(&flow(dir, &["journal", "repair"])).contains("nothing to repair"));
 }
-
-#[test]
-fn no_colour_codes_get_into_a_log_file() {
-    let dir = tempfile::tempdir().expect("a folder");
-    crashed(dir.path());
-    for args in [&["list"][..], &["--plain", "list"]] {
-        let said = Command::new(env!("CARGO_BIN_EXE_flow"))
-            .args(["--state", ".flow"])
-            .args(args)
-            .current_dir(dir.path())
-            .env("FLOW_LOG", "trace")
-            .stdin(Stdio::null())
-            .output()
-            .expect("flow starts");
-        let said = err(&said);
-        assert!(
-            said.contains("TRACE") || said.contains("DEBUG"),
-            "it logs: {said}"
-        );
-        assert!(!said.contains('\u{1b}'), "{said}");
-    }
-}
