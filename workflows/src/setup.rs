@@ -69,7 +69,7 @@ pub enum SetupError {
     Unfinished {
         /// The `flow.toml` that was found.
         config: String,
-        /// The others.
+        /// The files that are not there, by path: one or both of people and data.
         missing: Vec<String>,
     },
     /// The file could be somebody else's.

@@ -107,7 +107,7 @@ fn places(tokens: &[Token], key: &str) -> Vec<usize> {
 pub(super) enum Written {
     /// It is not there.
     Nothing,
-    /// Written out.
+    /// Written out: a path as it stands there, relative to the folder of the configuration.
     Path(String),
     /// Only whoever runs the file knows.
     Computed,
