@@ -24,6 +24,8 @@ use crate::reach;
 use crate::reach::patterns::Patterns;
 
 mod attach;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod in_place;
 mod jobs;
 mod migrate;

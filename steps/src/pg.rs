@@ -78,7 +78,7 @@ pub use rehearsal::{Rehearsal, RestoreRehearsal};
 pub use rights::{Purpose, Remarks, Right, Rights, rights};
 pub use room::{Room, room};
 pub use rows::{Fate, Row, RunRows, TableRows, rows_of};
-pub(crate) use text::{hex, ident, literal, rows};
+pub(crate) use text::{ident, literal, rows};
 pub use watchdog::{Guarded, Guardian, Heartbeat, Opening, Watchdog};
 
 pub use shape::{Change, Shape, Thing};

@@ -45,21 +45,11 @@ impl Rig {
         let script = self.path("release.sh");
         std::fs::write(&script, format!("ledger={}\n{text}\n", self.path("ledger"))).unwrap();
         Deploy {
-            host: "here".into(),
-            jobs_dir: self.path("jobs"),
-            cwd: self.path(""),
-            script: vec!["sh".into(), script, "it's one".into()],
             env: BTreeMap::from([("PGOPTIONS".into(), "-c lock_timeout=5s".into())]),
-            commit: "c".repeat(40),
-            errors: vec![],
-            allow: vec![],
-            lease: None,
-            gate: None,
-            stop_on_undo: None,
-            verify: Some(vec!["echo".into(), "c".repeat(40)]),
-            may_migrate: false,
-            freeze: None,
-            timeout_minutes: 2,
+            ..fixture::deploy(
+                self.dir.path(),
+                vec!["sh".into(), script, "it's one".into()],
+            )
         }
     }
 

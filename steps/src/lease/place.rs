@@ -113,7 +113,7 @@ fn key(system_identifier: &str, database: &str) -> String {
         .collect();
     let name: String = database.chars().map(plain).collect();
     let digest = Sha256::digest(database.as_bytes());
-    let short = crate::pg::hex(&digest[..4]);
+    let short = hex::encode(&digest[..4]);
     format!("{id}-{name}-{short}")
 }
 

@@ -16,7 +16,6 @@ use std::collections::HashMap;
 use sha2::{Digest, Sha256};
 
 use super::fold::Draft;
-use super::load::hex;
 use scan::{Kind, Scan};
 
 /// Bodies in bodies that are read; deeper ones are literals.
@@ -66,7 +65,7 @@ impl<'a> Fingerprints<'a> {
         let number = self.given.entry(equal).or_default();
         feed(&mut hash, &number.to_be_bytes());
         *number += 1;
-        hex(&hash.finalize())
+        hex::encode(hash.finalize())
     }
 
     /// Of the statement at this byte; of the whole file, byte for byte, where there is none.

@@ -49,7 +49,7 @@ impl Migration {
 
     /// SHA-256 of the text, hex: what Prisma stores as the checksum of an applied migration.
     pub fn sha256(&self) -> String {
-        hex(&Sha256::digest(self.sql.as_bytes()))
+        hex::encode(Sha256::digest(self.sql.as_bytes()))
     }
 
     /// Whether a checksum in `_prisma_migrations` is this file's, as Prisma has it: of its bytes, or of the same lines with
@@ -63,7 +63,7 @@ impl Migration {
         forms.iter().any(|text| {
             let digest = Sha256::digest(text.as_bytes());
             if checksum.len() == 64 || checksum.is_empty() {
-                hex(&digest) == checksum
+                hex::encode(&digest) == checksum
             } else {
                 unpadded(&digest) == checksum
             }
@@ -74,16 +74,6 @@ impl Migration {
 fn unpadded(bytes: &[u8]) -> String {
     let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:x}")).collect();
     digits.concat()
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            write!(text, "{byte:02x}").expect("writing to a String cannot fail");
-            text
-        })
 }
 
 /// Why the migrations could not be read. Nothing was judged.

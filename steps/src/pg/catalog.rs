@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::text::{hex, ident, qualified};
+use super::text::{ident, qualified};
 use super::{Column, PgError, client::Session};
 use sha2::{Digest as _, Sha256};
 
@@ -285,5 +285,5 @@ fn digest<'a>(lines: impl Iterator<Item = &'a String>) -> String {
         hasher.update(line.as_bytes());
         hasher.update([0]);
     }
-    hex(&hasher.finalize())
+    hex::encode(hasher.finalize())
 }

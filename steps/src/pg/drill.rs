@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::catalog::{self, TableSpec};
 use super::state::{Bucket, TableState};
-use super::text::{hex, ident};
+use super::text::ident;
 use super::{Pg, PgError};
 
 /// How many keys are named.
@@ -257,7 +257,7 @@ pub(crate) fn key_in_words(parts: &[String], numbered: &[bool]) -> String {
         if *number || is_uuid(part) {
             return part.clone();
         }
-        let digest = hex(&Sha256::digest(part.as_bytes()));
+        let digest = hex::encode(Sha256::digest(part.as_bytes()));
         format!("sha256 {}", &digest[..12])
     };
     let words: Vec<String> = parts.iter().zip(numbered).map(word).collect();

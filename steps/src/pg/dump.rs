@@ -12,7 +12,7 @@ use super::catalog::LARGE_OBJECTS;
 use super::client::{Feed, LONG};
 use super::scan::DumpScanner;
 use super::state::DbState;
-use super::text::{hex, some_of};
+use super::text::some_of;
 use super::{Pg, PgError};
 use crate::host::Command;
 
@@ -135,8 +135,8 @@ pub(crate) async fn dump(
     Ok(Dumped {
         bytes: gauge.bytes,
         raw_bytes: gauge.scanner.bytes(),
-        sha256: hex(&gauge.packed.finalize()),
-        raw_sha256: hex(&gauge.raw.finalize()),
+        sha256: hex::encode(gauge.packed.finalize()),
+        raw_sha256: hex::encode(gauge.raw.finalize()),
         rows: gauge.scanner.rows().clone(),
     })
 }

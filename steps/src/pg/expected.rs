@@ -17,7 +17,7 @@ use super::client::LONG;
 use super::copy_safe::instance;
 use super::scratch::{self, Mark};
 use super::shape::{self, Change, Shape, Thing};
-use super::text::{hex, ident, some_of};
+use super::text::{ident, some_of};
 use super::{Database, Pg, PgError, applied};
 use crate::migration::Migration;
 use crate::reach;
@@ -207,7 +207,7 @@ pub(super) fn as_one_query(migration: &Migration, schema: &str) -> Result<String
         )));
     }
     // No text holds its own digest.
-    let digest = hex(&Sha256::digest(migration.sql.as_bytes()));
+    let digest = hex::encode(Sha256::digest(migration.sql.as_bytes()));
     let quote = format!("$flow{}$", &digest[..24]);
     Ok(format!(
         "SET search_path = {}, extensions; SET statement_timeout = '5min';\nSELECT {quote}\n{}\n{quote} \\gexec\n",

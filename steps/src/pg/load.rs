@@ -7,7 +7,6 @@ use sha2::{Digest as _, Sha256};
 
 use super::backup::{Backup, Compression};
 use super::scan::DumpScanner;
-use super::text::hex;
 use super::{Pg, PgError, loadable};
 
 enum Decoder {
@@ -119,7 +118,7 @@ pub(crate) async fn load(
     let last = decoder.finish().map_err(damaged)?;
     scanner.take(&last);
     sink.send(last.into()).await;
-    if hex(&digest.finalize()) != backup.sha256 || !scanner.is_complete() {
+    if hex::encode(digest.finalize()) != backup.sha256 || !scanner.is_complete() {
         return Err(PgError::Damaged(format!(
             "the backup `{}` changed while it was read, or is not whole",
             backup.path

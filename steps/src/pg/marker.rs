@@ -5,7 +5,6 @@
 //! print a random line after its last statement, and only what that line ends counts.
 
 use super::PgError;
-use super::text::hex;
 
 /// A line nobody can know before, so that no value can be it.
 #[derive(Debug, Clone)]
@@ -13,7 +12,7 @@ pub(crate) struct Marker(String);
 
 impl Marker {
     pub(crate) fn new() -> Result<Self, PgError> {
-        Ok(Self(format!("flow-{}", hex(&random()?))))
+        Ok(Self(format!("flow-{}", hex::encode(random()?))))
     }
 
     /// What makes `psql` print it. The semicolon ends a statement that was left open: `psql` would print first and run

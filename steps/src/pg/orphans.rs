@@ -8,7 +8,7 @@ use flow_engine::step::{Cx, StepError};
 use sha2::{Digest as _, Sha256};
 
 use super::marker::random;
-use super::text::{hex, literal};
+use super::text::literal;
 use super::{Database, Pg, PgError};
 
 /// What the sessions of one life of one step call themselves (`application_name`).
@@ -31,10 +31,10 @@ impl SessionName {
     }
 
     pub(crate) fn of(run: &str, key: &str) -> Result<Self, PgError> {
-        let step = hex(&Sha256::digest(key.as_bytes()));
+        let step = hex::encode(Sha256::digest(key.as_bytes()));
         Ok(Self {
             step: format!("flow {}", &step[..12]),
-            life: hex(&random()?)[..8].to_owned(),
+            life: hex::encode(random()?)[..8].to_owned(),
             run: run.to_owned(),
         })
     }

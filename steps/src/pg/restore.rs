@@ -10,7 +10,7 @@ use super::proof;
 use super::scratch::{self, Mark};
 use super::state::{self, DbState, Look};
 use super::swap;
-use super::text::{database_name, hex};
+use super::text::database_name;
 use super::{Pg, PgError, freeze, settings};
 
 /// What to take back to, and where the failed state is dumped to.
@@ -204,7 +204,7 @@ fn seen(now: &Result<DbState, String>) -> String {
             table.rows, table.keys_hash, table.rows_hash
         ));
     }
-    hex(&hasher.finalize())
+    hex::encode(hasher.finalize())
 }
 
 fn autopsy(mark: &Mark) -> Autopsy {

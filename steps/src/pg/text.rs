@@ -32,22 +32,13 @@ pub(crate) fn database_name(stem: &str, run: &str) -> String {
     if plain.len() <= 63 {
         return plain;
     }
-    let digest = hex(&Sha256::digest(plain.as_bytes()));
+    let digest = hex::encode(Sha256::digest(plain.as_bytes()));
     let room = 63 - 17;
     let mut cut = room.min(plain.len());
     while !plain.is_char_boundary(cut) {
         cut -= 1;
     }
     format!("{}_{}", &plain[..cut], &digest[..16])
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    let digit = |n: u8| char::from_digit(u32::from(n), 16).unwrap_or('?');
-    bytes
-        .iter()
-        .flat_map(|b| [digit(b >> 4), digit(b & 15)])
-        .collect()
 }
 
 /// What people write for a table: `Table` means the schema `public`, `schema.Table` is taken as it is.

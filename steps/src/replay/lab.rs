@@ -85,12 +85,11 @@ impl Lab {
         let mut random = [0; 12];
         getrandom::fill(&mut random)
             .map_err(|e| ReplayError::Server(format!("this machine gives no randomness: {e}")))?;
-        let hex = |bytes: &[u8]| {
-            bytes
-                .iter()
-                .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
-        };
-        let name = format!("{PREFIX}{}_{}", std::process::id(), hex(&random[..6]));
+        let name = format!(
+            "{PREFIX}{}_{}",
+            std::process::id(),
+            hex::encode(&random[..6])
+        );
         let mut session = Session::open(&url.address, &url.login, &url.database, until)?;
         let superuser = ask(
             &mut session,
@@ -112,7 +111,7 @@ impl Lab {
         if role {
             lab.login = Login {
                 user: name.clone(),
-                password: hex(&random),
+                password: hex::encode(&random),
             };
             ask(
                 &mut session,

@@ -264,6 +264,16 @@ fn insert_sql(plan: &mut flow_engine::plan::Plan, before: &str, key: &str, sql: 
     plan.nodes.insert(at.unwrap_or(plan.nodes.len()), node);
 }
 
+/// The run stopped in its way back, services and rows as they were, and what it tells holds these words.
+fn assert_asks(stop: &Stop, run: &Run, words: &str) {
+    let text = told(run);
+    assert!(
+        matches!(stop, Stop::Parked(ParkReason::UndoFailed { .. })),
+        "{stop:?} {text}"
+    );
+    assert!(text.contains(words), "{text}");
+}
+
 fn told(run: &Run) -> String {
     format!("{:#?}", run.steps)
 }

@@ -1,7 +1,7 @@
 //! What is not the application's, and what was not well before, is left alone and is no witness.
 
 use super::*;
-use crate::deploy::{Deploy, StopSpec};
+use crate::deploy::{Deploy, StopSpec, fixture};
 
 /// Processes in a folder of their own: these are the application's.
 struct World {
@@ -76,26 +76,15 @@ impl World {
     fn release(&self, script: &str) -> Plan {
         let file = self.pm2.home.path().join("release.sh");
         std::fs::write(&file, script).unwrap();
+        let words = vec!["sh".into(), file.to_str().unwrap().into()];
         let deploy = Deploy {
-            host: "here".into(),
-            jobs_dir: self.pm2.home.path().join("jobs").to_str().unwrap().into(),
             cwd: self.application.folder.clone().unwrap(),
-            script: vec!["sh".into(), file.to_str().unwrap().into()],
-            env: std::collections::BTreeMap::new(),
-            commit: "c".repeat(40),
-            errors: vec![],
-            allow: vec![],
-            lease: None,
-            gate: None,
             stop_on_undo: Some(StopSpec {
                 pm2: self.pm2.prefix.clone(),
                 application: self.application.clone(),
                 look: None,
             }),
-            verify: Some(vec!["echo".into(), "c".repeat(40)]),
-            may_migrate: false,
-            freeze: None,
-            timeout_minutes: 2,
+            ..fixture::deploy(self.pm2.home.path(), words)
         };
         let before = || Arg::Output("prep/processes".into());
         plan(

@@ -1,7 +1,7 @@
 //! What pm2 starts by itself stays down while a database is restored, and is what it was afterwards.
 
 use super::*;
-use crate::deploy::{Deploy, StopSpec};
+use crate::deploy::{Deploy, StopSpec, fixture};
 
 /// Stands where a database is restored: its undo says how many starts there were meanwhile.
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -95,26 +95,15 @@ fn release(pm2: &Pm2) -> Plan {
         format!("{words} restart steady; {words} start {}", new.display()),
     )
     .unwrap();
+    let words = vec!["sh".into(), script.to_str().unwrap().into()];
     let deploy = Deploy {
-        host: "here".into(),
-        jobs_dir: pm2.home.path().join("jobs").to_str().unwrap().into(),
         cwd: pm2.home.path().join("app").to_str().unwrap().into(),
-        script: vec!["sh".into(), script.to_str().unwrap().into()],
-        env: std::collections::BTreeMap::new(),
-        commit: "c".repeat(40),
-        errors: vec![],
-        allow: vec![],
-        lease: None,
-        gate: None,
         stop_on_undo: Some(StopSpec {
             pm2: pm2.prefix.clone(),
             application: Application::default(),
             look: None,
         }),
-        verify: Some(vec!["echo".into(), "c".repeat(40)]),
-        may_migrate: false,
-        freeze: None,
-        timeout_minutes: 2,
+        ..fixture::deploy(pm2.home.path(), words)
     };
     let quiet = Quiet {
         file: pm2.home.path().join("app/starts"),

@@ -2,7 +2,7 @@
 
 use super::super::cluster::{database, value};
 use super::*;
-use crate::deploy::{Deploy as Script, StopSpec};
+use crate::deploy::{Deploy as Script, StopSpec, fixture};
 use crate::pm2::tests::Pm2;
 
 /// The release's own script as a job on the host, with services that its undo stops.
@@ -15,18 +15,7 @@ fn with_services(plan: &mut flow_engine::plan::Plan, pg: &Pg, pm2: &Pm2, sql: &s
     }
     let writable = "SET default_transaction_read_only = off";
     psql.extend(["-c", writable, "-c", sql].map(str::to_owned));
-    let folder = |name: &str| pm2.home.path().join(name).to_str().unwrap().to_owned();
     let script = Script {
-        host: "here".into(),
-        jobs_dir: folder("jobs"),
-        cwd: pm2.home.path().to_str().unwrap().into(),
-        script: psql,
-        env: std::collections::BTreeMap::new(),
-        commit: "c".repeat(40),
-        errors: vec![],
-        allow: vec![],
-        lease: None,
-        gate: None,
         stop_on_undo: Some(StopSpec {
             pm2: pm2.prefix.clone(),
             application: crate::pm2::Application::default(),
@@ -36,10 +25,7 @@ fn with_services(plan: &mut flow_engine::plan::Plan, pg: &Pg, pm2: &Pm2, sql: &s
                 opened_by: "prod/thaw".into(),
             }),
         }),
-        verify: Some(vec!["echo".into(), "c".repeat(40)]),
-        may_migrate: false,
-        freeze: None,
-        timeout_minutes: 2,
+        ..fixture::deploy(pm2.home.path(), psql)
     };
     let node = plan.nodes.iter_mut().find(|n| n.key == "prod/deploy");
     let node = node.unwrap();
@@ -64,16 +50,12 @@ async fn rows_written_in_spite_of_the_freeze_are_asked_for_while_services_still_
     with_services(&mut plan, &pg, &pm2, add);
     let journal = Arc::default();
     let (run, stop) = drive_on(&journal, "r-lookstop", plan).await;
-    assert!(
-        matches!(stop, Stop::Parked(ParkReason::UndoFailed { .. })),
-        "{stop:?} {}",
-        told(&run)
+    assert_asks(
+        &stop,
+        &run,
+        "a client overrides it (public.Customer: 1 row)",
     );
     let text = told(&run);
-    assert!(
-        text.contains("a client overrides it (public.Customer: 1 row)"),
-        "{text}"
-    );
     assert!(text.contains("Nothing was stopped"), "{text}");
     let now = pm2.all().await;
     assert_eq!(
@@ -111,15 +93,6 @@ async fn services_are_not_stopped_for_a_restore_that_cannot_be_made() {
     let add = "ALTER TABLE public.\"Customer\" ADD COLUMN x int";
     with_services(&mut plan, &pg, &pm2, add);
     let (run, stop) = drive("r-lookharm", plan).await;
-    assert!(
-        matches!(stop, Stop::Parked(ParkReason::UndoFailed { .. })),
-        "{stop:?} {}",
-        told(&run)
-    );
-    let text = told(&run);
-    assert!(
-        text.contains("could not be restored, so nothing was stopped"),
-        "{text}"
-    );
+    assert_asks(&stop, &run, "could not be restored, so nothing was stopped");
     assert_eq!(pm2.all().await.counters(), before.counters());
 }

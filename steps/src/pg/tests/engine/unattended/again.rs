@@ -1,7 +1,7 @@
 //! A run that parked with its database frozen, and is retried once the timer has opened it.
 
 use super::*;
-use crate::deploy::Deploy as Script;
+use crate::deploy::{Deploy as Script, fixture};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deploy_that_failed_on_test_leaves_no_database_read_only_and_a_retry_freezes_it_again() {
@@ -26,21 +26,8 @@ async fn a_deploy_that_failed_on_test_leaves_no_database_read_only_and_a_retry_f
     script.push("sh".to_owned());
     script.extend(psql);
     let deploy = Script {
-        host: "here".into(),
-        jobs_dir: bench.path("jobs"),
-        cwd: bench.dir.path().to_str().unwrap().into(),
-        script,
-        env: std::collections::BTreeMap::new(),
-        commit: "c".repeat(40),
-        errors: vec![],
-        allow: vec![],
-        lease: None,
-        gate: None,
-        stop_on_undo: None,
-        verify: Some(vec!["echo".into(), "c".repeat(40)]),
-        may_migrate: false,
         freeze: Some(freeze.clone()),
-        timeout_minutes: 2,
+        ..fixture::deploy(bench.dir.path(), script)
     };
     let thaw = Thaw {
         db: bench.pg.db.clone(),
