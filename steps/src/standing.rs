@@ -1,5 +1,6 @@
 //! What a run that stopped leaves production in, in words nobody can miss.
 
+use flow_engine::plan::Node;
 use flow_engine::run::{Run, Status, StepState, Undo};
 use flow_engine::step::Step as _;
 
@@ -75,12 +76,7 @@ fn read_only(run: &Run, access: Option<Access>) -> Option<String> {
 /// Whether the rollback stopped the services and did not start them again. Where the deploy's script had never begun, its
 /// undo stops none.
 fn are_stopped(run: &Run) -> bool {
-    let undone = |kind: &'static str| {
-        let nodes = run.plan.nodes.iter().zip(&run.steps);
-        nodes.filter(move |(n, s)| {
-            n.kind == kind && n.key.starts_with(&run.plan.environment) && s.undo == Undo::Undone
-        })
-    };
+    let undone = |kind| nodes(run, kind).filter(|(_, s)| s.undo == Undo::Undone);
     let stopped = undone(Deploy::KIND).any(|(n, _)| has_begun(run, &n.key));
     let restarted = undone(Processes::KIND).next().is_some();
     let stops_services = run
@@ -92,17 +88,19 @@ fn are_stopped(run: &Run) -> bool {
 }
 
 fn states<'a>(run: &'a Run, kind: &'a str) -> impl Iterator<Item = &'a StepState> {
-    let production = |n: &flow_engine::plan::Node| n.key.starts_with(&run.plan.environment);
-    let nodes = run.plan.nodes.iter().zip(&run.steps);
-    nodes
-        .filter(move |(n, _)| n.kind == kind && production(n))
-        .map(|(_, state)| state)
+    nodes(run, kind).map(|(_, state)| state)
+}
+
+/// Production's steps of a kind, in order.
+fn nodes<'a>(run: &'a Run, kind: &'a str) -> impl Iterator<Item = (&'a Node, &'a StepState)> {
+    let all = run.plan.nodes.iter().zip(&run.steps);
+    all.filter(move |(node, _)| node.kind == kind && node.key.starts_with(&run.plan.environment))
 }
 
 #[cfg(test)]
 mod tests {
     use flow_engine::clock::Timestamp;
-    use flow_engine::plan::{Effect, Node, OnFailure, Phase, Plan};
+    use flow_engine::plan::{Effect, OnFailure, Phase, Plan};
     use flow_engine::record::{Entry, Payload, Record};
     use flow_engine::retry::Policy;
     use flow_engine::signal::Actor;
