@@ -9,6 +9,8 @@
     reason = "what a test prints is shown when it fails: the seed, the driver's words"
 )]
 
+#[path = "support/checklist.rs"]
+mod checklist;
 #[path = "support/driver.rs"]
 mod driver;
 #[path = "support/place.rs"]

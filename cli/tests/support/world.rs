@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use flow_sandbox::{Isolation, LedgerLine, NEIGHBOURS, Options, Sandbox};
 use serde_json::Value;
 
+use crate::checklist::items;
 use crate::driver::{self, Driver, Said};
 use crate::place::Place;
 use crate::project::{self, Wishes};
@@ -361,41 +362,4 @@ pub(crate) fn checked(command: &mut Command) -> String {
     let err = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {out}{err}");
     out
-}
-
-/// The items of the protocol's checklists.
-fn items(step: &str) -> &'static [&'static str] {
-    match step {
-        "test/features" => &[
-            "login",
-            "customers",
-            "adoption-plans",
-            "customer-products",
-            "edit-plans",
-            "task-status",
-            "history",
-            "create-plan",
-            "licences",
-        ],
-        "stage/features" => &[
-            "customers",
-            "products",
-            "adoption-plans",
-            "tasks",
-            "history",
-            "crud",
-            "licences",
-            "graphql-errors",
-            "react-errors",
-        ],
-        "prod/smoke" => &[
-            "login",
-            "customer",
-            "adoption-plan",
-            "history",
-            "edit",
-            "licences",
-        ],
-        other => panic!("`{other}` is no checklist of the protocol"),
-    }
 }
