@@ -69,7 +69,7 @@ impl Store {
         take_over::no_use_waiting(state)?;
         let began = std::time::Instant::now();
         loop {
-            if let Some(client) = Client::connect(&state.socket()).await {
+            if let Some(client) = Client::connect(state).await {
                 return Ok(Store::Remote(client));
             }
             match open(&state.journal()).await {
@@ -150,7 +150,7 @@ impl Store {
         take_over::no_use_waiting(state)?;
         let began = std::time::Instant::now();
         loop {
-            if let Some(client) = Client::connect(&state.socket()).await {
+            if let Some(client) = Client::connect(state).await {
                 return Err(driven_elsewhere(&client));
             }
             match open(&state.journal()).await {

@@ -51,7 +51,7 @@ pub(crate) async fn nobody_drives(state: &State) -> Result<(), Diagnostic> {
     if !state.journal().exists() {
         return Err(Diagnostic::usage("there is no journal yet").hint("flow start"));
     }
-    if let Some(client) = Client::connect(&state.socket()).await {
+    if let Some(client) = Client::connect(state).await {
         let message = format!(
             "the journal is in use: {} drives run {}",
             client.server.holder, client.server.driving

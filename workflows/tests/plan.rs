@@ -272,6 +272,19 @@ fn a_wrong_configuration_is_refused_with_line_and_key() {
 }
 
 #[test]
+fn a_variable_of_the_deploy_that_would_get_another_value_or_none_is_refused() {
+    for (variable, said) in [
+        ("FLOW_COMMIT = \"x\"", "`FLOW_COMMIT` is flow's own"),
+        ("PATH = \"/opt/bin\"", "`PATH` is flow's own"),
+        ("\"A B\" = \"x\"", "`A B` is not a variable name"),
+    ] {
+        let said_of_it = refused(|text| format!("{text}[env.prod.deploy_env]\n{variable}\n"));
+        let expected = format!("`env.prod.deploy_env`: {said}");
+        assert!(said_of_it.contains(&expected), "{said_of_it}");
+    }
+}
+
+#[test]
 fn a_role_that_must_sign_needs_somebody() {
     let dir = project();
     let people = people().replace("roles.devops", "roles.operations");

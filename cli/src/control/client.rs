@@ -3,15 +3,16 @@
 //! [`Client`] is a [`Journal`] that only reads, so that every view works the same whether this process has the journal
 //! open or another one does.
 
-use std::path::{Path, PathBuf};
-
 use async_trait::async_trait;
 use hyper::StatusCode;
 use hyper::body::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+use tokio::sync::OnceCell;
 
 use flow_engine::id::{Digest, RunId};
+use flow_engine::journal::sled::ClosedJournal;
 use flow_engine::journal::{Append, Archived, GENESIS, Head, Journal, JournalError, Stored, chain};
 use flow_engine::signal::{Actor, Order, Signal};
 
@@ -19,28 +20,33 @@ use super::http::{self, Cut};
 use super::{Posted, Server, WireArchived, WireError, WireOrder, WireRecord};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
+use crate::state::State;
 
-/// Speaks to the process that holds the journal.
-#[derive(Debug, Clone)]
+/// Speaks to the process that holds the journal. Of one that has ended meanwhile, what it left is read instead.
 pub(crate) struct Client {
-    socket: PathBuf,
+    state: State,
     /// Who answered on the socket.
     pub(crate) server: Server,
+    /// The journal as it lies on the disk, since nobody answers any more.
+    left: OnceCell<ClosedJournal>,
 }
 
 impl Client {
     /// Whoever serves the socket; nothing when nobody does. Bounded by the limit of one answer.
-    pub(crate) async fn connect(socket: &Path) -> Option<Client> {
+    pub(crate) async fn connect(state: &State) -> Option<Client> {
+        let socket = state.socket();
         if !socket.exists() {
             return None;
         }
-        let (status, body) = http::ask(socket, "", None).await.ok()?;
+        let (status, body) = http::ask(&socket, "", None).await.ok()?;
         if !status.is_success() {
             return None;
         }
-        let server = serde_json::from_slice(&body).ok()?;
-        let socket = socket.to_owned();
-        Some(Client { socket, server })
+        Some(Client {
+            state: state.clone(),
+            server: serde_json::from_slice(&body).ok()?,
+            left: OnceCell::new(),
+        })
     }
 
     /// Hands an answer to the process.
@@ -67,13 +73,12 @@ impl Client {
         body: &impl Serialize,
     ) -> Result<T, Diagnostic> {
         let text = serde_json::to_vec(body).map_err(|e| cut(&e.into()))?;
-        understand(http::ask(&self.socket, path, Some(text)).await)
+        understand(http::ask(&self.state.socket(), path, Some(text)).await)
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, JournalError> {
-        understand(http::ask(&self.socket, path, None).await).map_err(|diagnostic| match diagnostic
-            .exit
-        {
+        let answer = http::ask(&self.state.socket(), path, None).await;
+        understand(answer).map_err(|diagnostic| match diagnostic.exit {
             // What the journal itself answered to the process that holds it.
             Exit::Usage => JournalError::Corrupt {
                 place: format!("/{path}"),
@@ -84,6 +89,26 @@ impl Client {
                 why: diagnostic.message,
             },
         })
+    }
+
+    /// What a process left that was asked and ended before it answered.
+    ///
+    /// # Errors
+    /// The one given, where that is not what happened: somebody takes connections, or what lies there may lack something.
+    async fn left(&self, error: JournalError) -> Result<&ClosedJournal, JournalError> {
+        let cut = matches!(error, JournalError::Unusable { .. });
+        if !cut || UnixStream::connect(self.state.socket()).await.is_ok() {
+            return Err(error);
+        }
+        let dir = self.state.journal();
+        let lying = async {
+            let read = tokio::task::spawn_blocking(move || ClosedJournal::as_it_lies(&dir));
+            match read.await {
+                Ok(Ok((journal, lacks))) if lacks.is_empty() => Ok(journal),
+                _ => Err(error),
+            }
+        };
+        self.left.get_or_try_init(|| lying).await
     }
 }
 
@@ -123,7 +148,11 @@ impl Journal for Client {
     }
 
     async fn read(&self, run: &RunId) -> Result<Vec<Stored>, JournalError> {
-        let wire: Vec<WireRecord> = self.get(&format!("runs/{run}/records")).await?;
+        let answer = self.get(&format!("runs/{run}/records")).await;
+        let wire: Vec<WireRecord> = match answer {
+            Ok(wire) => wire,
+            Err(error) => return self.left(error).await?.read(run).await,
+        };
         let mut records = Vec::with_capacity(wire.len());
         let mut previous = GENESIS;
         for record in &wire {
@@ -151,7 +180,10 @@ impl Journal for Client {
     }
 
     async fn runs(&self) -> Result<Vec<RunId>, JournalError> {
-        self.get("runs").await
+        match self.get("runs").await {
+            Ok(runs) => Ok(runs),
+            Err(error) => self.left(error).await?.runs().await,
+        }
     }
 
     async fn put(&self, _: &[u8]) -> Result<Digest, JournalError> {
@@ -161,7 +193,10 @@ impl Journal for Client {
     }
 
     async fn get(&self, object: &Digest) -> Result<Vec<u8>, JournalError> {
-        let text: String = Client::get(self, &format!("objects/{object}")).await?;
+        let text: String = match Client::get(self, &format!("objects/{object}")).await {
+            Ok(text) => text,
+            Err(error) => return Journal::get(self.left(error).await?, object).await,
+        };
         let bytes = hex::decode(&text)
             .ok()
             .filter(|bytes| Digest::of(bytes) == *object);
@@ -169,7 +204,10 @@ impl Journal for Client {
     }
 
     async fn archived(&self) -> Result<Vec<Archived>, JournalError> {
-        let wire: Vec<WireArchived> = self.get("archived").await?;
+        let wire: Vec<WireArchived> = match self.get("archived").await {
+            Ok(wire) => wire,
+            Err(error) => return self.left(error).await?.archived().await,
+        };
         Ok(wire
             .into_iter()
             .filter_map(WireArchived::archived)

@@ -27,7 +27,7 @@ fn state() -> (tempfile::TempDir, State) {
 /// A driver of the tiny workflow that stays while `qa` is waited for.
 fn drive(
     state: &State,
-    journal: Arc<MemoryJournal>,
+    journal: Arc<dyn Journal>,
 ) -> tokio::task::JoinHandle<Result<Exit, Diagnostic>> {
     let wait = Wait {
         wait: true,
@@ -41,7 +41,7 @@ fn drive(
 async fn second_terminal(state: &State) -> (Store, Run) {
     for _ in 0..200 {
         tokio::time::sleep(Duration::from_millis(20)).await;
-        let Some(client) = Client::connect(&state.socket()).await else {
+        let Some(client) = Client::connect(&state).await else {
             continue;
         };
         let store = Store::Remote(client);
@@ -193,7 +193,7 @@ async fn a_socket_that_a_dead_process_left_is_replaced() {
     let (_dir, state) = state();
     drop(std::os::unix::net::UnixListener::bind(state.socket()).expect("binds"));
     assert!(state.socket().exists());
-    assert!(Client::connect(&state.socket()).await.is_none());
+    assert!(Client::connect(&state).await.is_none());
     let driver = drive(&state, Arc::new(MemoryJournal::default()));
     let (store, mut run) = second_terminal(&state).await;
     let mode = std::os::unix::fs::PermissionsExt::mode(
@@ -204,6 +204,39 @@ async fn a_socket_that_a_dead_process_left_is_replaced() {
     assert_eq!(mode & 0o777, 0o600);
     let _posted = store.signal(&mut run, answer("prod/ask")).await;
     assert_eq!(ended(driver).await, Exit::Done);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_process_that_ends_while_it_is_asked_what_it_left_is_read() {
+    use flow_engine::journal::sled::{OpenOptions, SledJournal};
+    let (_dir, state) = state();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(&state.dir, mode).expect("sets");
+    std::fs::remove_dir(state.journal()).expect("the empty folder");
+    let opened = SledJournal::open(&state.journal(), &OpenOptions::default());
+    let (journal, _) = opened.expect("opens");
+    let driver = drive(&state, Arc::new(journal));
+    let (store, mut run) = second_terminal(&state).await;
+    let _posted = store.signal(&mut run, answer("prod/ask")).await;
+    assert_eq!(ended(driver).await, Exit::Done);
+    let Store::Remote(client) = &store else {
+        panic!("another process drove");
+    };
+    assert_eq!(client.runs().await.expect("reads"), [run.id.clone()]);
+    let left = Run::load(client, &run.id).await.expect("loads");
+    assert!(
+        matches!(left.life, flow_engine::run::Life::Finished { .. }),
+        "{:?}",
+        left.life
+    );
+    // What cannot be sent any more is not taken for stored.
+    let late = client.signal(&run.id, &answer("prod/ask")).await;
+    assert_eq!(late.map_err(|d| d.exit), Err(Exit::Unknown));
+    // Somebody who takes connections and says nothing has not ended.
+    let listener = std::os::unix::net::UnixListener::bind(state.socket()).expect("binds");
+    listener.set_nonblocking(true).expect("sets");
+    let asked = tokio::time::timeout(Duration::from_secs(1), client.runs()).await;
+    assert!(asked.is_err(), "{asked:?}");
 }
 
 #[test]
@@ -257,7 +290,7 @@ async fn connections_that_say_nothing_keep_nobody_out_for_long() {
     }
     assert!(silent.len() > 64, "{}", silent.len());
     let mut waited = 0;
-    while Client::connect(&state.socket()).await.is_none() {
+    while Client::connect(&state).await.is_none() {
         waited += 1;
         assert!(waited < 9, "nobody gets through");
     }

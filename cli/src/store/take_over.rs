@@ -53,7 +53,7 @@ async fn is_idle(state: &State) -> Result<bool, Diagnostic> {
         if holder.is_stopped() {
             return Ok(true);
         }
-        if let Some(client) = Client::connect(&state.socket()).await {
+        if let Some(client) = Client::connect(state).await {
             return Err(answers(&client, &holder));
         }
         if began.elapsed() >= PATIENCE {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use flow_steps::host::{Command, quote};
 use flow_steps::pm2::Application;
 use serde::Deserialize;
 
@@ -29,7 +30,7 @@ pub struct Environment {
     /// The longest the deploy may take, in minutes.
     #[serde(default = "deploy_minutes")]
     pub deploy_minutes: u64,
-    /// Variables for the deploy script.
+    /// Variables for the deploy script. `PATH` and `FLOW_…` are `flow`'s own and refused.
     #[serde(default)]
     pub deploy_env: BTreeMap<String, String>,
     /// Untracked files that may lie in the checkout.
@@ -99,6 +100,13 @@ impl Environment {
         if self.deploy.is_empty() {
             return Some(format!("`env.{name}.deploy` names no program"));
         }
+        if let Some(why) = self
+            .deploy_env
+            .keys()
+            .find_map(|variable| unusable(variable))
+        {
+            return Some(format!("`env.{name}.deploy_env`: {why}"));
+        }
         if self.ssh.is_empty() || self.ssh.starts_with('-') {
             return Some(format!(
                 "`env.{name}.ssh` must name a host, not `{}`",
@@ -113,6 +121,15 @@ impl Environment {
         }
         None
     }
+}
+
+/// Why the deploy script cannot be given a variable of that name: it is no name, or the value would not be the one it gets.
+fn unusable(variable: &str) -> Option<String> {
+    if variable.starts_with("FLOW_") || variable == "PATH" {
+        return Some(format!("`{variable}` is flow's own"));
+    }
+    let line = quote::line(&Command::new("env").env(variable, ""));
+    line.err().map(|e| e.to_string())
 }
 
 /// What a healthy application's JSON says.

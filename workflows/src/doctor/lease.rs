@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flow_steps::host::{Command, Host, quote};
+use flow_steps::host::Host;
 use flow_steps::lease::{LeaseError, LockState, lock_state, strangers, whereabouts};
 use flow_steps::mail::{EnvOrFile, Secrets as _, secret};
 
@@ -86,19 +86,14 @@ pub(super) async fn owners(report: &mut Report, host: &dyn Host, env: &Environme
 /// Parts of a variable's name that promise a secret.
 const SECRET: [&str; 6] = ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "KEY", "CREDENTIAL"];
 
-/// What the deploy would stop at, or put another value in place of: names that are `flow`'s own or no names, and secrets that
-/// cannot be found here.
+/// What the deploy would stop at: secrets that cannot be found here.
 pub(super) fn variables(report: &mut Report, config: &Config, env: &Environment) {
     if env.deploy_env.is_empty() {
         return;
     }
     let mut wrong = Vec::new();
     for (name, value) in &env.deploy_env {
-        if name.starts_with("FLOW_") || name == "PATH" {
-            wrong.push(format!("`{name}` is flow's own"));
-        } else if let Err(e) = quote::line(&Command::new("env").env(name, "")) {
-            wrong.push(e.to_string());
-        } else if secret::is_name(value)
+        if secret::is_name(value)
             && let Err(e) = EnvOrFile.resolve(&config.beside(value))
         {
             wrong.push(format!("{name}: {e}"));
@@ -115,7 +110,7 @@ pub(super) fn variables(report: &mut Report, config: &Config, env: &Environment)
     report.add(
         "deploy_env",
         found,
-        "correct it in flow.toml, or set what is missing where flow runs: the deploy asks for it before it starts",
+        "set what is missing where flow runs: the deploy asks for it before it starts",
     );
 }
 
@@ -164,8 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_of_the_deploy_that_are_missing_flows_own_or_no_names_are_found_without_a_value_being_shown()
-     {
+    fn secrets_of_the_deploy_that_are_not_there_are_named_without_a_value_being_shown() {
         let folder = tempfile::tempdir().expect("a folder");
         let all: String = ["test", "stage", "prod"]
             .map(|name| {
@@ -187,9 +181,6 @@ mod tests {
             ),
             ("A = \"file:gone\"", "A: the secret file "),
             ("A = \"file:open\"", "may be read by others"),
-            ("FLOW_COMMIT = \"x\"", "`FLOW_COMMIT` is flow's own"),
-            ("PATH = \"/opt/bin\"", "`PATH` is flow's own"),
-            ("\"A B\" = \"x\"", "`A B` is not a variable name"),
         ] {
             let mut report = Report::of("prod");
             variables_of(&mut report, &config, variables);
