@@ -102,14 +102,14 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Completions {
-    /// The shell
+    /// The shell to write completions for
     pub(crate) shell: clap_complete::Shell,
 }
 
 /// RUN is an id, the beginning of one, or `latest`.
 #[derive(Debug, Args)]
 pub(crate) struct Start {
-    /// The workflow
+    /// The workflow: `release` or `promote`
     #[arg(default_value = "release")]
     pub(crate) workflow: String,
     /// The commit to release, as git names it
@@ -157,7 +157,7 @@ pub(crate) struct Resume {
 
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// The run
+    /// The run: its id, an unambiguous beginning of it, or `latest`
     pub(crate) run: String,
     /// The step of the checklist or review, such as `test/features`; without it the checklist that waits
     pub(crate) checklist: Option<String>,
@@ -174,7 +174,7 @@ pub(crate) struct Check {
 
 #[derive(Debug, Args)]
 pub(crate) struct Sign {
-    /// The run
+    /// The run: its id, an unambiguous beginning of it, or `latest`
     pub(crate) run: String,
     /// The role you sign as, such as `qa`
     #[arg(long)]
@@ -207,7 +207,7 @@ pub(crate) struct Sign {
 
 #[derive(Debug, Args)]
 pub(crate) struct Waive {
-    /// The run
+    /// The run: its id, an unambiguous beginning of it, or `latest`
     pub(crate) run: String,
     /// The step that found something
     pub(crate) step: String,
@@ -236,7 +236,7 @@ pub(crate) struct Obey {
 
 #[derive(Debug, Args)]
 pub(crate) struct Retry {
-    /// The run
+    /// The run: its id, an unambiguous beginning of it, or `latest`
     pub(crate) run: String,
     /// The step that failed; refused when it is another one
     pub(crate) step: Option<String>,
@@ -249,11 +249,11 @@ pub(crate) struct Retry {
 
 #[derive(Debug, Args)]
 pub(crate) struct Skip {
-    /// The run
+    /// The run: its id, an unambiguous beginning of it, or `latest`
     pub(crate) run: String,
-    /// The step
+    /// The key of the step, as `flow status` shows it
     pub(crate) step: String,
-    /// Why
+    /// Why, for the record
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: String,
     #[command(flatten)]
@@ -263,9 +263,9 @@ pub(crate) struct Skip {
 #[derive(Debug, Args)]
 #[group(id = "outcome", required = true, multiple = false, args = ["done", "not_done"])]
 pub(crate) struct Settle {
-    /// The run
+    /// The run: its id, an unambiguous beginning of it, or `latest`
     pub(crate) run: String,
-    /// The step
+    /// The key of the step, as `flow status` shows it
     pub(crate) step: String,
     /// It was done
     #[arg(long)]
@@ -282,9 +282,9 @@ pub(crate) struct Settle {
 
 #[derive(Debug, Args)]
 pub(crate) struct Rollback {
-    /// The run
+    /// The run: its id, an unambiguous beginning of it, or `latest`
     pub(crate) run: String,
-    /// Why
+    /// Why, for the record
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: String,
     /// Do not ask; required when this is not a terminal
@@ -296,9 +296,9 @@ pub(crate) struct Rollback {
 
 #[derive(Debug, Args)]
 pub(crate) struct Cancel {
-    /// The run
+    /// The run: its id, an unambiguous beginning of it, or `latest`
     pub(crate) run: String,
-    /// Why
+    /// Why, for the record
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: String,
     #[command(flatten)]

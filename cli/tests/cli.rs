@@ -150,12 +150,12 @@ fn help_never_acts_and_names_every_command() {
     Usage: flow rollback [OPTIONS] --reason <TEXT> <RUN>
 
     Arguments:
-      <RUN>  The run
+      <RUN>  The run: its id, an unambiguous beginning of it, or `latest`
 
     Options:
           --config <FILE>  The configuration; by default `flow.toml` here or in the nearest folder above
                            [env: FLOW_CONFIG=]
-          --reason <TEXT>  Why
+          --reason <TEXT>  Why, for the record
           --state <DIR>    Where runs are kept; by default `.flow` beside the configuration [env:
                            FLOW_STATE=]
           --yes            Do not ask; required when this is not a terminal

@@ -49,7 +49,7 @@ pub struct CodeSnapshot {
 /// The code as it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// The commit.
+    /// The commit that was checked out, as the full hash.
     pub commit: String,
     /// The branch, unless the head was detached.
     pub branch: Option<String>,
@@ -57,7 +57,7 @@ pub struct Snapshot {
     pub version: Option<String>,
     /// The bundle on the host. A shallow clone's bundle needs the clone it was made from.
     pub bundle: String,
-    /// Its sha256.
+    /// The sha256 of the bundle file, in hex.
     pub sha256: String,
     /// Its size in bytes.
     pub bytes: u64,

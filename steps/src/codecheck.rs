@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 pub struct Hit {
     /// The file, relative to the root of the checkout, with `/`.
     pub file: String,
-    /// From 1.
+    /// The line in that file, from 1.
     pub line: u32,
     /// From 1, in characters.
     pub column: u32,

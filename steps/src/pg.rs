@@ -95,7 +95,7 @@ pub struct Database {
     pub exec: Vec<String>,
     /// The role; must be allowed to create and rename databases.
     pub user: String,
-    /// The database.
+    /// The database's name, unquoted.
     pub name: String,
     /// The database to connect to while `name` must have no sessions, such as `template1`. Never `name` itself.
     pub maintenance: String,
@@ -196,7 +196,7 @@ pub(crate) enum PgError {
         database: String,
         why: String,
     },
-    /// The configuration.
+    /// Something that is configured cannot be used.
     #[error("{0}")]
     Config(String),
     /// A check that did not hold.

@@ -55,7 +55,7 @@ impl fmt::Debug for Place {
 /// How to replay.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where.
+    /// The server it runs on.
     pub place: Place,
     /// SQL that runs first, with the rights of the database's owner (a superuser, in a server of its own): the roles, schemas
     /// and extensions that the history takes for granted. To be trusted like a program.
@@ -135,7 +135,7 @@ pub enum ReplayError {
     /// The time for everything was over.
     #[error("the replay did not end in time; it was stopped and what it made is removed")]
     Late,
-    /// The connection.
+    /// The connection broke in the middle of it.
     #[error("the connection to the server of the replay broke: {0}")]
     Connection(String),
 }

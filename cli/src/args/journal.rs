@@ -15,9 +15,9 @@ pub(crate) enum Journal {
     Seal(Seal),
     /// Brings a sealed run back, so that it can be rolled back
     Unseal {
-        /// The run
+        /// The run: its id, an unambiguous beginning of it, or `latest`
         run: String,
-        /// As JSON
+        /// Print JSON, for scripts
         #[arg(long)]
         json: bool,
     },
@@ -31,7 +31,7 @@ pub(crate) enum Journal {
 
 #[derive(Debug, Args)]
 pub(crate) struct Json {
-    /// As JSON
+    /// Print JSON, for scripts
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -42,7 +42,7 @@ pub(crate) struct Repair {
     /// not changed
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// As JSON
+    /// Print JSON, for scripts
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -53,7 +53,7 @@ pub(crate) struct Seal {
     /// rolled back always stays
     #[arg(long, value_name = "AGE", default_value = "30d", value_parser = age)]
     pub(crate) older_than: Duration,
-    /// As JSON
+    /// Print JSON, for scripts
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -69,7 +69,7 @@ pub(crate) struct Prune {
     /// Remove them; without it they are only named
     #[arg(long)]
     pub(crate) yes: bool,
-    /// As JSON
+    /// Print JSON, for scripts
     #[arg(long)]
     pub(crate) json: bool,
 }

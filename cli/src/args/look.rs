@@ -15,7 +15,7 @@ pub(crate) struct Status {
     /// Show it again every second until it is over or parked
     #[arg(long, conflicts_with = "json")]
     pub(crate) watch: bool,
-    /// As JSON
+    /// Print JSON, for scripts
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -28,7 +28,7 @@ pub(crate) struct List {
     /// Only runs in this state
     #[arg(long, value_name = "STATE")]
     pub(crate) is: Option<RunState>,
-    /// As JSON
+    /// Print JSON, for scripts
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -44,7 +44,7 @@ pub(crate) enum RunState {
     Interrupted,
     /// Stopped until a person decides
     Parked,
-    /// Being undone
+    /// Steps are being undone
     Unwinding,
     /// Over, every step done
     Completed,
@@ -60,7 +60,7 @@ pub(crate) enum RunState {
 
 #[derive(Debug, Args)]
 pub(crate) struct Rows {
-    /// The run
+    /// The run: its id, an unambiguous beginning of it, or `latest`
     #[arg(default_value = "latest")]
     pub(crate) run: String,
     /// Only this table, as `table` or `schema.table`
@@ -69,14 +69,14 @@ pub(crate) struct Rows {
     /// Write every row into this folder, a file for each table, readable by you alone
     #[arg(long, value_name = "DIR")]
     pub(crate) csv: Option<PathBuf>,
-    /// As JSON
+    /// Print JSON, for scripts
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Logs {
-    /// The run
+    /// The run: its id, an unambiguous beginning of it, or `latest`
     #[arg(default_value = "latest")]
     pub(crate) run: String,
     /// Only this step
@@ -94,7 +94,7 @@ pub(crate) struct Logs {
 
 #[derive(Debug, Args)]
 pub(crate) struct Export {
-    /// The run
+    /// The run: its id, an unambiguous beginning of it, or `latest`
     #[arg(required_unless_present = "all")]
     pub(crate) run: Option<String>,
     /// Every run there is, aborted ones too
@@ -121,14 +121,14 @@ pub(crate) enum ExportFormat {
 pub(crate) struct Doctor {
     /// Only this environment
     pub(crate) env: Option<String>,
-    /// As JSON
+    /// Print JSON, for scripts
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
-    /// The workflow
+    /// The workflow: `release` or `promote`
     #[arg(default_value = "release")]
     pub(crate) workflow: String,
     /// The commit to release, as git names it
@@ -142,7 +142,7 @@ pub(crate) struct Plan {
 /// Forms of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PlanFormat {
-    /// For people
+    /// Lines for people to read
     Text,
     /// As it would be stored
     Json,
@@ -244,6 +244,6 @@ pub(crate) enum FailOn {
     Note,
     /// Warnings and errors
     Warning,
-    /// Errors only
+    /// Errors, and nothing below
     Error,
 }

@@ -9,7 +9,7 @@ use crate::driver::Driver;
 use crate::random::Random;
 use crate::world::{World, state_of};
 
-/// How often.
+/// How often `flow` is killed in one release.
 const KILLS: usize = 20;
 /// Nobody answers this one before the driver was killed while it waited for that.
 const SIGNING: &str = "signoff/qa";

@@ -23,6 +23,8 @@ const LOOK: Duration = Duration::from_millis(400);
 pub(crate) struct World {
     pub(crate) sandbox: Sandbox,
     pub(crate) project: PathBuf,
+    /// The longest one wait for the release may take.
+    pub(crate) limit: Duration,
     dir: tempfile::TempDir,
     answered: BTreeSet<(String, String)>,
     looked: Option<Instant>,
@@ -60,6 +62,7 @@ impl World {
         World {
             sandbox,
             project,
+            limit: RELEASE_LIMIT,
             dir,
             answered: BTreeSet::new(),
             looked: None,
@@ -82,7 +85,7 @@ impl World {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Another terminal.
+    /// Runs a command as another terminal would.
     pub(crate) fn flow(&self, args: &[&str]) -> Said {
         driver::run(driver::command(&self.project, args))
     }
@@ -122,7 +125,7 @@ impl World {
 
     /// Answers what is asked while the driver goes on, until it ends; the exit code.
     pub(crate) fn finish(&mut self, driver: &mut Driver) -> i32 {
-        let until = Instant::now() + RELEASE_LIMIT;
+        let until = Instant::now() + self.limit;
         loop {
             if let Some(code) = driver.ended() {
                 return code;
@@ -141,7 +144,7 @@ impl World {
         except: &[&str],
         mut moment: impl FnMut(&World, &Driver) -> Option<T>,
     ) -> T {
-        let until = Instant::now() + RELEASE_LIMIT;
+        let until = Instant::now() + self.limit;
         loop {
             if let Some(found) = moment(self, driver) {
                 return found;

@@ -127,7 +127,7 @@ fn renamed(planner: Planner, odd: Option<&str>) -> Plan {
     plan
 }
 
-/// Any plan.
+/// A plan of random steps and phases.
 pub(crate) fn generated(dice: &mut Dice) -> Plan {
     let mut p = Planner::new("sim", "1", "prod", "sim");
     let mut flag: Option<Out<bool>> = None;

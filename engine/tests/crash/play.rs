@@ -24,15 +24,15 @@ pub(crate) enum Habit {
     Retries,
     /// Goes without the step where that is allowed.
     Waives,
-    /// Rolls back.
+    /// Orders everything to be rolled back.
     RollsBack,
     /// Cancels, or rolls back when it is too late for that.
     Cancels,
-    /// Anything.
+    /// Does something else each time, by this seed.
     Fickle(u64),
 }
 
-/// The operator.
+/// How the operator behaves in one play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Operator {
     pub(crate) habit: Habit,

@@ -5,7 +5,7 @@ use flow_engine::record::FailureKind;
 /// What the records say of one step, forward and backward.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Tries {
-    /// Attempts begun.
+    /// How many attempts were begun.
     pub(crate) begun: u16,
     /// Attempts begun since a person last had it tried again.
     since_order: u16,

@@ -48,7 +48,7 @@ pub(crate) struct Disk {
 /// What the disk had kept of what was not synced when the power went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cut {
-    /// Nothing.
+    /// The disk kept none of it.
     Nothing,
     /// All names, no content.
     NamesOnly,

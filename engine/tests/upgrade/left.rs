@@ -144,7 +144,7 @@ fn state(
 
 const ALL: [&str; 4] = ["run look", "run ask", "run change", "run after"];
 
-/// Every state.
+/// Every state in which a release may be left.
 pub(crate) fn states() -> Vec<State> {
     let mut all = going_forward();
     all.extend(parked_states());

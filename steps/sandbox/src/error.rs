@@ -21,7 +21,7 @@ pub enum SandboxError {
     /// The folder cannot hold a sandbox.
     #[error("{dir} cannot hold a sandbox: {why}")]
     Folder {
-        /// The folder.
+        /// The folder that was given.
         dir: PathBuf,
         /// In words, with the remedy.
         why: String,
@@ -41,7 +41,7 @@ pub enum SandboxError {
     Timeout {
         /// What was waited for.
         what: String,
-        /// How long.
+        /// How long it was waited for.
         seconds: u64,
     },
     /// A file or process could not be handled.

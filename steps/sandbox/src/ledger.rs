@@ -9,9 +9,9 @@ pub struct LedgerLine {
     pub event: String,
     /// From `FLOW_RUN`; `-` when not set, as in a deploy by hand.
     pub run: String,
-    /// From `FLOW_STEP`.
+    /// The step's key, from `FLOW_STEP`; `-` when not set.
     pub step: String,
-    /// From `FLOW_ATTEMPT`.
+    /// The number of the attempt, from `FLOW_ATTEMPT`; `-` when not set.
     pub attempt: String,
     /// The full sha that is deployed.
     pub commit: String,

@@ -95,7 +95,7 @@ pub(super) enum Subjects {
     OneSchema(String),
     /// Code cannot notice a difference.
     Nothing(String, Changes),
-    /// Both versions.
+    /// Both versions can be compared.
     Both(Arc<Looked>),
 }
 

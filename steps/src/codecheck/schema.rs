@@ -18,7 +18,7 @@ use block::{Block, strip};
 pub struct Schema {
     /// Models, views and composite types.
     pub models: BTreeMap<String, Model>,
-    /// Enums.
+    /// Enums, as `enum` blocks declare them.
     pub enums: BTreeMap<String, Enum>,
     /// The datasource's properties, as they are written.
     pub source: BTreeMap<String, String>,
@@ -50,11 +50,11 @@ pub struct Model {
     pub line: usize,
     /// The table, when `@@map` names another.
     pub table: Option<String>,
-    /// Its fields.
+    /// Its fields by name, relations among them.
     pub fields: BTreeMap<String, Field>,
 }
 
-/// A field.
+/// A field of a model, view or composite type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
     /// The name of its type, without `?` and `[]`.
@@ -65,13 +65,13 @@ pub struct Field {
     pub list: bool,
     /// The column, when `@map` names another.
     pub column: Option<String>,
-    /// Its attributes.
+    /// Its own attributes, those with one `@`.
     pub attributes: Vec<Attribute>,
     /// The line it is on, from 1.
     pub line: usize,
 }
 
-/// An enum.
+/// An enum and its values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Enum {
     /// The type, when `@@map` names another.
@@ -88,7 +88,7 @@ pub struct Enum {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line} of the schema cannot be read: {why}")]
 pub struct SchemaError {
-    /// From 1.
+    /// The line of the schema that makes no sense, from 1.
     pub line: usize,
     /// What is wrong.
     pub why: String,
@@ -119,22 +119,22 @@ fn is_open(text: &str) -> bool {
 /// What code knows a field by, and what SQL does.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FieldName {
-    /// The model.
+    /// The model's name in `schema.prisma`.
     pub model: String,
-    /// The field.
+    /// The field's name in `schema.prisma`.
     pub field: String,
-    /// The table.
+    /// The table's name in the database, unquoted.
     pub table: String,
-    /// The column.
+    /// The column's name in the database, unquoted.
     pub column: String,
 }
 
 /// What code knows a value of an enum by, and what SQL does.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ValueName {
-    /// The enum.
+    /// The enum's name in `schema.prisma`.
     pub of: String,
-    /// The value.
+    /// The value's name in `schema.prisma`.
     pub value: String,
     /// The label in the database.
     pub label: String,

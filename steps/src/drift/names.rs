@@ -3,7 +3,7 @@
 /// The longest identifier.
 pub(super) const MOST: usize = 63;
 
-/// `table_column_column_key`.
+/// The name Prisma gives: table, columns and suffix with `_` between, such as `table_column_column_key`.
 pub(super) fn made(table: &str, columns: &[String], suffix: &str) -> String {
     cut(&format!("{table}_{}", columns.join("_")), suffix)
 }

@@ -66,11 +66,18 @@ fn word(expression: &Expression) -> Option<&str> {
     }
 }
 
-fn words(expression: Option<&Expression>) -> Vec<String> {
+/// The members of an argument that takes a list: Prisma reads one value without brackets as a list of it.
+fn members(expression: Option<&Expression>) -> &[Expression] {
     match expression {
-        Some(Expression::List(all)) => all.iter().filter_map(word).map(str::to_owned).collect(),
-        _ => Vec::new(),
+        Some(Expression::List(all)) => all,
+        Some(one) => std::slice::from_ref(one),
+        None => &[],
     }
+}
+
+fn words(expression: Option<&Expression>) -> Vec<String> {
+    let all = members(expression).iter();
+    all.filter_map(word).map(str::to_owned).collect()
 }
 
 fn column_name(model: &Model, field: &str) -> String {
@@ -245,9 +252,7 @@ impl<'a> Reader<'a> {
             }
         }
         for each in &model.attributes {
-            let Some(Expression::List(columns)) = each.get("fields", true) else {
-                continue;
-            };
+            let columns = members(each.get("fields", true));
             match each.name.as_str() {
                 "id" => to.primary = Some(key(table, model, each, columns, Sort::Primary)),
                 "unique" => to.keys.push(key(table, model, each, columns, Sort::Unique)),

@@ -268,7 +268,7 @@ pub struct Foreign {
     pub theirs: Vec<String>,
     /// `CASCADE`, `SET NULL` …
     pub on_delete: String,
-    /// As [`Foreign::on_delete`].
+    /// What happens when the key pointed at changes, in the words of [`Foreign::on_delete`].
     pub on_update: String,
 }
 

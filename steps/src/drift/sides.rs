@@ -46,7 +46,7 @@ pub enum Unreadable {
     /// Text that makes no sense.
     #[error("{path}: {source}")]
     Text {
-        /// The file.
+        /// The file that cannot be read, as it was named.
         path: String,
         /// With the file's own line.
         source: SchemaError,
@@ -60,7 +60,7 @@ pub enum Unreadable {
         path: String,
         /// The file's own line, from 1.
         line: usize,
-        /// `Model.field`.
+        /// The field of that type, as `Model.field`.
         field: String,
         /// The type that is declared elsewhere, or nowhere.
         kind: String,

@@ -1,6 +1,7 @@
 //! The steps, with a real repository and a real server.
 
 mod folders;
+mod language;
 
 use flow_engine::driver::Stop;
 use flow_engine::planner::Arg;

@@ -84,7 +84,7 @@ pub enum LoadError {
     Io {
         /// What was read.
         path: PathBuf,
-        /// The reason.
+        /// What the operating system said.
         source: io::Error,
     },
     /// What is read must be what lies in the repository.
@@ -92,13 +92,13 @@ pub enum LoadError {
         "{path} is a symbolic link or no regular file; put the migration itself there; nothing was checked"
     )]
     NotRegular {
-        /// The entry.
+        /// The link, device or socket.
         path: PathBuf,
     },
     /// Larger than [`MAX_FILE`].
     #[error("{path} is larger than 4 MiB; split the migration; nothing was checked")]
     TooLarge {
-        /// The file.
+        /// The migration that is too large.
         path: PathBuf,
     },
     /// A name that is no text.
@@ -110,7 +110,7 @@ pub enum LoadError {
     /// Two migrations of one name have no order.
     #[error("two migrations are named {name:?}; rename one; nothing was checked")]
     Duplicate {
-        /// The name.
+        /// The name that both have.
         name: String,
     },
     /// Not a folder of migrations.
@@ -118,13 +118,13 @@ pub enum LoadError {
         "{path} holds more than 20000 entries; it does not look like a migrations folder; nothing was checked"
     )]
     TooMany {
-        /// The folder.
+        /// The folder that was to be read.
         path: PathBuf,
     },
     /// Nothing to check is not the same as nothing found.
     #[error("{path} holds neither <name>/migration.sql nor any .sql file; nothing was checked")]
     Empty {
-        /// The folder.
+        /// The folder that was to be read.
         path: PathBuf,
     },
 }

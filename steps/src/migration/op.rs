@@ -127,7 +127,7 @@ pub(super) enum Value {
     Sequence,
     /// It is computed from other columns.
     Computed,
-    /// An expression.
+    /// An expression, as it is written.
     Text(String),
 }
 
@@ -294,7 +294,7 @@ pub(super) enum Op {
         commits: bool,
     },
     Concurrently,
-    /// `SET lock_timeout`.
+    /// The statement limits how long it waits for locks: `SET lock_timeout`.
     LockTimeout,
     /// String literals of a statement that equal a label the file adds, and the names it mentions.
     Literals {

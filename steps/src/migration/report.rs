@@ -105,9 +105,9 @@ pub struct RemovedLabels {
 pub struct NullableColumn {
     /// Name of the migration.
     pub migration: String,
-    /// Table, unquoted.
+    /// The table's name, unquoted.
     pub table: String,
-    /// Column, unquoted.
+    /// The column's name, unquoted.
     pub column: String,
     /// Added by the migration (else: existed and was NOT NULL).
     pub added: bool,
@@ -129,7 +129,7 @@ pub struct ChangedRows {
 pub struct Report {
     /// In order of migration and position.
     pub findings: Vec<Finding>,
-    /// Migrations judged.
+    /// The number of migrations judged.
     pub pending: usize,
     /// Migrations read as context only.
     pub applied: usize,
@@ -149,9 +149,9 @@ pub struct Report {
 /// A finding somebody took responsibility for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suppressed {
-    /// The finding.
+    /// What was found.
     pub finding: Finding,
-    /// Their reason.
+    /// Why they accept it, in their words.
     pub reason: String,
 }
 
@@ -167,7 +167,7 @@ pub struct Linted {
 /// The report in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
-    /// Nothing found.
+    /// There is no warning and no error.
     Clean,
     /// So many warnings and no error: each needs a waiver.
     Warnings(usize),

@@ -52,7 +52,7 @@ rules! {
     UniqueOnExisting = "unique-on-existing",
     /// A unique key that upserts and readers may rely on is gone.
     DropUnique = "drop-unique",
-    /// TRUNCATE.
+    /// TRUNCATE empties a table.
     Truncate = "truncate",
     /// DELETE of every row.
     DeleteAll = "delete-all",
@@ -152,7 +152,7 @@ pub struct UnknownRule(String);
 /// What a rule is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Explanation {
-    /// One line.
+    /// What the rule looks for, in one line.
     pub title: &'static str,
     /// What breaks, and for whom.
     pub why: &'static str,

@@ -23,11 +23,11 @@ pub struct Settings {
 pub enum Weight {
     /// Not looked for.
     Off,
-    /// [`Level::Note`].
+    /// They are notes: [`Level::Note`].
     Note,
-    /// [`Level::Warning`].
+    /// They need a waiver: [`Level::Warning`].
     Warning,
-    /// [`Level::Error`].
+    /// They block: [`Level::Error`].
     Error,
 }
 
@@ -46,7 +46,7 @@ impl Weight {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ignore {
-    /// The rule.
+    /// The rule whose finding is accepted.
     pub rule: RuleId,
     /// The migration's name.
     pub migration: String,

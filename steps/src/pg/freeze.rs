@@ -79,7 +79,7 @@ const CANARY: &str = "\\set VERBOSITY verbose\nBEGIN;\nCREATE SCHEMA flow_canary
 /// The same as a client that does not care: `PostgREST` begins every writing transaction like this.
 const HEADSTRONG: &str =
     "\\set VERBOSITY verbose\nBEGIN READ WRITE;\nCREATE SCHEMA flow_canary;\nROLLBACK;";
-/// `read_only_sql_transaction`.
+/// The SQLSTATE of `read_only_sql_transaction`.
 const REFUSED: &str = "25006";
 
 /// Freezes. May be run twice.

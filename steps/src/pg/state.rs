@@ -26,7 +26,7 @@ pub struct DbState {
     pub server_version: String,
     /// The database's name.
     pub database: String,
-    /// By `schema.table`.
+    /// Every table, by `schema.table`.
     pub tables: BTreeMap<String, TableState>,
     /// Names of the migrations that `_prisma_migrations` calls finished, in order.
     pub migrations: Vec<String>,

@@ -90,7 +90,7 @@ impl Class {
     }
 }
 
-/// One change.
+/// One change that the catalog shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Effect {
     pub(super) class: Class,

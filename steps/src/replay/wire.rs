@@ -43,7 +43,7 @@ impl Address {
     }
 }
 
-/// Who connects.
+/// Who connects, and to which database.
 #[derive(Clone)]
 pub(super) struct Login {
     pub(super) user: String,

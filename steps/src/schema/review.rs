@@ -13,7 +13,7 @@ use super::{Checked, Pending, source};
 use crate::people::review::{self, Asked};
 use crate::people::{SignOffRefusal, Waiver, origin};
 
-/// [`MigrationReview`]'s kind.
+/// The kind of [`MigrationReview`] in plans.
 pub const KIND: &str = "schema.migration-review";
 const NOTHING: &str = "no migration is pending";
 

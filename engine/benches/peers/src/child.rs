@@ -87,7 +87,7 @@ impl Spec {
         command
     }
 
-    /// Starts it.
+    /// Starts the program.
     pub(crate) fn spawn(self) -> Result<Child> {
         let log = self.dir.join("log");
         let stderr = OpenOptions::new().create(true).append(true).open(&log)?;

@@ -30,7 +30,7 @@ pub(crate) trait Running {
 pub(crate) struct Tools {
     /// This program, for the workers.
     pub(crate) me: PathBuf,
-    /// Restate's server.
+    /// The program of Restate's server.
     pub(crate) restate: PathBuf,
     /// A Python that has DBOS.
     pub(crate) python: PathBuf,

@@ -22,7 +22,7 @@ pub(crate) struct Raw {
 }
 
 impl Raw {
-    /// Measures both.
+    /// Measures syncs and appends in that folder now.
     pub(crate) fn now(dir: &Path) -> Result<Self> {
         let path = dir.join("raw");
         let mut file = File::create(&path)?;

@@ -13,7 +13,7 @@ use crate::Result;
 use crate::child::{Child, Spec, output};
 use crate::contender::{Contender, Ground, Running, free_addresses};
 
-/// The service.
+/// The service whose handler is measured.
 struct Bench;
 
 #[service]

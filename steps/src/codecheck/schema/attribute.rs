@@ -11,7 +11,7 @@ pub struct Attribute {
     pub arguments: Vec<Argument>,
 }
 
-/// One argument.
+/// One argument of an attribute or of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Argument {
     /// What stands before its colon.
@@ -29,7 +29,7 @@ pub enum Expression {
     Word(String),
     /// `now()`, `id(sort: Desc)`.
     Call(String, Vec<Argument>),
-    /// `[a, b]`.
+    /// A list, such as `[a, b]`.
     List(Vec<Expression>),
 }
 
@@ -139,6 +139,7 @@ impl Reader<'_> {
             ));
         }
         let word = self.word()?;
+        self.space();
         if self.take('(') {
             return Some(Expression::Call(word, self.arguments(')')?));
         }

@@ -13,7 +13,7 @@ pub(super) enum Root {
     Symbol(SymbolId),
     /// A name that the file does not declare.
     Global(String),
-    /// `this`.
+    /// The object of a method: `this`.
     This,
 }
 
@@ -27,7 +27,7 @@ pub(super) struct Path {
 }
 
 impl Path {
-    /// A variable.
+    /// The path that is one variable of the file.
     pub(super) fn variable(symbol: SymbolId) -> Path {
         Path {
             root: Root::Symbol(symbol),

@@ -9,7 +9,7 @@ use super::view::View;
 /// What is done with a value that may be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Used {
-    /// `!`.
+    /// `!` declares it to be there.
     Asserted,
     /// It becomes `any`.
     AsAny,

@@ -11,7 +11,7 @@ use super::NotChecked;
 use super::process::Node;
 use super::tree::Tree;
 
-/// In `node_modules`.
+/// Prisma's command line, relative to `node_modules`.
 pub(super) const TOOL: &str = "prisma/build/index.js";
 
 /// A folder that holds one of these is a generated client.

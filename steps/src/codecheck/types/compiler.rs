@@ -13,7 +13,7 @@ use super::process::{Ended, Node};
 use super::tree::Tree;
 use crate::codecheck::Hit;
 
-/// In `node_modules`.
+/// TypeScript's compiler, relative to `node_modules`.
 pub(super) const TOOL: &str = "typescript/bin/tsc";
 
 /// Over what `tsconfig.json` says. No file is written, also where the configuration names one: hence the `null`s, which

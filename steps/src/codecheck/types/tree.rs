@@ -70,7 +70,7 @@ pub(super) struct Copy {
     pub(super) written: Vec<PathBuf>,
 }
 
-/// A copy.
+/// A copy of the code to generate and compile in.
 #[derive(Debug)]
 pub(super) struct Tree {
     pub(super) root: PathBuf,

@@ -179,7 +179,7 @@ pub(in crate::pg) async fn databases(pg: &Pg, part: &str) -> Vec<String> {
     pg.maintenance().query(&sql).await.unwrap()
 }
 
-/// One value.
+/// What a query answers, rows and columns joined with `|`.
 pub(crate) async fn value(pg: &Pg, sql: &str) -> String {
     pg.query(sql).await.unwrap().join("|")
 }
