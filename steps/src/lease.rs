@@ -24,12 +24,14 @@ mod guard;
 mod hand;
 mod place;
 mod store;
+mod successor;
 
 pub(crate) use guard::{Guard, in_force};
 pub use hand::{break_lease, give_back, lift_lock, set_lock};
 pub use place::{place, strangers, whereabouts};
 use store::{Claim, claim, release};
 pub use store::{Held, LeaseError, LockState, Locked, lock_state};
+pub(crate) use successor::{Successor, successor};
 
 /// Takes the lease of an environment, and keeps it until a later step gives it back.
 ///
@@ -201,7 +203,7 @@ impl Step for HostLease {
             };
         }
         report.push_str(
-            match release(&*host, &dir, cx.run_id().as_str(), cx.epoch()).await? {
+            match release(&*host, &dir, (cx.run_id().as_str(), cx.epoch()), false).await? {
                 Some(other) if other.run != cx.run_id().as_str() => {
                     "the lease is another run's: left alone"
                 }
@@ -216,7 +218,8 @@ impl Step for HostLease {
 /// Gives the lease back: at the end of a run that succeeded, of a phase, or while a run waits for people. Run twice: the
 /// second finds nothing to do.
 ///
-/// Its undo takes the lease again, so that a run is never rolled back under another release's feet.
+/// Its undo takes the lease again, so that a run is never rolled back under another release's feet: only where the run gave
+/// it back by itself and nobody released since, or still has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleaseLease {
     /// As in [`HostLease`].
@@ -271,7 +274,11 @@ impl Step for ReleaseLease {
     async fn run(&self, cx: &Cx) -> Result<Released, StepError> {
         let host = reach::unguarded(cx, &self.host)?;
         let dir = self.dir(cx)?;
-        let found = release(&*host, &dir, cx.run_id().as_str(), cx.epoch()).await?;
+        let (ours, changed) = (
+            (cx.run_id().as_str(), cx.epoch()),
+            cx.run().production_changed(),
+        );
+        let found = release(&*host, &dir, ours, changed).await?;
         let released = found
             .as_ref()
             .is_some_and(|h| h.run == cx.run_id().as_str());
@@ -292,7 +299,12 @@ impl Step for ReleaseLease {
         if !cx.run().production_changed() {
             return Ok("production was not changed: the lease is not needed".into());
         }
-        take(cx, &self.host, &self.dir(cx)?, true).await?;
+        let dir = self.dir(cx)?;
+        let host = reach::unguarded(cx, &self.host)?;
+        if let Some(other) = successor(&*host, &self.host, &dir, cx.run()).await? {
+            return Err(not_ours(cx, &self.host, &other));
+        }
+        take(cx, &self.host, &dir, true).await?;
         Ok("the lease is ours".into())
     }
 }
@@ -347,6 +359,20 @@ fn busy(cx: &Cx, name: &str, other: &Held) -> StepError {
     .hint(format!(
         "if that run and its journal are lost for good: flow unlock {name} --lost {} --reason …, then retry",
         other.run
+    ))
+}
+
+fn not_ours(cx: &Cx, name: &str, other: &Successor) -> StepError {
+    let run = cx.run_id();
+    StepError::refuse(format!(
+        "{}; nothing was touched",
+        other.in_words(name, run.as_str())
+    ))
+    .hint(format!(
+        "to end this run without touching `{name}`: flow skip {run} STEP --reason … for each undo that is refused"
+    ))
+    .hint(format!(
+        "only when nothing was released since: flow lock {name} --for {run} --reason …, then flow retry {run}"
     ))
 }
 

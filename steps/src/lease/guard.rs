@@ -273,6 +273,23 @@ pub(crate) fn in_force(run: &Run, host: &str) -> Result<Option<Lease>, StepError
     Ok(found)
 }
 
+/// Whether a run that is undone has, by its own journal, had the lease of a host to the last: it took it again after every
+/// time it had given it back for a while.
+pub(super) fn was_kept(run: &Run, host: &str) -> bool {
+    let mut kept = false;
+    for (node, state) in run.plan.nodes.iter().zip(&run.steps) {
+        if node.params.get("host").and_then(|h| h.as_str()) != Some(host) {
+            continue;
+        }
+        if node.kind == HostLease::KIND && state.output.is_some() {
+            kept = true;
+        } else if node.kind == ReleaseLease::KIND && state.output.is_some() {
+            kept = false;
+        }
+    }
+    kept
+}
+
 fn is_undone(node: &Node, state: &StepState) -> bool {
     node.undo.is_some() && state.undo == Undo::Undone
 }

@@ -4,8 +4,8 @@ use flow_engine::clock::Timestamp;
 use serde::Serialize;
 
 use super::store::{
-    CHANGED, Claim, Held, IF_UNCHANGED, LeaseError, Locked, WRITE, claim, json, lock_state, look,
-    parse, script,
+    CHANGED, Claim, Held, IF_UNCHANGED, KEEP_AS_LAST, LeaseError, Locked, WRITE, claim, json,
+    lock_state, look, parse, script,
 };
 use crate::host::Host;
 
@@ -123,11 +123,13 @@ pub(super) async fn remove(
     (file, read): (&str, &str),
     line: &str,
 ) -> Result<(), LeaseError> {
+    // What a broken lease's run changed is not known.
+    let keep = if file == "held" { KEEP_AS_LAST } else { "" };
     let text = format!(
         "{IF_UNCHANGED}
 cat >> \"$1/history\"
 sync -- \"$1/history\" 2>/dev/null || sync
-rm -f -- \"$1/$2\"{CHANGED}"
+{keep}rm -f -- \"$1/$2\"{CHANGED}"
     );
     let done = script(host, &text, dir, &[file, read], format!("{line}\n")).await?;
     if done.trim() == "changed" {

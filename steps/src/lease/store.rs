@@ -58,7 +58,7 @@ pub enum LeaseError {
         "the file `{file}` of the lease cannot be read ({why}); look at it on the host before removing it by hand"
     )]
     Damaged {
-        /// Which of the two.
+        /// Which of them.
         file: &'static str,
         /// What was wrong, in words.
         why: String,
@@ -268,14 +268,23 @@ mv -f -- \"$tmp\" \"$1/held\"{CHANGED}"
     Ok(())
 }
 
-/// Removes the lease when it is this run's. Answers what was found.
+/// Keeps the lease that goes as the `last` one.
+pub(super) const KEEP_AS_LAST: &str = r#"
+last="$1/.new.last.$$"
+cat < "$1/held" > "$last"
+sync -- "$last" 2>/dev/null || sync
+mv -f -- "$last" "$1/last"
+"#;
+
+/// Removes the lease when it is this run's. Answers what was found. Of a run that `changed` production it stays as the
+/// last one.
 ///
 /// [`LeaseError::Overtaken`] when a newer process of the same run holds it.
 pub(super) async fn release(
     host: &dyn Host,
     dir: &str,
-    run: &str,
-    epoch: u64,
+    (run, epoch): (&str, u64),
+    changed: bool,
 ) -> Result<Option<Held>, LeaseError> {
     for _ in 0..TRIES {
         let (line, _) = look(host, dir).await?;
@@ -290,7 +299,8 @@ pub(super) async fn release(
                 holder: held.holder.clone(),
             });
         }
-        let text = format!("{IF_UNCHANGED}rm -f -- \"$1/held\"{CHANGED}");
+        let keep = if changed { KEEP_AS_LAST } else { "" };
+        let text = format!("{IF_UNCHANGED}{keep}rm -f -- \"$1/held\"{CHANGED}");
         let done = script(host, &text, dir, &["held", &line], String::new()).await?;
         if done.trim() == "changed" {
             return Ok(found);

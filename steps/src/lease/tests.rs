@@ -10,6 +10,7 @@ use crate::host::Local;
 use crate::reach::testing::{Bench, Change, Say, failure, output, plan, undone};
 
 mod places;
+mod successor;
 
 fn registry() -> Registry {
     Registry::default()
@@ -99,7 +100,9 @@ async fn a_second_release_is_refused_by_name_and_age_until_the_first_releases() 
     assert!(failure.message.contains("run r-one since 2"), "{failure:?}");
     assert!(failure.hints[0].contains("flow cancel r-one"));
     let here = Local::new("here");
-    release(&here, &path(&dir), "r-one", 9).await.unwrap();
+    release(&here, &path(&dir), ("r-one", 9), false)
+        .await
+        .unwrap();
     bench.order("r-two", Order::Retry).await;
     let (run, _) = bench.resume("r-two").await;
     assert_eq!(output::<Lease>(&run, "prep/lease").machine_id.len(), 32);
@@ -210,7 +213,9 @@ async fn rolling_back_a_completed_run_takes_the_lease_again_first() {
         matches!(stop, Stop::Parked(ParkReason::UndoFailed { .. })),
         "{stop:?}"
     );
-    release(&here, &path(&dir), "r-other", 9).await.unwrap();
+    release(&here, &path(&dir), ("r-other", 9), false)
+        .await
+        .unwrap();
     bench.order("r-one", Order::Retry).await;
     let (_, stop) = bench.resume("r-one").await;
     assert_eq!(stop, Stop::Finished(Verdict::RolledBack));
@@ -278,7 +283,7 @@ async fn an_overtaken_process_of_the_same_run_neither_releases_nor_weakens_the_l
         let claimed = claim(&here, &at, &held("r-a", epoch), false).await;
         assert!(matches!(claimed, Ok(Claim::Taken)), "{epoch}");
     }
-    let refused = release(&here, &at, "r-a", 2).await;
+    let refused = release(&here, &at, ("r-a", 2), false).await;
     assert!(
         matches!(
             refused,
@@ -295,7 +300,7 @@ async fn an_overtaken_process_of_the_same_run_neither_releases_nor_weakens_the_l
     renew(&here, &at, &read, &held("r-a", 2)).await.unwrap();
     let state = lock_state(&here, &at).await.unwrap();
     assert_eq!(state.held.map(|h| h.epoch), Some(3));
-    assert!(release(&here, &at, "r-a", 3).await.is_ok());
+    assert!(release(&here, &at, ("r-a", 3), false).await.is_ok());
     assert_eq!(lock_state(&here, &at).await.unwrap().held, None);
 }
 

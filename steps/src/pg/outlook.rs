@@ -17,7 +17,8 @@ use super::state::{self, DbState, Look};
 use super::text::{rows, some_of};
 use super::{Baseline, Database, Pg, PgError, load, proof, restore, space};
 use crate::deploy::has_begun;
-use crate::host::Hosts;
+use crate::host::{Host, Hosts};
+use crate::lease::{in_force, successor};
 
 /// What a rollback of a run would take back and set aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +77,7 @@ pub async fn outlook(
         return Ok(None);
     }
     let host = hosts.get(&step.db.host).map_err(PgError::from)?;
+    refuse_successor(run, &*host, &step.db.host).await?;
     let pg = Pg::new(host, step.db.clone())?;
     let id = run.id.as_str();
     let mut found = Outlook {
@@ -103,6 +105,21 @@ pub async fn outlook(
         Err(why) => found.unknown = Some(why),
     }
     Ok(Some(found))
+}
+
+/// Refuses where somebody else released after this run, as its host says: the journal of one machine need not know.
+async fn refuse_successor(run: &Run, host: &dyn Host, name: &str) -> Result<(), OutlookError> {
+    let unknown = |why: String| OutlookError::Unknown(why);
+    let Some(lease) = in_force(run, name).map_err(|e| unknown(e.to_string()))? else {
+        return Ok(());
+    };
+    match successor(host, name, &lease.dir, run).await {
+        Ok(None) => Ok(()),
+        Ok(Some(other)) => Err(OutlookError::Impossible(
+            other.in_words(name, run.id.as_str()),
+        )),
+        Err(e) => Err(unknown(e.to_string())),
+    }
 }
 
 /// The run's baseline, when it has one.

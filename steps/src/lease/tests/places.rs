@@ -110,7 +110,7 @@ async fn what_an_older_flow_holds_or_locked_in_its_folder_is_heeded() {
     let (run, stop) = rig.start("r-one", rig.lease("old")).await;
     assert_eq!(stop, REFUSED);
     assert!(failure(&run, "prep/lease").message.contains("run r-old"));
-    release(&*host, &old, "r-old", 1).await.unwrap();
+    release(&*host, &old, ("r-old", 1), false).await.unwrap();
     let lock = Locked {
         run: None,
         by: "devops".into(),
