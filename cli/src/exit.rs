@@ -28,6 +28,9 @@ pub(crate) enum Exit {
     Locked = 7,
     /// A bug in flow.
     Bug = 70,
+    /// What was asked is done, and what it shows could not be written whole. Only ever in the place of [`Exit::Done`]:
+    /// every other code says more.
+    Unwritten = 74,
     /// What became of a step is not known, and a person must look; or what it needs could not be reached, and `flow
     /// resume` goes on when it can.
     Unknown = 75,
@@ -71,6 +74,7 @@ impl Exit {
             Exit::RolledBack,
             Exit::RollbackIncomplete,
             Exit::Locked,
+            Exit::Unwritten,
             Exit::Unknown,
             Exit::Interrupted,
         ];

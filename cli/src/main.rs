@@ -13,6 +13,7 @@ mod diagnostic;
 mod drive;
 mod driver;
 mod exit;
+mod files;
 mod logs;
 mod notices;
 mod people;
@@ -28,7 +29,10 @@ use args::Cli;
 use exit::Exit;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(said) => return view::out_usage(&said).into(),
+    };
     let filter = tracing_subscriber::EnvFilter::try_from_env("FLOW_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,sled=error"));
     tracing_subscriber::fmt()
@@ -57,5 +61,5 @@ fn main() -> ExitCode {
         });
     // Jobs on remote hosts and blocking reads must not keep a stopped process alive.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
-    exit.into()
+    view::as_written(exit).into()
 }

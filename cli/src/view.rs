@@ -11,6 +11,7 @@ use flow_engine::run::{Life, Run, Status, StepState, Undo};
 use flow_steps::standing::{HostFacts, standing_beside};
 
 use crate::driver::Driver;
+use crate::exit::Exit;
 use crate::people::is_answered;
 
 pub(crate) mod aside;
@@ -34,8 +35,8 @@ pub(crate) fn out(text: &str) {
     out_raw(&clean_lines(text));
 }
 
-/// Whether it was said that output is lost, as on a full disk. Once is enough.
-static COMPLAINED: AtomicBool = AtomicBool::new(false);
+/// Whether output was lost, as on a full disk. It is said once, and the exit code says it, too.
+static LOST: AtomicBool = AtomicBool::new(false);
 
 /// Prints data exactly as it is: what `flow` itself steers the terminal with, and what a person asked for raw.
 pub(crate) fn out_raw(text: &str) {
@@ -44,11 +45,36 @@ pub(crate) fn out_raw(text: &str) {
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush());
     drop(stdout);
-    if let Err(error) = written
-        && error.kind() != std::io::ErrorKind::BrokenPipe
-        && !COMPLAINED.swap(true, Ordering::Relaxed)
-    {
-        note(&format!("output is lost: {error}\n"));
+    heed(written);
+}
+
+/// Prints what the command line itself asks for, such as `--help`, or what is wrong with it; how the process ends.
+pub(crate) fn out_usage(said: &clap::Error) -> Exit {
+    let written = said.print();
+    if said.use_stderr() {
+        return Exit::Usage;
+    }
+    heed(written.and_then(|()| std::io::stdout().flush()));
+    as_written(Exit::Done)
+}
+
+/// Remembers that output was lost, and says so once. A reader that went away asked for no more.
+fn heed(written: std::io::Result<()>) {
+    let Err(error) = written else { return };
+    if error.kind() != std::io::ErrorKind::BrokenPipe && !LOST.swap(true, Ordering::Relaxed) {
+        note(&format!(
+            "output is lost, what was printed is cut: {error}\n\
+             What was asked goes on all the same, and what a run did is on record.\n  \
+             make room there or print elsewhere, then look again: flow status, flow logs, flow export\n"
+        ));
+    }
+}
+
+/// How a process ends whose output may have been lost: nobody takes half an export for a whole one.
+pub(crate) fn as_written(exit: Exit) -> Exit {
+    match exit {
+        Exit::Done if LOST.load(Ordering::Relaxed) => Exit::Unwritten,
+        other => other,
     }
 }
 

@@ -1,14 +1,11 @@
 //! `flow export`.
 
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
-
 use flow_engine::run::Run;
 
 use crate::args::{Export, ExportFormat, Global};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
+use crate::files;
 use crate::state::State;
 use crate::store::Store;
 use crate::view::{self, export};
@@ -45,7 +42,7 @@ pub(crate) async fn run(global: &Global, args: Export) -> Result<Exit, Diagnosti
     match &args.output {
         None => view::out(&text),
         Some(path) => {
-            write(path, &text)?;
+            files::write_new(path, &text)?;
             view::note(&format!(
                 "{}  sha256 {}\n",
                 path.display(),
@@ -54,22 +51,4 @@ pub(crate) async fn run(global: &Global, args: Export) -> Result<Exit, Diagnosti
         }
     }
     Ok(if whole { Exit::Done } else { Exit::Failed })
-}
-
-/// Never over a file that exists: an export is evidence.
-fn write(path: &Path, text: &str) -> Result<(), Diagnostic> {
-    let written = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        });
-    written.map_err(|e| {
-        Diagnostic::usage(format!("{} cannot be written", path.display()))
-            .because(&e)
-            .hint("name a file that does not exist yet")
-    })
 }

@@ -1,8 +1,6 @@
 //! `flow rows`.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use flow_engine::run::{Run, Status};
@@ -14,6 +12,7 @@ use crate::args::{Global, Rows};
 use crate::diagnostic::Diagnostic;
 use crate::driver::Driver;
 use crate::exit::Exit;
+use crate::files;
 use crate::project;
 use crate::state::State;
 use crate::store::Store;
@@ -51,9 +50,7 @@ pub(crate) async fn run(global: &Global, args: &Rows) -> Result<Exit, Diagnostic
         return Err(Diagnostic::usage(format!("run {} has no backup", run.id)));
     };
     if let Some(dir) = &args.csv {
-        let files = write_all(dir, &found).map_err(|e| {
-            Diagnostic::usage(format!("rows cannot be written into {}", dir.display())).because(&e)
-        })?;
+        let files = write_all(dir, &found)?;
         view::note(&format!("{files} files written into {}\n", dir.display()));
     }
     if args.json {
@@ -160,10 +157,14 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// One file for each table, for its owner's eyes alone. Never over a file that is there.
-fn write_all(dir: &Path, found: &RunRows) -> std::io::Result<usize> {
-    std::fs::create_dir_all(dir)?;
-    for table in &found.tables {
+/// One file for each table, for its owner's eyes alone. Never over a file that is there; all of them, or none.
+fn write_all(dir: &Path, found: &RunRows) -> Result<usize, Diagnostic> {
+    std::fs::create_dir_all(dir).map_err(|e| {
+        Diagnostic::usage(format!("folder {} cannot be made", dir.display()))
+            .because(&e)
+            .hint("name another folder: --csv DIR")
+    })?;
+    let file = |table: &TableRows| {
         let legal = |c: char| {
             if c.is_alphanumeric() || "._-".contains(c) {
                 c
@@ -172,14 +173,11 @@ fn write_all(dir: &Path, found: &RunRows) -> std::io::Result<usize> {
             }
         };
         let name: String = table.table.chars().map(legal).collect();
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(dir.join(format!("{name}.csv")))?;
-        file.write_all(csv(table).as_bytes())?;
-    }
-    Ok(found.tables.len())
+        (dir.join(format!("{name}.csv")), csv(table))
+    };
+    let all: Vec<_> = found.tables.iter().map(file).collect();
+    files::write_all_new(&all)?;
+    Ok(all.len())
 }
 
 /// As RFC 4180 has it. The columns are those of any row: a release may have added some.

@@ -1,7 +1,6 @@
 //! `flow sign`.
 
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use crate::control::Posted;
 use crate::control::server::Verifier as _;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
+use crate::files;
 use crate::people::{self, Roster, refused};
 use crate::project;
 use crate::store::Store;
@@ -153,14 +153,8 @@ pub(super) async fn hand_in(
 }
 
 fn export(run: &Run, args: &Sign, path: &Path, text: &str) -> Result<Exit, Diagnostic> {
-    let written = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()));
+    files::write_new(path, text)?;
     let shown = path.display();
-    written.map_err(|e| Diagnostic::usage(format!("{shown} cannot be written")).because(&e))?;
     view::note(&format!(
         "{shown} holds what is to be signed. Read it, then:\n  \
          ssh-keygen -Y sign -n {NAMESPACE} -f KEY {shown}\n  \
