@@ -9,6 +9,7 @@ use flow_engine::step::{Cx, Progress, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::dump::{self, Dumped};
+use super::settings::{self, Plate};
 use super::space::{self, Sizes};
 use super::state::{self, DbState, Look};
 use super::text::{check_dir, check_prefix, table_key};
@@ -91,6 +92,9 @@ struct Manifest {
     format: u8,
     /// The run and step that made it.
     made_by: String,
+    /// Settings and rights of the database itself, which no dump holds. Nothing in older manifests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    plate: Option<Plate>,
     backup: Backup,
 }
 
@@ -170,6 +174,7 @@ async fn fresh(pg: &Pg, order: &Order<'_>, path: &str, part: &str) -> Result<Bac
     let previous = previous(pg, order).await.map(|last| last.raw_bytes);
     let mut snapshot = state::snapshot(pg).await?;
     let state = state::capture_in(pg, &mut snapshot.session, Look::All).await?;
+    let plate = settings::of_session(&mut snapshot.session).await?;
     let missing = order.critical.iter().map(|t| table_key(t));
     let missing: Vec<_> = missing.filter(|t| !state.tables.contains_key(t)).collect();
     if !missing.is_empty() {
@@ -200,6 +205,7 @@ async fn fresh(pg: &Pg, order: &Order<'_>, path: &str, part: &str) -> Result<Bac
     let manifest = Manifest {
         format: 1,
         made_by: order.made_by.to_owned(),
+        plate,
         backup,
     };
     let json = serde_json::to_vec(&manifest)
@@ -221,6 +227,13 @@ pub(crate) async fn check_whole(pg: &Pg, backup: &Backup) -> Result<(), PgError>
         "the backup `{}` lacks the manifest it was finished with",
         backup.path
     )))
+}
+
+/// Settings and rights of the database itself when the backup was taken; nothing where an older `flow` took it.
+pub(crate) async fn plate(pg: &Pg, backup: &Backup) -> Result<Option<Plate>, PgError> {
+    let text = pg.read_small(&format!("{}.json", backup.path)).await?;
+    let manifest = text.and_then(|text| serde_json::from_str::<Manifest>(&text).ok());
+    Ok(manifest.and_then(|manifest| manifest.plate))
 }
 
 /// The backup an earlier life finished: its manifest names this run and step, and the file still has its digest. The

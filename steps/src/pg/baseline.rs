@@ -258,7 +258,7 @@ impl Baseline {
             };
             let backup = backup::take_for_copy(pg, &order).await?;
             let now = state::capture(pg, Look::All).await?;
-            if restore::same(&backup.state, &now) {
+            if restore::exactly(&backup.state, &now) {
                 return Ok(backup);
             }
             odd = backup.state.differences(&now, true);
@@ -336,7 +336,7 @@ impl Step for Baseline {
         self.frozen_again(cx, &pg).await?;
         self.still_frozen(cx, &pg).await?;
         let now = state::capture(&pg, Look::All).await?;
-        if !restore::same(&earlier.state, &now) {
+        if !restore::exactly(&earlier.state, &now) {
             cx.log("rows or schema changed since the last backup: taking and proving a new one");
         } else if self.whole(cx, &pg, &earlier).await? {
             self.still_frozen(cx, &pg).await?;

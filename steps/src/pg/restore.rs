@@ -10,8 +10,8 @@ use super::proof;
 use super::scratch::{self, Mark};
 use super::state::{self, DbState, Look};
 use super::swap;
-use super::text::database_name;
-use super::{Pg, PgError, freeze, settings};
+use super::text::{database_name, some_of};
+use super::{Pg, PgError, freeze, settings, shape};
 
 /// What to take back to, and where the failed state is dumped to.
 pub(crate) struct Plan<'a> {
@@ -238,11 +238,20 @@ async fn prepare(
     Ok(mark)
 }
 
-/// Rows and schema equal: then there is nothing a restore could bring back.
+/// Rows and shape equal, and no sequence behind: then there is nothing a restore could bring back. A sequence that
+/// is ahead has lost nothing. What an older state did not record is not compared.
 pub(crate) fn same(before: &DbState, now: &DbState) -> bool {
     before.system_identifier == now.system_identifier
         && before.schema_digest == now.schema_digest
         && before.differences(now, true).is_empty()
+        && before.shape.changes(&now.shape).is_empty()
+        && before.extension_rows == now.extension_rows
+        && shape::rewound(&before.sequences, &now.sequences, &now.shape).is_empty()
+}
+
+/// The same to the last: a backup of the one is a backup of the other.
+pub(crate) fn exactly(before: &DbState, now: &DbState) -> bool {
+    same(before, now) && before.sequences == now.sequences
 }
 
 /// Dumps what is there now. A dump that fails does not stop the restore, because the whole database is kept anyway;
@@ -280,7 +289,11 @@ async fn switch(
     failed: &str,
     mark: &Mark,
 ) -> Result<String, PgError> {
-    let comment = settings::copy(pg, &pg.db.name, fresh).await?;
+    // As before the release, not as the release left them.
+    let comment = match backup::plate(pg, plan.backup).await? {
+        Some(plate) => settings::give(pg, &plate, fresh).await?,
+        None => settings::copy(pg, &pg.db.name, fresh).await?,
+    };
     let old = Mark::new(plan.run, "failed", "replaced", &mark.note);
     swap::swap(pg, fresh, failed, &old, comment.as_deref()).await?;
     finish(pg, plan, failed, Some(old)).await
@@ -306,12 +319,25 @@ async fn finish(
     }
     swap::keep(pg, failed).await?;
     let autopsy = autopsy(&mark);
+    let put_back = put_back(pg, plan, failed).await?;
     Ok(format!(
-        "`{}` restored from {}: {} tables, {} rows, equal to the backup; the failed database is kept as `{failed}`; {}",
+        "`{}` restored from {}: {} tables, {} rows, equal to the backup; the failed database is kept as `{failed}`; {}{put_back}",
         pg.db.name,
         plan.backup.path,
         plan.backup.state.tables.len(),
         plan.backup.state.rows(),
         autopsy.in_words()
     ))
+}
+
+/// Which of the database's own settings and rights are now as in the backup, and were otherwise.
+async fn put_back(pg: &Pg, plan: &Plan<'_>, failed: &str) -> Result<String, PgError> {
+    let Some(plate) = backup::plate(pg, plan.backup).await? else {
+        return Ok(String::new());
+    };
+    let odd = plate.differences(&settings::read(pg, failed).await?);
+    Ok(match odd.as_slice() {
+        [] => String::new(),
+        odd => format!("; settings put back with it: {}", some_of(odd, 10)),
+    })
 }

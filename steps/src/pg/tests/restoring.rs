@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::super::restore::{self, Plan, failed_name};
 use super::super::scratch;
-use super::super::state::{self, Look};
-use super::super::{Pg, PgError};
+use super::super::state::{self, DbState, Look};
+use super::super::text::ident;
+use super::super::{Pg, PgError, Thing};
 use super::cluster::{database, databases, value};
 use super::*;
 use crate::host::{Command, Host, HostError, Local, Process};
@@ -107,6 +108,84 @@ async fn a_bad_migration_is_undone_with_rows_schema_settings_and_rights_and_the_
         "1001"
     );
     assert_eq!(databases(&pg, "r_bad").await, [failed_name(&name, "r-bad")]);
+}
+
+/// What differs between two states, but for expressions, which a restore writes in other words.
+fn other(before: &DbState, now: &DbState) -> Vec<String> {
+    let changes = before.shape.changes(&now.shape).into_iter();
+    let is = |thing: &Option<Thing>| thing.as_ref().map(|thing| thing.is.clone());
+    let other = changes.filter(|change| is(&change.was) != is(&change.now));
+    other.map(|change| change.in_words()).collect()
+}
+
+/// Changes that leave every row, every table and every expression as they were.
+const BESIDE_THE_ROWS: [&str; 6] = [
+    "SELECT setval('public.\"Customer_id_seq\"', 1);",
+    "REVOKE EXECUTE ON FUNCTION public.touch() FROM PUBLIC;",
+    "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO PUBLIC;",
+    "ALTER FUNCTION public.touch() SECURITY DEFINER;",
+    "ALTER PUBLICATION events DROP TABLE public.\"Customer\";",
+    "ALTER POLICY own ON public.\"Customer\" TO pg_monitor;",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_changed_beside_the_rows_is_restored_and_so_are_the_databases_own_settings() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().to_str().unwrap();
+    let pg = database(SHOP).await;
+    let name = ident(&pg.db.name);
+    pg.query(&format!(
+        "CREATE FUNCTION public.touch() RETURNS int LANGUAGE sql AS 'SELECT 1'; \
+         CREATE PUBLICATION events FOR TABLE public.\"Customer\"; \
+         CREATE POLICY own ON public.\"Customer\" USING (true); \
+         ALTER DATABASE {name} SET shop.factor = 2;"
+    ))
+    .await
+    .unwrap();
+    let before = take(&pg, folder, "r-beside/0").await.unwrap().state;
+    for (n, sql) in BESIDE_THE_ROWS.into_iter().enumerate() {
+        let run = format!("r-beside{n}");
+        let backup = take(&pg, folder, &format!("{run}/b")).await.unwrap();
+        assert_eq!(other(&before, &backup.state), [] as [String; 0], "{sql}");
+        assert_eq!(backup.state.sequences, before.sequences, "{sql}");
+        pg.query(sql).await.unwrap();
+        pg.query(&format!(
+            "ALTER DATABASE {name} SET shop.factor = 3; REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC;"
+        ))
+        .await
+        .unwrap();
+        let report = undo(&pg, &backup, folder, &run).await.unwrap();
+        assert!(
+            report.ends_with("settings put back with it: TEMPORARY to PUBLIC, shop.factor"),
+            "{sql}: {report}"
+        );
+        assert_eq!(value(&pg, "SHOW shop.factor;").await, "2", "{sql}");
+    }
+    let after = take(&pg, folder, "r-beside/9").await.unwrap().state;
+    assert_eq!(other(&before, &after), [] as [String; 0]);
+    assert_eq!(after.sequences, before.sequences);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_from_before_a_grant_or_a_number_taken_is_no_baseline_and_only_the_grant_is_restored()
+ {
+    let dir = tempfile::tempdir().unwrap();
+    let pg = database(SHOP).await;
+    let backup = take(&pg, dir.path().to_str().unwrap(), "r-grant/b")
+        .await
+        .unwrap();
+    let now = async || state::capture(&pg, Look::All).await.unwrap();
+    assert!(restore::exactly(&backup.state, &now().await));
+    pg.query("SELECT nextval('public.\"Customer_id_seq\"');")
+        .await
+        .unwrap();
+    let ahead = now().await;
+    assert!(!restore::exactly(&backup.state, &ahead));
+    assert!(restore::same(&backup.state, &ahead));
+    pg.query("GRANT SELECT ON public.\"Customer\" TO pg_monitor;")
+        .await
+        .unwrap();
+    assert!(!restore::same(&backup.state, &now().await));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
