@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::backup::HOURS;
 use super::expected::Expectation;
 use super::integrity::{Declared, gone_columns, other_shape};
-use super::shape;
+use super::places::Sequences;
 use super::state::{self, DbState, Look, TableState};
 use super::text::{rows, some_of};
 use super::{Database, Pg, PgError, catalog};
@@ -202,7 +202,7 @@ impl Step for CountsMatch {
         let shape = match &self.expected {
             Some(expected) => cx.arg(expected)?.unexplained(
                 &recorded.shape.changes(&now.shape),
-                &shape::rewound(&recorded.sequences, &now.sequences, &now.shape),
+                &Sequences::between(&recorded, &now),
                 &self.shape_allowed,
             ),
             None => Vec::new(),

@@ -3,7 +3,7 @@
 //! A copy of the schema is made without rows, the pending migrations run in it, and its catalogue before and after tells
 //! what they do. Not their text: what a statement does to keys, indexes and grants is the server's business.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use async_trait::async_trait;
@@ -16,12 +16,14 @@ use sha2::{Digest as _, Sha256};
 use super::client::LONG;
 use super::copy_safe::instance;
 use super::scratch::{self, Mark};
-use super::shape::{self, Change, Shape, Thing};
+use super::shape::{self, Change, Shape};
 use super::text::{ident, some_of};
 use super::{Database, Pg, PgError, applied};
 use crate::migration::Migration;
 use crate::reach;
 use crate::schema::source;
+
+mod judge;
 
 /// How long the whole may take, in seconds.
 const LIMIT: u64 = 1800;
@@ -217,83 +219,6 @@ pub(super) fn as_one_query(migration: &Migration, schema: &str) -> Result<String
 }
 
 impl Expectation {
-    /// What changed and is explained neither by the pending migrations nor by a declaration, in words. `rewound` holds
-    /// sequences that went back.
-    pub(super) fn unexplained(
-        &self,
-        changes: &[Change],
-        rewound: &BTreeMap<String, (i64, i64)>,
-        declared: &[String],
-    ) -> Vec<String> {
-        let expected: BTreeMap<&str, &Change> =
-            self.changes.iter().map(|c| (c.thing.as_str(), c)).collect();
-        let meant = |thing: &str| declared.iter().any(|d| d == thing);
-        let mut odd = Vec::new();
-        for change in changes {
-            let thing = change.thing.as_str();
-            if meant(thing) || is_of_history(thing) || self.is_rights_of_fresh(thing) {
-                continue;
-            }
-            if self.unknown.is_some() {
-                if !self.names(change) {
-                    odd.push(change.in_words());
-                }
-                continue;
-            }
-            match expected.get(thing) {
-                Some(wanted) if self.is_as(change, wanted) => {}
-                Some(wanted) => odd.push(otherwise(change, wanted)),
-                None => odd.push(change.in_words()),
-            }
-        }
-        for (name, (was, is)) in rewound {
-            let thing = format!("sequence {name}");
-            if !self.fresh.contains(&thing) && !meant(&thing) {
-                odd.push(format!(
-                    "{thing} went back from {was} to {is}: it would give numbers that are taken"
-                ));
-            }
-        }
-        odd
-    }
-
-    fn is_as(&self, change: &Change, wanted: &Change) -> bool {
-        match (&change.now, &wanted.now) {
-            (None, None) => true,
-            (Some(now), Some(wanted)) => {
-                let words = now.expression == wanted.expression;
-                now.is == wanted.is && (words || self.reworded.contains(&change.thing))
-            }
-            _ => false,
-        }
-    }
-
-    /// Owners and grants of what the migrations make belong to whoever runs them, who may be another role there.
-    fn is_rights_of_fresh(&self, thing: &str) -> bool {
-        let of = |kind: &str| thing.strip_prefix(kind)?.strip_prefix(' ');
-        if let Some(object) = of("owner") {
-            return self.fresh.contains(object);
-        }
-        let Some(grant) = of("grant") else {
-            return false;
-        };
-        let object = grant
-            .rsplit_once(" to ")
-            .map_or(grant, |(object, _)| object);
-        self.fresh.contains(object)
-    }
-
-    /// Whether the text of a migration names the thing, or the table it hangs on.
-    fn names(&self, change: &Change) -> bool {
-        let table = change.was.as_ref().or(change.now.as_ref());
-        let table = table.and_then(|t| t.is.strip_prefix("on ")?.split(' ').next());
-        let odd = |c: char| !(c.is_alphanumeric() || c == '_');
-        let thing = change.name();
-        let words = thing.split(odd).chain(table.unwrap_or_default().split(odd));
-        let mut words = words.filter(|w| !w.is_empty() && *w != "public");
-        words.any(|w| self.named.contains(&w.to_lowercase()))
-    }
-
     /// In one line, for the log.
     fn in_words(&self) -> String {
         if let Some(why) = &self.unknown {
@@ -315,27 +240,6 @@ impl Expectation {
             }
         )
     }
-}
-
-/// A change to another end than the migrations'.
-fn otherwise(change: &Change, wanted: &Change) -> String {
-    let is = |change: &Change| change.now.as_ref().map(|thing| thing.is.clone());
-    if is(change) == is(wanted) {
-        return format!(
-            "{}, with another expression than the migrations give it",
-            change.in_words()
-        );
-    }
-    format!(
-        "{}, and by the migrations it should be {}",
-        change.in_words(),
-        wanted.now.as_ref().map_or("gone", Thing::words)
-    )
-}
-
-/// What Prisma makes for itself.
-fn is_of_history(thing: &str) -> bool {
-    thing.contains("._prisma_migrations")
 }
 
 #[async_trait]

@@ -12,8 +12,9 @@ use super::backup::{Backup, HOURS, bytes_shown};
 use super::drill::{self, Columns};
 use super::expected::Expectation;
 use super::outlook::Question;
+use super::places::{Behind, Sequences};
 use super::scratch::{self, Mark};
-use super::shape::{self, Change};
+use super::shape::Change;
 use super::state::{self, DbState, Look, TableState};
 use super::text::{rows, some_of};
 use super::{Database, Pg, PgError, baseline, proof};
@@ -66,6 +67,9 @@ pub struct IntegrityReport {
     /// Sequences that went back: where they stood, and where they stand.
     #[serde(default)]
     pub rewound: BTreeMap<String, (i64, i64)>,
+    /// Columns whose sequence lies behind what they hold, and did not before.
+    #[serde(default)]
+    pub behind: Vec<Behind>,
     /// Tables of extensions with fewer rows than before: rows before and now.
     #[serde(default)]
     pub extension_rows: BTreeMap<String, (u64, u64)>,
@@ -87,13 +91,15 @@ struct Suspects {
 }
 
 fn suspects(before: &DbState, wanted: &DbState, declared: &Declared, now: &DbState) -> Suspects {
+    let Sequences { rewound, behind } = Sequences::between(before, now);
     let mut report = IntegrityReport {
         tables: wanted.tables.len(),
         rows: wanted.rows(),
         differing: BTreeMap::new(),
         nameless: declared.nameless(before, now),
         shape: before.shape.changes(&now.shape),
-        rewound: shape::rewound(&before.sequences, &now.sequences, &now.shape),
+        rewound,
+        behind,
         extension_rows: fewer(before, now),
     };
     let mut drill = Vec::new();
@@ -296,8 +302,12 @@ impl Step for Integrity {
         );
         let odd = match &self.expected {
             Some(expected) => {
-                cx.arg(expected)?
-                    .unexplained(&report.shape, &report.rewound, &self.shape_allowed)
+                let sequences = Sequences {
+                    rewound: report.rewound.clone(),
+                    behind: report.behind.clone(),
+                };
+                let expected = cx.arg(expected)?;
+                expected.unexplained(&report.shape, &sequences, &self.shape_allowed)
             }
             None => Vec::new(),
         };

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::PgError;
 use super::client::Session;
+pub(super) use super::places::rewound;
 
 const SHAPE: &str = include_str!("shape.sql");
 
@@ -140,30 +141,4 @@ pub(crate) async fn read(
         things.insert(thing, Thing { is, expression });
     }
     Ok((Shape(things), numbers))
-}
-
-/// Where every sequence stands that was used and may be read, by `schema.name`.
-pub(crate) async fn sequences(session: &mut Session) -> Result<BTreeMap<String, i64>, PgError> {
-    let sql = "SELECT json_build_array(schemaname || '.' || sequencename, last_value)::text FROM pg_sequences \
-               WHERE last_value IS NOT NULL AND NOT cycle AND increment_by > 0;";
-    Ok(session
-        .rows::<(String, i64)>(sql)
-        .await?
-        .into_iter()
-        .collect())
-}
-
-/// Sequences that stand lower than before, or at their beginning again: where they stood, and where they stand.
-pub(crate) fn rewound(
-    was: &BTreeMap<String, i64>,
-    now: &BTreeMap<String, i64>,
-    shape: &Shape,
-) -> BTreeMap<String, (i64, i64)> {
-    let lower = |(name, was): (&String, &i64)| {
-        // One that is gone is a change of the shape.
-        shape.get(&format!("sequence {name}"))?;
-        let is = now.get(name).copied().unwrap_or_default();
-        (is < *was).then(|| (name.clone(), (*was, is)))
-    };
-    was.iter().filter_map(lower).collect()
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::catalog::{self, TableSpec};
 use super::client::Session;
+use super::places::{self, Behind};
 use super::shape::{self, Shape};
 use super::text::{ident, table_key};
 use super::{Pg, PgError};
@@ -41,6 +42,9 @@ pub struct DbState {
     /// Where every sequence stood that had been used, by `schema.name`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sequences: BTreeMap<String, i64>,
+    /// Columns whose sequence does not lie beyond what they hold. Nothing in states that were recorded before this was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<Vec<Behind>>,
     /// Rows of the tables that extensions keep settings or secrets in, by `schema.table`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub extension_rows: BTreeMap<String, u64>,
@@ -216,7 +220,8 @@ pub(crate) async fn capture_in(
     }
     let (schema_digest, shape_digest) = catalog::schema_digests(session).await?;
     let (shape, _) = shape::read(session).await?;
-    let sequences = shape::sequences(session).await?;
+    let sequences = places::last_values(session).await?;
+    let behind = Some(places::behind(session).await?);
     let extension_rows = catalog::extension_rows(session).await?;
     let facts = session
         .rows::<(i64, String, String, String)>(
@@ -252,6 +257,7 @@ pub(crate) async fn capture_in(
         shape_digest,
         shape,
         sequences,
+        behind,
         extension_rows,
     })
 }

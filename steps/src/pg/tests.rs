@@ -9,6 +9,7 @@ mod engine;
 mod freezing;
 mod history;
 mod holding;
+mod numbering;
 mod owning;
 mod proving;
 mod restoring;

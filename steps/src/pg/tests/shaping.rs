@@ -1,13 +1,13 @@
 //! What a deploy does to the shape, and what its migrations explain of it.
 
 use super::super::expected::{Expectation, as_one_query, expect, or_unknown};
-use super::super::shape;
+use super::super::places::Sequences;
 use super::super::state::{self, DbState, Look};
 use super::cluster::{database, databases, value};
 use super::*;
 use crate::migration::Migration;
 
-fn migrations(texts: &[&str]) -> Vec<Migration> {
+pub(super) fn migrations(texts: &[&str]) -> Vec<Migration> {
     let one = |(n, sql): (usize, &&str)| Migration {
         name: format!("2026010{n}_m"),
         sql: (*sql).to_owned(),
@@ -16,14 +16,14 @@ fn migrations(texts: &[&str]) -> Vec<Migration> {
     texts.iter().enumerate().map(one).collect()
 }
 
-async fn tried(pg: &Pg, pending: &[Migration], run: &str) -> Expectation {
+pub(super) async fn tried(pg: &Pg, pending: &[Migration], run: &str) -> Expectation {
     let found = or_unknown(expect((pg, pg), pending, "public", run).await, pending).unwrap();
     let part = run.replace('-', "_");
     assert!(databases(pg, &part).await.is_empty(), "a copy is left");
     found
 }
 
-async fn deploy(pg: &Pg, pending: &[Migration]) {
+pub(super) async fn deploy(pg: &Pg, pending: &[Migration]) {
     for migration in pending {
         let mut session = pg.session().await.unwrap();
         session
@@ -34,14 +34,19 @@ async fn deploy(pg: &Pg, pending: &[Migration]) {
     }
 }
 
-async fn now(pg: &Pg) -> DbState {
+pub(super) async fn now(pg: &Pg) -> DbState {
     state::capture(pg, Look::All).await.unwrap()
 }
 
-fn odd(expected: &Expectation, was: &DbState, is: &DbState, declared: &[&str]) -> Vec<String> {
+pub(super) fn odd(
+    expected: &Expectation,
+    was: &DbState,
+    is: &DbState,
+    declared: &[&str],
+) -> Vec<String> {
     let declared: Vec<String> = declared.iter().map(|d| (*d).to_owned()).collect();
-    let rewound = shape::rewound(&was.sequences, &is.sequences, &is.shape);
-    expected.unexplained(&was.shape.changes(&is.shape), &rewound, &declared)
+    let sequences = Sequences::between(was, is);
+    expected.unexplained(&was.shape.changes(&is.shape), &sequences, &declared)
 }
 
 /// What tables are re-created as, by a script that knows nothing of keys.
