@@ -236,18 +236,27 @@ fn attend_signals(handle: Handle) -> JoinHandle<()> {
 /// What is said at once when it is to stop: what production is in meanwhile, first of all.
 async fn stopping(handle: &Handle) -> String {
     let look = tokio::time::timeout(std::time::Duration::from_secs(1), handle.look());
-    let standing = match look.await {
-        Ok(Ok(run)) => flow_steps::standing::standing(&run),
+    let (standing, until) = match look.await {
+        Ok(Ok(run)) => (flow_steps::standing::standing(&run), until(&run)),
         // It is just ending, and says so itself.
-        _ => Vec::new(),
+        _ => (Vec::new(), String::new()),
     };
     let mut text = "\nStopping. Jobs on remote hosts go on, nothing on record is lost, `flow resume` goes on from here. \
                     Once more ends this process at once.\n"
         .to_owned();
     for words in standing {
-        let _infallible = writeln!(text, "!! {words}: it STAYS SO until `flow resume`");
+        let _infallible = writeln!(text, "!! {words}: it STAYS SO until `flow resume`{until}");
     }
     text
+}
+
+/// What ends read-only mode besides a person.
+fn until(run: &Run) -> String {
+    flow_steps::standing::opens_itself(run).map_or_else(String::new, |seconds| {
+        format!(
+            ", or until its host opens the database because nobody drives the run for {seconds} s"
+        )
+    })
 }
 
 /// The next of these signals; never, when they cannot be listened to.
@@ -333,7 +342,11 @@ fn ending(run: &Run, stop: &Stop) -> String {
             let _infallible = writeln!(text, "  production: {words}");
         }
     } else if matches!(stop, Stop::Interrupted) {
-        text += "  It STAYS SO until somebody goes on; a script that runs on the host runs on.\n";
+        let until = until(run);
+        let _infallible = writeln!(
+            text,
+            "  It STAYS SO until somebody goes on{until}; a script that runs on the host runs on."
+        );
     }
     if matches!(stop, Stop::Finished(_)) && run.undo_order().is_empty() {
         text += &undone(run);

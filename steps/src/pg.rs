@@ -62,7 +62,7 @@ pub use applied::{Applied, MigrationsApplied};
 pub use aside::Aside;
 pub use backup::{Backup, Compression, TakeBackup};
 pub use baseline::Baseline;
-pub(crate) use baseline::is_closed;
+pub(crate) use baseline::{is_closed, was_open};
 pub use copy_safe::{Copied, CopySafe, Corrected, TakeBack, TakenBack};
 pub use counts::{CountsMatch, CountsReport};
 pub(crate) use drill::key_in_words;

@@ -5,7 +5,7 @@ use flow_engine::run::{Run, Status, StepState, Undo};
 use flow_engine::step::Step as _;
 
 use crate::deploy::{Deploy, has_begun};
-use crate::pg::{Baseline, Freeze, Thaw, is_closed};
+use crate::pg::{Baseline, Freeze, Thaw, is_closed, was_open};
 use crate::pm2::Processes;
 
 /// What production's host says of itself just now. Nothing where it was not asked, or did not know.
@@ -42,10 +42,18 @@ pub fn standing_beside(run: &Run, host: HostFacts) -> Vec<String> {
     if closed && host.access != Some(Access::Writers) {
         words.push("NOBODY CAN CONNECT TO PRODUCTION'S DATABASE: the connection was cut while the restored copy was put in its place; going on finishes that first".to_owned());
     }
-    if are_stopped(run) && host.all_up != Some(true) {
-        words.push("PRODUCTION'S SERVICES ARE STOPPED: the rollback stopped them and has not started them again".to_owned());
+    if host.all_up != Some(true) {
+        words.extend(stopped(run, host.all_up));
     }
     words
+}
+
+/// After how many seconds without anybody who drives the run its host opens the frozen database by itself. Nothing where no
+/// timer guards it.
+pub fn opens_itself(run: &Run) -> Option<u64> {
+    let (node, _) = nodes(run, Freeze::KIND).next()?;
+    let guard = node.params.get("watchdog")?;
+    guard.get("seconds")?.as_u64()
 }
 
 /// Why production's database takes no writes, or may take none.
@@ -55,36 +63,47 @@ fn read_only(run: &Run, access: Option<Access>) -> Option<String> {
     }
     let thawed = states(run, Thaw::KIND).any(|s| s.status == Status::Done);
     if thawed {
-        let restoring = states(run, Baseline::KIND).any(|s| {
-            s.undo_attempts > 0 && !matches!(s.undo, Undo::Undone | Undo::GivenUp | Undo::Failed)
-        });
+        let restoring = states(run, Baseline::KIND)
+            .any(|s| s.undo_attempts > 0 && !matches!(s.undo, Undo::Undone | Undo::GivenUp));
         return restoring.then(|| "PRODUCTION'S DATABASE MAY BE READ-ONLY: the restore holds writers off and has not ended".to_owned());
+    }
+    // The run itself found it open, and waits for somebody to say what that means.
+    if access.is_none() && states(run, Baseline::KIND).any(was_open) {
+        return None;
     }
     let begun = |s: &&StepState| s.started.is_some() && s.undo != Undo::Undone;
     let mut begun = states(run, Freeze::KIND).filter(begun).peekable();
     begun.peek()?;
     // Begun is not done: between the two the database may be either way.
     let froze = begun.any(|s| s.status == Status::Done) || access == Some(Access::Readers);
-    Some(if froze {
+    Some(if froze && access == Some(Access::Readers) {
         "PRODUCTION'S DATABASE IS READ-ONLY: it was frozen for the deploy and not opened again"
+            .to_owned()
+    } else if froze {
+        "PRODUCTION'S DATABASE IS READ-ONLY as far as this run knows: it was frozen for the deploy, and this run has not opened it again"
             .to_owned()
     } else {
         "PRODUCTION'S DATABASE MAY BE READ-ONLY: the freeze for the deploy was begun, and its end is not on record".to_owned()
     })
 }
 
-/// Whether the rollback stopped the services and did not start them again. Where the deploy's script had never begun, its
-/// undo stops none.
-fn are_stopped(run: &Run) -> bool {
-    let undone = |kind| nodes(run, kind).filter(|(_, s)| s.undo == Undo::Undone);
-    let stopped = undone(Deploy::KIND).any(|(n, _)| has_begun(run, &n.key));
-    let restarted = undone(Processes::KIND).next().is_some();
-    let stops_services = run
-        .plan
-        .nodes
-        .iter()
-        .any(|n| n.kind == Processes::KIND && n.undo.is_some());
-    stopped && !restarted && stops_services && run.production_changed()
+/// That the rollback stopped the services and did not start them again, or may have. Where the deploy's script had never
+/// begun, its undo stops none.
+fn stopped(run: &Run, all_up: Option<bool>) -> Option<String> {
+    let stops_services = nodes(run, Processes::KIND).any(|(n, _)| n.undo.is_some());
+    let restarted = states(run, Processes::KIND).any(|s| s.undo == Undo::Undone);
+    if restarted || !stops_services || !run.production_changed() {
+        return None;
+    }
+    let mut undos =
+        nodes(run, Deploy::KIND).filter(|(n, s)| s.undo_attempts > 0 && has_begun(run, &n.key));
+    let (_, undo) = undos.next()?;
+    let words = if undo.undo == Undo::Undone || all_up == Some(false) {
+        "ARE STOPPED: the rollback stopped them and has not started them again"
+    } else {
+        "MAY BE STOPPED: the rollback began to stop them, and its end is not on record"
+    };
+    Some(format!("PRODUCTION'S SERVICES {words}"))
 }
 
 fn states<'a>(run: &'a Run, kind: &'a str) -> impl Iterator<Item = &'a StepState> {
@@ -101,7 +120,7 @@ fn nodes<'a>(run: &'a Run, kind: &'a str) -> impl Iterator<Item = (&'a Node, &'a
 mod tests {
     use flow_engine::clock::Timestamp;
     use flow_engine::plan::{Effect, OnFailure, Phase, Plan};
-    use flow_engine::record::{Entry, Payload, Record};
+    use flow_engine::record::{Entry, Failure, FailureKind, Payload, Record};
     use flow_engine::retry::Policy;
     use flow_engine::signal::Actor;
 
@@ -280,6 +299,82 @@ mod tests {
         assert!(words[1].contains("STOPPED"), "{words:?}");
         let over = [stopped, undid(1).to_vec(), undid(0).to_vec()].concat();
         assert_eq!(standing(&run(over)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn services_may_be_stopped_from_the_moment_their_stop_began_however_it_ended() {
+        let why = "it failed".into();
+        let begun = [0, 1, 2].map(|step| did(step).to_vec()).concat();
+        let begun = [
+            begun,
+            vec![Record::Unwinding { why }],
+            undid(2)[..1].to_vec(),
+        ]
+        .concat();
+        let failure = Failure {
+            message: "no answer".into(),
+            causes: Vec::new(),
+            hints: Vec::new(),
+        };
+        let failed = Record::UndoFailed {
+            step: 2,
+            kind: FailureKind::Failed,
+            failure,
+            retry_at: None,
+        };
+        for records in [begun.clone(), [begun, vec![failed]].concat()] {
+            let run = run(records);
+            let words = standing(&run).join(" ");
+            assert!(words.contains("SERVICES MAY BE STOPPED"), "{words}");
+            for (all_up, said) in [(true, ""), (false, "SERVICES ARE STOPPED")] {
+                let (access, all_up) = (Some(Access::Writers), Some(all_up));
+                let words = standing_beside(&run, HostFacts { access, all_up }).join(" ");
+                assert!(
+                    words.contains(said) && words.is_empty() == said.is_empty(),
+                    "{words}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_database_that_the_run_itself_found_open_is_not_said_to_be_read_only() {
+        let found = br#"{"orders":null,"found_open":1}"#.to_vec();
+        let records = [
+            did(0).to_vec(),
+            did(1).to_vec(),
+            did(4)[..1].to_vec(),
+            vec![Record::Noted {
+                step: 4,
+                note: Payload::Inline(found),
+            }],
+        ];
+        let open = records.concat();
+        assert_eq!(standing(&run(open.clone())), Vec::<String>::new());
+        // A retry freezes it again.
+        let failure = Failure {
+            message: "writers were let in".into(),
+            causes: Vec::new(),
+            hints: Vec::new(),
+        };
+        let asked = Record::Failed {
+            step: 4,
+            kind: FailureKind::Unknown,
+            failure,
+            retry_at: Some(Timestamp(2)),
+        };
+        let again = vec![
+            asked,
+            Record::Started {
+                step: 4,
+                attempt: 2,
+            },
+        ];
+        let words = standing(&run([open, again].concat())).join(" ");
+        assert!(
+            words.contains("READ-ONLY as far as this run knows"),
+            "{words}"
+        );
     }
 
     #[test]

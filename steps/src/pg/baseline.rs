@@ -307,6 +307,15 @@ pub(crate) fn is_closed(state: &StepState) -> bool {
     state.undo != Undo::Undone && noted.is_some_and(|noted| noted.is_ok_and(|noted| noted.closed))
 }
 
+/// Whether the newest attempt at a baseline found that read-only mode had been ended by somebody else.
+pub(crate) fn was_open(state: &StepState) -> bool {
+    let noted = state.note.as_deref().map(serde_json::from_slice::<Undoing>);
+    let found_open = noted
+        .and_then(Result::ok)
+        .and_then(|noted| noted.found_open);
+    state.output.is_none() && found_open == Some(state.attempts)
+}
+
 #[async_trait]
 impl Step for Baseline {
     const KIND: &'static str = "pg.baseline";
