@@ -50,6 +50,8 @@ pub struct Compared {
     pub columns: usize,
     /// What was not compared, because text does not tell.
     pub undecided: Vec<String>,
+    /// How many triggers, policies, checks and conditional indexes both have by name, without their content being compared.
+    pub by_name: usize,
 }
 
 /// Tables that are Prisma's own, or an extension's that Prisma passes over.
@@ -149,7 +151,7 @@ impl Work<'_> {
             }
             match there.tables.get(name) {
                 Some(have) => self.table(name, table, have),
-                None if table.open && table.columns.is_empty() => {}
+                None if table.open && !table.made && table.columns.is_empty() => {}
                 None if there.views.contains(name) => {
                     self.found.undecided.push(format!("{name} (a view)"));
                 }
@@ -172,7 +174,8 @@ impl Work<'_> {
         }
         for (name, table) in &there.tables {
             // One that no text was seen to make may be anybody's.
-            if wanted.tables.contains_key(name) || !self.concerns(name) || table.open {
+            let anybodys = table.open && !table.made;
+            if wanted.tables.contains_key(name) || !self.concerns(name) || anybodys {
                 continue;
             }
             let message = self.only_there(&format!("the table {name}"));

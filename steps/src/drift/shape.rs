@@ -73,6 +73,8 @@ pub struct Table {
     pub checks: Vec<String>,
     /// It may have columns that are not listed.
     pub open: bool,
+    /// A migration makes it. Only of account where it is open.
+    pub made: bool,
     /// Prisma's own table between two models: its key may be a primary or a unique one, and its names are not compared.
     pub join: bool,
     /// The line of `schema.prisma` that declares it, from 1; 0 elsewhere.

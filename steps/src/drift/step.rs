@@ -94,8 +94,14 @@ impl DriftReport {
                 )
             }
         };
+        let by_name = match compared.by_name {
+            0 => String::new(),
+            n => format!(
+                "; by name only, because text does not tell what they say: {n} triggers, policies, checks and indexes with a condition"
+            ),
+        };
         self.compared.push(format!(
-            "{what}: {} tables with {} columns compared, {} differences{left_out}",
+            "{what}: {} tables with {} columns compared, {} differences{left_out}{by_name}",
             compared.tables,
             compared.columns,
             compared.differences.len()

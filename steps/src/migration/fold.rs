@@ -111,6 +111,11 @@ impl<'a> Fold<'a> {
     fn one(&mut self, op: &Op, site: &Site, statements: usize) {
         match op {
             Op::CreateTable(table) => self.create_table(table, site),
+            Op::Part(name, is) => {
+                if let Some(table) = self.schema.tables.get_mut(name) {
+                    table.part = *is;
+                }
+            }
             Op::DropTable {
                 name,
                 if_exists,

@@ -235,6 +235,8 @@ pub(super) struct NewTable {
     pub(super) if_not_exists: bool,
     /// It has columns that are not written here: those of a query, of another table or of a type.
     pub(super) open: bool,
+    /// It is a part of another table.
+    pub(super) part: bool,
     pub(super) columns: Vec<ColumnDef>,
     pub(super) constraints: Vec<Constraint>,
 }
@@ -253,6 +255,8 @@ pub(super) struct NewIndex {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Op {
     CreateTable(NewTable),
+    /// A table becomes a part of another one, or a table of its own.
+    Part(Name, bool),
     DropTable {
         name: Name,
         if_exists: bool,

@@ -103,7 +103,8 @@ impl Reader<'_> {
     }
 
     fn fill(&self, shape: &mut Shape) {
-        for (name, table) in self.schema.tables.iter().filter(|(_, table)| !table.temp) {
+        let own = |(_, table): &(&_, &state::Table)| !table.temp && !table.part;
+        for (name, table) in self.schema.tables.iter().filter(own) {
             // An index of a materialized view names it like a table.
             if !table.made && self.schema.views.contains_key(name) {
                 continue;
@@ -126,6 +127,7 @@ impl Reader<'_> {
     fn table(&self, from: &state::Table) -> Table {
         let mut table = Table {
             open: from.open || !from.made,
+            made: from.made,
             ..Table::default()
         };
         for (name, column) in &from.columns {

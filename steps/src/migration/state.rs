@@ -43,6 +43,8 @@ pub(super) struct Table {
     pub(super) made: bool,
     /// It has columns that its text does not name.
     pub(super) open: bool,
+    /// It is a part of another table.
+    pub(super) part: bool,
     /// It is gone when the session ends.
     pub(super) temp: bool,
     pub(super) columns: BTreeMap<String, Column>,
@@ -230,6 +232,7 @@ impl Table {
             was,
             made: false,
             open: false,
+            part: false,
             temp: false,
             columns: BTreeMap::new(),
             keys: Vec::new(),

@@ -72,6 +72,10 @@ impl Work<'_> {
                 continue;
             }
             let object = format!("{name}({})", key.columns.join(", "));
+            if table.open {
+                self.found.undecided.push(object);
+                continue;
+            }
             let message = self.only_there(&format!("the foreign key {object} to {}", key.target));
             let own = key.name.as_deref().unwrap_or("…");
             let sql = format!("ALTER TABLE {name} DROP CONSTRAINT {};", quoted(own));
@@ -101,11 +105,22 @@ impl Work<'_> {
     }
 
     pub(super) fn checks(&mut self, name: &Name, table: &Table, have: &Table) {
+        let both = have
+            .checks
+            .iter()
+            .filter(|check| table.checks.contains(check));
+        self.found.by_name += both.count();
         let missing = table.checks.iter().map(|check| (check, true));
         let missing = missing.filter(|(check, _)| !have.checks.contains(check));
         let extra = have.checks.iter().map(|check| (check, false));
         let extra = extra.filter(|(check, _)| !table.checks.contains(check));
         for (check, lacking) in missing.chain(extra) {
+            if table.open && !lacking {
+                self.found
+                    .undecided
+                    .push(format!("{name}.{}", quoted(check)));
+                continue;
+            }
             let what = format!("the constraint {} of {name}", quoted(check));
             let (message, sql) = if lacking {
                 let sql = "-- as the migration that makes it writes it".to_owned();
@@ -128,6 +143,8 @@ impl Work<'_> {
 
     pub(super) fn guards(&mut self) {
         let (wanted, there) = (self.wanted, self.there);
+        let both = wanted.guards.intersection(&there.guards);
+        self.found.by_name += both.filter(|(kind, _, _)| kind != ROW_SECURITY).count();
         let all = wanted.guards.symmetric_difference(&there.guards);
         for (kind, guard, table) in all.filter(|(_, _, table)| {
             there.tables.contains_key(table) && wanted.tables.contains_key(table)

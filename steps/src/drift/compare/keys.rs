@@ -91,7 +91,15 @@ impl Work<'_> {
         for key in &wanted {
             let all: Vec<&&Key> = there.iter().filter(|each| matches(key, each)).collect();
             let own = key.name.clone().unwrap_or_default();
+            if !all.is_empty() && (key.partial || !key.is_plain()) {
+                self.found.by_name += 1;
+            }
             match all.as_slice() {
+                // It may have come along with the columns of another table.
+                [] if have.open => self
+                    .found
+                    .undecided
+                    .push(format!("{name}.{}", quoted(&own))),
                 [] if scope.prisma && have.keys.iter().any(|each| narrower(key, each)) => {}
                 [] => {
                     let message = self.only_wanted(&format!(
@@ -129,6 +137,12 @@ impl Work<'_> {
             .filter(|key| !wanted.iter().any(|each| matches(each, key)))
         {
             let own = key.name.clone().unwrap_or_else(|| "…".to_owned());
+            if table.open {
+                self.found
+                    .undecided
+                    .push(format!("{name}.{}", quoted(&own)));
+                continue;
+            }
             let message = self.only_there(&format!(
                 "the {} {} of {name} ({})",
                 kind(key),

@@ -4,6 +4,7 @@ use crate::drift::{Sides, declared, schema_and_migrations};
 use crate::migration::from_pairs;
 
 mod cascade;
+mod parts;
 mod places;
 
 const SOURCE: &str =

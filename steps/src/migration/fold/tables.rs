@@ -19,6 +19,7 @@ impl Fold<'_> {
         }
         let mut table = Table::new(None);
         (table.made, table.open, table.temp) = (true, new.open, new.temp);
+        table.part = new.part;
         for def in &new.columns {
             table
                 .columns

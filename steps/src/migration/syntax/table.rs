@@ -35,6 +35,7 @@ impl Reader<'_> {
                 || node
                     .children()
                     .any(|each| matches!(each.kind(), K::PARTITION_OF | K::OF_TYPE | K::INHERITS)),
+            part: kid(node, K::PARTITION_OF).is_some(),
             columns: Vec::new(),
             constraints: Vec::new(),
         };
@@ -92,6 +93,12 @@ impl Reader<'_> {
             }
             if matches!(action.kind(), K::DROP_COLUMN | K::DROP_CONSTRAINT) && cascades(&action) {
                 self.push(&action, Op::Cascade(super::words(&action, 3)));
+            }
+            if matches!(action.kind(), K::ATTACH_PARTITION | K::DETACH_PARTITION)
+                && let Some(part) = action.children().find_map(|each| name_of(&each))
+            {
+                let is = action.kind() == K::ATTACH_PARTITION;
+                self.push(&action, Op::Part(part, is));
             }
             if let Some(op) = table_change(&table, &action, lenient) {
                 self.push(&action, op);
