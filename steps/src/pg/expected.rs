@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use super::client::LONG;
 use super::copy_safe::instance;
 use super::scratch::{self, Mark};
-use super::shape::{self, Change, Shape};
+use super::shape::{self, Change, READS, Shape};
 use super::text::{ident, some_of};
 use super::{Database, Pg, PgError, applied};
 use crate::migration::Migration;
@@ -31,7 +31,7 @@ const LIMIT: u64 = 1800;
 /// What reaches beyond the database it runs in. Migrations with such a statement run in one transaction that is rolled back.
 static BEYOND: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
-        r"(?is)\b(create|alter|drop)\s+(role|user|group|database|tablespace|subscription|server)\b|\balter\s+system\b|\bdblink|\bcron\s*\.|\bcopy\b[^;]*\bprogram\b",
+        r"(?is)\b(create|alter|drop)\s+(role|user|group|database|tablespace|subscription|server)\b|\b(grant|revoke|comment|label)\b[^;]*\bon\s+(database|role|tablespace|parameter)\b|\balter\s+system\b|\bdblink|\bcron\s*\.|\bcopy\b[^;]*\bprogram\b",
     )
     .ok()
 });
@@ -72,6 +72,9 @@ pub struct Expectation {
     pub fresh: BTreeSet<String>,
     /// Things whose expression the copy has in other words than the database, so that words cannot be compared.
     pub reworded: BTreeSet<String>,
+    /// How much the shapes tell that this was found out from: 0 when an older `flow` found it out.
+    #[serde(default)]
+    pub reads: u32,
     /// Why it could not be found out.
     pub unknown: Option<String>,
     /// The words of the pending migrations, in small letters, when it could not.
@@ -108,7 +111,7 @@ pub(super) async fn expect(
     let copy = scratch::create(at, &at.db.name, &name, &mark).await?;
     let found = async {
         copy_schema(of, &copy).await?;
-        replay(&copy, &real, (pending, schema)).await
+        replay(&copy, (&real, &of.db.name), (pending, schema)).await
     };
     let found = found.await;
     scratch::drop_own(at, &name, run).await?;
@@ -125,6 +128,7 @@ pub(super) fn or_unknown(
             pending: pending.iter().map(|m| m.name.clone()).collect(),
             unknown: Some(e.to_string()),
             named: words(pending),
+            reads: READS,
             ..Expectation::default()
         }),
         other => other,
@@ -155,14 +159,17 @@ async fn copy_schema(of: &Pg, copy: &Pg) -> Result<(), PgError> {
 
 async fn replay(
     copy: &Pg,
-    real: &Shape,
+    (real, name): (&Shape, &str),
     (pending, schema): (&[Migration], &str),
 ) -> Result<Expectation, PgError> {
     let mut session = copy.session().await?;
     let (was, old) = shape::read(&mut session).await?;
     let beyond = |m: &Migration| BEYOND.as_ref().is_none_or(|r| r.is_match(&m.sql));
-    if pending.iter().any(beyond) {
+    let is_beyond = pending.iter().any(beyond);
+    let mut plate = Shape::default();
+    if is_beyond {
         session.ask("BEGIN;").await?;
+        (plate, _) = shape::read_with_plate(&mut session, Some(name)).await?;
     }
     for migration in pending {
         let sql = as_one_query(migration, schema)?;
@@ -180,15 +187,24 @@ async fn replay(
         .ask("RESET ROLE; SET search_path = pg_catalog, pg_temp;")
         .await?;
     let (now, new) = shape::read(&mut session).await?;
+    let mut changes = was.changes(&now);
+    if is_beyond {
+        // A migration names the database itself, where it names one.
+        let (renewed, _) = shape::read_with_plate(&mut session, Some(name)).await?;
+        let new = |c: &Change| changes.iter().all(|known| known.thing != c.thing);
+        let more: Vec<Change> = plate.changes(&renewed).into_iter().filter(new).collect();
+        changes.extend(more);
+    }
     // Not closed: what is open in it is rolled back.
     drop(session);
     let fresh = |thing: &&String| old.get(*thing) != new.get(*thing);
     let reworded = real.reworded(&was);
     Ok(Expectation {
         pending: pending.iter().map(|m| m.name.clone()).collect(),
-        changes: was.changes(&now),
+        changes,
         fresh: new.keys().filter(fresh).cloned().collect(),
         reworded,
+        reads: READS,
         unknown: None,
         named: BTreeSet::new(),
     })

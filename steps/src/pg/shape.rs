@@ -10,12 +10,59 @@ use serde::{Deserialize, Serialize};
 use super::PgError;
 use super::client::Session;
 pub(super) use super::places::rewound;
+use super::text::literal;
 
-const SHAPE: &str = include_str!("shape.sql");
+/// What the parts of the question have in common: the user's schemas, relations, functions and types.
+const WITH: &str = include_str!("shape/with.sql");
+/// The parts, and whether each needs a server of version 15. The second and third are [`NEWER`].
+const PARTS: [(&str, bool); 3] = [
+    (include_str!("shape/things.sql"), false),
+    (include_str!("shape/more.sql"), false),
+    (include_str!("shape/since15.sql"), true),
+];
+
+/// How much a shape tells: 0 before the kinds in [`NEWER`] were read, 1 with them.
+pub(crate) const READS: u32 = 1;
+
+/// Kinds that are not in shapes which tell less than this one. None begins with the words of an older kind.
+const NEWER: [&str; 26] = [
+    "access",
+    "aggregate",
+    "call",
+    "cast",
+    "collation",
+    "comment",
+    "enforcement",
+    "foreign data wrapper",
+    "foreign server",
+    "label",
+    "language",
+    "operator",
+    "operator class",
+    "ownership",
+    "population",
+    "published",
+    "range",
+    "remote",
+    "setting",
+    "storage",
+    "subscription",
+    "text search configuration",
+    "text search dictionary",
+    "text search parser",
+    "text search template",
+    "user mapping",
+];
 
 /// Tables, columns, constraints, indexes, grants and so on, by kind and name such as `column public.Customer.name`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shape(BTreeMap<String, Thing>);
+pub struct Shape {
+    /// How much it tells; see [`READS`]. The name of a thing holds a space.
+    #[serde(default)]
+    reads: u32,
+    #[serde(flatten)]
+    things: BTreeMap<String, Thing>,
+}
 
 /// One thing a schema is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +90,11 @@ impl Change {
     pub(crate) fn is_of(&self, kind: &str) -> bool {
         let name = self.thing.strip_prefix(kind);
         name.is_some_and(|name| name.starts_with(' '))
+    }
+
+    /// Whether a state or an expectation that tells only so much knows nothing of its kind.
+    pub(crate) fn is_newer_than(&self, reads: u32) -> bool {
+        reads < READS && is_newer(&self.thing)
     }
 
     /// Its name without its kind.
@@ -80,20 +132,25 @@ impl Thing {
     }
 }
 
+fn is_newer(thing: &str) -> bool {
+    let is_of = |kind: &str| thing.strip_prefix(kind).is_some_and(|n| n.starts_with(' '));
+    NEWER.iter().any(|kind| is_of(kind))
+}
+
 impl Shape {
     /// Whether nothing is known of it: it was recorded before shapes were.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.things.is_empty()
     }
 
     /// One thing, by kind and name.
     pub(crate) fn get(&self, thing: &str) -> Option<&Thing> {
-        self.0.get(thing)
+        self.things.get(thing)
     }
 
     /// The names of all things of a kind.
     pub(crate) fn names<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0
+        self.things
             .keys()
             .filter_map(move |thing| thing.strip_prefix(kind)?.strip_prefix(' '))
     }
@@ -101,30 +158,35 @@ impl Shape {
     /// Things that are the same here and in a copy of this shape, but for the words of their expression.
     pub(crate) fn reworded(&self, copy: &Self) -> BTreeSet<String> {
         let same = |(thing, one): &(&String, &Thing)| {
-            let other = copy.0.get(*thing);
+            let other = copy.things.get(*thing);
             other.is_some_and(|other| other.expression != one.expression)
         };
-        let these = self.0.iter().filter(same);
+        let these = self.things.iter().filter(same);
         these.map(|(thing, _)| thing.clone()).collect()
     }
 
-    /// What came, went or changed, by name. Nothing when this shape was never recorded.
+    /// What came, went or changed, by name, of the kinds that both tell of. Nothing when this shape was never recorded.
     pub(crate) fn changes(&self, now: &Self) -> Vec<Change> {
         if self.is_empty() {
             return Vec::new();
         }
         let change = |thing: &String| {
-            let (was, is) = (self.0.get(thing), now.0.get(thing));
+            let (was, is) = (self.things.get(thing), now.things.get(thing));
             (was != is).then(|| Change {
                 thing: thing.clone(),
                 was: was.cloned(),
                 now: is.cloned(),
             })
         };
-        let new = now.0.keys().filter(|thing| !self.0.contains_key(*thing));
-        let mut all: Vec<&String> = self.0.keys().chain(new).collect();
+        let new = now
+            .things
+            .keys()
+            .filter(|thing| !self.things.contains_key(*thing));
+        let mut all: Vec<&String> = self.things.keys().chain(new).collect();
         all.sort_unstable();
-        all.into_iter().filter_map(change).collect()
+        let reads = self.reads.min(now.reads);
+        let known = |change: &Change| !change.is_newer_than(reads);
+        all.into_iter().filter_map(change).filter(known).collect()
     }
 }
 
@@ -132,13 +194,37 @@ impl Shape {
 pub(crate) async fn read(
     session: &mut Session,
 ) -> Result<(Shape, BTreeMap<String, String>), PgError> {
+    read_with_plate(session, None).await
+}
+
+/// The same with what another database of that name has beside its schema, such as its settings and who may connect to it.
+pub(crate) async fn read_with_plate(
+    session: &mut Session,
+    plate: Option<&str>,
+) -> Result<(Shape, BTreeMap<String, String>), PgError> {
     type Row = (String, String, String, Option<String>, String);
-    let rows: Vec<Row> = session.rows(&format!("{SHAPE};")).await?;
+    let newer = "SELECT (current_setting('server_version_num')::int >= 150000)::text;";
+    let newer = session
+        .ask(newer)
+        .await?
+        .first()
+        .is_some_and(|v| v == "true");
     let (mut things, mut numbers) = (BTreeMap::new(), BTreeMap::new());
-    for (kind, name, is, expression, number) in rows {
-        let thing = format!("{kind} {name}");
-        numbers.insert(thing.clone(), number);
-        things.insert(thing, Thing { is, expression });
+    for (part, needs_newer) in PARTS {
+        if needs_newer && !newer {
+            continue;
+        }
+        let mut sql = format!("{WITH}{part};");
+        if let Some(name) = plate {
+            sql = sql.replace("current_database()", &literal(name));
+        }
+        let rows: Vec<Row> = session.rows(&sql).await?;
+        for (kind, name, is, expression, number) in rows {
+            let thing = format!("{kind} {name}");
+            numbers.insert(thing.clone(), number);
+            things.insert(thing, Thing { is, expression });
+        }
     }
-    Ok((Shape(things), numbers))
+    let reads = READS;
+    Ok((Shape { reads, things }, numbers))
 }

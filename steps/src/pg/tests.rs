@@ -9,6 +9,7 @@ mod engine;
 mod freezing;
 mod history;
 mod holding;
+mod kinds;
 mod numbering;
 mod owning;
 mod proving;
