@@ -5,6 +5,8 @@
 //! in a journal; it lists pm2's own modules and other people's applications like one's own; `pm2 restart` answers 0
 //! while the application crash-loops, so only a restart counter that stands still counts, and it starts a name with
 //! the definition of the last release, not of the one that is put back; `pm2 stop` leaves the timer of `cron_restart`.
+//! Names are not unique: every command of pm2 that takes one acts on all of that name, in whatever namespace and
+//! whoever's they are, `pm2 start FILE` and a watched file too, and `pm2 resurrect` passes over a name that it knows.
 
 use std::time::Duration;
 
@@ -20,6 +22,7 @@ mod list;
 mod online;
 mod place;
 mod processes;
+mod read;
 mod restarted;
 mod settle;
 mod stop;
@@ -111,9 +114,10 @@ impl Pm2<'_> {
     /// Stops, restarts or deletes processes by their numbers: a name may be another application's too, or mean all.
     async fn act(&self, what: &str, ids: &[u64], known: &list::Inventory) -> Result<(), StepError> {
         let ids: Vec<String> = ids.iter().map(u64::to_string).collect();
-        if let Some(taken) = ids.iter().find(|id| known.names.contains(*id)) {
+        let taken = |id: &&String| known.names.contains(*id) || known.namespaces.contains(*id);
+        if let Some(taken) = ids.iter().find(taken) {
             return Err(StepError::fail(format!(
-                "a process on `{}` is named {taken}, which pm2 takes for that number of another one; rename it",
+                "a process or a namespace on `{}` is named {taken}, which pm2 takes for that number of another one; rename it",
                 self.host.name()
             )));
         }

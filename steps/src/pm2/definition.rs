@@ -121,7 +121,9 @@ impl Definition {
         let own = env.get("env").and_then(Value::as_object).cloned();
         let mut own = own.unwrap_or_default();
         own.retain(|key, value| {
-            !PASSING.contains(&key.as_str()) && key != name && !value.is_object()
+            // Under its own name, or the one it was started under, pm2 puts what it has for a module of that name.
+            let named = key == "name" && *value == name || is_spare(key, name);
+            !PASSING.contains(&key.as_str()) && key != name && !named && !value.is_object()
         });
         made.insert("env".into(), Value::Object(own));
         // pm2 numbers the logs of each process of a name that keeps them apart.
@@ -141,6 +143,18 @@ impl Definition {
             .and_then(Value::as_str)
             .unwrap_or_default()
     }
+}
+
+/// A name of which pm2 knows no process yet, for one that gets another name when it starts.
+fn spare(name: &str, n: u32) -> String {
+    format!("{name}-spare-{n}")
+}
+
+fn is_spare(key: &str, name: &str) -> bool {
+    let n = key
+        .strip_prefix(name)
+        .and_then(|n| n.strip_prefix("-spare-"));
+    n.is_some_and(|n| n.parse::<u32>().is_ok())
 }
 
 /// A log's path without pm2's number, which is that of an earlier life where the process was resurrected.
@@ -185,7 +199,10 @@ pub(super) fn alike(a: &[&Definition], b: &[&Definition]) -> bool {
 }
 
 /// What `pm2 start -` reads to start these again: one entry for each different one, with its number of processes.
-fn start_text(all: &[&Definition]) -> String {
+///
+/// Under a spare name where one is given: pm2 restarts what has the name of an entry, and starts what has none. The
+/// environment of a process goes before its settings when pm2 starts it (5, 6 and 7), so that it gets its own name there.
+fn start_text(all: &[&Definition], spare: Option<&str>) -> String {
     let mut groups: Vec<(&Definition, u64)> = Vec::new();
     for one in all {
         match groups.iter_mut().find(|(known, _)| known == one) {
@@ -198,6 +215,12 @@ fn start_text(all: &[&Definition]) -> String {
         // Without a number pm2 starts a single one that is not counted; with one it gives each a number in its environment.
         if *n > 1 || entry.get("exec_mode").and_then(Value::as_str) == Some("cluster_mode") {
             entry.insert("instances".into(), (*n).into());
+        }
+        if let Some(spare) = spare {
+            entry.insert("name".into(), spare.into());
+            if let Some(Value::Object(env)) = entry.get_mut("env") {
+                env.insert("name".into(), one.name().into());
+            }
         }
         Value::Object(entry)
     };
@@ -263,10 +286,44 @@ cat -- "$1""#;
         })
     }
 
-    /// Starts processes of one name, which pm2 must not know at that moment.
+    /// Starts processes of one name. Others that pm2 knows under it, whoever's they are, are left as they are.
+    ///
+    /// Fails with nothing left of them where pm2 did not give them that name.
     pub(super) async fn start(&self, all: &[&Definition]) -> Result<(), StepError> {
-        let text = start_text(all);
         let name = all.first().map_or("", |one| one.name());
+        let known = self.inventory().await?.names;
+        if !known.contains(name) {
+            return self.start_as(name, all, None).await;
+        }
+        let mut spares = (0..u32::MAX).map(|n| spare(name, n));
+        let spare = spares.find(|spare| !known.contains(spare));
+        let spare = spare.unwrap_or_default();
+        self.start_as(name, all, Some(&spare)).await?;
+        let found = self.inventory().await?;
+        let apps = found.own.apps.iter().chain(&found.foreign);
+        let ids: Vec<u64> = apps.filter(|a| a.name == spare).map(|a| a.id).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        self.act("delete", &ids, &found).await?;
+        Err(StepError::fail(format!(
+            "another process on `{}` is named {name} as well, and this version of pm2 starts none beside it without \
+             restarting it: it is not running",
+            self.host.name()
+        ))
+        .hint(format!(
+            "start it there by hand, or have the other one renamed, then once more; pm2 7 can: {} --version",
+            self.program.join(" ")
+        )))
+    }
+
+    async fn start_as(
+        &self,
+        name: &str,
+        all: &[&Definition],
+        spare: Option<&str>,
+    ) -> Result<(), StepError> {
+        let text = start_text(all, spare);
         if text.len() > START_MAX {
             return Err(StepError::fail(format!(
                 "the definition of {name} has {} bytes, and pm2 reads {START_MAX} of one",
@@ -317,7 +374,7 @@ mod tests {
         assert_eq!(of(&base).0, of(&later).0);
         later["pm_exec_path"] = "/srv/app/src/main.js".into();
         assert_ne!(of(&base).0, of(&later).0);
-        let text = start_text(&[&of(&base)]);
+        let text = start_text(&[&of(&base)], None);
         assert!(text.contains(r#""script":"./src/a b.js""#), "{text}");
         assert!(
             !format!("{:?}", of(&serde_json::json!({"env": {"A": "hunter2"}}))).contains("hunter2")

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flow_engine::step::StepError;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::Pm2;
 use super::application::Place;
 use super::definition::Definition;
+use super::read::parse;
 use crate::host::{Command, Host};
 use crate::reach;
 
@@ -23,6 +23,9 @@ pub struct App {
     pub id: u64,
     /// Its name; several processes may share one.
     pub name: String,
+    /// The namespace pm2 keeps it in; nothing in lists from before that was kept.
+    #[serde(default)]
+    pub namespace: Option<String>,
     /// As pm2 says: `online`, `stopped`, `errored`, `launching`, …
     pub status: String,
     /// How often it was restarted, by hand or after a crash.
@@ -39,6 +42,10 @@ pub struct App {
     /// When it was started last, by the host's clock, in milliseconds since 1970.
     #[serde(default)]
     pub since: Option<u64>,
+    /// When it was last started on an order (a person's, a file's that pm2 watches, its clock's) and not because it had
+    /// ended, by the host's clock, in milliseconds since 1970.
+    #[serde(default)]
+    pub ordered: Option<u64>,
     /// The script it runs.
     #[serde(default)]
     pub script: Option<String>,
@@ -89,8 +96,12 @@ pub(crate) struct Inventory {
     pub(super) definitions: Vec<Definition>,
     /// In words, what is not the application's.
     pub(crate) others: Vec<String>,
-    /// Every name pm2 knows, whoever's it is.
+    /// Those of it that are no modules of pm2.
+    pub(super) foreign: Vec<App>,
+    /// Every name of a process that pm2 knows, whoever's it is.
     pub(super) names: BTreeSet<String>,
+    /// Every namespace that pm2 knows, whoever's it is.
+    pub(super) namespaces: BTreeSet<String>,
 }
 
 impl App {
@@ -211,112 +222,6 @@ impl ProcessList {
     }
 }
 
-#[derive(Deserialize)]
-struct Raw {
-    #[serde(default)]
-    pid: Option<u64>,
-    name: String,
-    pm_id: u64,
-    pm2_env: serde_json::Map<String, Value>,
-}
-
-/// Reads the output of `pm2 jlist`: the last line is the JSON, whatever stands before it. Everything is taken for the
-/// application's; [`Pm2::inventory`] sorts.
-///
-/// Fails without repeating the text, which is full of environment variables.
-pub(super) fn parse(text: &str) -> Result<Vec<(App, Place, Definition)>, StepError> {
-    let no_list = |column: usize| {
-        StepError::fail(format!(
-            "`pm2 jlist` answered {} bytes that are no list of processes (column {column})",
-            text.len(),
-        ))
-        .hint("run `pm2 jlist` on the host as the configured user")
-    };
-    let line = text
-        .lines()
-        .rev()
-        .find(|l| !l.trim().is_empty())
-        .unwrap_or_default();
-    let raw: Vec<Raw> = serde_json::from_str(line.trim()).map_err(|e| no_list(e.column()))?;
-    let mut all = Vec::new();
-    for raw in raw {
-        if !raw.pm2_env.get("status").is_some_and(Value::is_string) {
-            return Err(no_list(0));
-        }
-        all.push(process(raw));
-    }
-    all.sort_by_key(|(app, _, _)| app.id);
-    Ok(all)
-}
-
-fn process(raw: Raw) -> (App, Place, Definition) {
-    let env = &raw.pm2_env;
-    let text = |key: &str| env.get(key).and_then(Value::as_str).map(str::to_owned);
-    // pm2 keeps some flags as they came from a command line: as words.
-    let is = |key: &str, wanted: bool| match env.get(key) {
-        Some(Value::Bool(found)) => *found == wanted,
-        Some(Value::String(found)) => *found == wanted.to_string(),
-        _ => false,
-    };
-    let mut logs: Vec<String> = ["pm_out_log_path", "pm_err_log_path"]
-        .into_iter()
-        .filter_map(text)
-        .filter(|path| path.starts_with('/') && path != "/dev/null")
-        .collect();
-    logs.dedup();
-    let by_clock = match env.get("cron_restart") {
-        Some(Value::String(cron)) => !cron.is_empty() && cron != "0",
-        _ => false,
-    };
-    let revision = env.get("versioning").and_then(|v| v.get("revision"));
-    let app = App {
-        id: raw.pm_id,
-        name: raw.name.clone(),
-        status: text("status").unwrap_or_default(),
-        restarts: env.get("restart_time").and_then(Value::as_u64).unwrap_or(0),
-        pid: raw.pid.unwrap_or(0),
-        version: text("version").filter(|v| v != "N/A"),
-        logs,
-        folder: text("pm_cwd"),
-        since: env.get("pm_uptime").and_then(Value::as_u64),
-        script: text("pm_exec_path"),
-        revision: revision.and_then(Value::as_str).map(str::to_owned),
-        ends: is("autorestart", false) || ends_with_0(env.get("stop_exit_codes")),
-        by_clock,
-        watched: watches(env.get("watch")),
-        exit_code: env.get("exit_code").and_then(Value::as_i64),
-        restless: false,
-    };
-    let place = Place {
-        name: raw.name,
-        module: is("pmx_module", true),
-        folder: app.folder.clone(),
-        script: app.script.clone(),
-    };
-    let definition = Definition::of(&app.name, env);
-    (app, place, definition)
-}
-
-/// Whether pm2 looks at files: a flag, as such or as a word, or a list of paths.
-fn watches(watch: Option<&Value>) -> bool {
-    match watch {
-        Some(Value::Bool(on)) => *on,
-        Some(Value::String(path)) => !matches!(path.as_str(), "" | "false" | "0"),
-        Some(Value::Array(_)) => true,
-        _ => false,
-    }
-}
-
-/// Whether pm2 lets a process be that ended well; a number, a word, or a list of them.
-fn ends_with_0(codes: Option<&Value>) -> bool {
-    let is_0 = |v: &Value| v.as_i64() == Some(0) || v.as_str() == Some("0");
-    match codes {
-        Some(Value::Array(codes)) => codes.iter().any(is_0),
-        Some(code) => is_0(code),
-        None => false,
-    }
-}
-
 impl Pm2<'_> {
     /// Everything pm2 keeps, sorted by whose it is. Starts pm2's daemon when it does not run, as every pm2 command does.
     pub(crate) async fn inventory(&self) -> Result<Inventory, StepError> {
@@ -328,9 +233,12 @@ impl Pm2<'_> {
             own: ProcessList::default(),
             definitions: Vec::new(),
             others: Vec::new(),
+            foreign: Vec::new(),
             names: places.iter().map(|p| p.name.clone()).collect(),
+            namespaces: BTreeSet::new(),
         };
         for ((app, place, definition), own) in all.into_iter().zip(own) {
+            found.namespaces.extend(app.namespace.clone());
             if own {
                 found.own.apps.push(app);
                 found.definitions.push(definition);
@@ -343,6 +251,9 @@ impl Pm2<'_> {
                 found
                     .others
                     .push(format!("{} #{} ({whose})", app.name, app.id));
+                if !place.module {
+                    found.foreign.push(app);
+                }
             }
         }
         Ok(found)

@@ -27,6 +27,8 @@ pub(crate) struct AtRest {
     pub(crate) stopped: BTreeSet<String>,
     /// The names that pm2 was made to forget, because its timer would have started them. Its saved list has them still.
     pub(crate) taken_out: BTreeSet<String>,
+    /// Those of them that `pm2 resurrect` passes over, because a process that is not the application's has the name too.
+    pub(crate) passed_over: BTreeSet<String>,
 }
 
 impl AtRest {
@@ -42,6 +44,13 @@ impl AtRest {
             words.push_str("; taken out of pm2 until the processes are brought back, because its timer (cron_restart) starts what is stopped: ");
             words.push_str(&names(&self.taken_out));
             words.push_str(" (by hand: pm2 resurrect)");
+        }
+        if !self.passed_over.is_empty() {
+            words.push_str(
+                "; pm2 resurrect passes over those whose name another application's process has: ",
+            );
+            words.push_str(&names(&self.passed_over));
+            words.push_str(" (by hand: start them as they were started first)");
         }
         words
     }
@@ -111,6 +120,9 @@ impl Pm2<'_> {
         let names = which.iter().filter(|a| what == "delete" || is_up(a));
         let names: Vec<String> = names.map(|a| a.name.clone()).collect();
         if what == "delete" {
+            let passed_over = |name: &&String| found.foreign.iter().any(|a| a.name == **name);
+            rest.passed_over
+                .extend(names.iter().filter(passed_over).cloned());
             rest.taken_out.extend(names);
         } else {
             rest.stopped.extend(names);

@@ -104,6 +104,7 @@ impl Drop for Pm2 {
 }
 
 mod foreign;
+mod namesakes;
 mod old_code;
 mod rollback;
 mod timers;
@@ -136,7 +137,7 @@ fn the_list_is_the_last_line_and_keeps_nothing_of_the_environment() {
     let text = "\n  Runtime Edition\n[PM2] Spawning PM2 daemon with pm2_home=/root/.pm2\n[PM2] PM2 Successfully daemonized\n\
         [{\"pid\":17,\"name\":\"api\",\"pm2_env\":{\"status\":\"online\",\"restart_time\":3,\"version\":\"1.4.0\",\
         \"DATABASE_URL\":\"hunter2\",\"pm_out_log_path\":\"/l/o\",\"pm_err_log_path\":\"/dev/null\"},\"pm_id\":4}]\n";
-    let all = list::parse(text).unwrap();
+    let all = read::parse(text).unwrap();
     let [(app, _, definition)] = &all[..] else {
         panic!("not one");
     };
@@ -151,11 +152,11 @@ fn the_list_is_the_last_line_and_keeps_nothing_of_the_environment() {
 
 #[test]
 fn an_answer_that_is_no_list_fails_without_repeating_it() {
-    let StepError::Fail(failure) = list::parse("[{\"hunter2\":1}]").unwrap_err() else {
+    let StepError::Fail(failure) = read::parse("[{\"hunter2\":1}]").unwrap_err() else {
         panic!("not a failure");
     };
     assert!(!format!("{failure:?}").contains("hunter2"));
-    assert!(list::parse("").is_err());
+    assert!(read::parse("").is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]

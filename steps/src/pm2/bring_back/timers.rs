@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use flow_engine::step::{Cx, StepError};
 
 use super::super::definition::{Definition, alike, by_name};
-use super::super::list::Inventory;
+use super::super::list::{App, Inventory};
 use super::super::{Pm2, ProcessList};
 use super::Report;
 
@@ -23,9 +23,10 @@ pub(super) async fn back(
 ) -> Result<(), StepError> {
     let by_clock = before.by_clock();
     let mut found = pm2.inventory().await?;
-    if by_clock.iter().any(|name| ids(&found, name).is_empty()) {
-        pm2.resurrect().await?;
-        found = pm2.inventory().await?;
+    // A name that a process of somebody else has is passed over by pm2.
+    let missing = |name: &&str| !found.names.contains(*name);
+    if by_clock.iter().any(missing) {
+        found = resurrected(pm2, &found, report).await?;
     }
     let known = |name: &str| before.apps.iter().any(|a| a.name == name);
     let came = found
@@ -37,7 +38,7 @@ pub(super) async fn back(
     if !came.is_empty() {
         let ids: Vec<u64> = came.iter().map(|a| a.id).collect();
         pm2.act("delete", &ids, &found).await?;
-        let words = |a: &&super::super::App| format!("{} (it came with the release)", a.name);
+        let words = |a: &&App| format!("{} (it came with the release)", a.name);
         report.removed.extend(came.iter().map(words));
     }
     let running = before.running();
@@ -54,6 +55,45 @@ pub(super) async fn back(
         }
     }
     Ok(())
+}
+
+/// What pm2 knows after it was told to start its saved list. What is not the application's and came with it was deleted by
+/// its owner since the list was saved, and goes again.
+async fn resurrected(
+    pm2: &Pm2<'_>,
+    before: &Inventory,
+    report: &mut Report,
+) -> Result<Inventory, StepError> {
+    pm2.resurrect().await?;
+    let found = pm2.inventory().await?;
+    let known = |app: &App| before.foreign.iter().any(|a| a.id == app.id);
+    let back: Vec<&App> = found
+        .foreign
+        .iter()
+        .filter(|a| !known(a) && !is_new(a))
+        .collect();
+    if back.is_empty() {
+        return Ok(found);
+    }
+    let ids: Vec<u64> = back.iter().map(|a| a.id).collect();
+    pm2.act("delete", &ids, &found).await?;
+    let words = |a: &&App| {
+        format!(
+            "{} #{} (not the application's: `pm2 resurrect` had brought it back)",
+            a.name, a.id
+        )
+    };
+    report.removed.extend(back.iter().map(words));
+    pm2.inventory().await
+}
+
+/// Whether somebody started it just now: what comes from a saved list was ordered in an earlier life.
+fn is_new(app: &App) -> bool {
+    const START: u64 = 5_000;
+    let (Some(since), Some(ordered)) = (app.since, app.ordered) else {
+        return true;
+    };
+    app.is_running() && since.saturating_sub(ordered) < START
 }
 
 /// Puts one job back; more words about it.

@@ -4,14 +4,14 @@ use super::*;
 use crate::deploy::{Deploy, StopSpec, fixture};
 
 /// Processes in a folder of their own: these are the application's.
-struct World {
-    pm2: Pm2,
-    application: Application,
+pub(super) struct World {
+    pub(super) pm2: Pm2,
+    pub(super) application: Application,
 }
 
 impl World {
     /// An `api` in the application's folder, a module, and `shop`, another application under the same pm2.
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let pm2 = Pm2::start();
         let folder = pm2.home.path().join("app");
         std::fs::create_dir_all(&folder).unwrap();
@@ -26,7 +26,7 @@ impl World {
         world
     }
 
-    fn app(&self, name: &str, source: &str, more: &[&str]) {
+    pub(super) fn app(&self, name: &str, source: &str, more: &[&str]) {
         let folder = self.application.folder.clone().unwrap();
         let file = format!("{folder}/{name}.js");
         std::fs::write(&file, source).unwrap();
@@ -35,14 +35,14 @@ impl World {
         assert!(output.unwrap().status.success());
     }
 
-    fn processes(&self) -> Processes {
+    pub(super) fn processes(&self) -> Processes {
         Processes {
             application: self.application.clone(),
             ..processes(&self.pm2)
         }
     }
 
-    fn restarted(&self, before: Arg<ProcessList>) -> Restarted {
+    pub(super) fn restarted(&self, before: Arg<ProcessList>) -> Restarted {
         Restarted {
             host: "here".into(),
             pm2: self.pm2.prefix.clone(),
@@ -72,12 +72,11 @@ impl World {
         foreign.map(|a| (a.pid, a.restarts)).collect()
     }
 
-    /// The plan of a release whose deploy is `script`.
-    fn release(&self, script: &str) -> Plan {
+    pub(super) fn deploy(&self, script: &str) -> Deploy {
         let file = self.pm2.home.path().join("release.sh");
         std::fs::write(&file, script).unwrap();
         let words = vec!["sh".into(), file.to_str().unwrap().into()];
-        let deploy = Deploy {
+        Deploy {
             cwd: self.application.folder.clone().unwrap(),
             stop_on_undo: Some(StopSpec {
                 pm2: self.pm2.prefix.clone(),
@@ -85,7 +84,12 @@ impl World {
                 look: None,
             }),
             ..fixture::deploy(self.pm2.home.path(), words)
-        };
+        }
+    }
+
+    /// The plan of a release whose deploy is `script`.
+    pub(super) fn release(&self, script: &str) -> Plan {
+        let deploy = self.deploy(script);
         let before = || Arg::Output("prep/processes".into());
         plan(
             |p| {
@@ -99,12 +103,12 @@ impl World {
         )
     }
 
-    fn words(&self, command: &str) -> String {
+    pub(super) fn words(&self, command: &str) -> String {
         format!("{} {command}\n", self.pm2.prefix.join(" "))
     }
 }
 
-fn with_deploy() -> Registry {
+pub(super) fn with_deploy() -> Registry {
     registry().with::<Deploy>()
 }
 
