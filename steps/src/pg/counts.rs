@@ -168,7 +168,7 @@ impl Step for CountsMatch {
 
     async fn run(&self, cx: &Cx) -> Result<CountsReport, StepError> {
         let recorded = cx.arg(&self.before)?;
-        let declared = Declared::read(&self.allowed)?;
+        let declared = Declared::read(&self.allowed)?.at_every_depth(&recorded.shape);
         let before = declared.left_out(&recorded);
         let pg = self.db.open(cx)?;
         let mut now = state::capture(&pg, Look::As(&before)).await?;

@@ -162,7 +162,7 @@ pub(super) async fn compare(
     progress: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<IntegrityReport, PgError> {
     let before = &backup.state;
-    let declared = Declared::read(allowed)?;
+    let declared = Declared::read(allowed)?.at_every_depth(&before.shape);
     let mut wanted = declared.left_out(before);
     if !only.is_empty() {
         wanted.tables.retain(|key, _| only.contains(key));

@@ -132,6 +132,21 @@ impl Thing {
     }
 }
 
+/// The `schema.table` that a text begins with, without its quotes.
+fn first_name(text: &str) -> Option<String> {
+    let mut name = String::new();
+    let (mut quoted, mut chars) = (false, text.chars().peekable());
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if quoted && chars.next_if_eq(&'"').is_some() => name.push('"'),
+            '"' => quoted = !quoted,
+            ' ' | ',' if !quoted => break,
+            c => name.push(c),
+        }
+    }
+    name.contains('.').then_some(name)
+}
+
 fn is_newer(thing: &str) -> bool {
     let is_of = |kind: &str| thing.strip_prefix(kind).is_some_and(|n| n.starts_with(' '));
     NEWER.iter().any(|kind| is_of(kind))
@@ -153,6 +168,20 @@ impl Shape {
         self.things
             .keys()
             .filter_map(move |thing| thing.strip_prefix(kind)?.strip_prefix(' '))
+    }
+
+    /// The tables that are a partition of another one, or inherit from it, by that one.
+    pub(crate) fn children(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for table in self.names("table") {
+            let is = self.get(&format!("table {table}")).map(|t| t.is.as_str());
+            for parent in is.unwrap_or_default().split("child of ").skip(1) {
+                if let Some(parent) = first_name(parent) {
+                    found.entry(parent).or_default().insert(table.to_owned());
+                }
+            }
+        }
+        found
     }
 
     /// Things that are the same here and in a copy of this shape, but for the words of their expression.

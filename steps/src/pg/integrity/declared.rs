@@ -3,16 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::PgError;
+use super::super::shape::Shape;
 use super::super::state::DbState;
+
+type Columns = BTreeMap<String, BTreeSet<String>>;
 
 /// Declared columns by table.
 #[derive(Debug, Default)]
-pub(in crate::pg) struct Declared(BTreeMap<String, BTreeSet<String>>);
+pub(in crate::pg) struct Declared {
+    /// As they are written.
+    named: Columns,
+    /// With those of the partitions of a table, which hold its rows.
+    all: Columns,
+}
 
 impl Declared {
     /// Reads `table.column` and `schema.table.column`.
     pub(in crate::pg) fn read(allowed: &[String]) -> Result<Self, PgError> {
-        let mut by_table: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut named = Columns::new();
         for entry in allowed {
             let parts: Vec<&str> = entry.split('.').collect();
             let (table, column) = match parts.as_slice() {
@@ -24,21 +32,39 @@ impl Declared {
                     )));
                 }
             };
-            by_table.entry(table).or_default().insert(column.to_owned());
+            named.entry(table).or_default().insert(column.to_owned());
         }
-        Ok(Self(by_table))
+        let all = named.clone();
+        Ok(Self { named, all })
+    }
+
+    /// The same, and what is declared of a table is declared of its partitions and children, at every depth.
+    pub(in crate::pg) fn at_every_depth(mut self, shape: &Shape) -> Self {
+        let children = shape.children();
+        let mut open: Vec<(String, BTreeSet<String>)> = self.named.clone().into_iter().collect();
+        while let Some((table, columns)) = open.pop() {
+            for child in children.get(&table).into_iter().flatten() {
+                let known = self.all.entry(child.clone()).or_default();
+                let before = known.len();
+                known.extend(columns.iter().cloned());
+                if known.len() > before {
+                    open.push((child.clone(), columns.clone()));
+                }
+            }
+        }
+        self
     }
 
     /// Whether a column is declared.
     pub(in crate::pg) fn has(&self, table: &str, column: &str) -> bool {
-        self.0.get(table).is_some_and(|d| d.contains(column))
+        self.all.get(table).is_some_and(|d| d.contains(column))
     }
 
     /// The state before, without the declared columns: what is left is compared. The sums of a table that loses columns
     /// this way mean nothing any more. A key of which a column is declared is no key: a row may have another one after.
     pub(in crate::pg) fn left_out(&self, before: &DbState) -> DbState {
         let mut state = before.clone();
-        for (name, columns) in &self.0 {
+        for (name, columns) in &self.all {
             if let Some(table) = state.tables.get_mut(name) {
                 table.columns.retain(|c| !columns.contains(&c.name));
                 if table.key.iter().any(|k| columns.contains(k)) {
@@ -56,7 +82,7 @@ impl Declared {
             return Vec::new();
         }
         let mut found = Vec::new();
-        for (table, columns) in &self.0 {
+        for (table, columns) in &self.named {
             for column in columns {
                 let thing = format!("column {table}.{column}");
                 let known = [before, now].iter().any(|s| s.shape.get(&thing).is_some());

@@ -123,3 +123,42 @@ async fn letters_that_a_collation_takes_for_equal_are_compared_as_they_stand() {
         assert_eq!(report.differing["public.person"].changed_keys, ["(1)"]);
     }
 }
+
+/// Rows two levels below the table that is declared, and in a child of another one; names as difficult as they may be.
+const DEEP: &str = "CREATE TABLE public.\"Event\" (id int, year int, what text, PRIMARY KEY (id, year)) PARTITION BY RANGE (year); \
+    CREATE TABLE public.\"Event, \"\"old\"\".x\" PARTITION OF public.\"Event\" FOR VALUES FROM (2000) TO (2026) PARTITION BY LIST (year); \
+    CREATE SCHEMA far; CREATE TABLE far.e2025 PARTITION OF public.\"Event, \"\"old\"\".x\" FOR VALUES IN (2025); \
+    CREATE TABLE public.\"Event_2026\" PARTITION OF public.\"Event\" FOR VALUES FROM (2026) TO (2027); \
+    CREATE TABLE public.base (id int PRIMARY KEY, what text); CREATE TABLE public.child () INHERITS (public.base); \
+    INSERT INTO public.\"Event\" SELECT g, 2025 + g % 2, 'e' || g FROM generate_series(1, 90) g; INSERT INTO public.child VALUES (1, 'a');";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_declared_of_a_partitioned_table_is_declared_of_its_partitions_at_every_depth() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().to_str().unwrap();
+    let pg = database(DEEP).await;
+    let backup = take(&pg, folder, "r-deep/b").await.unwrap();
+    pg.query("UPDATE public.\"Event\" SET what = upper(what); UPDATE public.base SET what = 'b';")
+        .await
+        .unwrap();
+    let lost = async |allowed: &[&str], run: &str| {
+        let allowed: Vec<String> = allowed.iter().map(|a| (*a).to_owned()).collect();
+        let report = compare(&pg, &backup, (&[], &allowed), run, &|_| {})
+            .await
+            .unwrap();
+        assert_eq!(report.nameless, [""; 0]);
+        let tables = report.differing.into_iter();
+        let tables = tables.filter(|(_, f)| f.is_loss());
+        tables.map(|(table, _)| table).collect::<Vec<_>>()
+    };
+    let all = ["far.e2025", "public.Event_2026", "public.child"];
+    assert_eq!(lost(&[], "r-deepnone").await, all);
+    assert_eq!(lost(&["Event.what"], "r-deepone").await, ["public.child"]);
+    let both = ["Event.what", "base.what"];
+    assert_eq!(lost(&both, "r-deepboth").await, [""; 0]);
+    assert_eq!(lost(&["Event.year"], "r-deepother").await, all);
+    pg.query("UPDATE public.\"Event\" SET id = id + 1000 WHERE id = 8;")
+        .await
+        .unwrap();
+    assert_eq!(lost(&both, "r-deepmore").await, ["far.e2025"]);
+}
