@@ -271,7 +271,7 @@ pub(crate) async fn next_signal(signals: &mut Option<tokio::signal::unix::Signal
 
 /// Says how it stopped and what to type next; the exit code.
 fn conclude(run: &Run, stop: &Stop) -> Exit {
-    let exit = Exit::of_stop(stop);
+    let exit = Exit::of_stop(run, stop);
     match stop {
         Stop::Parked(_) => view::note(&parked(run, exit).render()),
         _ => view::note(&ending(run, stop)),
@@ -292,9 +292,7 @@ pub(crate) fn parked(run: &Run, exit: Exit) -> Diagnostic {
         some => format!("{} could be undone", view::steps(some)),
     };
     let state = match run.life {
-        Life::Parked {
-            unwinding: Some(_), ..
-        } => "stopped in the middle of a rollback",
+        Life::Parked { .. } => run.in_a_word(),
         _ => "is parked",
     };
     let production = if run.production_changed() {

@@ -22,7 +22,7 @@ pub(crate) enum Exit {
     Waiting = 4,
     /// Rolled back, and verified to be as before.
     RolledBack = 5,
-    /// The rollback is incomplete. People are needed now.
+    /// The rollback of a run that changed production is incomplete. People are needed now.
     RollbackIncomplete = 6,
     /// Another process or another run is in the way, or has the run in hand and goes on with it.
     Locked = 7,
@@ -39,11 +39,11 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    /// The exit code of a driver that stopped.
-    pub(crate) fn of_stop(stop: &Stop) -> Exit {
+    /// The exit code of a driver that stopped with this run.
+    pub(crate) fn of_stop(run: &Run, stop: &Stop) -> Exit {
         match stop {
             Stop::Finished(verdict) => Exit::of_verdict(*verdict),
-            Stop::Parked(why) => Exit::of_park(why),
+            Stop::Parked(why) => Exit::of_park(run, why),
             Stop::WaitingForPeople => Exit::Waiting,
             Stop::Interrupted => Exit::Interrupted,
         }
@@ -51,15 +51,15 @@ impl Exit {
 
     /// The exit code of a run as it is now: what `flow status` would answer to a script. Only a run that is done is 0. One
     /// that another process has in hand is that process's; one that nobody drives was interrupted, and when that
-    /// happened in a rollback, the rollback is incomplete.
+    /// happened in the rollback of a run that changed production, the rollback is incomplete.
     pub(crate) fn of_run(run: &Run, driver: &Driver) -> Exit {
         match &run.life {
             Life::Finished { verdict, .. } => Exit::of_verdict(*verdict),
-            Life::Parked { why, .. } => Exit::of_park(why),
+            Life::Parked { why, .. } => Exit::of_park(run, why),
             Life::Forward if crate::view::waits(run) => Exit::Waiting,
             Life::Forward | Life::Unwinding(_) if driver.has_it() => Exit::Locked,
-            Life::Forward => Exit::Interrupted,
-            Life::Unwinding(_) => Exit::RollbackIncomplete,
+            Life::Unwinding(_) if run.production_changed() => Exit::RollbackIncomplete,
+            Life::Forward | Life::Unwinding(_) => Exit::Interrupted,
         }
     }
 
@@ -92,8 +92,12 @@ impl Exit {
         }
     }
 
-    fn of_park(why: &ParkReason) -> Exit {
+    /// People are woken for production only. What a run left undone elsewhere waits as any other failure does.
+    fn of_park(run: &Run, why: &ParkReason) -> Exit {
+        let untouched = !run.production_changed();
         match why {
+            ParkReason::UndoFailed { .. } if untouched => Exit::Failed,
+            ParkReason::UndoUnreached { .. } if untouched => Exit::Unknown,
             ParkReason::StepFailed { .. } => Exit::Failed,
             ParkReason::Refused { .. } => Exit::Refused,
             ParkReason::Unknown { .. } | ParkReason::Unreached { .. } => Exit::Unknown,
@@ -117,30 +121,36 @@ mod tests {
 
     #[test]
     fn every_way_a_driver_stops_has_the_documented_exit_code() {
+        use crate::testing;
+
         let step = 0;
+        let unreadable = || ParkReason::Unreadable {
+            step,
+            why: String::new(),
+        };
+        let plan = testing::plan(false);
+        let untouched = testing::run_of("r-test", &plan, &testing::done(0));
+        let changed = [testing::done(0), testing::done(1)].concat();
+        let changed = testing::run_of("r-test", &plan, &changed);
+        // Its code where production was changed, and where it was not: people are woken for production only.
         let table = [
-            (Stop::Finished(Verdict::Completed), 0),
-            (Stop::Finished(Verdict::Cancelled), 1),
-            (Stop::Finished(Verdict::RolledBack), 5),
-            (Stop::Finished(Verdict::RolledBackInPart), 6),
-            (Stop::Parked(ParkReason::StepFailed { step }), 1),
-            (Stop::Parked(ParkReason::Refused { step }), 3),
-            (Stop::Parked(ParkReason::Unknown { step }), 75),
-            (Stop::Parked(ParkReason::UndoFailed { step }), 6),
-            (Stop::Parked(ParkReason::Unreached { step }), 75),
-            (Stop::Parked(ParkReason::UndoUnreached { step }), 6),
-            (
-                Stop::Parked(ParkReason::Unreadable {
-                    step,
-                    why: String::new(),
-                }),
-                2,
-            ),
-            (Stop::WaitingForPeople, 4),
-            (Stop::Interrupted, 130),
+            (Stop::Finished(Verdict::Completed), 0, 0),
+            (Stop::Finished(Verdict::Cancelled), 1, 1),
+            (Stop::Finished(Verdict::RolledBack), 5, 5),
+            (Stop::Finished(Verdict::RolledBackInPart), 6, 6),
+            (Stop::Parked(ParkReason::StepFailed { step }), 1, 1),
+            (Stop::Parked(ParkReason::Refused { step }), 3, 3),
+            (Stop::Parked(ParkReason::Unknown { step }), 75, 75),
+            (Stop::Parked(ParkReason::UndoFailed { step }), 6, 1),
+            (Stop::Parked(ParkReason::Unreached { step }), 75, 75),
+            (Stop::Parked(ParkReason::UndoUnreached { step }), 6, 75),
+            (Stop::Parked(unreadable()), 2, 2),
+            (Stop::WaitingForPeople, 4, 4),
+            (Stop::Interrupted, 130, 130),
         ];
-        for (stop, code) in table {
-            assert_eq!(Exit::of_stop(&stop) as u8, code, "{stop:?}");
+        for (stop, code, before) in table {
+            assert_eq!(Exit::of_stop(&changed, &stop) as u8, code, "{stop:?}");
+            assert_eq!(Exit::of_stop(&untouched, &stop) as u8, before, "{stop:?}");
         }
     }
 
@@ -170,6 +180,10 @@ mod tests {
             cancelled: false,
             since: NOON,
         });
+        let mut early = unwinding.clone();
+        for step in &mut early.steps {
+            step.started = None;
+        }
         let alive = || Driver::Alive(process());
         let table = [
             (&*waiting, alive(), 4),
@@ -182,6 +196,9 @@ mod tests {
             (&unwinding, alive(), 7),
             (&unwinding, Driver::Gone(process()), 6),
             (&unwinding, Driver::Unasked, 6),
+            (&early, alive(), 7),
+            (&early, Driver::Gone(process()), 130),
+            (&early, Driver::Unasked, 130),
         ];
         for (run, driver, code) in table {
             let exit = Exit::of_run(run, &driver) as u8;

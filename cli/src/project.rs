@@ -101,13 +101,21 @@ pub(crate) fn refuse_second(runs: &[Run], plan: &Plan) -> Result<(), Diagnostic>
         .world("Nothing was started.")
         .hint(format!("flow status {id}"))
         .hint(format!("flow resume {id}     go on with it"));
-    Err(if run.accepts(&Order::Cancel).is_ok() {
+    Err(way_back(diagnostic, run))
+}
+
+/// Names the way back of a run that is in the way, where it has one: what is being undone already is only gone on with.
+fn way_back(diagnostic: Diagnostic, run: &Run) -> Diagnostic {
+    let id = &run.id;
+    if run.accepts(&Order::Cancel).is_ok() {
         diagnostic.hint(format!(
             "flow cancel {id} --reason …     or stop it; what it passed on test and staging still counts"
         ))
-    } else {
+    } else if run.accepts(&Order::Rollback).is_ok() {
         diagnostic.hint(format!("flow rollback {id} --reason …     or undo it"))
-    })
+    } else {
+        diagnostic
+    }
 }
 
 /// Refuses to go on with a run while another one has a machine in its hands that this one is about to change. A run that
@@ -128,17 +136,14 @@ pub(crate) fn refuse_beside(runs: &[Run], run: &Run) -> Result<(), Diagnostic> {
         "run {} cannot go on: run {} is not over and has {machine} in its hands",
         run.id, other.id
     );
-    Err(Diagnostic::new(Exit::Locked, message)
+    let diagnostic = Diagnostic::new(Exit::Locked, message)
         .world("Nothing was begun.")
         .hint(format!("flow status {}", other.id))
         .hint(format!(
             "flow resume {}     go on with that one first",
             other.id
-        ))
-        .hint(format!(
-            "flow cancel {} --reason …     or stop it, while production is untouched",
-            other.id
-        )))
+        ));
+    Err(way_back(diagnostic, other))
 }
 
 /// Refuses to roll back a completed run that is not the latest one of its environment: newer releases stand on it.

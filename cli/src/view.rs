@@ -192,6 +192,9 @@ pub(crate) fn doing(run: &Run, driver: &Driver) -> String {
             Driver::Gone(_) | Driver::Elsewhere(_) => {
                 let within = match run.unwinding() {
                     Some(unwind) if unwind.cancelled => " in the middle of a cancellation",
+                    Some(_) if !run.production_changed() => {
+                        " in the middle of a rollback before it changed production"
+                    }
                     Some(_) => " in the middle of a rollback",
                     None => "",
                 };

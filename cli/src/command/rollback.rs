@@ -30,6 +30,9 @@ pub(crate) async fn run(global: &Global, args: Rollback) -> Result<Exit, Diagnos
         run
     };
     view::note(&format!("run {}\n{}\n", run.id, text::rollback(&run)));
+    if run.accepts(&Order::Cancel).is_ok() {
+        view::note(&untouched(&run));
+    }
     let has_baseline = run.plan.nodes.iter().any(|n| n.kind == Baseline::KIND);
     if run.is_finished() && has_baseline {
         look(global, &run).await?;
@@ -47,6 +50,15 @@ pub(crate) async fn run(global: &Global, args: Rollback) -> Result<Exit, Diagnos
         |_| Ok(()),
     )
     .await
+}
+
+/// What distinguishes the two ways back of a run that has not touched production: what it passed counts after one of them.
+fn untouched(run: &Run) -> String {
+    format!(
+        "This run has not touched production. To keep what it passed on test and staging for `flow start promote`, cancel it \
+         instead: that undoes the same.\n  flow cancel {} --reason …\n",
+        run.id
+    )
 }
 
 /// Says what the rollback of a finished run would take back and set aside, and refuses one that could not be made: production

@@ -122,7 +122,13 @@ fn a_run_that_acts_on_production_keeps_every_other_out_and_so_does_one_that_is_b
             )
             .expect("follows");
     }
-    refuse_second(&[undone.clone()], &promote()).expect_err("it is being undone");
+    let refused = refuse_second(&[undone.clone()], &promote()).expect_err("it is being undone");
+    let said = refused.render();
+    assert!(said.contains("flow resume r-undone"), "{said}");
+    assert!(
+        !said.contains("flow rollback") && !said.contains("flow cancel"),
+        "{said}"
+    );
     let over = Record::UndoStarted {
         step: 0,
         attempt: 1,

@@ -317,6 +317,7 @@ pub(crate) fn about(run: &Run, topic: &Topic) -> String {
         Topic::Waiting { step } => format!("`{}` asks", run.plan.nodes[*step as usize].key),
         Topic::Parked => "the run is parked".into(),
         Topic::RollbackStarted if was_cancelled(run) => "the run is being cancelled".into(),
+        Topic::RollbackStarted if !run.production_changed() => "the run is being taken back".into(),
         Topic::RollbackStarted => "the rollback began".into(),
         Topic::Finished(_) => "the run is over".into(),
         Topic::Step { topic, .. } => topic.clone(),

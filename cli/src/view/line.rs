@@ -108,12 +108,11 @@ pub(crate) fn of(run: &Run, record: &Record) -> Option<String> {
 
 /// Why, as it was then: the run may have gone on since.
 fn parked(run: &Run, why: &ParkReason) -> String {
+    let stuck = format!("could not be undone; {}", super::next::incomplete(run));
     let (step, what) = match why {
         ParkReason::StepFailed { step } => (step, "failed"),
         ParkReason::Refused { step } => (step, "refused"),
-        ParkReason::UndoFailed { step } => {
-            (step, "could not be undone; THE ROLLBACK IS INCOMPLETE")
-        }
+        ParkReason::UndoFailed { step } => (step, stuck.as_str()),
         ParkReason::Unknown { step } => (step, "has an unknown outcome"),
         ParkReason::Unreached { step } => (step, "could not be reached or was not answered"),
         ParkReason::UndoUnreached { step } => (step, "could not be reached to be undone"),

@@ -54,19 +54,32 @@ pub(crate) fn why_parked(run: &Run) -> Option<String> {
             format!("what became of step `{key}` is not known{said}")
         }
         ParkReason::UndoFailed { .. } => {
-            format!("step `{key}` could not be undone; THE ROLLBACK IS INCOMPLETE{said}")
+            format!(
+                "step `{key}` could not be undone; {}{said}",
+                incomplete(run)
+            )
         }
         ParkReason::Unreadable { why, .. } => format!("step `{key}` cannot be run: {why}"),
         ParkReason::Unreached { .. } => {
             format!("step `{key}` got no answer, which says nothing about the release{said}")
         }
         ParkReason::UndoUnreached { .. } => format!(
-            "step `{key}` is not undone yet, for want of an answer; THE ROLLBACK IS INCOMPLETE{said}"
+            "step `{key}` is not undone yet, for want of an answer; {}{said}",
+            incomplete(run)
         ),
     })
 }
 
 /// A command that leads on from here, and what it does.
+/// What it means that a step is not undone: people are woken only where production may be neither old nor new.
+pub(crate) fn incomplete(run: &Run) -> &'static str {
+    if run.production_changed() {
+        "THE ROLLBACK IS INCOMPLETE"
+    } else {
+        "not everything is taken back, and production was not touched"
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Next {
     /// As it is typed, whole.

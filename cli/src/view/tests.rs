@@ -60,7 +60,7 @@ async fn a_waiting_run_shows_for_whom_it_waits_and_what_a_rollback_would_undo() 
 #[tokio::test]
 async fn a_parked_run_shows_why_and_what_to_type() {
     let (_, run, stop) = run(true).await;
-    let diagnostic = crate::drive::parked(&run, Exit::of_stop(&stop));
+    let diagnostic = crate::drive::parked(&run, Exit::of_stop(&run, &stop));
     insta::assert_snapshot!(diagnostic.render(), @r"
     error: step `prep/look` failed: there is nothing to see
       caused by: connection refused
@@ -87,7 +87,7 @@ async fn a_parked_run_shows_why_and_what_to_type() {
       caused by: connection refused
       open your eyes
 
-    A rollback now would have nothing to undo.
+    There is nothing to undo now.
 
     2 of 2 notices are not delivered:
       the run was started (not yet)

@@ -6,6 +6,7 @@ use flow_engine::clock::Timestamp;
 use flow_engine::plan::Phase;
 use flow_engine::record::{Failure, FailureKind};
 use flow_engine::run::{Delivery, Life, Run, Status, StepState, Undo};
+use flow_engine::signal::Order;
 use flow_steps::people::{KeysFound, starter};
 
 use flow_steps::standing::standing_beside;
@@ -257,10 +258,22 @@ fn rollback_in_short(run: &Run) -> String {
         return all;
     }
     format!(
-        "\nA rollback now would undo {} (each of them: flow status {} --undo).\n",
+        "\n{} {} (each of them: flow status {} --undo).\n",
+        would_undo(run),
         super::steps(count),
         run.id
     )
+}
+
+/// How the way back is called, which depends on what the run touched, or that it is gone already.
+fn would_undo(run: &Run) -> &'static str {
+    if run.unwinding().is_some() {
+        "Still to be undone:"
+    } else if run.accepts(&Order::Cancel).is_ok() {
+        "To cancel now would undo"
+    } else {
+        "A rollback now would undo"
+    }
 }
 
 /// What a rollback would undo now.
@@ -277,10 +290,11 @@ pub(crate) fn rollback(run: &Run) -> String {
         return String::new();
     }
     if order.is_empty() {
-        return "\nA rollback now would have nothing to undo.\n".into();
+        return "\nThere is nothing to undo now.\n".into();
     }
     let mut text = format!(
-        "\nA rollback now would undo {}, newest first:\n",
+        "\n{} {}, newest first:\n",
+        would_undo(run),
         super::steps(order.len())
     );
     for step in order {

@@ -162,7 +162,19 @@ impl Run {
         match &self.life {
             Life::Forward => "is under way",
             Life::Unwinding(unwind) if unwind.cancelled => "is being cancelled",
+            Life::Unwinding(_) if !self.production_changed() => {
+                "is being rolled back before it changed production"
+            }
             Life::Unwinding(_) => "is being rolled back",
+            Life::Parked {
+                unwinding: Some(unwind),
+                ..
+            } if unwind.cancelled => "stopped in the middle of a cancellation",
+            Life::Parked {
+                unwinding: Some(_), ..
+            } if !self.production_changed() => {
+                "stopped in the middle of a rollback before it changed production"
+            }
             Life::Parked {
                 unwinding: Some(_), ..
             } => "stopped in the middle of a rollback",
@@ -174,11 +186,21 @@ impl Run {
             Life::Finished {
                 verdict: Verdict::RolledBack,
                 ..
+            } if !self.production_changed() => "was rolled back before it changed production",
+            Life::Finished {
+                verdict: Verdict::RolledBack,
+                ..
             } => "was rolled back",
             Life::Finished {
                 verdict: Verdict::Cancelled,
                 ..
             } => "was cancelled",
+            Life::Finished {
+                verdict: Verdict::RolledBackInPart,
+                ..
+            } if !self.production_changed() => {
+                "was rolled back in part before it changed production"
+            }
             Life::Finished {
                 verdict: Verdict::RolledBackInPart,
                 ..

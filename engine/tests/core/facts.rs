@@ -147,8 +147,21 @@ fn a_run_says_in_a_word_what_it_is_doing_and_how_it_ended() {
     is(&bench, "was cancelled", Some(Verdict::Cancelled));
     let mut bench = Bench::prepared("true");
     bench.order(Order::Rollback);
-    is(&bench, "is being rolled back", None);
+    is(
+        &bench,
+        "is being rolled back before it changed production",
+        None,
+    );
     bench.finish(Verdict::RolledBack);
+    is(
+        &bench,
+        "was rolled back before it changed production",
+        Some(Verdict::RolledBack),
+    );
+    let mut bench = Bench::prepared("true");
+    bench.start(ONE).order(Order::Rollback);
+    is(&bench, "is being rolled back", None);
+    bench.undo(ONE).undone(ONE).finish(Verdict::RolledBack);
     is(&bench, "was rolled back", Some(Verdict::RolledBack));
     let mut bench = Bench::new();
     bench.start(LOOK).fail(LOOK, FailureKind::Failed);

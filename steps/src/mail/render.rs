@@ -6,6 +6,7 @@ use flow_engine::event::without_passwords;
 use flow_engine::id::Digest;
 use flow_engine::record::Verdict;
 use flow_engine::run::{Notice, Run, Status};
+use flow_engine::signal::Order;
 
 use crate::people::{People, SignedOff, sign_off, summary};
 use crate::plain;
@@ -106,7 +107,12 @@ fn rollback(run: &Run) -> String {
         "Still to be undone, in this order:\n".to_owned()
     } else {
         let id = &run.id;
-        format!("A rollback now (flow rollback {id} --reason …) would, in this order:\n")
+        let (what, verb) = if run.accepts(&Order::Cancel).is_ok() {
+            ("To cancel now", "cancel")
+        } else {
+            ("A rollback now", "rollback")
+        };
+        format!("{what} (flow {verb} {id} --reason …) would, in this order:\n")
     };
     for (place, step) in (1..).zip(order) {
         let node = &run.plan.nodes[step as usize];

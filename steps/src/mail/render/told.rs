@@ -61,9 +61,7 @@ pub(super) fn tell(run: &Run, topic: &Topic) -> Told {
             let why = run
                 .unwinding()
                 .map_or_else(|| unwinding_reason(run), |u| u.why.clone());
-            let cancelled = run.unwinding().is_some_and(|u| u.cancelled)
-                || run.verdict() == Some(Verdict::Cancelled);
-            if cancelled && !run.production_changed() {
+            if !run.production_changed() {
                 let first = "The run is taken back before it changed production. What it prepared is undone.";
                 return Told::new(format!("is taken back: {why}"), first)
                     .with(format!("Why: {why}\n{}", failures(run)));
@@ -216,8 +214,19 @@ fn finished(run: &Run, verdict: Verdict) -> Told {
         }
         Verdict::RolledBackInPart => {
             let first =
+    let untouched = !run.production_changed();
                 "The rollback is over, but steps were given up on: production is NOT as before.";
             Told::new(format!("ROLLED BACK IN PART: {}", why()), first)
+        Verdict::RolledBack if untouched => {
+            let first = "The run was taken back before it changed production. What it had prepared was undone.";
+            Told::new(format!("taken back: {}", why()), first).with(undone())
+        }
+        Verdict::RolledBackInPart if untouched => {
+            let first = "The run was taken back before it changed production; what is named below was given up on and stays.";
+            Told::new(format!("taken back in part: {}", why()), first)
+                .with(undone())
+                .grave()
+        }
                 .with(undone())
                 .grave()
         }

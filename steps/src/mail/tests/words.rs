@@ -9,12 +9,13 @@ use flow_engine::planner::Planner;
 use flow_engine::record::{
     Entry, Failure, FailureKind, ParkReason, Payload, Record, Verdict, Wait,
 };
-use flow_engine::run::{Run, Topic};
+use flow_engine::run::{Notice, Run, Topic};
 use flow_engine::signal::{Actor, Order};
 
 use super::super::notify::{DEPLOYING, ROLLED_BACK};
 use super::*;
 use crate::people::{Contact, People, SignOff};
+use crate::reach::testing::Change;
 
 fn window() -> Notify {
     Notify {
@@ -42,6 +43,7 @@ fn plan() -> Plan {
     });
     planner.phase("prod", "Production", OnFailure::Rollback, |p| {
         p.step("prod/notify", window());
+        p.step("prod/change", Change);
     });
     planner.finish().expect("a plan")
 }
@@ -124,24 +126,44 @@ fn signed_and(more: Vec<Record>) -> Run {
     run(signed().into_iter().chain(more).collect())
 }
 
+/// A run that changed production, failed there, and was undone.
 fn unwound(verdict: Verdict) -> Run {
-    signed_and(vec![
-        started(1),
-        queued(DEPLOYING),
-        failed(1, FailureKind::Failed),
-        Record::Unwinding {
-            why: "step `prod/notify` failed: the health check answered 500".into(),
-        },
+    let mut records = vec![started(1), queued(DEPLOYING), started(2)];
+    records.extend(undoing());
+    records.extend([
         Record::UndoStarted {
-            step: 1,
+            step: 2,
             attempt: 1,
         },
         Record::Undone {
-            step: 1,
-            report: "the team is told".into(),
+            step: 2,
+            report: "changed back".into(),
         },
         Record::Finished { verdict },
-    ])
+    ]);
+    signed_and(records)
+}
+
+/// The step that failed, and that everything is undone for it.
+fn undoing() -> Vec<Record> {
+    let why = "step `prod/notify` failed: the health check answered 500".to_owned();
+    vec![failed(1, FailureKind::Failed), Record::Unwinding { why }]
+}
+
+/// The undo of the step that announced, which does not go on.
+fn stuck() -> Vec<Record> {
+    let begun = Record::UndoStarted {
+        step: 1,
+        attempt: 1,
+    };
+    let failed = Record::UndoFailed {
+        step: 1,
+        kind: FailureKind::Failed,
+        failure: Failure::new("the server does not answer"),
+        retry_at: None,
+    };
+    let why = ParkReason::UndoFailed { step: 1 };
+    vec![begun, failed, Record::Parked { why }]
 }
 
 fn people() -> People {
@@ -225,28 +247,9 @@ fn each_topic_has_its_mail() {
 
 #[test]
 fn each_rollback_has_its_mail() {
-    let why = "step `prod/notify` failed: the health check answered 500".to_owned();
-    let begun = vec![
-        started(1),
-        failed(1, FailureKind::Failed),
-        Record::Unwinding { why },
-    ];
+    let begun = [vec![started(1), started(2)], undoing()].concat();
     insta::assert_snapshot!("rollback_started", mail(&signed_and(begun.clone())));
-    let mut stuck = begun;
-    stuck.push(Record::UndoStarted {
-        step: 1,
-        attempt: 1,
-    });
-    let failure = Failure::new("the server does not answer");
-    stuck.push(Record::UndoFailed {
-        step: 1,
-        kind: FailureKind::Failed,
-        failure,
-        retry_at: None,
-    });
-    stuck.push(Record::Parked {
-        why: ParkReason::UndoFailed { step: 1 },
-    });
+    let stuck = [begun, stuck()].concat();
     insta::assert_snapshot!("rollback_incomplete", mail(&signed_and(stuck)));
     insta::assert_snapshot!("rolled_back", mail(&unwound(Verdict::RolledBack)));
     insta::assert_snapshot!(
@@ -269,33 +272,42 @@ fn each_rollback_has_its_mail() {
 }
 
 #[test]
-fn a_cancelled_run_that_changed_nothing_is_called_no_rollback() {
-    let cancel = Record::Ordered {
-        order: Order::Cancel,
-        by: by(),
-        reason: "another day".into(),
+fn a_run_that_is_undone_before_it_changed_production_is_called_no_rollback_of_it() {
+    let ordered = |order| {
+        let (by, reason) = (by(), "another day".into());
+        vec![Record::Ordered { order, by, reason }]
     };
-    let mut records = vec![cancel];
-    for over in [false, true] {
-        if over {
-            let verdict = Verdict::Cancelled;
-            records.push(Record::Finished { verdict });
+    let over = |verdict| vec![Record::Finished { verdict }];
+    let failed = || [vec![started(1)], undoing()].concat();
+    let stuck = || [failed(), stuck()].concat();
+    for records in [
+        ordered(Order::Cancel),
+        [ordered(Order::Cancel), over(Verdict::Cancelled)].concat(),
+        ordered(Order::Rollback),
+        [ordered(Order::Rollback), over(Verdict::RolledBack)].concat(),
+        failed(),
+        stuck(),
+        [failed(), over(Verdict::RolledBackInPart)].concat(),
+    ] {
+        let run = signed_and(records);
+        let is = |n: &&Notice| !matches!(n.topic, Topic::Started | Topic::Waiting { .. });
+        for notice in run.notices.iter().filter(is) {
+            let mail = render(&run, notice, &people(), "example.org", None);
+            // The undo of the step that announced says by itself what it mails.
+            let text = (mail.subject.clone() + &mail.body).to_lowercase();
+            let text = text.replace("mails the team that it was rolled back", "");
+            for word in ["rolling back", "rollback", "rolled back", "neither the old"] {
+                let text = text
+                    .replace("rollback contact", "")
+                    .replace("flow rollback", "");
+                assert!(!text.contains(word), "{word} in {text}");
+            }
+            assert!(
+                mail.subject.contains("taken back") || mail.subject.contains("cancelled"),
+                "{}",
+                mail.subject
+            );
         }
-        let run = signed_and(records.clone());
-        let begun = run
-            .notices
-            .iter()
-            .find(|n| n.topic == Topic::RollbackStarted);
-        let mail = render(
-            &run,
-            begun.expect("a notice"),
-            &people(),
-            "example.org",
-            None,
-        );
-        assert!(mail.subject.contains("is taken back: "), "{}", mail.subject);
-        let text = mail.subject + &mail.body;
-        assert!(!text.to_lowercase().contains("rolling back"), "{text}");
     }
 }
 
