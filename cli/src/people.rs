@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use flow_engine::clock::{Clock as _, SystemClock};
 use flow_engine::plan::Node;
 use flow_engine::run::{Run, Status};
-use flow_engine::signal::Signal;
+use flow_engine::signal::{Order, Signal};
 use flow_engine::step::Step as _;
 use flow_steps::people::key::PublicKey;
 use flow_steps::people::origin::Rosters;
@@ -88,9 +88,7 @@ impl Verifier for Roster {
         let over = matches!(state.status, Status::Done | Status::Skipped);
         match node.kind.as_str() {
             checklist::KIND => item(run, node, signal),
-            kind if over && kind != sign_off::KIND => {
-                Err(nobody_asked(run, &node.key, "the step is over"))
-            }
+            kind if over && kind != sign_off::KIND => Err(too_late(run, node)),
             _ => self.signed(run, node, signal).await,
         }
     }
@@ -105,8 +103,8 @@ impl Roster {
         let people = &self.people(run).await?;
         let judged = match node.kind.as_str() {
             sign_off::KIND if run.production_changed() => {
-                return Err(nobody_asked(run, step, "production is changed already")
-                    .hint(format!("flow rollback {} --reason …     undo it", run.id)));
+                let no = nobody_asked(run, step, "production is changed already");
+                return Err(way_back(no, run));
             }
             sign_off::KIND => sign_off::hand_in(run, step, people, &answer, now).await,
             review::KIND => {
@@ -158,6 +156,38 @@ fn nobody_asked(run: &Run, step: &str, why: &str) -> Diagnostic {
         .hint(format!("flow status {}", run.id))
 }
 
+/// Names what stops a run whose answered question somebody sees in another light by now: its way back, and the sign-off
+/// that is asked for and can be rejected until production is changed.
+fn too_late(run: &Run, node: &Node) -> Diagnostic {
+    let no = way_back(nobody_asked(run, &node.key, "the step is over"), run);
+    let steps = run.plan.nodes.iter().zip(&run.steps);
+    let asked = steps.filter(|(n, s)| n.kind == sign_off::KIND && s.started.is_some());
+    let mut roles: Vec<&str> = asked
+        .filter_map(|(n, _)| n.answered_by.as_deref())
+        .collect();
+    // Who answered this often signs, too, and then is the one who asks.
+    roles.sort_by_key(|role| node.answered_by.as_deref() != Some(role));
+    match roles.first() {
+        Some(role) if !run.is_finished() && !run.production_changed() => no.hint(format!(
+            "flow sign {} --role {role} --reject --note …     or reject the release: it stops before production",
+            run.id
+        )),
+        _ => no,
+    }
+}
+
+/// Names the way back of a run, where it has one.
+fn way_back(diagnostic: Diagnostic, run: &Run) -> Diagnostic {
+    let id = &run.id;
+    if run.accepts(&Order::Cancel).is_ok() {
+        diagnostic.hint(format!("flow cancel {id} --reason …     end the run"))
+    } else if run.accepts(&Order::Rollback).is_ok() {
+        diagnostic.hint(format!("flow rollback {id} --reason …     undo it"))
+    } else {
+        diagnostic
+    }
+}
+
 /// Whether an answer to a checklist counts now: it has begun and is not over, it has that item, and who sends it is who
 /// tried it.
 pub(crate) fn item(run: &Run, node: &Node, signal: &Signal) -> Result<(), Diagnostic> {
@@ -168,7 +198,7 @@ pub(crate) fn item(run: &Run, node: &Node, signal: &Signal) -> Result<(), Diagno
         return Err(nobody_asked(run, &node.key, why));
     }
     if state.is_some_and(|s| matches!(s.status, Status::Done | Status::Skipped)) {
-        return Err(nobody_asked(run, &node.key, "the step is over"));
+        return Err(too_late(run, node));
     }
     let list = checklist_of(node)?;
     let answer = list.accepts(&signal.body).map_err(|e| refused(&e))?;

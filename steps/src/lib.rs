@@ -1,6 +1,7 @@
 //! What a release does to the world: one file, or one folder, per thing. Steps do not know one another; they meet
 //! through outputs and arguments.
 
+pub mod again;
 pub mod code;
 pub mod codecheck;
 pub mod deploy;

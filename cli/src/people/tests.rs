@@ -84,14 +84,18 @@ impl Project {
 
     /// What `flow sign --role qa --key` would hand in, signed with the key of `with`.
     async fn signed(&self, with: &str) -> Signal {
+        self.answered(with, Decision::Approve).await
+    }
+
+    async fn answered(&self, with: &str, decision: Decision) -> Signal {
         let (step, asked) = sign_off_of(&self.run, "qa").expect("it asks qa");
         let now = SystemClock.now();
         let words = Words {
             subject: Subject::Signoff,
             role: asked.role,
             signer: "qa person".into(),
-            decision: Decision::Approve,
-            note: String::new(),
+            decision,
+            note: "looked at it".into(),
             finding: None,
             after: None,
             issued_at: now,
@@ -287,4 +291,66 @@ async fn what_is_answered_and_undriven_asks_for_a_driver_and_not_for_the_answer_
     assert_eq!(status["state"], "interrupted");
     assert_eq!(status["waiting"][0]["answered"], true, "{status:#}");
     assert_eq!(status["next"][0]["command"], "flow resume r-sign");
+}
+
+#[tokio::test]
+async fn after_a_rejection_the_role_is_offered_to_sign_again_on_the_screen_and_in_json() {
+    use crate::driver::Driver;
+    use crate::view::{json, text};
+    use flow_engine::record::{Entry, Failure, FailureKind, ParkReason, Record};
+
+    let mut project = project().await;
+    let no = project.answered("qa", Decision::Reject).await;
+    let mut run = Run::clone(&project.run);
+    let step = 0;
+    let failure = Failure::new("qa rejected the release");
+    for record in [
+        Record::Signalled(no),
+        Record::Failed {
+            step,
+            kind: FailureKind::Refused,
+            failure,
+            retry_at: None,
+        },
+        Record::Parked {
+            why: ParkReason::Refused { step },
+        },
+    ] {
+        let at = SystemClock.now();
+        run.apply(run.epoch, &Entry { at, record })
+            .expect("follows");
+    }
+    project.run = Arc::new(run);
+    let run = &project.run;
+    let sign = "flow sign r-sign --role qa";
+    let status = json::Status::of(run, &Driver::Unasked, SystemClock.now());
+    let status = serde_json::to_value(status).expect("JSON");
+    assert_eq!(status["next"][0]["command"], sign, "{status:#}");
+    assert_eq!(status["next"][1]["command"], "flow retry r-sign");
+    let shown = text::status(run, &Driver::Unasked, SystemClock.now());
+    assert!(shown.contains(&format!("  {sign} ")), "{shown}");
+    let stopped = crate::drive::parked(run, Exit::Refused).render();
+    assert!(stopped.contains(&format!("  {sign} ")), "{stopped}");
+}
+
+#[tokio::test]
+async fn who_finds_a_mistake_after_the_step_is_over_hears_how_the_run_is_stopped() {
+    let project = project().await;
+    let mut run = Run::clone(&project.run);
+    run.steps[1].status = Status::Done;
+    let fail = r#"{"item":"login","result":"fail","note":"blank","by":"anna"}"#;
+    let fail = Project::signal("sign/features", fail);
+    let verifier = Roster(Rosters(Arc::new(project.roster.clone())));
+    let said = verifier
+        .verify(&run, &fail)
+        .await
+        .expect_err("over")
+        .render();
+    for words in [
+        "the step is over",
+        "flow sign r-sign --role qa --reject --note …",
+        "flow cancel r-sign --reason …",
+    ] {
+        assert!(said.contains(words), "no `{words}` in {said}");
+    }
 }

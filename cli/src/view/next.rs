@@ -5,6 +5,7 @@ use flow_engine::record::{Failure, ParkReason};
 use flow_engine::run::{Life, Run, Undo};
 use flow_engine::signal::Order;
 use flow_engine::step::Step as _;
+use flow_steps::again;
 use flow_steps::lease::HostLease;
 use flow_steps::people::Checklist;
 use serde::Serialize;
@@ -70,7 +71,6 @@ pub(crate) fn why_parked(run: &Run) -> Option<String> {
     })
 }
 
-/// A command that leads on from here, and what it does.
 /// What it means that a step is not undone: people are woken only where production may be neither old nor new.
 pub(crate) fn incomplete(run: &Run) -> &'static str {
     if run.production_changed() {
@@ -80,6 +80,7 @@ pub(crate) fn incomplete(run: &Run) -> &'static str {
     }
 }
 
+/// A command that leads on from here, and what it does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Next {
     /// As it is typed, whole.
@@ -234,12 +235,7 @@ fn parked(run: &Run, why: &ParkReason) -> Vec<Next> {
             ));
             commands.push(retry(run, "ask again"));
         }
-        ParkReason::Refused { .. } => {
-            commands.push(retry(
-                run,
-                "ask the gate again, once what it named is there",
-            ));
-        }
+        ParkReason::Refused { .. } => commands.extend(ask_again(run)),
         _ => commands.push(retry(run, "try this step again, once its cause is gone")),
     }
     let skip = Order::Skip { step: key.into() };
@@ -253,6 +249,24 @@ fn parked(run: &Run, why: &ParkReason) -> Vec<Next> {
     }
     commands.extend(undo(run));
     commands
+}
+
+/// A gate asks again once it is given what it named; where people said no, that is another answer of theirs.
+fn ask_again(run: &Run) -> Vec<Next> {
+    let again = again::answers(run);
+    let what = if again.is_empty() {
+        "ask the gate again, once what it named is there"
+    } else {
+        "then ask again; without a new answer it comes to the same"
+    };
+    let answers = again.into_iter().map(|again| {
+        let what = format!(
+            "{} answers again, once what they named is cleared up",
+            again.who
+        );
+        Next::new(again.command, &what)
+    });
+    answers.chain([retry(run, what)]).collect()
 }
 
 fn retry(run: &Run, what: &str) -> Next {

@@ -7,6 +7,7 @@ use flow_engine::record::{Failure, ParkReason, Verdict};
 use flow_engine::run::{GivenOrder, Life, Run, Status, Topic, Undo};
 use flow_engine::signal::Order;
 
+use crate::again::{self, Again};
 use crate::mail::notify::{DEPLOYING, Notify, ROLLED_BACK};
 
 /// What is particular to a topic.
@@ -184,7 +185,14 @@ fn parked(run: &Run) -> Told {
 ",
         );
     }
-    let detail = format!("{standing}{reason}{}{next}", failures(run));
+    let detail = format!("{standing}{reason}{}{}{next}", failures(run), again(run));
+    if incomplete && !run.production_changed() {
+        let first =
+            "The run is not taken back whole yet. Production was not touched, and is as it was.";
+        return Told::new(format!("not taken back whole: {key} {what}"), first)
+            .with(detail)
+            .grave();
+    }
     if incomplete {
         let first = "The rollback is INCOMPLETE. Production is neither the old nor the new version. Act now.";
         return Told::new(format!("ROLLBACK INCOMPLETE: {key} {what}"), first)
@@ -197,11 +205,28 @@ fn parked(run: &Run) -> Told {
         .grave()
 }
 
+/// By which commands those who said no answer again. Without that a retry comes to the same.
+fn again(run: &Run) -> String {
+    let line = |again: &Again| format!("{} answers again: {}\n", again.who, again.command);
+    again::answers(run).iter().map(line).collect()
+}
+
 fn finished(run: &Run, verdict: Verdict) -> Told {
     let why = || unwinding_reason(run);
     let undone = || format!("{}{}", failures(run), undone(run));
+    let untouched = !run.production_changed();
     match verdict {
         Verdict::Completed => Told::new("completed", "Every step is done."),
+        Verdict::RolledBack if untouched => {
+            let first = "The run was taken back before it changed production. What it had prepared was undone.";
+            Told::new(format!("taken back: {}", why()), first).with(undone())
+        }
+        Verdict::RolledBackInPart if untouched => {
+            let first = "The run was taken back before it changed production; what is named below was given up on and stays.";
+            Told::new(format!("taken back in part: {}", why()), first)
+                .with(undone())
+                .grave()
+        }
         Verdict::RolledBack => {
             let first = "Everything this run changed was undone.";
             Told::new(format!("rolled back: {}", why()), first)
@@ -214,19 +239,8 @@ fn finished(run: &Run, verdict: Verdict) -> Told {
         }
         Verdict::RolledBackInPart => {
             let first =
-    let untouched = !run.production_changed();
                 "The rollback is over, but steps were given up on: production is NOT as before.";
             Told::new(format!("ROLLED BACK IN PART: {}", why()), first)
-        Verdict::RolledBack if untouched => {
-            let first = "The run was taken back before it changed production. What it had prepared was undone.";
-            Told::new(format!("taken back: {}", why()), first).with(undone())
-        }
-        Verdict::RolledBackInPart if untouched => {
-            let first = "The run was taken back before it changed production; what is named below was given up on and stays.";
-            Told::new(format!("taken back in part: {}", why()), first)
-                .with(undone())
-                .grave()
-        }
                 .with(undone())
                 .grave()
         }

@@ -298,6 +298,10 @@ async fn a_rejection_refuses_the_release_and_the_starter_may_be_barred() {
         failure(&asking.run, REVIEW).message,
         "dev (developer) rejected the migrations: notes need a limit"
     );
+    let again = crate::again::answers(&asking.run);
+    let again: Vec<_> = again.iter().map(|again| again.command.as_str()).collect();
+    let command = format!("flow sign r-one --role developer --step {REVIEW}");
+    assert_eq!(again, [command]);
 }
 
 #[tokio::test]
