@@ -1,8 +1,10 @@
 //! `flow retry`, `skip`, `settle`, `cancel`: orders to a run.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use flow_engine::id::RunId;
+use flow_engine::journal::Journal;
 use flow_engine::run::{Refusal, Run};
 use flow_engine::signal::Order;
 
@@ -11,11 +13,12 @@ use crate::actor;
 use crate::args::{Cancel, Global, Obey, Retry, Settle, Skip};
 use crate::control::Posted;
 use crate::diagnostic::Diagnostic;
+use crate::drive::Parts;
 use crate::driver::Driver;
 use crate::exit::Exit;
 use crate::project;
 use crate::state::State;
-use crate::store::Store;
+use crate::store::{Past, Store};
 use crate::view::{self, next};
 
 /// `flow retry`: has a parked run try again what failed, and says what its plan froze.
@@ -110,6 +113,11 @@ pub(super) async fn give(
         right(&run)?;
         run.accepts(&order)
             .map_err(|refusal| refused(refusal, &run, &store.driver(&run)))?;
+        if let Store::Open(journal) = &store
+            && !obey.no_drive
+        {
+            can_drive(global, &state, journal, &run, &order).await?;
+        }
         let posted = store.order(&mut run, order, actor::me(), reason).await?;
         let word = match posted {
             Posted::Stored => "stored",
@@ -140,6 +148,24 @@ pub(super) async fn give(
         }
         None => super::resume::obey(global, &id, obey.wait).await,
     }
+}
+
+/// That this process could carry the order out: one that is stored and that nobody can obey leaves a parked run
+/// interrupted, and the same order would be refused for it.
+async fn can_drive(
+    global: &Global,
+    state: &State,
+    journal: &Arc<dyn Journal>,
+    run: &Run,
+    order: &Order,
+) -> Result<(), Diagnostic> {
+    let setup = project::setup(global)?;
+    Parts::of(&setup, journal, state)?;
+    if matches!(order, Order::Cancel | Order::Rollback) {
+        // What is undone is never kept from it.
+        return Ok(());
+    }
+    project::refuse_beside(&Past::of(&**journal).await?.runs, run)
 }
 
 /// Why an order is refused, what the run is instead, and what to type.
@@ -209,8 +235,6 @@ async fn look_on(state: &State, id: &RunId) -> Result<Exit, Diagnostic> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use flow_engine::journal::memory::MemoryJournal;
 
     use super::*;
