@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 use flow_engine::journal::JournalError;
+use flow_engine::journal::sled::Holder;
 use flow_engine::run::{LoadError, Refusal};
 use flow_workflows::config::ConfigError;
 use flow_workflows::roster::RosterError;
@@ -143,6 +144,13 @@ impl From<JournalError> for Diagnostic {
             JournalError::Sealed { run } => diagnostic
                 .world("Nothing was changed.")
                 .hint(format!("flow journal unseal {run}     bring it back first")),
+            JournalError::Locked { holder } if holder.contains(Holder::STOPPED) => {
+                let pid = holder.strip_prefix("pid ").and_then(|rest| rest.split(' ').next());
+                diagnostic
+                    .world("That process stands still, and so does the run it drives; this command changed nothing.")
+                    .hint(format!("kill -CONT {}     let it go on, then ask again", pid.unwrap_or("PID")))
+                    .hint("flow resume --take-over     or end it, and go on with its run; it loses nothing")
+            }
             JournalError::Locked { .. } => diagnostic
                 .world("That process drives a run or has just been asked something; this command changed nothing.")
                 .hint("wait for it, or stop it with Ctrl-C: it loses nothing")
@@ -209,6 +217,20 @@ mod tests {
         assert!(diagnostic.render().starts_with(
             "error: the journal is in use by pid 7 on box\n\nThat process drives a run"
         ));
+    }
+
+    #[test]
+    fn who_stands_still_is_not_waited_for_nor_asked_to_end() {
+        let holder = format!("pid 7 on box, boot b, since s ({})", Holder::STOPPED);
+        let said = Diagnostic::from(JournalError::Locked { holder }).render();
+        assert!(
+            said.contains("kill -CONT 7  ") && said.contains("flow resume --take-over"),
+            "{said}"
+        );
+        assert!(
+            !said.contains("Ctrl-C") && !said.contains("wait for it"),
+            "{said}"
+        );
     }
 
     #[test]

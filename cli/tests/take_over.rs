@@ -123,9 +123,24 @@ fn what_a_stopped_driver_left_can_be_looked_at_and_is_shown_as_stopped() {
     let text = String::from_utf8_lossy(&text);
     assert!(text.contains(&format!("process {pid} on ")), "{text}");
     assert!(text.contains("is stopped: nothing goes on"), "{text}");
-    // What needs the journal itself is refused as before.
-    let order = flow(dir.path(), &["cancel", "r-one", "--reason", "x"]);
-    assert_eq!(order.status.code(), Some(7), "{}", err(&order));
+    // What needs the journal itself is refused as before, and nobody is told to wait for what stands still.
+    for needs in [
+        &["cancel", "r-one", "--reason", "x"][..],
+        &["check", "r-one", "prep/list"],
+        &["rows", "r-one"],
+        &["journal", "repair"],
+        &["journal", "seal"],
+        &["resume"],
+    ] {
+        let refused = flow(dir.path(), needs);
+        let said = err(&refused);
+        assert_eq!(refused.status.code(), Some(7), "{needs:?}: {said}");
+        assert!(
+            said.contains(&format!("kill -CONT {pid}")),
+            "{needs:?}: {said}"
+        );
+        assert!(!said.contains("Ctrl-C"), "{needs:?}: {said}");
+    }
 }
 
 #[test]

@@ -39,12 +39,15 @@ impl Holder {
         }
     }
 
+    /// How [`Holder::in_words`] says that it stands still.
+    pub const STOPPED: &'static str = "it is stopped: `kill -CONT` lets it go on";
+
     /// Process, host, and whether it stands still, in words.
     pub fn in_words(&self) -> String {
         let stopped = if self.is_stopped() {
-            " (it is stopped: `kill -CONT` lets it go on)"
+            format!(" ({})", Holder::STOPPED)
         } else {
-            ""
+            String::new()
         };
         format!(
             "pid {} on {}, boot {}, since {}{stopped}",
