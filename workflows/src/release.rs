@@ -132,9 +132,9 @@ fn schema(p: &mut Planner, r: &Release) -> Schema {
 fn test(p: &mut Planner, r: &Release, drift: &Out<DriftReport>) {
     let lease = p.step("test/lease", r.lease("test"));
     p.step("test/take-back", r.take_back());
-    let before = p.step("test/counts-before", r.state("test"));
     let shape = p.step("test/shape", r.expected_shape("test"));
     p.step("test/maintenance", r.freeze("test", &lease));
+    let before = p.step("test/counts-before", r.state_to_compare("test"));
     p.step("test/deploy", r.deploy("test", &lease));
     p.step("test/migrations-applied", r.migrations_applied("test"));
     p.step("test/drift", r.drift_after("test", drift));
@@ -152,10 +152,10 @@ fn test(p: &mut Planner, r: &Release, drift: &Out<DriftReport>) {
 fn stage(p: &mut Planner, r: &Release, drift: &Out<DriftReport>) -> OnStage {
     let lease = p.step("stage/lease", r.lease("stage"));
     p.step("stage/copy-prod", r.copy_production());
-    let before = p.step("stage/counts-before", r.state("stage"));
     let shape = p.step("stage/shape", r.expected_shape("stage"));
     let processes = p.step("stage/processes", r.processes_seen("stage"));
     p.step("stage/maintenance", r.freeze("stage", &lease));
+    let before = p.step("stage/counts-before", r.state_to_compare("stage"));
     let script = p.step("stage/deploy", r.deploy("stage", &lease));
     p.step("stage/migrations-applied", r.migrations_applied("stage"));
     p.step("stage/drift", r.drift_after("stage", drift));

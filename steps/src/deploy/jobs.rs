@@ -33,6 +33,9 @@ pub(super) struct Kept {
     /// The last attempt whose script is known to have been started.
     #[serde(default)]
     pub(super) launched: u16,
+    /// Whether a later attempt found the database open and froze it again: rows may have changed in between.
+    #[serde(default)]
+    pub(super) refrozen: bool,
     /// How many orders the run had been given when its undo asked about rows that a restore sets aside.
     #[serde(default)]
     pub(super) orders: Option<usize>,
@@ -159,8 +162,13 @@ pub(super) async fn ready(
         }
         Probe::Absent => {
             about_to_act(cx, step.gate.as_ref()).await?;
-            if let Some(freeze) = &step.freeze {
-                freeze.again(cx).await?;
+            let mut kept = kept;
+            if let Some(freeze) = &step.freeze
+                && freeze.anew(cx).await?
+                && !kept.refrozen
+            {
+                kept.refrozen = true;
+                cx.note(&kept).await?;
             }
             own.env.extend(secrets(step)?);
             launch(cx, step, host, &own).await?;

@@ -1,4 +1,4 @@
-//! Counts after a deploy against counts before it.
+//! Counts and fingerprints after a deploy against those before it.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,9 @@ use super::integrity::{Declared, gone_columns, other_shape};
 use super::places::Sequences;
 use super::state::{self, DbState, Look, TableState};
 use super::text::{rows, some_of};
-use super::{Database, Pg, PgError, catalog};
+use super::{Database, Pg, PgError, baseline, catalog, freeze};
+
+mod values;
 
 /// Compares the number of rows of every recorded table. Fewer rows, or fewer rows that are not marked deleted, fail
 /// by name; more rows fail unless growth is allowed. Columns and tables that are gone and were not declared fail by name
@@ -38,6 +40,9 @@ pub struct CountsMatch {
     /// Things the release makes, changes or drops without a migration, as a refusal names them.
     #[serde(default)]
     pub shape_allowed: Vec<String>,
+    /// Whether rows of before must hold what they held: only where nothing but the deploy wrote since they were recorded.
+    #[serde(default)]
+    pub values: bool,
 }
 
 /// What was counted.
@@ -45,6 +50,9 @@ pub struct CountsMatch {
 pub struct CountsReport {
     /// By table: rows before and after.
     pub tables: BTreeMap<String, (u64, u64)>,
+    /// Whether what rows hold was compared, too.
+    #[serde(default)]
+    pub values: bool,
 }
 
 /// How a table's counts are wrong, if they are.
@@ -150,6 +158,44 @@ async fn hint(pg: &Pg, before: &TableState, after: &TableState) -> Result<String
     ))
 }
 
+/// Prisma's own table: what a deploy does to it is for another step to judge.
+fn is_history(table: &str) -> bool {
+    table.ends_with("._prisma_migrations")
+}
+
+impl CountsMatch {
+    /// Whether read-only mode held since the rows were recorded. Where it did not, people may have changed them, and that is
+    /// nothing against the release.
+    async fn held(&self, cx: &Cx, pg: &Pg) -> Result<bool, PgError> {
+        let held = !baseline::was_thawed(cx, pg).await? && !freeze::was_begun_again(cx, &self.db);
+        if !held {
+            cx.log(format!(
+                "VALUES ARE NOT COMPARED, only counts: {} was writable after its rows were recorded",
+                self.db.words()
+            ));
+        }
+        Ok(held)
+    }
+
+    /// What is wrong with one table, with where to look.
+    async fn found(
+        &self,
+        pg: &Pg,
+        (key, was, is): (&str, &TableState, Option<&TableState>),
+        values: bool,
+    ) -> Result<Option<String>, PgError> {
+        let changed = || values::changed(was, is.filter(|_| values)?);
+        let Some(why) = verdict(was, is, self.allow_growth).or_else(changed) else {
+            return Ok(None);
+        };
+        let more = match is.filter(|is| is.rows < was.rows) {
+            Some(is) => format!(" ({})", hint(pg, was, is).await?),
+            None => String::new(),
+        };
+        Ok(Some(format!("{key}: {why}{more}")))
+    }
+}
+
 #[async_trait]
 impl Step for CountsMatch {
     const KIND: &'static str = "pg.counts-match";
@@ -186,18 +232,14 @@ impl Step for CountsMatch {
             table.marked.retain(|column, _| !declared.has(key, column));
         }
         let mut odd = gone_elsewhere(&recorded, &declared, &now);
+        let values = self.values && self.held(cx, &pg).await?;
         let mut tables = BTreeMap::new();
         for (key, was) in &before.tables {
             let is = now.tables.get(key);
             tables.insert(key.clone(), (was.rows, is.map_or(0, |t| t.rows)));
-            let Some(why) = verdict(was, is, self.allow_growth) else {
-                continue;
-            };
-            let more = match is.filter(|is| is.rows < was.rows) {
-                Some(is) => format!(" ({})", hint(&pg, was, is).await?),
-                None => String::new(),
-            };
-            odd.push(format!("{key}: {why}{more}"));
+            let full = recorded.tables[key].columns.len() == was.columns.len();
+            let values = values && full && !is_history(key);
+            odd.extend(self.found(&pg, (key, was, is), values).await?);
         }
         let shape = match &self.expected {
             Some(expected) => cx.arg(expected)?.unexplained(
@@ -212,14 +254,16 @@ impl Step for CountsMatch {
         }
         odd.extend(shape);
         if odd.is_empty() {
-            cx.log(format!("{} tables, no row lost", tables.len()));
-            return Ok(CountsReport { tables });
+            let also = if values { " or changed" } else { "" };
+            cx.log(format!("{} tables, no row lost{also}", tables.len()));
+            return Ok(CountsReport { tables, values });
         }
         Err(StepError::fail(format!(
             "{} does not hold what it held before: {}",
             self.db.words(),
             some_of(&odd, 20)
         ))
-        .hint("compare with the recorded state; nothing was changed by this check"))
+        .hint("compare with the recorded state; nothing was changed by this check")
+        .hint("columns the release changes on purpose are declared in `[app] may_change` (`table.column`); then cancel this run and start again"))
     }
 }

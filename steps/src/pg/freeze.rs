@@ -14,7 +14,7 @@ mod of_run;
 mod older;
 
 pub(crate) use of_run::freeze_in_force;
-pub(super) use of_run::{before, is_opened};
+pub(super) use of_run::{before, is_opened, was_begun_again};
 use older::{end_open, headstrong, named, out_of_hand, said};
 
 /// Makes every new session of a database read-only and ends the open ones, which would go on writing. Then proves it:
@@ -363,12 +363,17 @@ async fn end_timer(cx: &Cx, pg: &Pg, watchdog: Option<&Watchdog>) -> Result<(), 
 }
 
 impl Freeze {
-    /// Freezes once more what was opened since, by its timer or by a person; leaves alone what is read-only. Not a step's
-    /// run: the setting of before is the one that was noted then.
+    /// See [`Freeze::anew`].
     pub(crate) async fn again(&self, cx: &Cx) -> Result<(), StepError> {
+        self.anew(cx).await.map(drop)
+    }
+
+    /// Freezes once more what was opened since, by its timer or by a person; leaves alone what is read-only. Not a step's
+    /// run: the setting of before is the one that was noted then. Answers whether it was opened.
+    pub(crate) async fn anew(&self, cx: &Cx) -> Result<bool, StepError> {
         let pg = self.db.open(cx)?;
         if is_on(&pg).await? {
-            return Ok(());
+            return Ok(false);
         }
         cx.log(format!(
             "{} is not read-only any more: freezing it again",
@@ -379,6 +384,6 @@ impl Freeze {
             watchdog.arm(cx, &pg, was.as_deref(), false).await?;
         }
         say(cx, &freeze(&pg).await?);
-        Ok(())
+        Ok(true)
     }
 }

@@ -19,7 +19,7 @@ use super::state::{self, DbState, Look, TableState};
 use super::text::{rows, some_of};
 use super::{Database, Pg, PgError, baseline, proof};
 
-pub(super) use declared::Declared;
+pub(crate) use declared::Declared;
 pub use finding::TableFinding;
 
 mod declared;

@@ -7,7 +7,7 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::backup::{Backup, HOURS, bytes_shown};
-use super::integrity::TableFinding;
+use super::integrity::{Declared, TableFinding};
 use super::state::{self, DbState, Look};
 use super::text::some_of;
 use super::{Database, PgError, integrity};
@@ -22,6 +22,10 @@ pub struct RecordState {
     /// The critical tables, as `table` or `schema.table`; all when empty.
     #[serde(default)]
     pub tables: Vec<String>,
+    /// Columns the release changes on purpose, as `table.column` or `schema.table.column`: they are left out of the
+    /// fingerprints, so that these can be compared afterwards.
+    #[serde(default)]
+    pub except: Vec<String>,
     /// The undo verifies only when the step with this key has started; before that production was not changed, and
     /// rows that came since are the application's own. Without it there is no undo: the state is only recorded.
     #[serde(default)]
@@ -75,7 +79,9 @@ impl Step for RecordState {
 
     async fn run(&self, cx: &Cx) -> Result<DbState, StepError> {
         let pg = self.db.open(cx)?;
-        let state = state::capture(&pg, Look::Critical(&self.tables)).await?;
+        let declared = Declared::read(&self.except)?;
+        let look = Look::Except(&self.tables, declared);
+        let state = state::capture(&pg, look).await?;
         if state.tables.is_empty() {
             return Err(PgError::Check(format!("{} has no tables", self.db.words())).into());
         }

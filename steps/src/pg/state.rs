@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::catalog::{self, TableSpec};
 use super::client::Session;
+use super::integrity::Declared;
 use super::places::{self, Behind};
 use super::shape::{self, Shape};
 use super::text::{ident, table_key};
@@ -158,6 +159,8 @@ pub(crate) enum Look<'a> {
     All,
     /// These tables, as `schema.table` or `table`. A missing one is an error.
     Critical(&'a [String]),
+    /// The same without declared columns, and without a key of which one is declared.
+    Except(&'a [String], Declared),
     /// The tables, columns and keys of an earlier state; what is missing is left out, and so is a key that is not whole.
     As(&'a DbState),
 }
@@ -212,6 +215,11 @@ pub(crate) async fn capture_in(
     let asked =
         matches!(look, Look::As(before) if before.tables.contains_key(catalog::LARGE_OBJECTS));
     let specs = catalog::compared(session, asked).await?;
+    let (shape, _) = shape::read(session).await?;
+    let look = match look {
+        Look::Except(names, declared) => Look::Except(names, declared.at_every_depth(&shape)),
+        other => other,
+    };
     let mut tables = BTreeMap::new();
     for (spec, names, key) in choose(&specs, &look)? {
         let state = fingerprint(pg, session, spec, &names, &key).await;
@@ -219,7 +227,6 @@ pub(crate) async fn capture_in(
         tables.insert(spec.key(), state);
     }
     let (schema_digest, shape_digest) = catalog::schema_digests(session).await?;
-    let (shape, _) = shape::read(session).await?;
     let sequences = places::last_values(session).await?;
     let behind = Some(places::behind(session).await?);
     let extension_rows = catalog::extension_rows(session).await?;
@@ -232,20 +239,7 @@ pub(crate) async fn capture_in(
     let Some((millis, system_identifier, version, database)) = facts.into_iter().next() else {
         return Err(pg.answer_error("no facts about the server"));
     };
-    // In whatever schema the application's URL names.
-    let has_migrations = specs.iter().find(|t| t.name == "_prisma_migrations");
-    let migrations = match has_migrations {
-        Some(spec) if spec.has("finished_at") && spec.has("migration_name") => {
-            let schema = ident(&spec.schema);
-            session
-                .rows(&format!(
-                    "SELECT to_json(migration_name)::text FROM {schema}._prisma_migrations \
-                     WHERE finished_at IS NOT NULL ORDER BY migration_name;",
-                ))
-                .await?
-        }
-        _ => Vec::new(),
-    };
+    let migrations = finished(session, &specs).await?;
     Ok(DbState {
         taken_at: Timestamp(millis),
         system_identifier,
@@ -260,6 +254,24 @@ pub(crate) async fn capture_in(
         behind,
         extension_rows,
     })
+}
+
+/// The names of the migrations that the history calls finished, in order.
+async fn finished(session: &mut Session, specs: &[TableSpec]) -> Result<Vec<String>, PgError> {
+    // In whatever schema the application's URL names.
+    let has_migrations = specs.iter().find(|t| t.name == "_prisma_migrations");
+    match has_migrations {
+        Some(spec) if spec.has("finished_at") && spec.has("migration_name") => {
+            let schema = ident(&spec.schema);
+            session
+                .rows(&format!(
+                    "SELECT to_json(migration_name)::text FROM {schema}._prisma_migrations \
+                     WHERE finished_at IS NOT NULL ORDER BY migration_name;",
+                ))
+                .await
+        }
+        _ => Ok(Vec::new()),
+    }
 }
 
 type Chosen<'a> = (&'a TableSpec, Vec<String>, Vec<String>);
@@ -279,6 +291,17 @@ fn choose<'a>(specs: &'a [TableSpec], look: &Look<'_>) -> Result<Vec<Chosen<'a>>
                 })
             };
             names.iter().map(find).collect()
+        }
+        Look::Except(names, declared) => {
+            let mut chosen = choose(specs, &Look::Critical(names))?;
+            for (spec, names, key) in &mut chosen {
+                let has = |column: &String| declared.has(&spec.key(), column);
+                names.retain(|column| !has(column));
+                if key.iter().any(has) {
+                    key.clear();
+                }
+            }
+            Ok(chosen)
         }
         Look::As(before) => Ok(specs
             .iter()

@@ -4,6 +4,7 @@ use flow_engine::plan::Node;
 use flow_engine::planner::Arg;
 use flow_engine::run::{Run, Status, StepState};
 use flow_engine::step::{Cx, Step as _};
+use serde::Deserialize;
 
 use super::super::Database;
 use super::{Before, Freeze, Thaw};
@@ -19,6 +20,26 @@ pub(in crate::pg) fn before(cx: &Cx, db: &Database) -> Option<String> {
     let (_, state) = steps.find(ours)?;
     let note = state.note.as_ref()?;
     serde_json::from_slice::<Before>(note).ok()?.read_only
+}
+
+/// What a step notes that froze a database once more.
+#[derive(Deserialize)]
+struct Refrozen {
+    #[serde(default)]
+    refrozen: bool,
+}
+
+/// Whether a step of this run found the database open and froze it once more: see [`Freeze::anew`].
+pub(in crate::pg) fn was_begun_again(cx: &Cx, db: &Database) -> bool {
+    let db = serde_json::to_value(db).ok();
+    let mut steps = cx.plan().nodes.iter().zip(&cx.run().steps);
+    steps.any(|(node, state)| {
+        let freeze = node.params.get("freeze");
+        let note = state.note.as_ref();
+        let note = note.and_then(|note| serde_json::from_slice::<Refrozen>(note).ok());
+        freeze.is_some_and(|freeze| freeze.get("db") == db.as_ref())
+            && note.is_some_and(|note| note.refrozen)
+    })
 }
 
 /// Whether this run has opened the database that a step of it froze.

@@ -10,7 +10,7 @@ type Columns = BTreeMap<String, BTreeSet<String>>;
 
 /// Declared columns by table.
 #[derive(Debug, Default)]
-pub(in crate::pg) struct Declared {
+pub(crate) struct Declared {
     /// As they are written.
     named: Columns,
     /// With those of the partitions of a table, which hold its rows.

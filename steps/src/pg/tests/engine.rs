@@ -99,6 +99,7 @@ fn plan(db: &Database, dir: &str, sql: &str) -> flow_engine::plan::Plan {
         let state = RecordState {
             db: db.clone(),
             tables: vec!["Customer".into(), "AuditLog".into(), "Order".into()],
+            except: Vec::new(),
             only_if_started: Some("prod/deploy".into()),
             baseline: Some("prod/baseline".into()),
         };
@@ -189,6 +190,7 @@ fn registry() -> Registry {
         .with::<MigrationsApplied>()
         .with::<Integrity>()
         .with::<CountsMatch>()
+        .with::<counting::Reopened>()
         .with::<ExpectedShape>()
         .with::<DataPolicy>()
         .with::<RestoreRehearsal>()

@@ -58,8 +58,17 @@ impl Release<'_> {
         RecordState {
             db: self.database(env),
             tables: self.config.app.tables.clone(),
+            except: Vec::new(),
             only_if_started: None,
             baseline: None,
+        }
+    }
+
+    /// What is compared after a deploy on test and staging.
+    pub(in crate::release) fn state_to_compare(&self, env: &str) -> RecordState {
+        RecordState {
+            except: self.config.app.may_change.clone(),
+            ..self.state(env)
         }
     }
 
@@ -137,6 +146,7 @@ impl Release<'_> {
             before: before.into(),
             db: self.database(env),
             allow_growth: true,
+            values: true,
             allowed: self.config.app.may_change.clone(),
         }
     }

@@ -16,12 +16,30 @@ async fn on_test_with(
     (expected, shape_allowed): (Option<Arg<Expectation>>, &[&str]),
 ) -> (Arc<Run>, Stop) {
     let pg = database(SHOP).await;
+    let plan = plan_on_test(&pg, tables, allowed, sql, (expected, shape_allowed));
+    drive(run, plan).await
+}
+
+fn plan_on_test(
+    pg: &Pg,
+    tables: &[&str],
+    allowed: &[&str],
+    sql: &str,
+    (expected, shape_allowed): (Option<Arg<Expectation>>, &[&str]),
+) -> flow_engine::plan::Plan {
     let words = |these: &[&str]| these.iter().map(|s| (*s).to_owned()).collect();
     let mut p = Planner::new("release", "1", "test", "test");
     p.phase("test", "Test", OnFailure::Park, |p| {
+        let freeze = Freeze {
+            db: pg.db.clone(),
+            ended_by: None,
+            watchdog: None,
+        };
+        p.step("test/maintenance", freeze);
         let state = RecordState {
             db: pg.db.clone(),
             tables: words(tables),
+            except: words(allowed),
             only_if_started: None,
             baseline: None,
         };
@@ -35,10 +53,11 @@ async fn on_test_with(
             allowed: words(allowed),
             expected,
             shape_allowed: words(shape_allowed),
+            values: true,
         };
         p.step("test/counts-after", counts);
     });
-    drive(run, p.finish().unwrap()).await
+    p.finish().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -88,6 +107,100 @@ async fn a_declaration_that_names_no_column_is_refused_on_test() {
         assert!(parked, "{stop:?} {}", told(&run));
         let word = format!("neither before nor after the deploy: public.{entry}.");
         assert!(told(&run).contains(&word), "{}", told(&run));
+    }
+}
+
+/// As in the first report of it: a trigger writes a column that the migration does not name.
+const TOUCHED: &str = "CREATE FUNCTION public.touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.meta = '{}'; RETURN NEW; END $$; \
+    CREATE TRIGGER touch BEFORE UPDATE ON public.\"Customer\" FOR EACH ROW EXECUTE FUNCTION public.touch(); \
+    ALTER TABLE public.\"Customer\" ADD priority int; UPDATE public.\"Customer\" SET priority = 1 WHERE id <= 300; \
+    INSERT INTO public.\"Customer\" (name) VALUES ('new');";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn values_that_a_deploy_changed_are_found_on_test_unless_they_are_declared() {
+    let (run, stop) = on_test("r-touched", &[], &[], TOUCHED).await;
+    let parked = matches!(stop, Stop::Parked(ParkReason::StepFailed { .. }));
+    assert!(parked, "{stop:?} {}", told(&run));
+    let text = told(&run);
+    assert!(text.contains("public.Customer: at least 2"), "{text}");
+    assert!(text.contains("rows CHANGED"), "{text}");
+    let declared = ["Customer.meta"];
+    let (run, stop) = on_test("r-touchedsaid", &[], &declared, TOUCHED).await;
+    assert_eq!(stop, Stop::Finished(Verdict::Completed), "{}", told(&run));
+    // What is declared hides no other change, in a key neither.
+    let more = format!("{TOUCHED} UPDATE public.\"Customer\" SET name = 'x' WHERE id = 5;");
+    let (run, stop) = on_test("r-touchedmore", &[], &declared, &more).await;
+    assert!(matches!(stop, Stop::Parked(_)), "{stop:?} {}", told(&run));
+    assert!(
+        told(&run).contains("at least 1 row CHANGED"),
+        "{}",
+        told(&run)
+    );
+    let moved = "UPDATE public.\"Order\" SET id = id + 10000;";
+    let (run, stop) = on_test("r-keymoved", &[], &["Order.id"], moved).await;
+    assert_eq!(stop, Stop::Finished(Verdict::Completed), "{}", told(&run));
+    let (run, stop) = on_test("r-keysaid", &[], &[], moved).await;
+    assert!(matches!(stop, Stop::Parked(_)), "{stop:?} {}", told(&run));
+    // A row is lost while another one comes.
+    let other = "DELETE FROM public.\"Order\" WHERE id = 7; INSERT INTO public.\"Order\" VALUES (9999, 1, 1);";
+    let (run, stop) = on_test("r-oneforone", &[], &[], other).await;
+    assert!(matches!(stop, Stop::Parked(_)), "{stop:?} {}", told(&run));
+    assert!(
+        told(&run).contains("public.Order: at least 1 row LOST"),
+        "{}",
+        told(&run)
+    );
+}
+
+/// A deploy whose later attempt finds the database open, with other people's writing in it, and freezes it again.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Reopened {
+    freeze: Freeze,
+}
+
+#[async_trait::async_trait]
+impl Step for Reopened {
+    const KIND: &'static str = "test.reopened";
+    type Output = ();
+
+    fn summary(&self) -> String {
+        "deploy again".into()
+    }
+
+    async fn run(&self, cx: &Cx) -> Result<(), StepError> {
+        let refrozen = self.freeze.anew(cx).await?;
+        let again = self.freeze.anew(cx).await?;
+        assert!(!again, "it is frozen");
+        cx.note(&serde_json::json!({ "refrozen": refrozen })).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_people_changed_while_read_only_mode_was_off_is_nothing_against_a_release() {
+    for (run, again) in [("r-opened", false), ("r-refrozen", true)] {
+        let pg = database(SHOP).await;
+        let sql = format!(
+            "ALTER DATABASE \"{}\" RESET default_transaction_read_only; UPDATE public.\"Customer\" SET name = 'x';",
+            pg.db.name
+        );
+        let mut plan = plan_on_test(&pg, &[], &[], &sql, (None, &[]));
+        if again {
+            let freeze = Freeze {
+                db: pg.db.clone(),
+                ended_by: None,
+                watchdog: None,
+            };
+            let params = serde_json::json!({ "freeze": freeze });
+            let mut node = plan.node("test/deploy").unwrap().1.clone();
+            (node.key, node.kind) = ("test/again".into(), Reopened::KIND.into());
+            node.params = params;
+            let at = plan.node("test/counts-after").unwrap().0;
+            plan.nodes.insert(at as usize, node);
+        }
+        let (run, stop) = drive(run, plan).await;
+        assert_eq!(stop, Stop::Finished(Verdict::Completed), "{}", told(&run));
+        let report: CountsReport = out(&run, "test/counts-after");
+        assert!(!report.values);
     }
 }
 

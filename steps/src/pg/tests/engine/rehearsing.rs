@@ -12,6 +12,7 @@ async fn a_rehearsal_swaps_and_drops_the_replaced_one_and_lost_counts_are_named(
         let record = RecordState {
             db: pg.db.clone(),
             tables: Vec::new(),
+            except: Vec::new(),
             only_if_started: None,
             baseline: None,
         };
@@ -32,6 +33,7 @@ async fn a_rehearsal_swaps_and_drops_the_replaced_one_and_lost_counts_are_named(
             allowed: Vec::new(),
             expected: None,
             shape_allowed: Vec::new(),
+            values: false,
         };
         p.step("stage/counts", counts(&pg.db));
         let sql = "DELETE FROM public.\"Order\" WHERE id = 4711;".to_owned();
