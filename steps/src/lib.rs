@@ -7,6 +7,7 @@ pub mod codecheck;
 pub mod deploy;
 pub mod drift;
 pub mod gate;
+pub mod git;
 pub mod health;
 pub mod host;
 pub mod identity;

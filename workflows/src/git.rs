@@ -1,7 +1,7 @@
 //! Looking things up in the local repository. Read-only; nothing is fetched.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// A local git checkout.
 #[derive(Debug, Clone)]
@@ -127,7 +127,9 @@ impl Repository {
             return Ok(None);
         };
         if size.parse::<usize>().is_ok_and(|size| size <= max) {
-            self.bytes(&["cat-file", "blob", id]).map(Some)
+            // By this spelling git compares the bytes with the name before it gives them out.
+            let checked = format!("{id}^{{blob}}");
+            self.bytes(&["cat-file", "blob", &checked]).map(Some)
         } else {
             Err(GitError(format!("{path} has more than {max} bytes")))
         }
@@ -139,12 +141,11 @@ impl Repository {
     }
 
     fn bytes(&self, args: &[&str]) -> Result<Vec<u8>, GitError> {
-        let mut git = Command::new("git");
+        let mut git = flow_steps::git::command();
         git.arg("-C")
             .arg(&self.dir)
             .args(args)
             .stdin(Stdio::null())
-            .env("GIT_TERMINAL_PROMPT", "0")
             .env("LC_ALL", "C");
         let output = git
             .output()

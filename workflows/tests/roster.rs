@@ -145,6 +145,45 @@ async fn a_reviewed_ref_counts_where_one_is_named_and_what_it_loses_later_counts
     assert_eq!(counting(&dir, &plan).await, 1);
 }
 
+fn id(dir: &TempDir, rev: &str) -> String {
+    let mut git = Command::new("git");
+    let said = git.arg("-C").arg(dir.path()).args(["rev-parse", rev]);
+    let said = said.output().expect("git runs").stdout;
+    String::from_utf8_lossy(&said).trim().to_owned()
+}
+
+/// Writes a roster with all keys as an object that no commit has, and gives the ids of the committed one and of this one.
+fn forged(dir: &TempDir) -> (String, String) {
+    rewrite(dir, &KEYS);
+    git(dir.path(), &["hash-object", "-w", "flow.people.toml"]);
+    git(dir.path(), &["add", "flow.people.toml"]);
+    let ids = (
+        id(dir, "HEAD:flow.people.toml"),
+        id(dir, ":flow.people.toml"),
+    );
+    git(dir.path(), &["reset", "-q"]);
+    ids
+}
+
+#[tokio::test]
+async fn an_object_that_stands_in_for_the_committed_roster_lets_nobody_in() {
+    let dir = project();
+    let (committed, own) = forged(&dir);
+    git(dir.path(), &["replace", &committed, &own]);
+    let plan = planned(&dir).expect("plans");
+    assert_eq!(counting(&dir, &plan).await, 2, "replaced");
+    git(dir.path(), &["replace", "-d", &committed]);
+    let object = |id: &str| {
+        dir.path()
+            .join(".git/objects")
+            .join(&id[..2])
+            .join(&id[2..])
+    };
+    std::fs::remove_file(object(&committed)).expect("removes");
+    std::fs::copy(object(&own), object(&committed)).expect("copies");
+    planned(&dir).expect_err("an object whose bytes are not those of its name");
+}
+
 #[tokio::test]
 async fn every_key_that_a_release_adds_or_takes_out_is_named_for_those_who_sign() {
     let dir = project();

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use flow_sandbox::{Host, Sandbox};
 
@@ -32,7 +31,7 @@ pub(super) fn make(
     unattended: Option<u64>,
 ) -> Result<PathBuf, Diagnostic> {
     let project = dir.join("project");
-    let git = Command::new("git")
+    let git = flow_steps::git::command()
         .args(["clone", "-q"])
         .arg(sandbox.origin())
         .arg(&project)

@@ -29,6 +29,7 @@ impl<'a> Git<'a> {
             ])
             .args(args.iter().copied())
             .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_NO_REPLACE_OBJECTS", "1")
             .env("LC_ALL", "C")
     }
 

@@ -17,7 +17,8 @@ pub(super) const CHUNK: usize = 64 * 1024;
 /// How many chunks of [`CHUNK`] bytes wait for a slow reader at most.
 pub(super) const CHUNKS: usize = 16;
 
-/// This machine. Processes run in a group of their own and the whole group is killed at the deadline.
+/// This machine. Processes run in a group of their own and the whole group is killed at the deadline. As over ssh, what this
+/// process inherited points no git elsewhere.
 #[derive(Debug, Clone)]
 pub struct Local {
     name: String,
@@ -89,6 +90,7 @@ impl Host for Local {
 
 fn prepare(command: &Command) -> tokio::process::Command {
     let mut it = tokio::process::Command::new(&command.program);
+    crate::git::forget(it.as_std_mut());
     it.args(&command.args)
         .envs(command.env.iter().map(|(name, value)| (name, value)))
         .envs(

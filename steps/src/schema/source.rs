@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use flow_engine::step::StepError;
 
+use crate::git::SETTINGS;
 use crate::host::{Command, HostExt as _, Local, Output};
 use crate::migration::{MAX_FILE, Migration, from_pairs};
 use crate::reach;
 
-/// git in a repository on this machine.
+/// git in a repository on this machine, with [`SETTINGS`]; what this process inherited is [taken away](crate::host::Local).
 pub(crate) fn git(repo: &str, args: &[&str]) -> Result<Command, StepError> {
     let repo = reach::absolute(repo)?;
-    Ok(Command::new("git")
+    let git = Command::new("git")
         .args([
             "-c",
             &format!("safe.directory={repo}"),
@@ -22,8 +23,10 @@ pub(crate) fn git(repo: &str, args: &[&str]) -> Result<Command, StepError> {
             repo,
             "--literal-pathspecs",
         ])
-        .args(args.iter().copied())
-        .env("GIT_TERMINAL_PROMPT", "0"))
+        .args(args.iter().copied());
+    Ok(SETTINGS
+        .iter()
+        .fold(git, |git, (name, value)| git.env(*name, *value)))
 }
 
 /// Every `<folder>/<name>/migration.sql` of a commit.
@@ -62,7 +65,9 @@ pub(crate) async fn read(
     refuse_empty_folders(&listing, folder)?;
     let mut pairs = Vec::new();
     for entry in parse(&listing, folder)? {
-        let blob = git(repo, &["cat-file", "blob", entry.object])?;
+        // By this spelling git compares the bytes with the name before it gives them out.
+        let checked = format!("{}^{{blob}}", entry.object);
+        let blob = git(repo, &["cat-file", "blob", &checked])?;
         let blob = here.output(&blob).await.map_err(|e| reach::error(&e))?;
         if !blob.exit.success() {
             return Err(StepError::fail(format!(

@@ -1,7 +1,5 @@
 //! `--since REV`: what the work tree has that the revision has not.
 
-use std::process::Command;
-
 use flow_steps::migration::history::Fault;
 use flow_steps::migration::{self, Level, RuleId};
 
@@ -88,7 +86,7 @@ fn git(source: &Source, revision: &str, args: &[&str]) -> Result<String, Diagnos
         let what = format!("git cannot compare with `{revision}`: {}", why.trim());
         Diagnostic::usage(what).hint("in CI the history must be there: fetch-depth: 0")
     };
-    let output = Command::new("git")
+    let output = flow_steps::git::command()
         .arg("-C")
         .arg(&source.folder)
         .args(args)
