@@ -23,7 +23,7 @@ pub(crate) struct Committed {
     file: PathBuf,
     /// The place inside the repository, when the team names one.
     inside: Option<String>,
-    /// The reviewed ref, when the team names one; else the released commit.
+    /// The reviewed ref, when the team names one; else the released commit. A plan that names one of its own is judged by that.
     reference: Option<String>,
 }
 
@@ -119,6 +119,7 @@ impl Committed {
                 sha256,
                 commit,
                 path,
+                reference: self.reference.clone(),
             },
         ))
     }
@@ -175,8 +176,18 @@ impl Committed {
             ));
         }
         let mut people = parse(&bytes, &at.commit, &at.path).map_err(|e| words(&e))?;
-        if let Some(reference) = &self.reference {
-            let now = self.reviewed(reference).map_err(|e| words(&e))?;
+        if let Some(reference) = at.reference.as_ref().or(self.reference.as_ref()) {
+            let now = match (self.repository.commit(reference), &at.reference) {
+                (Ok(now), _) => now,
+                (Err(e), Some(frozen)) => {
+                    let repository = self.repository.dir().display();
+                    let frozen = frozen.escape_debug();
+                    return Err(format!(
+                        "the ref \"{frozen}\", by which this run was planned, names no commit of {repository} any more: {e}"
+                    ));
+                }
+                (Err(_), None) => self.reviewed(reference).map_err(|e| words(&e))?,
+            };
             let now = self.repository.blob(&now, &at.path, SIZE_MAX);
             let now = now
                 .map_err(|e| words(&e))?

@@ -228,8 +228,9 @@ impl Setup {
         planner.fact("application", &self.config.app.name);
         planner.fact("commit", commit);
         planner.fact("subject", repository.subject(commit)?);
-        let (name, value) = roster.fact();
-        planner.fact(name, value);
+        for (name, value) in roster.facts() {
+            planner.fact(name, value);
+        }
         planner.fact("window", &self.config.window.when);
         planner.fact("downtime", &self.config.window.downtime);
         planner.fact("rollback-contact", &self.config.window.contact);

@@ -145,6 +145,32 @@ async fn a_reviewed_ref_counts_where_one_is_named_and_what_it_loses_later_counts
     assert_eq!(counting(&dir, &plan).await, 1);
 }
 
+#[tokio::test]
+async fn the_ref_of_a_run_is_the_one_it_was_planned_by_whatever_the_configuration_says_later() {
+    let dir = project();
+    let with = |line: &str| config().replace("[signoff]\n", &format!("[signoff]\n{line}"));
+    let configure = |text: &str| std::fs::write(dir.path().join("flow.toml"), text);
+    configure(&with("roster_ref = \"reviewed\"\n")).expect("writes");
+    git(dir.path(), &["branch", "reviewed"]);
+    git(dir.path(), &["branch", "elsewhere"]);
+    let plan = planned(&dir).expect("plans");
+    let mut old = plan.clone();
+    old.facts.remove("roster-ref").expect("the plan names it");
+    git(dir.path(), &["checkout", "-q", "reviewed"]);
+    rewrite(&dir, &KEYS[..1]);
+    git(dir.path(), &["commit", "-qam", "somebody left"]);
+    git(dir.path(), &["checkout", "-q", "main"]);
+    for later in ["", "roster_ref = \"elsewhere\"\n"] {
+        configure(&with(later)).expect("writes");
+        assert_eq!(counting(&dir, &plan).await, 1, "{later}");
+        assert_eq!(counting(&dir, &old).await, 2, "an old plan names none");
+    }
+    git(dir.path(), &["branch", "-qD", "reviewed"]);
+    let unread = setup(&dir).rosters().0.of(&plan).await;
+    let unread = unread.expect_err("the ref is gone").to_string();
+    assert!(unread.contains("by which this run was planned"), "{unread}");
+}
+
 fn id(dir: &TempDir, rev: &str) -> String {
     let mut git = Command::new("git");
     let said = git.arg("-C").arg(dir.path()).args(["rev-parse", rev]);
@@ -195,8 +221,10 @@ async fn every_key_that_a_release_adds_or_takes_out_is_named_for_those_who_sign(
     let plan = planned(&dir).expect("plans");
     rewrite(&dir, &KEYS);
     let mut planner = Planner::new("release", "1", "prod", "test");
-    let (name, value) = RosterAt::of(&plan).expect("the plan names it").fact();
-    planner.fact(name, value);
+    let at = RosterAt::of(&plan).expect("the plan names it");
+    for (name, value) in at.facts() {
+        planner.fact(name, value);
+    }
     planner.phase("schema", "Schema", OnFailure::Park, |p| {
         let host = "prod".into();
         p.step("gate/roster", Keys { host, dir: runs });

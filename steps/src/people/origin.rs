@@ -10,6 +10,8 @@ use super::roster::People;
 
 /// The fact of a plan that names its roster.
 const FACT: &str = "roster";
+/// The fact that names the reviewed ref, where the team has one.
+const REFERENCE: &str = "roster-ref";
 
 /// The file that a plan counts as its roster. Stands in the plan's facts as `SHA256 COMMIT:PATH`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,9 @@ pub struct RosterAt {
     pub commit: String,
     /// Inside the repository.
     pub path: String,
+    /// The reviewed ref whose later commits take keys out of it. Nothing where the plan names none: the team had none then,
+    /// or the plan is of a version that took it from the configuration of the day.
+    pub reference: Option<String>,
 }
 
 impl RosterAt {
@@ -31,17 +36,23 @@ impl RosterAt {
             sha256: sha256.to_owned(),
             commit: commit.to_owned(),
             path: path.to_owned(),
+            reference: Some(plan.fact(REFERENCE))
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned),
         })
     }
 
-    /// Name and value of the fact.
-    pub fn fact(&self) -> (&'static str, String) {
+    /// Names and values of its facts.
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
         let RosterAt {
             sha256,
             commit,
             path,
+            reference,
         } = self;
-        (FACT, format!("{sha256} {commit}:{path}"))
+        let at = (FACT, format!("{sha256} {commit}:{path}"));
+        let reference = reference.iter().map(|name| (REFERENCE, name.clone()));
+        std::iter::once(at).chain(reference).collect()
     }
 }
 
