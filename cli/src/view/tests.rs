@@ -297,3 +297,18 @@ async fn status_names_the_keys_that_a_release_adds_and_takes_out() {
     let shown = text::status(&run, &gone(), LATER);
     assert!(!shown.contains("keys:"), "nothing to be told: {shown}");
 }
+
+#[tokio::test]
+async fn a_status_names_code_that_was_not_type_checked_and_steps_that_were_skipped() {
+    let (_, run, _) = run(false).await;
+    let mut run = Run::clone(&run);
+    run.steps[0].output = Some(r#"{"not_typed":"there is no node_modules"}"#.into());
+    run.steps[1].skipped = Some("on leave".into());
+    let text = text::status(&run, &gone(), LATER);
+    for line in [
+        "THE CODE WAS NOT TYPE-CHECKED: there is no node_modules",
+        "skipped prod/change: on leave",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+}

@@ -7,7 +7,7 @@ use flow_engine::plan::Phase;
 use flow_engine::record::{Failure, FailureKind};
 use flow_engine::run::{Delivery, Life, Run, Status, StepState, Undo};
 use flow_engine::signal::Order;
-use flow_steps::people::{KeysFound, starter};
+use flow_steps::people::{KeysFound, starter, summary};
 
 use flow_steps::standing::standing_beside;
 
@@ -90,10 +90,11 @@ fn head(run: &Run, driver: &Driver, now: Timestamp) -> String {
             clean(&starter.to_string())
         );
     }
-    for line in KeysFound::of(run)
-        .filter(KeysFound::differs)
-        .iter()
-        .flat_map(KeysFound::lines)
+    let keys = KeysFound::of(run).filter(KeysFound::differs);
+    let keys = keys.iter().flat_map(KeysFound::lines);
+    for line in summary::exceptions(run, run.steps.len())
+        .into_iter()
+        .chain(keys)
     {
         let _infallible = writeln!(text, "{}", clean(&line));
     }

@@ -17,6 +17,8 @@ use crate::schema::{Checked, MigrationSafety};
 const LINE_MAX: usize = 150;
 const LINES_MAX: usize = 18;
 const BYTES_MAX: usize = 900;
+/// How the line of a waiver begins.
+const WAIVED: &str = "WAIVED";
 
 /// Steps whose report a signer must see, and what it is called. The most decisive come first: when there is no room
 /// for all, the last are left out and that is said.
@@ -52,7 +54,7 @@ const FIELDS_MAX: usize = 6;
 /// What is released, and what the first `cut` steps found, for a signer.
 pub fn lines(run: &Run, cut: usize) -> Vec<String> {
     if cut == 0 {
-        return bounded(at_the_start(run));
+        return bounded(run, &at_the_start(run));
     }
     let done = run
         .steps
@@ -64,7 +66,7 @@ pub fn lines(run: &Run, cut: usize) -> Vec<String> {
         format!("{} of {cut} steps before this are done", done.count()),
     ];
     all.extend(reports(run, cut));
-    bounded(all)
+    bounded(run, &all)
 }
 
 /// What there is to say before the first step: what is asked for, by whom, why.
@@ -83,20 +85,20 @@ fn at_the_start(run: &Run) -> Vec<String> {
     lines
 }
 
-/// What the first `cut` steps found: who started it, whose keys count, what is pending, what was waived, not checked or skipped,
-/// checklists, and the reports of the most decisive steps.
+/// What the first `cut` steps found. What decides most comes first, and is cut last: who started it, what was not checked,
+/// waived or skipped, how many keys changed, what is pending, which keys, checklists, and the reports of the most decisive steps.
 pub fn reports(run: &Run, cut: usize) -> Vec<String> {
     let starter = output::<Signer>(run, cut, Starter::KIND);
     let mut all: Vec<String> = starter
         .map(|s| format!("started by {s}"))
         .into_iter()
         .collect();
-    let keys = output::<KeysFound>(run, cut, Keys::KIND);
-    all.extend(keys.map(|found| found.lines()).unwrap_or_default());
+    all.extend(exceptions(run, cut));
+    let keys = output::<KeysFound>(run, cut, Keys::KIND).map(|found| found.lines());
+    let mut keys = keys.unwrap_or_default().into_iter();
+    all.extend(keys.next());
     all.extend(migrations(run, cut));
-    all.extend(not_typed(run, cut));
-    all.extend(waivers(run, cut));
-    all.extend(skipped(run, cut));
+    all.extend(keys);
     all.extend(checklists(run, cut));
     for (key, label) in NOTABLE {
         let within = run.plan.node(key).is_some_and(|(i, _)| (i as usize) < cut);
@@ -106,6 +108,15 @@ pub fn reports(run: &Run, cut: usize) -> Vec<String> {
         }
     }
     all.iter().map(|line| plain(line)).collect()
+}
+
+/// What was not checked as usual by the first `cut` steps: code without its types, findings that were waived, steps that were
+/// skipped.
+pub fn exceptions(run: &Run, cut: usize) -> Vec<String> {
+    let mut all = not_typed(run, cut);
+    all.extend(waivers(run, cut));
+    all.extend(skipped(run, cut));
+    all
 }
 
 /// The outputs of the first `cut` steps, each with its step's key and kind.
@@ -195,7 +206,7 @@ fn waivers(run: &Run, cut: usize) -> Vec<String> {
         });
         for waiver in given.filter_map(|w| serde_json::from_value::<Waiver>(w).ok()) {
             lines.push(format!(
-                "WAIVED {key} {} by {} ({}): {}",
+                "{WAIVED} {key} {} by {} ({}): {}",
                 short(&waiver.finding),
                 waiver.signer,
                 waiver.role,
@@ -265,17 +276,24 @@ fn short(commit: &str) -> String {
     commit.chars().take(12).collect()
 }
 
-fn bounded(all: Vec<String>) -> Vec<String> {
-    let count = all.len();
+/// As many of the lines as fit. Where some do not, the last one says how many, how many of them are waivers, and where all are.
+fn bounded(run: &Run, all: &[String]) -> Vec<String> {
     let mut lines = Vec::new();
     let mut bytes = 0;
-    for line in all {
-        let line = plain(&line);
+    for (at, line) in all.iter().enumerate() {
+        let line = plain(line);
         bytes += line.len();
         if lines.len() + 1 >= LINES_MAX || bytes > BYTES_MAX {
+            let rest = &all[at..];
+            let waived = rest.iter().filter(|line| line.starts_with(WAIVED)).count();
+            let waived = match waived {
+                0 => String::new(),
+                some => format!(" ({some} of them {WAIVED})"),
+            };
+            let more = rest.len();
             lines.push(format!(
-                "and {} more lines, see `flow status`",
-                count - lines.len()
+                "and {more} more lines{waived}; all of them: flow export {}",
+                run.id
             ));
             break;
         }

@@ -1,15 +1,19 @@
 //! What a signer reads.
 
 use super::*;
+use crate::people::summary;
 
-#[tokio::test]
-async fn the_signed_text_reads_as_what_was_shown() {
+fn roster(added: &[String]) -> serde_json::Value {
+    serde_json::json!({
+        "sha256": "5e".repeat(32), "commit": "c0ffee".repeat(7)[..40], "deployed": "01d0".repeat(10),
+        "added": added, "removed": ["qa Anna SHA256:123456"], "elsewhere": [], "unknown": [],
+    })
+}
+
+/// A run up to its last sign-off, in which these keys were found.
+async fn run_with(keys: serde_json::Value) -> flow_engine::run::Run {
     let backup = serde_json::json!({
         "tool": "pg_dump 15", "bytes": 7_340_032, "sha256": "ab".repeat(32), "path": "/data/backups/pre.sql.zst",
-    });
-    let keys = serde_json::json!({
-        "sha256": "5e".repeat(32), "commit": "c0ffee".repeat(7)[..40], "deployed": "01d0".repeat(10),
-        "added": ["qa Eve SHA256:abcdef"], "removed": ["qa Anna SHA256:123456"], "elsewhere": [], "unknown": [],
     });
     let waiver = |finding: &str, reason: &str| {
         serde_json::json!({
@@ -73,6 +77,39 @@ async fn the_signed_text_reads_as_what_was_shown() {
         }
         state.status = Status::Done;
     }
+    run
+}
+
+#[tokio::test]
+async fn what_was_not_checked_or_waived_and_what_is_pending_is_signed_however_many_keys_changed() {
+    let many: Vec<String> = (0..20)
+        .map(|n| format!("developer person {n} SHA256:{}", "k".repeat(43)))
+        .collect();
+    let run = run_with(roster(&many)).await;
+    let cut = statement::cut(&run.plan, "more/qa").expect("it is there");
+    let shown = summary::lines(&run, cut).join("\n");
+    for line in [
+        "THE CODE WAS NOT TYPE-CHECKED",
+        "WAIVED schema/migration-safety",
+        "WAIVED schema/nullable-access",
+        "skipped signoff/developer",
+        "20 added and 1 taken out",
+        "20260206_add_index",
+        "more lines; all of them: flow export r-1",
+    ] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+    assert!(
+        !shown.contains("person 19"),
+        "there is no room for all: {shown}"
+    );
+    let all = summary::reports(&run, run.steps.len()).join("\n");
+    assert!(all.contains("person 19"), "the export has them: {all}");
+}
+
+#[tokio::test]
+async fn the_signed_text_reads_as_what_was_shown() {
+    let run = run_with(roster(&["qa Eve SHA256:abcdef".to_owned()])).await;
     let mut said = words("qa", "qa", Decision::Approve, "looked at everything");
     said.issued_at = flow_engine::clock::Timestamp(1_795_000_000_000);
     said.expires_at = said.issued_at.plus(Duration::from_hours(24));
