@@ -201,7 +201,11 @@ async fn signed(cx: &Cx) -> Result<(), StepError> {
             "a signature could not be judged; nothing was started",
         )
         .because(&e)),
-        Err(no) => Err(StepError::refuse(format!("{no}; nothing was started"))),
+        Err(no) => {
+            let refused = StepError::refuse(format!("{no}; nothing was started"));
+            let hints = no.hints(cx.run_id()).into_iter();
+            Err(hints.fold(refused, StepError::hint))
+        }
     }
 }
 

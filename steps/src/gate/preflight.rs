@@ -112,7 +112,9 @@ fn sign_offs(
 }
 
 /// With a roster at hand the signatures themselves are judged again: a key may have left it, or a rejection followed.
-async fn signatures(cx: &Cx) -> Result<Option<Result<Vec<people::SignedOff>, String>>, StepError> {
+async fn signatures(
+    cx: &Cx,
+) -> Result<Option<Result<Vec<people::SignedOff>, NotValid>>, StepError> {
     let Some(people) = people::origin::at_hand(cx).await? else {
         return Ok(None);
     };
@@ -121,7 +123,7 @@ async fn signatures(cx: &Cx) -> Result<Option<Result<Vec<people::SignedOff>, Str
         Err(NotValid::Unchecked(e)) => {
             Err(StepError::unreached("a signature could not be judged").because(&e))
         }
-        Err(no) => Ok(Some(Err(no.to_string()))),
+        Err(no) => Ok(Some(Err(no))),
     }
 }
 
@@ -152,12 +154,13 @@ impl Step for Preflight {
         let host = reach::host(cx, &self.host)?;
         let mut all = phases(cx.run(), &self.phases);
         let signed = signatures(cx).await?;
+        let not_valid = signed.as_ref().and_then(|s| s.as_ref().err()).cloned();
         let renewed = signed.as_ref().and_then(|s| s.as_deref().ok());
         let renewed = renewed.unwrap_or_default();
         all.extend(sign_offs(cx.run(), &self.roles, renewed, cx.now()));
         let count =
             |signed: Vec<people::SignedOff>| format!("{} signatures judged again", signed.len());
-        all.extend(signed.map(|signed| signed.map(count)));
+        all.extend(signed.map(|signed| signed.map(count).map_err(|no| no.to_string())));
         all.push(gate(
             promotion::judge(cx, &self.promotion).await,
             |passed| {
@@ -193,12 +196,20 @@ impl Step for Preflight {
                 confirmed: confirmed.into_iter().filter_map(Result::ok).collect(),
             })
         } else {
-            Err(StepError::Refuse(
-                Failure::new(format!("production is not touched: {}", wrong.join("; ")))
-                    .hint(format!("put that right, then: flow retry {}", cx.run_id())),
-            ))
+            Err(StepError::Refuse(refusal(cx, &wrong, not_valid.as_ref())))
         }
     }
+}
+
+/// All that is wrong, and what leads on. Where no answer can put a sign-off right, a retry is not offered.
+fn refusal(cx: &Cx, wrong: &[String], signed: Option<&NotValid>) -> Failure {
+    let mut failure = Failure::new(format!("production is not touched: {}", wrong.join("; ")));
+    let hints = signed.map(|no| no.hints(cx.run_id())).unwrap_or_default();
+    failure = hints.into_iter().fold(failure, Failure::hint);
+    if signed.is_some_and(NotValid::is_final) {
+        return failure;
+    }
+    failure.hint(format!("put that right, then: flow retry {}", cx.run_id()))
 }
 
 /// That no other run of this journal changed production since this one was begun.

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use flow_engine::clock::Timestamp;
+use flow_engine::id::RunId;
 use flow_engine::record::Wait;
 use flow_engine::run::{Run, Status};
 use flow_engine::step::{Cx, Step, StepError};
@@ -195,6 +196,8 @@ pub enum NotValid {
         role: String,
         /// Who signed, as in the roster.
         signer: String,
+        /// Whether somebody else holds the role in the roster of this run.
+        others: bool,
     },
     /// What was signed for is not what there is now.
     #[error("the evidence changed since {role} signed")]
@@ -258,6 +261,55 @@ pub async fn still_valid(
     Ok(given)
 }
 
+impl NotValid {
+    /// Whether no answer can put it right in this run.
+    pub fn is_final(&self) -> bool {
+        matches!(
+            self,
+            NotValid::Removed { others: false, .. } | NotValid::Start(_)
+        )
+    }
+
+    /// What leads on from here in a run: what to type, and who.
+    pub fn hints(&self, run: &RunId) -> Vec<String> {
+        let anew = |role: &str, who: &str| {
+            vec![format!(
+                "{who} signs: flow sign {run} --role {role}, then: flow retry {run}"
+            )]
+        };
+        match self {
+            NotValid::Removed {
+                role,
+                others: false,
+                ..
+            } => vec![format!(
+                "nobody else holds `{role}`, and a key that is added now does not count in this run: {}",
+                origin::FROZEN
+            )],
+            NotValid::Removed { role, .. } => {
+                let mut hints = anew(
+                    role,
+                    "somebody else who holds the role in this run's roster",
+                );
+                let new = "a key that is added now does not count in this run; for that";
+                hints.push(format!("{new}, {}", origin::FROZEN));
+                hints
+            }
+            NotValid::Expired { role, .. } | NotValid::Changed { role } => {
+                anew(role, "somebody who holds the role")
+            }
+            NotValid::Withdrawn { role, signer, .. } => anew(
+                role,
+                &format!("clear it up with {signer}; somebody who holds the role"),
+            ),
+            NotValid::Start(_) => vec![format!(
+                "a start is signed once: flow cancel {run} --reason …, then start anew"
+            )],
+            _ => Vec::new(),
+        }
+    }
+}
+
 fn holds(
     run: &Run,
     people: &People,
@@ -277,7 +329,12 @@ fn holds(
         .holder(&one.fingerprint)
         .is_none_or(|(held, _)| held != role)
     {
-        return Err(NotValid::Removed { role, signer });
+        let others = !people.of_role(&role).is_empty();
+        return Err(NotValid::Removed {
+            role,
+            signer,
+            others,
+        });
     }
     if starter::bars(run, people, (&one.fingerprint, &signer)).is_err() {
         return Err(NotValid::Starter(signer));
@@ -289,7 +346,8 @@ fn holds(
     Ok(())
 }
 
-/// The sign-off that a step took, or a newer one once that has expired. A rejection since then withdraws either.
+/// The sign-off that a step took, or a newer one once that does not hold any more: it has expired, or its key was taken out. A
+/// rejection since then withdraws either.
 async fn renewed(
     run: &Run,
     people: &People,
@@ -304,7 +362,7 @@ async fn renewed(
             signer: no.statement.signer,
             note: no.statement.note,
         }),
-        Some(newer) if taken.expires_at <= now => Ok(newer.into()),
+        Some(newer) if holds(run, people, step, &taken, now).is_err() => Ok(newer.into()),
         _ => Ok(taken),
     }
 }

@@ -1,5 +1,6 @@
 //! Sign-offs with real keys and the real ssh-keygen.
 
+use std::path::Path;
 use std::time::Duration;
 
 use flow_engine::clock::{Clock as _, SystemClock};
@@ -12,6 +13,7 @@ use super::*;
 
 mod later;
 mod starting;
+mod taken_out;
 mod text;
 mod waiving;
 
