@@ -99,6 +99,17 @@ impl Repository {
         Ok(said.lines().map(str::to_owned).collect())
     }
 
+    /// The folders in which git keeps what it knows: of the repository, and of this work tree where that has one of its own.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub(crate) fn own_folders(&self) -> Result<Vec<PathBuf>, GitError> {
+        let said = self.ask(&["rev-parse", "--git-common-dir", "--git-dir"])?;
+        let mut folders: Vec<PathBuf> = said.lines().map(|line| self.dir.join(line)).collect();
+        folders.dedup();
+        Ok(folders)
+    }
+
     /// The folder of the work tree, without links in its path.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Who else could write a file that `flow` believes.
 
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A file or folder that others can change. Nothing was read from it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +27,46 @@ pub fn only_ours(path: &Path) -> Result<(), NotOurs> {
         Some(folder) => look(folder, true),
         None => Ok(()),
     }
+}
+
+/// Refuses a repository in which others can put objects, refs or settings: the roster that counts is read out of it. `folders`
+/// are those that git names as its own; those below their objects and refs are looked at, too.
+///
+/// # Errors
+/// [`NotOurs`], with the command that puts it right.
+pub(crate) fn only_our_repository(folders: &[PathBuf]) -> Result<(), NotOurs> {
+    for folder in folders {
+        only_ours(folder)?;
+        for name in ["HEAD", "config", "packed-refs", "info"] {
+            let path = folder.join(name);
+            if path.exists() {
+                look(&path, false)?;
+            }
+        }
+        let all = |e: NotOurs| NotOurs {
+            fix: format!("chmod -R go-w {}", folder.display()),
+            ..e
+        };
+        below(&folder.join("objects"), false).map_err(all)?;
+        below(&folder.join("refs"), true).map_err(all)?;
+    }
+    Ok(())
+}
+
+/// A folder and those below it; with `files` what lies in them. Links are not followed.
+fn below(folder: &Path, files: bool) -> Result<(), NotOurs> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Ok(());
+    };
+    look(folder, false)?;
+    for entry in entries.flatten() {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => below(&entry.path(), files)?,
+            Ok(kind) if kind.is_file() && files => look(&entry.path(), false)?,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// `around`: a folder around what is meant, where a sticky bit keeps others from replacing what is not theirs.
@@ -87,6 +127,40 @@ mod tests {
         assert_eq!(only_ours(&file), Ok(()), "others cannot replace it there");
         set(dir.path(), 0o700);
         assert_eq!(only_ours(&dir.path().join("none")), Ok(()));
+    }
+
+    #[test]
+    fn a_repository_into_which_others_can_put_something_is_refused_wherever_that_is() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let git = dir.path().join(".git");
+        for folder in ["objects/pack", "objects/ab", "refs/heads/topic", "info"] {
+            std::fs::create_dir_all(git.join(folder)).expect("makes");
+        }
+        for file in ["HEAD", "config", "packed-refs", "refs/heads/main"] {
+            std::fs::write(git.join(file), "x").expect("writes");
+        }
+        let ours = || only_our_repository(std::slice::from_ref(&git));
+        assert_eq!(ours(), Ok(()));
+        for name in [
+            "",
+            "objects",
+            "objects/ab",
+            "refs/heads",
+            "refs/heads/main",
+            "refs/heads/topic",
+            "info",
+            "HEAD",
+            "config",
+            "packed-refs",
+        ] {
+            let path = git.join(name);
+            let before = std::fs::metadata(&path).expect("there").permissions();
+            set(&path, before.mode() | 0o002);
+            let why = ours().expect_err(name).to_string();
+            assert!(why.contains("can be written by others"), "{name}: {why}");
+            std::fs::set_permissions(&path, before).expect("sets");
+        }
+        assert_eq!(ours(), Ok(()));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use flow_steps::people::origin::{RosterAt, RosterSource, RosterUnread};
 
 use crate::config::{Config, ConfigError, parse_toml, read_toml};
 use crate::git::{GitError, Repository};
-use crate::guard;
+use crate::guard::{self, NotOurs};
 
 /// The largest roster, in bytes.
 const SIZE_MAX: usize = 1 << 20;
@@ -48,6 +48,9 @@ pub enum RosterError {
         /// The top of the repository's work tree.
         repository: String,
     },
+    /// Others can write the file or the repository.
+    #[error(transparent)]
+    NotOurs(#[from] NotOurs),
     /// A reviewed ref that is not there.
     #[error(
         "[signoff] roster_ref = \"{reference}\" in flow.toml names no commit of {repository}: {source}"
@@ -83,7 +86,7 @@ impl RosterError {
                 format!("git -C {repository} fetch     where it is a ref of a remote that was never fetched"),
                 "or correct [signoff] roster_ref in flow.toml; without it the roster is that of the released commit".into(),
             ],
-            RosterError::Git(_) | RosterError::Config(_) => Vec::new(),
+            RosterError::Git(_) | RosterError::Config(_) | RosterError::NotOurs(_) => Vec::new(),
         }
     }
 }
@@ -101,6 +104,7 @@ impl Committed {
     /// The roster for a release of `commit`, and where it stands.
     pub(crate) fn plan(&self, commit: &str) -> Result<(People, RosterAt), RosterError> {
         let path = self.path()?;
+        guard::only_our_repository(&self.repository.own_folders()?)?;
         let from = match &self.reference {
             Some(reference) => self.reviewed(reference)?,
             None => commit.to_owned(),
@@ -165,6 +169,8 @@ impl Committed {
             return here.ok_or_else(none);
         };
         let words = |e: &dyn std::error::Error| e.to_string();
+        let folders = self.repository.own_folders().map_err(|e| words(&e))?;
+        guard::only_our_repository(&folders).map_err(|e| words(&e))?;
         let bytes = self.repository.blob(&at.commit, &at.path, SIZE_MAX);
         let bytes = bytes
             .map_err(|e| words(&e))?

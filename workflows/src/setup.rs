@@ -147,14 +147,18 @@ impl Setup {
     /// Reads `flow.toml` and the files it names.
     ///
     /// # Errors
-    /// [`SetupError::Config`], [`SetupError::Unfinished`], [`SetupError::NobodyHolds`].
+    /// [`SetupError::Config`], [`SetupError::Unfinished`], [`SetupError::NotOurs`], [`SetupError::NobodyHolds`].
     pub fn load(path: &Path) -> Result<Setup, SetupError> {
+        guard::only_ours(path)?;
         let config = Config::load(path)?;
-        let file = config.path(&config.people);
-        everything_there(path, &[&file, &config.path(&config.data)])?;
-        guard::only_ours(&file)?;
+        let (file, data) = (config.path(&config.people), config.path(&config.data));
+        everything_there(path, &[&file, &data])?;
+        let ssh = config.ssh.config.as_deref().map(|path| config.path(path));
+        for believed in [&file, &data].into_iter().chain(&ssh) {
+            guard::only_ours(believed)?;
+        }
         let people: People = read_toml(&file)?;
-        let policy: Policy = read_toml(&config.path(&config.data))?;
+        let policy: Policy = read_toml(&data)?;
         everybody_asked(&config, &people, file.display().to_string())?;
         Ok(Setup {
             config,

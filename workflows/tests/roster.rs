@@ -337,13 +337,39 @@ fn of_a_project_that_is_not_finished_every_file_that_is_missing_is_named() {
 }
 
 #[test]
-fn a_roster_file_that_others_can_write_is_refused() {
-    use std::os::unix::fs::PermissionsExt as _;
+fn each_file_that_others_can_write_is_refused() {
     let dir = project();
-    let file = dir.path().join("flow.people.toml");
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).expect("sets");
-    let error = Setup::load(&dir.path().join("flow.toml")).expect_err("refused");
-    assert!(matches!(error, SetupError::NotOurs(_)), "{error}");
+    for name in ["flow.toml", "flow.people.toml", "flow.data.toml"] {
+        let file = dir.path().join(name);
+        mode(&file, 0o646);
+        let error = Setup::load(&dir.path().join("flow.toml")).expect_err("refused");
+        assert!(matches!(error, SetupError::NotOurs(_)), "{error}");
+        assert!(error.to_string().contains(name), "{error}");
+        mode(&file, 0o644);
+    }
+}
+
+fn mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("sets");
+}
+
+#[tokio::test]
+async fn a_repository_that_others_can_write_gives_no_roster_to_a_plan_or_to_a_run() {
+    let dir = project();
+    let plan = planned(&dir).expect("plans");
+    let git = dir.path().join(".git");
+    mode(&git, 0o777);
+    let error = planned(&dir).expect_err("refused").to_string();
+    assert!(
+        error.contains("can be written by others (mode 777)"),
+        "{error}"
+    );
+    let unread = setup(&dir).rosters().0.of(&plan).await;
+    let unread = unread.expect_err("refused").to_string();
+    assert!(unread.contains("chmod go-w"), "{unread}");
+    mode(&git, 0o755);
+    planned(&dir).expect("put right");
 }
 
 #[test]
