@@ -17,6 +17,7 @@ use crate::reach;
 
 mod application;
 mod bring_back;
+mod counterparts;
 mod definition;
 mod list;
 mod online;

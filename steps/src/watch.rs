@@ -98,9 +98,12 @@ struct Seen {
     places: BTreeMap<String, Place>,
     restarts: BTreeMap<u64, u64>,
     apps: Vec<String>,
-    /// Names that were down or crash-looping before, and are no witness.
+    /// Names that are no witness, in notes from before `from` was kept.
     #[serde(default)]
     excused: BTreeSet<String>,
+    /// The processes from which everything counts: those that were down or crash-looping there are no witness.
+    #[serde(default)]
+    from: ProcessList,
     unhealthy: u32,
     asked: u64,
     log_bytes: u64,
@@ -330,7 +333,11 @@ impl Watch {
             places,
             thaw: mark.map_or_else(Thaw::default, |mark| Thaw::new(&mark, &restarts)),
             restarts,
-            excused: counted.excused(),
+            excused: BTreeSet::new(),
+            from: ProcessList {
+                apps: counted.apps.clone(),
+                ..ProcessList::default()
+            },
             apps,
             ..Seen::default()
         })

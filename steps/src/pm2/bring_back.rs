@@ -2,16 +2,18 @@
 //!
 //! Each name by itself: one that cannot be brought back keeps no other one down.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use flow_engine::step::{Cx, StepError};
 
-use super::definition::{Definition, alike, by_name};
-use super::list::Inventory;
+use super::counterparts::counterparts;
+use super::definition::{Definition, alike};
+use super::list::{App, Inventory};
 use super::settle::{Settled, Wanted, settle};
 use super::{ONLINE_WITHIN, Pm2, ProcessList};
 
+mod alone;
 mod timers;
 
 /// What became of the names.
@@ -21,10 +23,26 @@ struct Report {
     redefined: Vec<String>,
     /// Jobs that rest between two runs, and wait for their clock again.
     waiting: Vec<String>,
-    /// What came with the release and would have been started by the clock.
+    /// What came with the release, and would have been started by the clock or has the name of one that ran.
     removed: Vec<String>,
+    /// What did not run before and ran now.
+    stopped: Vec<String>,
     alone: Vec<String>,
     failed: BTreeMap<String, String>,
+}
+
+/// A process as it was before.
+struct Was<'a> {
+    app: &'a App,
+    /// How it was started, where that was kept.
+    definition: Option<&'a Definition>,
+}
+
+/// What pm2 knows now of some processes of before.
+struct Now<'a> {
+    /// Their numbers, those that are still there.
+    ids: Vec<u64>,
+    definitions: Vec<&'a Definition>,
 }
 
 /// Brings back what ran before; says in words what was done.
@@ -39,8 +57,8 @@ pub(super) async fn all(
     let running = before.running();
     let mut report = Report::default();
     let kept = definitions(cx, pm2, before).await?;
-    let kept = by_name(&kept);
-    timers::back(cx, pm2, before, &kept, &mut report).await?;
+    let was = was(before, &kept);
+    timers::back(cx, pm2, &was, &mut report).await?;
     if running.is_empty() && report.failed.is_empty() {
         let words = "no process was running before the deploy".to_owned();
         return Ok(report.more(words));
@@ -48,8 +66,7 @@ pub(super) async fn all(
     for name in running.keys() {
         // Looked at anew for each: what was just deleted or started has other numbers.
         let found = pm2.inventory().await?;
-        let definition = kept.get(name.as_str()).map(Vec::as_slice);
-        match one(pm2, name, &found, definition).await {
+        match one(pm2, name, &found, &was, &mut report).await {
             Ok(true) => report.redefined.push(name.clone()),
             Ok(false) => {}
             Err(StepError::Fail(why)) => {
@@ -61,8 +78,21 @@ pub(super) async fn all(
         }
         report.restarted.push(name.clone());
     }
-    let now = pm2.inventory().await?;
-    left_alone(before, &now, &kept, &mut report);
+    let mut now = pm2.inventory().await?;
+    let woken: Vec<(u64, String)> = before
+        .woken(&now.own)
+        .into_iter()
+        .map(|a| (a.id, format!("{} #{}", a.name, a.id)))
+        .collect();
+    if !woken.is_empty() {
+        let ids: Vec<u64> = woken.iter().map(|(id, _)| *id).collect();
+        pm2.act("stop", &ids, &now).await?;
+        report
+            .stopped
+            .extend(woken.into_iter().map(|(_, words)| words));
+        now = pm2.inventory().await?;
+    }
+    alone::name(&was, &now, &mut report);
     let wanted = Wanted::as_before(before).without(report.failed.keys());
     let still = Duration::from_secs(settle_seconds);
     let settled = settle(cx, pm2, &wanted, (ONLINE_WITHIN, still)).await?;
@@ -89,79 +119,79 @@ async fn definitions(
     })
 }
 
-/// Restarts one name; answers whether its definition had to be put back.
+/// Each process of before with its definition; without any where those that were kept are not of these processes.
+fn was<'a>(before: &'a ProcessList, kept: &'a [Definition]) -> Vec<Was<'a>> {
+    let names = before.apps.iter().map(|a| a.name.as_str());
+    let all = names.eq(kept.iter().map(Definition::name));
+    let with = |(at, app)| Was {
+        app,
+        definition: kept.get(at).filter(|_| all),
+    };
+    before.apps.iter().enumerate().map(with).collect()
+}
+
+/// Which process of before each of these is, by place.
+fn parts(was: &[Was<'_>], found: &Inventory) -> Vec<Option<usize>> {
+    let before: Vec<App> = was.iter().map(|was| was.app.clone()).collect();
+    counterparts(&before, &found.own.apps)
+}
+
+/// How these were started; nothing when that is not known of each.
+fn kept<'a>(which: &[&Was<'a>]) -> Option<Vec<&'a Definition>> {
+    which.iter().map(|was| was.definition).collect()
+}
+
+/// Those that are now what some of before were.
+fn now(found: &Inventory, which: impl Fn(usize) -> bool) -> Now<'_> {
+    let at = (0..found.own.apps.len()).filter(|at| which(*at));
+    let at: Vec<usize> = at.collect();
+    Now {
+        ids: at.iter().map(|at| found.own.apps[*at].id).collect(),
+        definitions: at.iter().map(|at| &found.definitions[*at]).collect(),
+    }
+}
+
+/// Restarts those of one name that ran; answers whether their definition had to be put back. Others of that name are left
+/// as they are, but for what came with the release.
 async fn one(
     pm2: &Pm2<'_>,
     name: &str,
     found: &Inventory,
-    kept: Option<&[&Definition]>,
-) -> Result<bool, StepError> {
-    let apps = found.own.apps.iter();
-    let ids: Vec<u64> = apps.filter(|a| a.name == name).map(|a| a.id).collect();
-    let now = by_name(&found.definitions);
-    let now = now.get(name).map_or(&[][..], Vec::as_slice);
-    match kept {
-        Some(kept) if !alike(now, kept) => {
-            if !ids.is_empty() {
-                pm2.act("delete", &ids, found).await?;
-            }
-            pm2.start(kept).await?;
-            Ok(true)
-        }
-        _ if ids.is_empty() => Err(StepError::fail(
-            "pm2 no longer knows it, and how it was started was not kept",
-        )),
-        _ => pm2.act("restart", &ids, found).await.map(|()| false),
-    }
-}
-
-/// Names what is not brought back, and why: it rested before, or came with the release.
-fn left_alone(
-    before: &ProcessList,
-    now: &Inventory,
-    kept: &BTreeMap<&str, Vec<&Definition>>,
+    was: &[Was<'_>],
     report: &mut Report,
-) {
-    let running = before.running();
-    let definitions = by_name(&now.definitions);
-    let by_clock = before.by_clock();
-    let rested: BTreeSet<&str> = before
-        .apps
-        .iter()
-        .map(|a| a.name.as_str())
-        .filter(|name| !running.contains_key(*name))
-        .collect();
-    let put_back = |name: &&&str| !by_clock.contains(**name) && !report.failed.contains_key(**name);
-    let watched =
-        |list: &ProcessList, name: &str| list.apps.iter().any(|a| a.name == name && a.watched);
-    let unwatched = |name: &&str| watched(before, name) && !watched(&now.own, name);
-    let mut alone = Vec::new();
-    for name in rested.iter().filter(put_back) {
-        let was = kept.get(name).map(Vec::as_slice);
-        let is = definitions.get(name).map(Vec::as_slice);
-        alone.push(match (was, is) {
-            (_, None) => format!("{name} (it did not run before; pm2 no longer knows it)"),
-            _ if unwatched(name) => {
-                format!("{name} (it did not run before; pm2 watches its files no more)")
-            }
-            (Some(was), Some(is)) if !alike(was, is) => {
-                format!("{name} (it did not run before; its definition is the release's)")
-            }
-            _ => format!("{name} (it did not run before)"),
-        });
+) -> Result<bool, StepError> {
+    let ran = |was: &Was<'_>| was.app.name == name && was.app.is_running();
+    let parts = parts(was, found);
+    let here = now(found, |at| parts[at].is_some_and(|part| ran(&was[part])));
+    let wanted: Vec<&Was> = was.iter().filter(|was| ran(was)).collect();
+    let Some(kept) = kept(&wanted) else {
+        return if here.ids.is_empty() {
+            Err(StepError::fail(
+                "pm2 no longer knows it, and how it was started was not kept",
+            ))
+        } else {
+            pm2.act("restart", &here.ids, found).await.map(|()| false)
+        };
+    };
+    let as_before = alike(&here.definitions, &kept);
+    let came = now(found, |at| {
+        parts[at].is_none() && found.own.apps[at].name == name
+    });
+    let mut away = came.ids.clone();
+    if !as_before {
+        away.extend(&here.ids);
     }
-    report.alone.extend(alone);
-    let came: BTreeSet<&str> = now
-        .own
-        .apps
-        .iter()
-        .map(|a| a.name.as_str())
-        .filter(|name| !running.contains_key(*name) && !rested.contains(name))
-        .collect();
-    let came = came
-        .iter()
-        .map(|name| format!("{name} (it came with the release)"));
-    report.alone.extend(came);
+    if !away.is_empty() {
+        pm2.act("delete", &away, found).await?;
+    }
+    let words = |id: &u64| format!("{name} #{id} (it came with the release)");
+    report.removed.extend(came.ids.iter().map(words));
+    if as_before {
+        pm2.act("restart", &here.ids, found).await?;
+    } else {
+        pm2.start(&kept).await?;
+    }
+    Ok(!as_before)
 }
 
 impl Report {
@@ -175,8 +205,8 @@ impl Report {
         let mut failed = std::mem::take(&mut self.failed);
         let online = match settled {
             Settled::Still(list) => {
-                let apps = list.own.apps.iter();
-                apps.filter(|a| a.is_running() && wanted.names.contains_key(&a.name))
+                let up = wanted.witnesses(&list.own).into_iter();
+                up.filter(|a| a.is_running() && wanted.names.contains_key(&a.name))
                     .count()
             }
             Settled::Not(why) => {
@@ -220,6 +250,7 @@ impl Report {
         let parts = [
             ("; waiting for their clock again: ", &self.waiting),
             ("; removed: ", &self.removed),
+            ("; stopped again, as before: ", &self.stopped),
             ("; left alone: ", &self.alone),
         ];
         for (title, names) in parts.into_iter().filter(|(_, names)| !names.is_empty()) {

@@ -55,6 +55,21 @@ impl ProcessList {
         let bad = pairs.filter(|(_, was)| was.is_some_and(|was| !self.apps[was].is_witness()));
         bad.map(|(app, _)| app.id).collect()
     }
+
+    /// Those in a later list that run there and were stopped here by a person's hand.
+    pub(super) fn woken<'a>(&self, now: &'a ProcessList) -> Vec<&'a App> {
+        let parts = counterparts(&self.apps, &now.apps);
+        let rested = |was: &App| {
+            let by_itself = was.ends || was.by_clock || was.watched;
+            matches!(was.status.as_str(), "stopped" | "errored") && !by_itself
+        };
+        let pairs = now.apps.iter().zip(parts);
+        let woken = pairs.filter(|(app, was)| {
+            let up = !matches!(app.status.as_str(), "stopped" | "errored");
+            up && was.is_some_and(|was| rested(&self.apps[was]))
+        });
+        woken.map(|(app, _)| app).collect()
+    }
 }
 
 #[cfg(test)]
@@ -74,8 +89,16 @@ mod tests {
 
     #[test]
     fn a_process_is_found_by_its_number_and_one_that_was_started_anew_by_its_place_and_state() {
-        let before = [app(17, "online", "/a"), app(18, "stopped", "/a"), app(3, "online", "/b")];
-        let same = [app(18, "online", "/a"), app(17, "errored", "/a"), app(3, "online", "/c")];
+        let before = [
+            app(17, "online", "/a"),
+            app(18, "stopped", "/a"),
+            app(3, "online", "/b"),
+        ];
+        let same = [
+            app(18, "online", "/a"),
+            app(17, "errored", "/a"),
+            app(3, "online", "/c"),
+        ];
         assert_eq!(counterparts(&before, &same), [Some(1), Some(0), Some(2)]);
         let anew = [
             app(20, "stopped", "/a"),
@@ -83,6 +106,9 @@ mod tests {
             app(22, "online", "/a"),
             app(23, "online", "/d"),
         ];
-        assert_eq!(counterparts(&before, &anew), [Some(1), Some(2), Some(0), None]);
+        assert_eq!(
+            counterparts(&before, &anew),
+            [Some(1), Some(2), Some(0), None]
+        );
     }
 }

@@ -4,7 +4,6 @@
 //! other arguments, another environment. Environments hold secrets, so definitions lie only on the host, in a file for
 //! its owner alone, and pass through memory; never through journal, log or error.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use bytes::Bytes;
@@ -177,15 +176,6 @@ fn script(env: &Map<String, Value>) -> String {
         .and_then(|rest| rest.strip_prefix('/'))
         .filter(|_| !folder.is_empty());
     inside.map_or_else(|| path.to_owned(), |rest| format!("./{rest}"))
-}
-
-/// The definitions of each name; several processes may share one or have one each.
-pub(super) fn by_name(all: &[Definition]) -> BTreeMap<&str, Vec<&Definition>> {
-    let mut names: BTreeMap<&str, Vec<&Definition>> = BTreeMap::new();
-    for one in all {
-        names.entry(one.name()).or_default().push(one);
-    }
-    names
 }
 
 /// Whether the processes of a name are started alike, in whatever order.

@@ -115,6 +115,11 @@ impl App {
         self.ends && self.status == "stopped" && self.exit_code.unwrap_or(0) == 0
     }
 
+    /// Whether what becomes of it says anything of a release: it was neither stopped, errored, waiting nor crash-looping.
+    pub(crate) fn is_witness(&self) -> bool {
+        !self.restless && (self.is_running() || self.is_over())
+    }
+
     /// One line: `api #0 online, pid 17, 2 restarts, version 1.4.0`.
     pub fn in_words(&self) -> String {
         let version = self.version.as_deref().map(|v| format!(", version {v}"));
@@ -160,40 +165,22 @@ impl ProcessList {
         names
     }
 
-    /// The names that pm2 starts by the clock.
-    pub(super) fn by_clock(&self) -> BTreeSet<&str> {
-        let timed = self.apps.iter().filter(|a| a.by_clock);
-        timed.map(|a| a.name.as_str()).collect()
-    }
-
     /// How many processes of each name must run after a release because they ran before it: not those that may end
     /// by themselves, and not those that were crash-looping.
     pub(super) fn wanted(&self) -> BTreeMap<String, usize> {
-        let mut wanted = self.running();
-        for app in &self.apps {
-            if app.ends || app.restless {
-                wanted.remove(&app.name);
-            }
+        let mut wanted = BTreeMap::new();
+        let steady = |a: &&App| a.is_running() && !a.ends && !a.restless;
+        for app in self.apps.iter().filter(steady) {
+            *wanted.entry(app.name.clone()).or_default() += 1;
         }
         wanted
     }
 
     /// The names that a release must not lose: what ran, or was a job between two runs.
     pub(super) fn names_at_work(&self) -> BTreeSet<String> {
-        let at_work = |a: &&App| !a.restless && (a.is_running() || a.is_over());
         self.apps
             .iter()
-            .filter(at_work)
-            .map(|a| a.name.clone())
-            .collect()
-    }
-
-    /// The names that are no witness against a release: what was stopped, errored, waiting or crash-looping before it.
-    pub(crate) fn excused(&self) -> BTreeSet<String> {
-        let bad = |a: &&App| a.restless || !(a.is_running() || a.is_over());
-        self.apps
-            .iter()
-            .filter(bad)
+            .filter(|a| a.is_witness())
             .map(|a| a.name.clone())
             .collect()
     }

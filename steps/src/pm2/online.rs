@@ -83,7 +83,7 @@ impl Step for Online {
 
 /// What is down and should not be.
 fn down(list: &ProcessList, expected: &ProcessList) -> Vec<String> {
-    let excused = expected.excused();
-    let fault = |a: &&App| !a.is_running() && !a.is_over() && !excused.contains(&a.name);
+    let excused = expected.no_witness(list);
+    let fault = |a: &&App| !a.is_running() && !a.is_over() && !excused.contains(&a.id);
     list.apps.iter().filter(fault).map(App::in_words).collect()
 }

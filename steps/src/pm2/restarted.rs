@@ -86,8 +86,8 @@ impl Step for Restarted {
         if old.is_empty()
             && let Some(released) = &self.released
         {
-            let judged = |a: &&super::App| a.is_running() && !wanted.excused.contains(&a.name);
-            let apps: Vec<&super::App> = list.apps.iter().filter(judged).collect();
+            let mut apps = wanted.witnesses(&list);
+            apps.retain(|a| a.is_running());
             let script = self.script.as_ref().map(|s| cx.arg(s)).transpose()?;
             let job = script.map(|script| script.folder);
             old = place::old(&*host, released, job.as_deref(), &apps).await?;
@@ -101,9 +101,15 @@ impl Step for Restarted {
             .hint("the release script must restart them, for example with `pm2 reload`, from the folder of the release"));
         }
         // What was no witness before the release is none after it.
-        let excused: BTreeSet<String> = before.excused();
+        let excused = before.no_witness(&list);
         for app in &mut list.apps {
-            app.restless = excused.contains(&app.name);
+            app.restless = excused.contains(&app.id);
+        }
+        for app in before.woken(&list) {
+            cx.log(format!(
+                "{}: it was stopped before the release, which started it; it is no witness, and a rollback stops it again",
+                app.in_words()
+            ));
         }
         Ok(ProcessList {
             log_sizes: first.log_sizes,

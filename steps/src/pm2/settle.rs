@@ -18,8 +18,10 @@ pub(super) const CRASH_LOOP: u64 = 3;
 pub(super) struct Wanted {
     /// How many processes of each name must run.
     pub(super) names: BTreeMap<String, usize>,
-    /// Names that are no witness: what they do is not looked at.
-    pub(super) excused: BTreeSet<String>,
+    /// What was there before: those that were not well then are no witness, and what they do is not looked at.
+    before: ProcessList,
+    /// Names that are no witness either.
+    gone: BTreeSet<String>,
 }
 
 impl Wanted {
@@ -27,7 +29,8 @@ impl Wanted {
     pub(super) fn as_before(before: &ProcessList) -> Self {
         Wanted {
             names: before.wanted(),
-            excused: before.excused(),
+            before: before.clone(),
+            gone: BTreeSet::new(),
         }
     }
 
@@ -35,15 +38,16 @@ impl Wanted {
     pub(super) fn without<'a>(mut self, names: impl IntoIterator<Item = &'a String>) -> Self {
         for name in names {
             self.names.remove(name);
-            self.excused.insert(name.clone());
+            self.gone.insert(name.clone());
         }
         self
     }
 
-    /// Whether the restarts of a process say anything.
-    fn judges(&self, app: &App) -> bool {
-        let wanted = self.names.contains_key(&app.name);
-        (wanted || !self.excused.contains(&app.name)) && !app.ends
+    /// Those of a list whose state says something: neither what was no witness before, nor what was given up.
+    pub(super) fn witnesses<'a>(&self, list: &'a ProcessList) -> Vec<&'a App> {
+        let excused = self.before.no_witness(list);
+        let says = |a: &&App| !excused.contains(&a.id) && !self.gone.contains(&a.name);
+        list.apps.iter().filter(says).collect()
     }
 }
 
@@ -68,7 +72,7 @@ pub(super) async fn settle(
     let mut since = cx.now();
     loop {
         let seen = judged(&found.own, wanted);
-        let missing = missing(&seen, wanted);
+        let missing = missing(&found.own, &seen, wanted);
         // From the end of one look to the begin of another: how long a look itself takes proves nothing.
         let calm = looked.since(since);
         if missing.is_empty() && calm >= still {
@@ -129,14 +133,14 @@ fn given_up(first: &ProcessList, seen: &ProcessList, wanted: &Wanted) -> Option<
 
 /// The processes whose restarts say anything.
 fn judged(list: &ProcessList, wanted: &Wanted) -> ProcessList {
-    let apps = list.apps.iter().filter(|a| wanted.judges(a));
+    let apps = wanted.witnesses(list).into_iter().filter(|a| !a.ends);
     ProcessList {
         apps: apps.cloned().collect(),
         ..ProcessList::default()
     }
 }
 
-fn missing(seen: &ProcessList, wanted: &Wanted) -> Vec<String> {
+fn missing(all: &ProcessList, seen: &ProcessList, wanted: &Wanted) -> Vec<String> {
     let running = seen.running();
     let short = wanted
         .names
@@ -144,7 +148,7 @@ fn missing(seen: &ProcessList, wanted: &Wanted) -> Vec<String> {
         .filter(|(name, n)| running.get(*name).copied().unwrap_or(0) < **n);
     short
         .map(|(name, n)| {
-            let found: Vec<String> = seen
+            let found: Vec<String> = all
                 .apps
                 .iter()
                 .filter(|a| a.name == *name)

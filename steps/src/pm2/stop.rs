@@ -25,6 +25,8 @@ const DOWN_WITHIN: Duration = Duration::from_mins(1);
 pub(crate) struct AtRest {
     /// The names that ran.
     pub(crate) stopped: BTreeSet<String>,
+    /// The numbers of what was told to stop.
+    told: BTreeSet<u64>,
     /// The names that pm2 was made to forget, because its timer would have started them. Its saved list has them still.
     pub(crate) taken_out: BTreeSet<String>,
     /// Those of them that `pm2 resurrect` passes over, because a process that is not the application's has the name too.
@@ -100,7 +102,7 @@ impl Pm2<'_> {
     ) -> Result<(), StepError> {
         // One that its timer starts every second is never seen down: stopping it once is enough.
         let stoppable =
-            |a: &&App| (is_up(a) || a.watched) && !(a.by_clock && rest.stopped.contains(&a.name));
+            |a: &&App| (is_up(a) || a.watched) && !(a.by_clock && rest.told.contains(&a.id));
         let up: Vec<&App> = found.own.apps.iter().filter(stoppable).collect();
         let (what, which) = if up.is_empty() {
             // A deletion loses how a process is started; the saved list keeps it.
@@ -125,6 +127,7 @@ impl Pm2<'_> {
                 .extend(names.iter().filter(passed_over).cloned());
             rest.taken_out.extend(names);
         } else {
+            rest.told.extend(&ids);
             rest.stopped.extend(names);
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! What a look at processes, logs and health says about the release.
 
+use std::collections::BTreeSet;
+
 use flow_engine::step::{Cx, StepError};
 
 use super::files::{self, Line};
@@ -27,7 +29,7 @@ impl Thaw {
             marks: marks.collect(),
             late: mark.late,
             restarts: restarts.collect(),
-            ended: std::collections::BTreeSet::new(),
+            ended: BTreeSet::new(),
             asked: None,
         }
     }
@@ -53,6 +55,25 @@ impl Thaw {
     }
 }
 
+impl Seen {
+    /// The numbers of those that are no witness.
+    fn no_witness(&self, list: &ProcessList) -> BTreeSet<u64> {
+        let mut found = self.from.no_witness(list);
+        let named = list.apps.iter().filter(|a| self.excused.contains(&a.name));
+        found.extend(named.map(|a| a.id));
+        found
+    }
+
+    /// Whether a name is gone: pm2 knows none of it, or only those that were no witness while others were.
+    fn lost(&self, name: &str, list: &ProcessList) -> bool {
+        let of_it = |a: &&App| a.name == name;
+        let had = self.from.apps.iter().filter(of_it).any(App::is_witness);
+        let no_witness = self.no_witness(list);
+        let mut left = list.apps.iter().filter(of_it);
+        !left.any(|a| !had || !no_witness.contains(&a.id))
+    }
+}
+
 impl Watch {
     pub(super) fn judge_processes(
         &self,
@@ -61,7 +82,8 @@ impl Watch {
         list: &ProcessList,
     ) -> Result<(), StepError> {
         let at_rest = |a: &&App| matches!(a.status.as_str(), "errored" | "stopped" | "stopping");
-        let excused = |a: &&App| a.is_over() || seen.excused.contains(&a.name);
+        let no_witness = seen.no_witness(list);
+        let excused = |a: &&App| a.is_over() || no_witness.contains(&a.id);
         if let Some(app) = list.apps.iter().find(|a| at_rest(a) && !excused(a)) {
             return Err(StepError::fail(format!(
                 "on `{}`: {}",
@@ -69,11 +91,7 @@ impl Watch {
                 app.in_words()
             )));
         }
-        if let Some(gone) = seen
-            .apps
-            .iter()
-            .find(|name| !list.apps.iter().any(|a| a.name == **name))
-        {
+        if let Some(gone) = seen.apps.iter().find(|name| seen.lost(name, list)) {
             return Err(StepError::fail(format!(
                 "pm2 on `{}` no longer knows {gone}",
                 self.host
@@ -116,7 +134,8 @@ impl Watch {
         list: &ProcessList,
         seen: &mut Seen,
     ) -> Result<(), StepError> {
-        for app in &list.apps {
+        let no_witness = seen.no_witness(list);
+        for app in list.apps.iter().filter(|a| !no_witness.contains(&a.id)) {
             for file in &app.logs {
                 // A process that came during the watch is read from its beginning.
                 let place = seen.places.entry(file.clone()).or_default();
@@ -220,6 +239,7 @@ pub(super) fn restarts(seen: &Seen, list: &ProcessList) -> u64 {
         grown.saturating_sub(seen.thaw.explains(a))
     };
     let by_clock = |a: &App| a.by_clock && a.exit_code.unwrap_or(0) == 0;
-    let counts = |a: &&App| !by_clock(a) && !seen.excused.contains(&a.name);
+    let no_witness = seen.no_witness(list);
+    let counts = |a: &&App| !by_clock(a) && !no_witness.contains(&a.id);
     list.apps.iter().filter(counts).map(more).sum()
 }

@@ -1,13 +1,13 @@
 //! What pm2 starts by the clock (`cron_restart`): taken out before a restore, and put back after it.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use flow_engine::step::{Cx, StepError};
 
-use super::super::definition::{Definition, alike, by_name};
+use super::super::Pm2;
+use super::super::definition::alike;
 use super::super::list::{App, Inventory};
-use super::super::{Pm2, ProcessList};
-use super::Report;
+use super::{Report, Was, kept, now, parts};
 
 /// Puts back the jobs that rested between two runs, at rest, and forgets what came with the release: its timer would start
 /// code that is not there any more. What ran is put back by its restart.
@@ -17,44 +17,43 @@ use super::Report;
 pub(super) async fn back(
     cx: &Cx,
     pm2: &Pm2<'_>,
-    before: &ProcessList,
-    kept: &BTreeMap<&str, Vec<&Definition>>,
+    was: &[Was<'_>],
     report: &mut Report,
 ) -> Result<(), StepError> {
-    let by_clock = before.by_clock();
     let mut found = pm2.inventory().await?;
     // A name that a process of somebody else has is passed over by pm2.
-    let missing = |name: &&str| !found.names.contains(*name);
-    if by_clock.iter().any(missing) {
+    let missing = |was: &Was<'_>| was.app.by_clock && !found.names.contains(&was.app.name);
+    if was.iter().any(missing) {
         found = resurrected(pm2, &found, report).await?;
     }
-    let known = |name: &str| before.apps.iter().any(|a| a.name == name);
-    let came = found
-        .own
-        .apps
-        .iter()
-        .filter(|a| a.by_clock && !known(&a.name));
-    let came: Vec<_> = came.collect();
+    let parts = parts(was, &found);
+    let apps = found.own.apps.iter().zip(parts);
+    let came = apps.filter(|(app, part)| app.by_clock && part.is_none());
+    let came: Vec<&App> = came.map(|(app, _)| app).collect();
     if !came.is_empty() {
         let ids: Vec<u64> = came.iter().map(|a| a.id).collect();
         pm2.act("delete", &ids, &found).await?;
         let words = |a: &&App| format!("{} (it came with the release)", a.name);
         report.removed.extend(came.iter().map(words));
     }
-    let running = before.running();
-    for name in by_clock.iter().filter(|name| !running.contains_key(**name)) {
-        match one(pm2, name, kept).await {
+    let rested = was.iter().filter(|was| rested(was));
+    let names: BTreeSet<&str> = rested.map(|was| was.app.name.as_str()).collect();
+    for name in names {
+        match one(pm2, name, was).await {
             Ok(words) => report.waiting.push(format!("{name}{words}")),
             Err(StepError::Fail(why)) => {
                 cx.log(format!("{name}: {}", why.message));
-                report
-                    .failed
-                    .insert((*name).to_owned(), why.message.clone());
+                report.failed.insert(name.to_owned(), why.message.clone());
             }
             Err(unreached) => return Err(unreached),
         }
     }
     Ok(())
+}
+
+/// Whether it waited for its clock.
+fn rested(was: &Was<'_>) -> bool {
+    was.app.by_clock && !was.app.is_running()
 }
 
 /// What pm2 knows after it was told to start its saved list. What is not the application's and came with it was deleted by
@@ -96,32 +95,24 @@ fn is_new(app: &App) -> bool {
     app.is_running() && since.saturating_sub(ordered) < START
 }
 
-/// Puts one job back; more words about it.
-async fn one(
-    pm2: &Pm2<'_>,
-    name: &str,
-    kept: &BTreeMap<&str, Vec<&Definition>>,
-) -> Result<&'static str, StepError> {
+/// Puts the jobs of one name back; more words about them.
+async fn one(pm2: &Pm2<'_>, name: &str, was: &[Was<'_>]) -> Result<&'static str, StepError> {
     let found = pm2.inventory().await?;
-    let ids = ids(&found, name);
-    let now = by_name(&found.definitions);
-    let now = now.get(name).map_or(&[][..], Vec::as_slice);
-    match kept.get(name) {
-        Some(kept) if !alike(now, kept) => {
-            if !ids.is_empty() {
-                pm2.act("delete", &ids, &found).await?;
+    let meant = |was: &Was<'_>| was.app.name == name && rested(was);
+    let parts = parts(was, &found);
+    let here = now(&found, |at| parts[at].is_some_and(|part| meant(&was[part])));
+    let wanted: Vec<&Was> = was.iter().filter(|was| meant(was)).collect();
+    match kept(&wanted) {
+        Some(kept) if !alike(&here.definitions, &kept) => {
+            if !here.ids.is_empty() {
+                pm2.act("delete", &here.ids, &found).await?;
             }
-            pm2.start(kept).await?;
+            pm2.start(&kept).await?;
             Ok(" (started once, with the definition of before)")
         }
-        _ if ids.is_empty() => Err(StepError::fail(
+        _ if here.ids.is_empty() => Err(StepError::fail(
             "pm2 no longer knows it, and how it was started was not kept",
         )),
         _ => Ok(""),
     }
-}
-
-fn ids(found: &Inventory, name: &str) -> Vec<u64> {
-    let apps = found.own.apps.iter();
-    apps.filter(|a| a.name == name).map(|a| a.id).collect()
 }

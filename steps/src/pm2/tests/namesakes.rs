@@ -2,6 +2,7 @@
 
 use super::foreign::{World, with_deploy};
 use super::*;
+use crate::deploy::Deploy;
 use crate::pm2::App;
 
 /// Has a hand do something when it is undone.
@@ -151,4 +152,93 @@ async fn what_has_a_timer_comes_back_beside_a_namesake_and_nothing_that_others_d
     assert_eq!(world.defined("tick").await, defined);
     let rest: Vec<_> = neighbours.into_iter().filter(|n| n.1 != "left").collect();
     assert_eq!(world.neighbours().await, rest);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_process_that_was_stopped_before_is_no_witness_and_stays_stopped() {
+    let world = World::start();
+    // Two of them cannot run at a time: the second one fails at once.
+    let source = format!(
+        "require('net').createServer().listen(__dirname + '/api.sock'); process.on('SIGINT', () => {{ require('fs').rmSync(__dirname + '/api.sock'); process.exit(0) }}); {STEADY}"
+    );
+    world.pm2.pm2(&["delete", "api"]);
+    world.app("api", &source, &[]);
+    world.app("api", &source, &["-f", "--max-restarts", "1"]);
+    let all = world.pm2.list(&world.application).await;
+    let ids: Vec<u64> = all.apps.iter().map(|a| a.id).collect();
+    let (first, second) = (ids[0], ids[1].to_string());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    world.pm2.pm2(&["stop", &second]);
+    let bench = Bench::new(with_deploy);
+    let script = format!(
+        "{}sleep 1; {}sleep 2",
+        world.words(&format!("restart {first}")),
+        world.words(&format!("restart {second}"))
+    );
+    let (run, stop) = bench.start("r-one", world.release(&script)).await;
+    assert_eq!(stop, Stop::Finished(Verdict::Completed), "{:?}", run.steps);
+    // Another one that only lay there, and that the release got up.
+    let state = async |id: u64| {
+        let list = world.pm2.all().await;
+        let app = list.apps.into_iter().find(|a| a.id == id).unwrap();
+        (app.status, app.restarts)
+    };
+    bench.order("r-one", Order::Rollback).await;
+    let (run, stop) = bench.resume("r-one").await;
+    assert_eq!(stop, Stop::Finished(Verdict::RolledBack), "{:?}", run.steps);
+    let report = undone(&run, "prep/processes");
+    assert!(report.starts_with("restarted api: 1 online"), "{report}");
+    assert!(
+        report.contains(&format!("api #{second} (it did not run before")),
+        "{report}"
+    );
+    assert_eq!(state(first).await.0, "online");
+    assert_ne!(state(ids[1]).await.0, "online");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_rested_and_that_the_release_started_is_told_and_stopped_again() {
+    let world = World::start();
+    world.app("api", STEADY, &["-f"]);
+    let all = world.pm2.list(&world.application).await;
+    let second = all.apps.iter().map(|a| a.id).max().unwrap();
+    world.pm2.pm2(&["stop", &second.to_string()]);
+    let bench = Bench::new(with_deploy);
+    let release = Deploy {
+        stop_on_undo: None,
+        ..world.deploy(&world.words("restart api"))
+    };
+    let before = || Arg::Output("prep/processes".into());
+    let plan = plan(
+        |p| {
+            p.step("prep/processes", world.processes());
+        },
+        |p| {
+            p.step("prod/deploy", release);
+            p.step("prod/restarted", world.restarted(before()));
+        },
+    );
+    let (run, stop) = bench.start("r-one", plan).await;
+    assert_eq!(stop, Stop::Finished(Verdict::Completed), "{:?}", run.steps);
+    let shown = bench.shown();
+    assert!(
+        shown.contains("it was stopped before the release, which started it"),
+        "{shown}"
+    );
+    bench.order("r-one", Order::Rollback).await;
+    let (run, stop) = bench.resume("r-one").await;
+    assert_eq!(stop, Stop::Finished(Verdict::RolledBack), "{:?}", run.steps);
+    let report = undone(&run, "prep/processes");
+    assert!(
+        report.contains(&format!("stopped again, as before: api #{second}")),
+        "{report}"
+    );
+    let now = world.pm2.list(&world.application).await;
+    let up: Vec<u64> = now
+        .apps
+        .iter()
+        .filter(|a| a.is_running())
+        .map(|a| a.id)
+        .collect();
+    assert_eq!(up, [0], "{now:?}");
 }
