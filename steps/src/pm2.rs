@@ -35,6 +35,7 @@ pub use online::Online;
 pub use place::Released;
 pub use processes::Processes;
 pub use restarted::Restarted;
+pub(crate) use settle::CRASH_LOOP;
 
 /// How long processes may take to come online; the slowest Node application seen with a cold disk took a third of it.
 const ONLINE_WITHIN: Duration = Duration::from_mins(1);

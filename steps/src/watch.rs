@@ -25,10 +25,12 @@ mod aftermath;
 mod files;
 mod judge;
 mod reconnect;
+mod reloads;
 
 use aftermath::Aftermath;
 use files::Place;
 pub use reconnect::{Mark, Reconnect};
+use reloads::Reloads;
 
 /// The pause between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -104,6 +106,9 @@ struct Seen {
     /// The processes from which everything counts: those that were down or crash-looping there are no witness.
     #[serde(default)]
     from: ProcessList,
+    /// The restarts that pm2 made by itself, by its number for the process.
+    #[serde(default)]
+    reloads: BTreeMap<u64, Reloads>,
     unhealthy: u32,
     asked: u64,
     log_bytes: u64,
@@ -241,7 +246,9 @@ impl Watch {
         let before = seen.clone();
         let list = self.processes(eyes.host).await?;
         let judged = match self.read_logs(eyes, &list, seen).await {
-            Ok(()) => self.judge_processes(eyes.cx, seen, &list),
+            Ok(()) => seen
+                .forgive(eyes.cx, &list)
+                .and_then(|()| self.judge_processes(eyes.cx, seen, &list)),
             Err(e) => Err(e),
         };
         if before.thaw.late && matches!(judged, Err(StepError::Ask(_))) {
@@ -348,7 +355,8 @@ impl Watch {
             seconds: seen.millis / 1000,
             apps: seen.apps.clone(),
             log_bytes: seen.log_bytes,
-            restarts: judge::restarts(seen, list),
+            restarts: judge::restarts(seen, list)
+                + seen.reloads.values().map(Reloads::forgiven).sum::<u64>(),
             asked: seen.asked,
             unread: seen.unread.clone(),
         }

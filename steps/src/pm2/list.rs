@@ -61,6 +61,10 @@ pub struct App {
     /// Whether pm2 starts it when a file in its folder changes (`watch`), also after it stopped by itself.
     #[serde(default)]
     pub watched: bool,
+    /// Whether pm2 restarts it by itself while it is well: for a file that it or another process of its name watches, or
+    /// when it takes more memory than it may (`max_memory_restart`).
+    #[serde(default)]
+    pub reloads: bool,
     /// What it last ended with, when it ever did.
     #[serde(default)]
     pub exit_code: Option<i64>,

@@ -1,5 +1,7 @@
 //! Reading the output of `pm2 jlist`.
 
+use std::collections::BTreeSet;
+
 use flow_engine::step::StepError;
 use serde::Deserialize;
 use serde_json::Value;
@@ -42,6 +44,12 @@ pub(super) fn parse(text: &str) -> Result<Vec<(App, Place, Definition)>, StepErr
         }
         all.push(process(raw));
     }
+    // A changed file restarts every process of the name.
+    let watched = all.iter().map(|(app, _, _)| app).filter(|a| a.watched);
+    let watched: BTreeSet<String> = watched.map(|a| a.name.clone()).collect();
+    for (app, _, _) in &mut all {
+        app.reloads |= watched.contains(&app.name);
+    }
     all.sort_by_key(|(app, _, _)| app.id);
     Ok(all)
 }
@@ -83,6 +91,7 @@ fn process(raw: Raw) -> (App, Place, Definition) {
         ends: is("autorestart", false) || ends_with_0(env.get("stop_exit_codes")),
         by_clock,
         watched: watches(env.get("watch")),
+        reloads: is_limited(env.get("max_memory_restart")),
         exit_code: env.get("exit_code").and_then(Value::as_i64),
         restless: false,
     };
@@ -102,6 +111,15 @@ fn watches(watch: Option<&Value>) -> bool {
         Some(Value::Bool(on)) => *on,
         Some(Value::String(path)) => !matches!(path.as_str(), "" | "false" | "0"),
         Some(Value::Array(_)) => true,
+        _ => false,
+    }
+}
+
+/// Whether pm2 restarts a process that takes so much memory: a number of bytes, or words such as `300M`.
+fn is_limited(limit: Option<&Value>) -> bool {
+    match limit {
+        Some(Value::Number(bytes)) => bytes.as_f64().is_some_and(|bytes| bytes > 0.0),
+        Some(Value::String(words)) => !matches!(words.as_str(), "" | "0" | "false"),
         _ => false,
     }
 }

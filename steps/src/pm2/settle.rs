@@ -12,7 +12,7 @@ use super::{ONLINE_WITHIN, Pm2};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// So many restarts of one process while it is waited for are no start-up any more.
-pub(super) const CRASH_LOOP: u64 = 3;
+pub(crate) const CRASH_LOOP: u64 = 3;
 
 /// What is waited for.
 pub(super) struct Wanted {

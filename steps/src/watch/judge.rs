@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use flow_engine::step::{Cx, StepError};
 
 use super::files::{self, Line};
-use super::{Eyes, Mark, Seen, Thaw, Watch};
+use super::{Eyes, Mark, Reloads, Seen, Thaw, Watch};
 use crate::health::Unwell;
 use crate::pm2::{App, ProcessList};
 
@@ -230,13 +230,15 @@ impl Watch {
 }
 
 /// Restarts since the watch began. A process with a new number came from nothing: all its restarts count. Those that
-/// pm2's clock makes of one that ended well are none, nor is the one with which it lost its sessions at the thaw.
+/// pm2's clock makes of one that ended well are none, nor is the one with which it lost its sessions at the thaw, nor are
+/// those that pm2 makes by itself and that were forgiven.
 pub(super) fn restarts(seen: &Seen, list: &ProcessList) -> u64 {
     let more = |a: &App| {
         let grown = a
             .restarts
             .saturating_sub(seen.restarts.get(&a.id).copied().unwrap_or(0));
-        grown.saturating_sub(seen.thaw.explains(a))
+        let by_pm2 = seen.reloads.get(&a.id).map_or(0, Reloads::excused);
+        grown.saturating_sub(seen.thaw.explains(a) + by_pm2)
     };
     let by_clock = |a: &App| a.by_clock && a.exit_code.unwrap_or(0) == 0;
     let no_witness = seen.no_witness(list);

@@ -10,6 +10,7 @@ use crate::pm2::tests::Pm2;
 use crate::reach::testing::{Bench, Change, failure, output, plan};
 
 mod darkness;
+mod reload;
 mod thaw;
 
 fn registry() -> Registry {
