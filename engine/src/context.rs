@@ -241,6 +241,17 @@ impl Cx {
         self.observers.output(&self.run.id, self.step, bytes);
     }
 
+    /// Masks these values in all that this driver shows and stores from now on, of every step, as long as it lives. What they are
+    /// used for is remembered by a name.
+    pub fn keep_secret(&self, used_for: &str, values: impl IntoIterator<Item = String>) {
+        self.observers.masked().learn(used_for, values);
+    }
+
+    /// Whether the values that are used for this are kept secret by this driver; an earlier one may have known others.
+    pub fn keeps_secret(&self, used_for: &str) -> bool {
+        self.observers.masked().knows(used_for)
+    }
+
     /// Shows how far the step is.
     pub fn progress(&self, progress: Progress) {
         self.observers.tell(&Event::Progress {

@@ -29,6 +29,7 @@ pub(crate) mod fixture;
 mod in_place;
 mod jobs;
 mod migrate;
+mod secrets;
 mod stop;
 mod verdict;
 
@@ -151,8 +152,15 @@ impl Step for Deploy {
         let spec = self.spec(cx, cx.attempt())?;
         let job = jobs::ready(cx, self, &*host, spec).await?;
         let limit = Duration::from_secs(self.timeout_minutes.saturating_mul(60));
-        let (probe, shown) = attach::follow(cx, &*host, &job, limit).await?;
-        verdict::judge(cx, self, &*host, &job, (probe, shown), &patterns).await
+        let hidden = secrets::unknown(cx, self, &job, &jobs::kept(cx)?);
+        let hidden = hidden.as_deref();
+        let (probe, shown) = attach::follow(cx, &*host, &job, limit, hidden).await?;
+        let seen = verdict::Seen {
+            probe,
+            shown,
+            hidden,
+        };
+        verdict::judge(cx, self, &*host, &job, seen, &patterns).await
     }
 
     async fn undo(&self, cx: &Cx, _: Option<Deployed>) -> Result<String, StepError> {

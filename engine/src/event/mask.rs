@@ -1,18 +1,30 @@
 //! Known secrets, kept out of everything that is shown or stored.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::record::{Failure, Payload, Record, Wait, cut};
 
 mod forms;
+mod spelled;
 mod url;
 
 pub use url::without_passwords;
 
-/// Words that must never be shown: known secret values, as they are and in base64, and the password of any URL, known or
-/// not. Masked in all output.
+/// Words that must never be shown: known secret values, as they are and in other spellings (base64, hexadecimal digits, quoted
+/// for a shell, in JSON, in a URL), and the password of any URL, known or not. Masked in all output.
+///
+/// Clones share what they know, and what one of them learns is never forgotten.
 #[derive(Debug, Clone, Default)]
-pub struct Masked(Arc<[String]>);
+pub struct Masked(Arc<RwLock<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// The longest first.
+    words: Arc<[String]>,
+    /// What the learnt values were used for.
+    learnt: BTreeSet<String>,
+}
 
 const MASK: &str = "••••";
 /// From this length on, in bytes, a secret is masked in what steps compute with too. Shorter ones are too often a part
@@ -28,11 +40,38 @@ const TEXT_MAX: usize = 3_600;
 impl Masked {
     /// Masks these values. Very short ones are left out: masking every `a` would destroy the log.
     pub fn new(values: impl IntoIterator<Item = String>) -> Self {
-        let mut values: Vec<_> = values.into_iter().filter(|v| v.len() >= CUT).collect();
-        let encoded: Vec<String> = values.iter().flat_map(|v| forms::base64(v)).collect();
-        values.extend(encoded);
-        values.sort_by_key(|v| std::cmp::Reverse(v.len()));
-        Masked(values.into())
+        Masked::of(with_spellings(values))
+    }
+
+    /// Masks these values as well, from now on. What they are used for is remembered by a name; see [`Masked::knows`].
+    pub fn learn(&self, used_for: &str, values: impl IntoIterator<Item = String>) {
+        let new = with_spellings(values);
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        known.learnt.insert(used_for.to_owned());
+        if new.iter().all(|word| known.words.contains(word)) {
+            return;
+        }
+        let mut words = known.words.to_vec();
+        words.extend(new);
+        known.words = ordered(words);
+    }
+
+    /// Whether the values that are used for this were learnt.
+    pub fn knows(&self, used_for: &str) -> bool {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known.learnt.contains(used_for)
+    }
+
+    fn of(words: Vec<String>) -> Masked {
+        Masked(Arc::new(RwLock::new(Known {
+            words: ordered(words),
+            learnt: BTreeSet::new(),
+        })))
+    }
+
+    fn words(&self) -> Arc<[String]> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&known.words)
     }
 
     /// The text with every known secret replaced.
@@ -45,6 +84,7 @@ impl Masked {
     /// beginning of a secret. Less than the longest secret, or than the name and password of a URL, is ever kept, and
     /// nothing at the `end` of all output.
     pub(super) fn scan(&self, bytes: &[u8], end: bool) -> (Vec<u8>, usize) {
+        let words = self.words();
         let mut shown = Vec::with_capacity(bytes.len());
         let mut at = 0;
         let mut url: Option<url::Password> = None;
@@ -56,7 +96,7 @@ impl Masked {
                 continue;
             }
             let rest = &bytes[at..];
-            if !end && self.begins(rest) {
+            if !end && begins(&words, rest) {
                 // Within a URL what was found out about it would be forgotten: it is looked at again as a whole.
                 if let Some(found) = url {
                     shown.truncate(found.shown);
@@ -65,7 +105,7 @@ impl Masked {
                 break;
             }
             // Longest first: a secret inside a longer one is masked with it.
-            if let Some(secret) = self.0.iter().find(|s| rest.starts_with(s.as_bytes())) {
+            if let Some(secret) = words.iter().find(|s| rest.starts_with(s.as_bytes())) {
                 shown.extend_from_slice(MASK.as_bytes());
                 at += secret.len();
                 continue;
@@ -92,14 +132,6 @@ impl Masked {
             at += 1;
         }
         (shown, at)
-    }
-
-    /// Whether this may become a secret when more comes.
-    fn begins(&self, rest: &[u8]) -> bool {
-        let longer = self.0.iter().take_while(|s| s.len() > rest.len());
-        longer
-            .into_iter()
-            .any(|secret| secret.as_bytes().starts_with(rest))
     }
 
     /// Masks what a step says in a record, before it is stored: words that came from a host may repeat a secret, and
@@ -156,10 +188,12 @@ impl Masked {
         {
             return format!("{}{MASK}{mark}", &body[..at]);
         }
-        let longest = self.0.first().map_or(0, String::len);
+        let words = self.words();
+        let longest = words.first().map_or(0, String::len);
         let from = body.len().saturating_sub(longest);
         let mut tails = (from..body.len()).filter(|at| body.is_char_boundary(*at));
-        let part = tails.find(|at| body.len() - at >= CUT && self.begins(&body.as_bytes()[*at..]));
+        let part =
+            tails.find(|at| body.len() - at >= CUT && begins(&words, &body.as_bytes()[*at..]));
         match part {
             Some(at) => format!("{}{MASK}{mark}", &body[..at]),
             None => masked,
@@ -169,8 +203,9 @@ impl Masked {
     /// Later steps, and later lives of the same one, compute with it: a short secret that is part of a host's name
     /// must not change it.
     fn computed_with(&self, bytes: &mut Vec<u8>) {
-        let long = self.0.iter().filter(|v| v.len() >= LONG).cloned();
-        Masked(long.collect()).json(bytes);
+        let words = self.words();
+        let long = words.iter().filter(|v| v.len() >= LONG).cloned();
+        Masked::of(long.collect()).json(bytes);
     }
 
     fn json(&self, bytes: &mut Vec<u8>) {
@@ -208,6 +243,27 @@ impl Masked {
             _ => false,
         }
     }
+}
+
+/// Values long enough to be masked, and their other spellings.
+fn with_spellings(values: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut values: Vec<_> = values.into_iter().filter(|v| v.len() >= CUT).collect();
+    let other = |value: &String| [forms::base64(value), spelled::spelled(value)].concat();
+    let others: Vec<String> = values.iter().flat_map(other).collect();
+    values.extend(others);
+    values
+}
+
+fn ordered(mut words: Vec<String>) -> Arc<[String]> {
+    words.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+    words.dedup();
+    words.into()
+}
+
+/// Whether this may become one of the words when more comes.
+fn begins(words: &[String], rest: &[u8]) -> bool {
+    let mut longer = words.iter().take_while(|s| s.len() > rest.len());
+    longer.any(|secret| secret.as_bytes().starts_with(rest))
 }
 
 #[cfg(test)]

@@ -15,12 +15,14 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Follows a job to its end, from where its output was shown last.
 ///
 /// The offset is stored after the bytes were shown. A crash in between, a matter of a millisecond, shows those bytes
-/// again; the other order would lose them. Answers how it ended, and up to where its output was seen.
+/// again; the other order would lose them. Answers how it ended, and up to where its output was seen. With `hidden`, which says
+/// why, nothing of it is shown.
 pub(super) async fn follow(
     cx: &Cx,
     host: &dyn Host,
     spec: &JobSpec,
     limit: Duration,
+    hidden: Option<&str>,
 ) -> Result<(Probe, u64), StepError> {
     let mut kept = kept(cx)?;
     if kept.attempt != spec.attempt {
@@ -47,7 +49,7 @@ pub(super) async fn follow(
         .await
     };
     let joined = async {
-        let (probe, shown) = tokio::join!(following, show(cx, kept, receiver));
+        let (probe, shown) = tokio::join!(following, show(cx, kept, receiver, hidden));
         Ok::<_, StepError>((probe, shown?))
     };
     let (probe, shown) = tokio::select! {
@@ -69,12 +71,25 @@ pub(super) async fn follow(
     Ok((probe, shown))
 }
 
-/// Shows whole characters, and stores how far.
+/// Shows whole characters, and stores how far. What is `hidden` is counted, and not stored as shown.
 async fn show(
     cx: &Cx,
     mut kept: Kept,
     mut chunks: mpsc::UnboundedReceiver<(Vec<u8>, u64)>,
+    hidden: Option<&str>,
 ) -> Result<u64, StepError> {
+    if let Some(why) = hidden {
+        cx.log(format!("its output is not shown from here on: {why}"));
+        let from = kept.offset;
+        while let Some((_, after)) = chunks.recv().await {
+            kept.offset = after;
+        }
+        cx.log(format!(
+            "{} bytes of output are not shown",
+            kept.offset - from
+        ));
+        return Ok(kept.offset);
+    }
     let mut held = Vec::new();
     while let Some((bytes, after)) = chunks.recv().await {
         held.extend_from_slice(&bytes);

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use flow_engine::clock::Timestamp;
 use flow_engine::signal::Order;
 use flow_engine::step::{Cx, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::{Deploy, attach, migrate, stop, verdict};
+use super::{Deploy, attach, migrate, secrets, stop, verdict};
 use crate::gate::PromotionRule;
 use crate::host::job::{self, JobError, JobSpec, Probe};
 use crate::host::{Host, HostError, quote};
-use crate::mail::{EnvOrFile, Secrets as _, secret};
+use crate::mail::secret;
 use crate::people::sign_off::{self, NotValid};
 use crate::people::{origin, still_valid};
 use crate::pg::freeze_in_force;
@@ -36,6 +37,9 @@ pub(super) struct Kept {
     /// Whether a later attempt found the database open and froze it again: rows may have changed in between.
     #[serde(default)]
     pub(super) refrozen: bool,
+    /// The moment before the secrets of that attempt were looked up.
+    #[serde(default)]
+    pub(super) launched_at: Option<Timestamp>,
     /// How many orders the run had been given when its undo asked about rows that a restore sets aside.
     #[serde(default)]
     pub(super) orders: Option<usize>,
@@ -105,20 +109,6 @@ impl Deploy {
     }
 }
 
-/// The values of the secrets the script gets; only for a launch: whoever looks at a job or ends it needs none.
-fn secrets(step: &Deploy) -> Result<Vec<(String, String)>, StepError> {
-    let named = step.env.iter().filter(|(_, v)| secret::is_name(v));
-    named
-        .map(|(variable, name)| match EnvOrFile.resolve(name) {
-            Ok(value) => Ok((variable.clone(), value.expose().to_owned())),
-            Err(e) => Err(StepError::ask(format!(
-                "the deploy script needs `{variable}`: {e}; nothing was started"
-            ))
-            .hint("set it where this flow runs, then retry")),
-        })
-        .collect()
-}
-
 /// The job to follow. Every earlier attempt is looked at first; a new one is launched only when all of them are known
 /// to have ended, or never began.
 pub(super) async fn ready(
@@ -170,10 +160,16 @@ pub(super) async fn ready(
                 kept.refrozen = true;
                 cx.note(&kept).await?;
             }
-            own.env.extend(secrets(step)?);
+            let launched_at = Some(cx.now());
+            own.env.extend(secrets::for_launch(cx, step, &own)?);
             launch(cx, step, host, &own).await?;
             let launched = own.attempt;
-            cx.note(&Kept { launched, ..kept }).await?;
+            cx.note(&Kept {
+                launched,
+                launched_at,
+                ..kept
+            })
+            .await?;
             Ok(own)
         }
         _ => Ok(own),

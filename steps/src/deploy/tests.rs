@@ -17,6 +17,7 @@ use crate::reach::testing::{Bench, Say, failure, output, plan, undone};
 mod contract;
 mod later;
 mod log;
+mod secrets;
 mod silence;
 
 fn registry() -> Registry {

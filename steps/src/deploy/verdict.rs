@@ -15,16 +15,27 @@ use crate::reach::patterns::{Lines, Patterns};
 const LOG_MAX: u64 = 256 * 1024 * 1024;
 const PIECE: u64 = 1024 * 1024;
 
+/// What was seen of a job.
+pub(super) struct Seen<'a> {
+    /// How it ended.
+    pub(super) probe: Probe,
+    /// Up to where its output was seen, in bytes.
+    pub(super) shown: u64,
+    /// Why nothing of its output may be shown.
+    pub(super) hidden: Option<&'a str>,
+}
+
 pub(super) async fn judge(
     cx: &Cx,
     step: &Deploy,
     host: &dyn Host,
     job: &JobSpec,
-    (probe, shown): (Probe, u64),
+    seen: Seen<'_>,
     patterns: &Patterns,
 ) -> Result<Deployed, StepError> {
-    let Probe::Done { code, log_len } = probe else {
-        return Err(ask(cx, step, host, job, &probe).await);
+    let (shown, hidden) = (seen.shown, seen.hidden);
+    let Probe::Done { code, log_len } = seen.probe else {
+        return Err(ask(cx, step, host, job, &seen.probe).await);
     };
     let mut lines = Lines::new(patterns);
     let mut offset = 0;
@@ -43,7 +54,7 @@ pub(super) async fn judge(
     if (offset < log_len || shown > log_len) && code == 0 && lines.matches == 0 {
         return Err(judged_in_part(cx, step, job, offset, log_len.max(shown)));
     }
-    let mut failed = complaint(step, code, &mut lines);
+    let mut failed = complaint(step, code, &mut lines, hidden);
     if failed.is_none() {
         // A script that ends well may have released something else: another branch, a cached archive, nothing at all.
         let wrong = step.in_place().wrong(host).await?;
@@ -72,32 +83,40 @@ pub(super) async fn judge(
                 Some(hint) => failure.hint(hint),
                 None => failure,
             };
-            Err(failure.hint(format!(
-                "all of its output: flow logs {} {}",
-                cx.run_id(),
-                cx.key()
-            )))
+            let output = match hidden {
+                Some(_) => format!(
+                    "all of its output, on `{}`: {}/log",
+                    step.host,
+                    job.folder()
+                ),
+                None => format!("all of its output: flow logs {} {}", cx.run_id(), cx.key()),
+            };
+            Err(failure.hint(output))
         }
     }
 }
 
 /// What the script's own status and output say against it.
-fn complaint(step: &Deploy, code: u8, lines: &mut Lines) -> Option<String> {
+fn complaint(step: &Deploy, code: u8, lines: &mut Lines, hidden: Option<&str>) -> Option<String> {
     let tail = lines.end();
+    let quoted = |lines: &[String]| match hidden {
+        Some(why) => format!("(not shown: {why})"),
+        None => last(lines),
+    };
     if code != 0 {
         Some(format!(
             "`{}` on `{}` {}; it ended with:\n{}",
             step.script.join(" "),
             step.host,
             in_words(code),
-            last(&tail)
+            quoted(&tail)
         ))
     } else if lines.matches > 0 {
         Some(format!(
             "`{}` ended with 0, but there are {} error patterns in the log:\n{}",
             step.script.join(" "),
             lines.matches,
-            last(&lines.matched)
+            quoted(&lines.matched)
         ))
     } else {
         None

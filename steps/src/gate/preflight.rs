@@ -182,7 +182,7 @@ impl Step for Preflight {
         if let Some(before) = &self.code {
             all.push(same_code(cx, &*host, before).await?);
         }
-        all.extend(self.secrets.iter().map(|name| secret(name)));
+        all.extend(self.secrets.iter().map(|name| secret(cx, name)));
         for free in &self.free {
             all.push(room(&*host, free).await?);
         }
@@ -260,9 +260,12 @@ async fn same_code(
     })
 }
 
-fn secret(name: &str) -> Result<String, String> {
+fn secret(cx: &Cx, name: &str) -> Result<String, String> {
     match EnvOrFile.resolve(name) {
-        Ok(_) => Ok(format!("the secret `{name}` is there")),
+        Ok(value) => {
+            cx.keep_secret(name, [value.expose().to_owned()]);
+            Ok(format!("the secret `{name}` is there"))
+        }
         Err(e) => Err(format!("the deploy needs `{name}`: {e}")),
     }
 }

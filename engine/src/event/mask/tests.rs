@@ -118,6 +118,27 @@ fn a_secret_in_base64_is_masked_alone_and_inside_of_more() {
 }
 
 #[test]
+fn a_secret_that_is_learnt_later_is_masked_by_every_clone_in_each_spelling_and_never_forgotten() {
+    let masked = masked();
+    let other = masked.clone();
+    let said =
+        r"+ echo 'login failed for it'\''s a+b%20word', it\'s\ a+b%20word, it%27s%20a%2Bb%2520word";
+    assert_eq!(other.apply(said), said);
+    assert!(!other.knows("job one"));
+    masked.learn("job one", ["it's a+b%20word".into()]);
+    assert!(other.knows("job one"));
+    assert_eq!(
+        other.apply(said),
+        "+ echo 'login failed for ••••', ••••, ••••"
+    );
+    masked.learn("job two", ["another one".into()]);
+    assert_eq!(
+        other.apply("it's a+b%20word hunter2-long another one"),
+        "•••• •••• ••••"
+    );
+}
+
+#[test]
 fn a_secret_inside_a_longer_secret_is_masked_whole() {
     let masked = Masked::new(["hunter2".into(), "hunter2-long".into(), "abc".into()]);
     assert_eq!(

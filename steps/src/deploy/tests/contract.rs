@@ -6,7 +6,7 @@ use super::*;
 use crate::deploy::migrate::WRAPPER;
 use crate::pg::tests::cluster::for_a_step;
 
-fn secret(rig: &Rig, value: &str) -> String {
+pub(super) fn secret(rig: &Rig, value: &str) -> String {
     use std::os::unix::fs::PermissionsExt as _;
     let path = rig.path("secret");
     std::fs::write(&path, value).unwrap();
