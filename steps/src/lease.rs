@@ -31,7 +31,7 @@ pub use hand::{break_lease, give_back, lift_lock, set_lock};
 pub use place::{place, strangers, whereabouts};
 use store::{Claim, claim, release};
 pub use store::{Held, LeaseError, LockState, Locked, lock_state};
-pub(crate) use successor::{Successor, successor};
+pub(crate) use successor::successor;
 
 /// Takes the lease of an environment, and keeps it until a later step gives it back.
 ///
@@ -302,7 +302,7 @@ impl Step for ReleaseLease {
         let dir = self.dir(cx)?;
         let host = reach::unguarded(cx, &self.host)?;
         if let Some(other) = successor(&*host, &self.host, &dir, cx.run()).await? {
-            return Err(not_ours(cx, &self.host, &other));
+            return Err(other.refusal(cx, &self.host));
         }
         take(cx, &self.host, &dir, true).await?;
         Ok("the lease is ours".into())
@@ -359,20 +359,6 @@ fn busy(cx: &Cx, name: &str, other: &Held) -> StepError {
     .hint(format!(
         "if that run and its journal are lost for good: flow unlock {name} --lost {} --reason …, then retry",
         other.run
-    ))
-}
-
-fn not_ours(cx: &Cx, name: &str, other: &Successor) -> StepError {
-    let run = cx.run_id();
-    StepError::refuse(format!(
-        "{}; nothing was touched",
-        other.in_words(name, run.as_str())
-    ))
-    .hint(format!(
-        "to end this run without touching `{name}`: flow skip {run} STEP --reason … for each undo that is refused"
-    ))
-    .hint(format!(
-        "only when nothing was released since: flow lock {name} --for {run} --reason …, then flow retry {run}"
     ))
 }
 

@@ -66,17 +66,8 @@ fn word(expression: &Expression) -> Option<&str> {
     }
 }
 
-/// The members of an argument that takes a list: Prisma reads one value without brackets as a list of it.
-fn members(expression: Option<&Expression>) -> &[Expression] {
-    match expression {
-        Some(Expression::List(all)) => all,
-        Some(one) => std::slice::from_ref(one),
-        None => &[],
-    }
-}
-
 fn words(expression: Option<&Expression>) -> Vec<String> {
-    let all = members(expression).iter();
+    let all = Expression::members(expression).iter();
     all.filter_map(word).map(str::to_owned).collect()
 }
 
@@ -252,7 +243,7 @@ impl<'a> Reader<'a> {
             }
         }
         for each in &model.attributes {
-            let columns = members(each.get("fields", true));
+            let columns = Expression::members(each.get("fields", true));
             match each.name.as_str() {
                 "id" => to.primary = Some(key(table, model, each, columns, Sort::Primary)),
                 "unique" => to.keys.push(key(table, model, each, columns, Sort::Unique)),

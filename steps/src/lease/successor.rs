@@ -5,6 +5,7 @@
 //! written when a run that changed production gives the lease back, and when the lease of a run is broken.
 
 use flow_engine::run::Run;
+use flow_engine::step::{Cx, StepError};
 
 use super::guard;
 use super::store::{Held, LeaseError, lock_state, parse, script};
@@ -37,6 +38,23 @@ impl Successor {
                 "the lease of `{host}` was taken from run {run}, and nobody has it: what was done there since is not known"
             ),
         }
+    }
+}
+
+impl Successor {
+    /// Why nothing is undone, and the two ways on.
+    pub(super) fn refusal(&self, cx: &Cx, host: &str) -> StepError {
+        let run = cx.run_id();
+        StepError::refuse(format!(
+            "{}; nothing was touched",
+            self.in_words(host, run.as_str())
+        ))
+        .hint(format!(
+            "to end this run without touching `{host}`: flow skip {run} STEP --reason … for each undo that is refused"
+        ))
+        .hint(format!(
+            "only when nothing was released since: flow lock {host} --for {run} --reason …, then flow retry {run}"
+        ))
     }
 }
 

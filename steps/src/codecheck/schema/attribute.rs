@@ -33,6 +33,17 @@ pub enum Expression {
     List(Vec<Expression>),
 }
 
+impl Expression {
+    /// The members of an argument that takes a list: Prisma reads one value without brackets as a list of it.
+    pub fn members(argument: Option<&Self>) -> &[Self] {
+        match argument {
+            Some(Self::List(all)) => all,
+            Some(one) => std::slice::from_ref(one),
+            None => &[],
+        }
+    }
+}
+
 impl Attribute {
     /// An argument by its name; the first without one is `default`'s.
     pub fn get(&self, name: &str, default: bool) -> Option<&Expression> {
