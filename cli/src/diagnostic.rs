@@ -108,8 +108,9 @@ impl From<ConfigError> for Diagnostic {
 impl From<SetupError> for Diagnostic {
     fn from(error: SetupError) -> Self {
         match error {
-            SetupError::Config(error) => error.into(),
-            SetupError::Roster(RosterError::Config(error)) => error.into(),
+            SetupError::Config(error) | SetupError::Roster(RosterError::Config(error)) => {
+                error.into()
+            }
             SetupError::Roster(error) => {
                 let hints = error.hints();
                 let diagnostic = Diagnostic::usage(error.to_string()).beneath(&error);

@@ -123,15 +123,13 @@ impl Roster {
         people: &People,
     ) -> Result<Option<String>, Diagnostic> {
         let now = SystemClock.now();
-        let standing = match (asked.subject, review::asked(run, &asked.step)) {
-            (Subject::Review, Some(review)) => {
-                let answers = people_review::answers(run, &asked.step, people, &review, now);
-                answers.await.map(|answers| answers.standing)
-            }
-            _ => {
-                let standing = sign_off::standing(run, &asked.step, people, now);
-                standing.await.map(|(standing, _)| standing)
-            }
+        let about = (asked.subject, review::asked(run, &asked.step));
+        let standing = if let (Subject::Review, Some(review)) = about {
+            let answers = people_review::answers(run, &asked.step, people, &review, now);
+            answers.await.map(|answers| answers.standing)
+        } else {
+            let standing = sign_off::standing(run, &asked.step, people, now);
+            standing.await.map(|(standing, _)| standing)
         };
         let standing = standing.map_err(|e| unless_unchecked(&e))?;
         Ok(standing.rejection())

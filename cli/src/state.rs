@@ -52,6 +52,7 @@ impl State {
     }
 
     /// Refuses a folder that another user owns or can look into: whoever can write it decides what a run was.
+    #[expect(clippy::verbose_bit_mask, reason = "as chmod writes modes")]
     pub(crate) fn is_ours(&self) -> Result<(), Diagnostic> {
         let ours = |e: &dyn std::error::Error| {
             Diagnostic::usage("the state folder cannot be trusted")

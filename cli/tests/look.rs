@@ -12,7 +12,7 @@ use left::{commit, configure, err, flow, leave, out};
 #[path = "support/left.rs"]
 mod left;
 
-const WAIT: Duration = Duration::from_secs(120);
+const WAIT: Duration = Duration::from_mins(2);
 
 /// Every command that only looks at runs.
 const LOOKS: [&[&str]; 6] = [
@@ -37,6 +37,7 @@ fn crashed(dir: &Path) {
 }
 
 /// Runs a script as if it had mounts of its own; nothing where this machine does not allow that.
+#[expect(clippy::print_stdout, reason = "a test that shows nothing says so")]
 fn with_mounts(dir: &Path, script: &str) -> Option<Output> {
     let may = Command::new("unshare").args(["-m", "true"]).status();
     if !may.is_ok_and(|status| status.success()) {

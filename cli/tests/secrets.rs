@@ -43,7 +43,7 @@ fn project(dir: &Path) {
 fn silent(what: &[&str], output: &Output) {
     let said = out(output) + &err(output);
     assert!(!said.contains(SECRET), "{what:?}: {said}");
-    let hex: String = SECRET.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(SECRET);
     assert!(!said.contains(&hex), "{what:?} in hexadecimal digits");
 }
 

@@ -4,6 +4,8 @@
 //! was planned with, and a correction of `flow.toml` reaches it only in a new run. Saying that is worth more than the
 //! same failure once more.
 
+use std::fmt::Write as _;
+
 use flow_engine::plan::Plan;
 use flow_engine::run::Run;
 use flow_engine::step::Step as _;
@@ -51,10 +53,10 @@ fn in_words(run: &Run, today: &Plan) -> Option<String> {
         "step `{key}` goes on with what the plan of run {id} froze; the configuration says otherwise by now:\n"
     );
     for line in &differ {
-        text += &format!("  {}\n", view::clean(line));
+        let _infallible = writeln!(text, "  {}", view::clean(line));
     }
     if more > 0 {
-        text += &format!("  and {more} more\n");
+        let _infallible = writeln!(text, "  and {more} more");
     }
     let again = if run.phase_passed("stage") && run.phase_passed("test") {
         format!("flow start promote --commit {}", run.plan.fact("commit"))
@@ -70,7 +72,10 @@ fn in_words(run: &Run, today: &Plan) -> Option<String> {
     } else {
         "cancel"
     };
-    text += &format!("Only a new run takes that:\n  flow {end} {id} --reason …\n  {again}\n\n");
+    let _infallible = write!(
+        text,
+        "Only a new run takes that:\n  flow {end} {id} --reason …\n  {again}\n\n"
+    );
     Some(text)
 }
 

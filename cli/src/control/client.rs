@@ -28,7 +28,7 @@ pub(crate) struct Client {
     /// Who answered on the socket.
     pub(crate) server: Server,
     /// The journal as it lies on the disk, since nobody answers any more.
-    left: OnceCell<ClosedJournal>,
+    left: OnceCell<Box<ClosedJournal>>,
 }
 
 impl Client {
@@ -104,11 +104,12 @@ impl Client {
         let lying = async {
             let read = tokio::task::spawn_blocking(move || ClosedJournal::as_it_lies(&dir));
             match read.await {
-                Ok(Ok((journal, lacks))) if lacks.is_empty() => Ok(journal),
+                Ok(Ok((journal, lacks))) if lacks.is_empty() => Ok(Box::new(journal)),
                 _ => Err(error),
             }
         };
-        self.left.get_or_try_init(|| lying).await
+        let left = self.left.get_or_try_init(|| lying).await?;
+        Ok(&**left)
     }
 }
 

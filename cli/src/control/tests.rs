@@ -41,7 +41,7 @@ fn drive(
 async fn second_terminal(state: &State) -> (Store, Run) {
     for _ in 0..200 {
         tokio::time::sleep(Duration::from_millis(20)).await;
-        let Some(client) = Client::connect(&state).await else {
+        let Some(client) = Client::connect(state).await else {
             continue;
         };
         let store = Store::Remote(client);

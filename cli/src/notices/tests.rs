@@ -80,7 +80,7 @@ fn mail_server() -> (u16, Arc<Mutex<String>>) {
             say("220 ready\r\n");
             let mut data = false;
             for line in BufReader::new(peer).lines().map_while(Result::ok) {
-                *keep.lock().expect("whole") += &format!("{line}\n");
+                keep.lock().expect("whole").extend([line.as_str(), "\n"]);
                 if data && line != "." {
                     continue;
                 }

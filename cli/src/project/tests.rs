@@ -50,7 +50,7 @@ fn run(id: &str, plan: &Plan, over: u32) -> Run {
 fn a_run_that_waits_for_signatures_keeps_no_other_from_test_and_staging() {
     let waits = run("r-waits", &release(), 6);
     assert_eq!(holds(&waits), BTreeSet::new());
-    refuse_second(&[waits.clone()], &release()).expect("a second release may begin");
+    refuse_second(std::slice::from_ref(&waits), &release()).expect("a second release may begin");
     refuse_second(&[waits], &promote()).expect("and a promotion");
 }
 
@@ -58,7 +58,8 @@ fn a_run_that_waits_for_signatures_keeps_no_other_from_test_and_staging() {
 fn a_run_that_has_staging_in_its_hands_keeps_others_from_it() {
     // Its script ran, its features are not answered yet: another deploy there would be answered for.
     let staging = run("r-staging", &release(), 3);
-    let refused = refuse_second(&[staging.clone()], &release()).expect_err("staging is in use");
+    let refused =
+        refuse_second(std::slice::from_ref(&staging), &release()).expect_err("staging is in use");
     assert_eq!(refused.exit, Exit::Locked);
     assert!(
         refused.message.contains("has stage in its hands"),

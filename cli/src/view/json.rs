@@ -141,10 +141,10 @@ impl Summary {
 
 /// The state of a run as `flow list` tells them apart, and its name.
 pub(crate) fn state(run: &Run, driver: &Driver) -> (RunState, &'static str) {
-    let driven = driver.has_it() || *driver == Driver::Unasked;
+    let held = driver.has_it() || *driver == Driver::Unasked;
     match &run.life {
         Life::Forward if super::waits(run) => (RunState::Waiting, "waiting"),
-        Life::Forward | Life::Unwinding(_) if !driven => (RunState::Interrupted, "interrupted"),
+        Life::Forward | Life::Unwinding(_) if !held => (RunState::Interrupted, "interrupted"),
         Life::Forward => (RunState::UnderWay, "under-way"),
         Life::Unwinding(_) => (RunState::Unwinding, "unwinding"),
         Life::Parked { .. } => (RunState::Parked, "parked"),

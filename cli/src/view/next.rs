@@ -236,7 +236,9 @@ fn parked(run: &Run, why: &ParkReason) -> Vec<Next> {
             commands.push(retry(run, "ask again"));
         }
         ParkReason::Refused { .. } => commands.extend(ask_again(run)),
-        _ => commands.push(retry(run, "try this step again, once its cause is gone")),
+        ParkReason::StepFailed { .. } => {
+            commands.push(retry(run, "try this step again, once its cause is gone"));
+        }
     }
     let skip = Order::Skip { step: key.into() };
     if run.accepts(&skip).is_ok() {

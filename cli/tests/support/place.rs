@@ -17,7 +17,7 @@ impl Place {
     /// Waits for one, for an hour at the most.
     pub(crate) fn take() -> Place {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let until = Instant::now() + Duration::from_mins(60);
+        let until = Instant::now() + Duration::from_hours(1);
         loop {
             for n in 0..PLACES {
                 let file = File::create(dir.join(format!("release.{n}.lock")));

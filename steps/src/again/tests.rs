@@ -98,11 +98,10 @@ async fn whoever_tried_a_feature_that_failed_is_named_in_the_mail_too() {
     let mut run: Run = Arc::unwrap_or_clone(run);
     let step = 3;
     let why = ParkReason::StepFailed { step };
-    for record in [flow_engine::record::Record::Parked { why }] {
-        let at = SystemClock.now();
-        let entry = flow_engine::record::Entry { at, record };
-        run.apply(run.epoch, &entry).expect("follows");
-    }
+    let record = flow_engine::record::Record::Parked { why };
+    let at = SystemClock.now();
+    let entry = flow_engine::record::Entry { at, record };
+    run.apply(run.epoch, &entry).expect("follows");
     assert_eq!(commands(&run), [CHECK]);
     let told = mail(&run, &team);
     assert!(

@@ -63,7 +63,7 @@ impl Migration {
         forms.iter().any(|text| {
             let digest = Sha256::digest(text.as_bytes());
             if checksum.len() == 64 || checksum.is_empty() {
-                hex::encode(&digest) == checksum
+                hex::encode(digest) == checksum
             } else {
                 unpadded(&digest) == checksum
             }

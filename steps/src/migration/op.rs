@@ -229,6 +229,7 @@ pub(super) enum TypeChange {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(super) struct NewTable {
     pub(super) name: Name,
     pub(super) temp: bool,

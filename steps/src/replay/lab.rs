@@ -111,7 +111,7 @@ impl Lab {
         if role {
             lab.login = Login {
                 user: name.clone(),
-                password: hex::encode(&random),
+                password: hex::encode(random),
             };
             ask(
                 &mut session,

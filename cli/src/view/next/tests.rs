@@ -63,6 +63,7 @@ fn unreadable(step: u32) -> ParkReason {
 }
 
 /// Where a run can be parked, in words, and the records that lead there.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn places() -> Vec<(&'static str, Vec<Record>)> {
     use FailureKind::{Failed, Refused, Unknown, Unreached};
 

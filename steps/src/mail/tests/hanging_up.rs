@@ -2,9 +2,12 @@
 
 use super::*;
 
+/// Mails by recipient and message id.
+type Given = Arc<std::sync::Mutex<Vec<(String, String)>>>;
+
 /// A server that takes a mail for anybody, but closes after the final dot when it is for `hangup`. A stand-in: no real
 /// server does that on demand. What it was given, by recipient and message id.
-fn one_that_hangs_up() -> (u16, Arc<std::sync::Mutex<Vec<(String, String)>>>) {
+fn one_that_hangs_up() -> (u16, Given) {
     use std::io::{BufRead as _, BufReader, Write as _};
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();

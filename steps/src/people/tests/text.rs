@@ -49,7 +49,9 @@ async fn run_with(keys: serde_json::Value) -> flow_engine::run::Run {
         .zip(&mut run.steps)
     {
         match node.key.as_str() {
-            "prod/backup-verified" => state.output = Some(node.params.to_string()),
+            "prod/backup-verified" | "schema/nullable-access" => {
+                state.output = Some(node.params.to_string());
+            }
             "gate/roster" => {
                 node.kind = <Keys as flow_engine::step::Step>::KIND.into();
                 state.output = Some(node.params.to_string());
@@ -59,7 +61,6 @@ async fn run_with(keys: serde_json::Value) -> flow_engine::run::Run {
                     <crate::schema::MigrationSafety as flow_engine::step::Step>::KIND.into();
                 state.output = Some(node.params.to_string());
             }
-            "schema/nullable-access" => state.output = Some(node.params.to_string()),
             "test/features" => {
                 node.kind = checklist::KIND.into();
                 let answered = serde_json::json!({"result": "pass", "note": "", "by": "a tester", "sent_by": "x", "at": 0});
