@@ -1,4 +1,5 @@
 use flow_engine::driver::Stop;
+use flow_engine::plan::Plan;
 use flow_engine::record::{ParkReason, Verdict};
 use flow_engine::registry::Registry;
 use flow_engine::signal::Order;
@@ -29,6 +30,19 @@ fn back(dir: &tempfile::TempDir) -> ReleaseLease {
         lease: None,
         for_good: false,
     }
+}
+
+/// A run that takes the lease, changes production, and gives the lease back.
+fn whole(dir: &tempfile::TempDir) -> Plan {
+    plan(
+        |p| {
+            p.step("prep/lease", lease(dir));
+        },
+        |p| {
+            p.step("prod/change", Change);
+            p.step("prod/release", back(dir));
+        },
+    )
 }
 
 fn path(dir: &tempfile::TempDir) -> String {
@@ -188,16 +202,7 @@ async fn a_run_cancelled_before_production_changed_leaves_neither_lease_nor_lock
 async fn rolling_back_a_completed_run_takes_the_lease_again_first() {
     let dir = tempfile::tempdir().unwrap();
     let bench = Bench::new(registry);
-    let whole = plan(
-        |p| {
-            p.step("prep/lease", lease(&dir));
-        },
-        |p| {
-            p.step("prod/change", Change);
-            p.step("prod/release", back(&dir));
-        },
-    );
-    let (run, stop) = bench.start("r-one", whole).await;
+    let (run, stop) = bench.start("r-one", whole(&dir)).await;
     assert_eq!(stop, Stop::Finished(Verdict::Completed));
     assert!(output::<Released>(&run, "prod/release").released);
     let here = Local::new("here");

@@ -191,7 +191,8 @@ pub(super) fn alike(a: &[&Definition], b: &[&Definition]) -> bool {
 /// What `pm2 start -` reads to start these again: one entry for each different one, with its number of processes.
 ///
 /// Under a spare name where one is given: pm2 restarts what has the name of an entry, and starts what has none. The
-/// environment of a process goes before its settings when pm2 starts it (5, 6 and 7), so that it gets its own name there.
+/// environment of a process goes before its settings when pm2 starts it (measured with pm2 7.0.4), so that it gets its own
+/// name there.
 fn start_text(all: &[&Definition], spare: Option<&str>) -> String {
     let mut groups: Vec<(&Definition, u64)> = Vec::new();
     for one in all {

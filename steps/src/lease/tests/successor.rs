@@ -63,16 +63,7 @@ async fn give(dir: &tempfile::TempDir) {
 async fn a_finished_run_is_not_undone_under_a_release_that_its_journal_does_not_know() {
     let dir = tempfile::tempdir().unwrap();
     let bench = Bench::new(registry);
-    let whole = plan(
-        |p| {
-            p.step("prep/lease", lease(&dir));
-        },
-        |p| {
-            p.step("prod/change", Change);
-            p.step("prod/release", back(&dir));
-        },
-    );
-    bench.start("r-one", whole).await;
+    bench.start("r-one", whole(&dir)).await;
     elsewhere(&dir, true).await;
     bench.order("r-one", Order::Rollback).await;
     let (run, stop) = bench.resume("r-one").await;
@@ -97,16 +88,7 @@ async fn a_finished_run_is_not_undone_under_a_release_that_its_journal_does_not_
 async fn a_release_that_was_itself_undone_is_in_nobodys_way() {
     let dir = tempfile::tempdir().unwrap();
     let bench = Bench::new(registry);
-    let whole = plan(
-        |p| {
-            p.step("prep/lease", lease(&dir));
-        },
-        |p| {
-            p.step("prod/change", Change);
-            p.step("prod/release", back(&dir));
-        },
-    );
-    bench.start("r-one", whole).await;
+    bench.start("r-one", whole(&dir)).await;
     elsewhere(&dir, false).await;
     bench.order("r-one", Order::Rollback).await;
     let (_, stop) = bench.resume("r-one").await;
