@@ -1,8 +1,9 @@
 //! One file per verb.
 
-use crate::args::{Cli, Command};
+use crate::args::Command;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
+use crate::session::Session;
 
 mod check;
 mod code;
@@ -27,10 +28,9 @@ mod thaw;
 mod waive;
 
 /// Does what was asked.
-pub(crate) async fn run(cli: Cli) -> Result<Exit, Diagnostic> {
-    let global = cli.global.clone();
+pub(crate) async fn run(session: &Session, command: Command) -> Result<Exit, Diagnostic> {
     let about_runs = !matches!(
-        cli.command,
+        command,
         Command::Demo(_)
             | Command::Lint(_)
             | Command::Plan(_)
@@ -39,41 +39,40 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Diagnostic> {
             | Command::Logs(_)
             | Command::Export(_)
     );
-    let ended = obey(cli).await;
+    let ended = obey(session, command).await;
     if about_runs {
         // The error comes last, where it is read.
-        crate::notices::tell(&global).await;
+        crate::notices::tell(session).await;
     }
     ended
 }
 
-async fn obey(cli: Cli) -> Result<Exit, Diagnostic> {
-    let global = &cli.global;
-    match cli.command {
-        Command::Start(args) => start::run(global, args).await,
-        Command::Resume(args) => resume::run(global, args).await,
-        Command::Status(args) => status::run(global, &args).await,
-        Command::List(args) => list::run(global, &args).await,
-        Command::Logs(args) => logs::run(global, args).await,
-        Command::Check(args) => check::run(global, args).await,
-        Command::Sign(args) => sign::run(global, args).await,
-        Command::Waive(args) => waive::run(global, args).await,
-        Command::Retry(args) => orders::retry(global, args).await,
-        Command::Skip(args) => orders::skip(global, args).await,
-        Command::Settle(args) => orders::settle(global, args).await,
-        Command::Cancel(args) => orders::cancel(global, args).await,
-        Command::Rollback(args) => rollback::run(global, args).await,
-        Command::Rows(args) => rows::run(global, &args).await,
-        Command::Lock(args) => lock::lock(global, args).await,
-        Command::Unlock(args) => lock::unlock(global, args).await,
-        Command::Thaw(args) => thaw::run(global, args).await,
-        Command::Export(args) => export::run(global, args).await,
-        Command::Doctor(args) => doctor::run(global, &args).await,
-        Command::Plan(args) => plan::run(global, &args),
+async fn obey(session: &Session, command: Command) -> Result<Exit, Diagnostic> {
+    match command {
+        Command::Start(args) => start::run(session, args).await,
+        Command::Resume(args) => resume::run(session, args).await,
+        Command::Status(args) => status::run(session, &args).await,
+        Command::List(args) => list::run(session, &args).await,
+        Command::Logs(args) => logs::run(session, args).await,
+        Command::Check(args) => check::run(session, args).await,
+        Command::Sign(args) => sign::run(session, args).await,
+        Command::Waive(args) => waive::run(session, args).await,
+        Command::Retry(args) => orders::retry(session, args).await,
+        Command::Skip(args) => orders::skip(session, args).await,
+        Command::Settle(args) => orders::settle(session, args).await,
+        Command::Cancel(args) => orders::cancel(session, args).await,
+        Command::Rollback(args) => rollback::run(session, args).await,
+        Command::Rows(args) => rows::run(session, &args).await,
+        Command::Lock(args) => lock::lock(session, args).await,
+        Command::Unlock(args) => lock::unlock(session, args).await,
+        Command::Thaw(args) => thaw::run(session, args).await,
+        Command::Export(args) => export::run(session, args).await,
+        Command::Doctor(args) => doctor::run(session, &args).await,
+        Command::Plan(args) => plan::run(session, &args),
         Command::Demo(args) => crate::demo::run(args).await,
-        Command::Lint(args) if args.code => code::run(global, &args).await,
-        Command::Lint(args) => lint::run(global, &args).await,
+        Command::Lint(args) if args.code => code::run(session, &args).await,
+        Command::Lint(args) => lint::run(session, &args).await,
         Command::Completions(args) => Ok(completions::run(&args)),
-        Command::Journal(args) => journal::run(global, args).await,
+        Command::Journal(args) => journal::run(session, args).await,
     }
 }

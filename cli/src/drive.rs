@@ -18,7 +18,6 @@ use flow_engine::signal::Signal;
 use flow_engine::step::Resources;
 use flow_steps::host::Hosts;
 use flow_steps::pg::Heartbeat;
-use flow_workflows::registry::registry;
 use flow_workflows::setup::{Setup, SetupError};
 
 use crate::args::Wait;
@@ -45,17 +44,18 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// The parts of a configured project.
+    /// The parts of a configured project, for a program that has these steps.
     ///
     /// # Errors
     /// [`SetupError`]; nothing was changed.
     pub(crate) fn of(
+        registry: Arc<Registry>,
         setup: &Setup,
         journal: &Arc<dyn Journal>,
         state: &State,
     ) -> Result<Parts, SetupError> {
         Ok(Parts {
-            registry: Arc::new(registry()),
+            registry,
             resources: setup.resources(),
             notifier: setup.notifier(journal, &state.mails())?,
             verifier: crate::people::verifier(setup),

@@ -9,8 +9,7 @@ use flow_engine::outbox::deliver_pending;
 use flow_engine::record::Verdict;
 use flow_engine::run::{Delivery, Life, Notice, Run};
 
-use crate::args::Global;
-use crate::project;
+use crate::session::Session;
 use crate::state::State;
 use crate::store::{Past, Store};
 use crate::view::{self, next};
@@ -23,16 +22,18 @@ const NEWS: Duration = Duration::from_hours(7 * 24);
 /// Tries again to tell the team what needs people and did not go out, for runs that nobody drives, and says loudly what
 /// is still not told and whom to call. Nothing to tell costs a look at the journal; nothing here fails the command.
 /// Where mail was never set up nobody waits for one, and the terminal says all there is.
-pub(crate) async fn tell(global: &Global) {
-    let Ok(state) = State::of(global) else { return };
-    // Nobody to be told of: not even a journal, or one that the command itself could not open.
-    let Some(runs) = untold(&state).await else {
+pub(crate) async fn tell(session: &Session) {
+    let Ok(state) = session.state() else {
         return;
     };
-    if runs.is_empty() || !has_mail(global) {
+    // Nobody to be told of: not even a journal, or one that the command itself could not open.
+    let Some(runs) = untold(state).await else {
+        return;
+    };
+    if runs.is_empty() || !has_mail(session) {
         return;
     }
-    let tried = tokio::time::timeout(LIMIT, deliver(global, &state, &runs)).await;
+    let tried = tokio::time::timeout(LIMIT, deliver(session, &runs)).await;
     let why = match tried {
         Ok(Ok(())) => None,
         Ok(Err(why)) => Some(why),
@@ -41,7 +42,7 @@ pub(crate) async fn tell(global: &Global) {
             LIMIT.as_secs()
         )),
     };
-    let Some(left) = untold(&state).await else {
+    let Some(left) = untold(state).await else {
         return;
     };
     for run in &runs {
@@ -91,13 +92,16 @@ fn is_untold(notice: &Notice) -> bool {
 }
 
 /// Whether mail is set up, rightly or wrongly; also where the configuration does not say, for it cannot be read.
-fn has_mail(global: &Global) -> bool {
-    !project::setup(global).is_ok_and(|setup| matches!(setup.mailer(), Ok(None)))
+fn has_mail(session: &Session) -> bool {
+    !session
+        .setup()
+        .is_ok_and(|setup| matches!(setup.mailer(), Ok(None)))
 }
 
-async fn deliver(global: &Global, state: &State, runs: &[Run]) -> Result<(), String> {
-    let setup = project::setup(global).map_err(|e| e.message)?;
-    let Store::Open(journal) = Store::open(state).await.map_err(|e| e.message)? else {
+async fn deliver(session: &Session, runs: &[Run]) -> Result<(), String> {
+    let setup = session.setup().map_err(|e| e.message)?;
+    let state = session.state().map_err(|e| e.message)?;
+    let Store::Held(journal) = session.open().await.map_err(|e| e.message)? else {
         return Err("another process has the journal".into());
     };
     let notifier = setup

@@ -1,4 +1,4 @@
-//! What a command works on: the configuration, the state folder, and which runs are in the way of one another.
+//! Which environments the project has, and which runs are in the way of one another.
 
 use std::collections::BTreeSet;
 
@@ -9,20 +9,8 @@ use flow_engine::signal::Order;
 use flow_workflows::config::Environment;
 use flow_workflows::setup::Setup;
 
-use crate::args::Global;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
-use crate::state::{State, config_path};
-
-/// Reads the configuration that the command line asks for.
-pub(crate) fn setup(global: &Global) -> Result<Setup, Diagnostic> {
-    Ok(Setup::load(&config_path(global)?)?)
-}
-
-/// The state folder, and the configuration.
-pub(crate) fn open(global: &Global) -> Result<(State, Setup), Diagnostic> {
-    Ok((State::of(global)?, setup(global)?))
-}
 
 /// An environment of the configuration by its name.
 pub(crate) fn environment<'a>(

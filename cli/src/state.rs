@@ -12,10 +12,8 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as 
 use std::path::{Path, PathBuf};
 
 use flow_engine::id::RunId;
-use flow_workflows::config::{Config, ConfigError};
 use flow_workflows::guard;
 
-use crate::args::Global;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 
@@ -27,17 +25,15 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// The state folder that the command line asks for, by default beside the configuration, which need not be
-    /// readable for that: a broken `flow.toml` must not keep anybody from `flow status` or `flow rollback --help`.
-    pub(crate) fn of(global: &Global) -> Result<State, Diagnostic> {
-        let dir = if let Some(dir) = &global.state {
-            dir.clone()
-        } else {
-            let config = config_path(global)?;
-            config.parent().unwrap_or(Path::new(".")).join(".flow")
-        };
-        let absolute = std::path::absolute(&dir).map_err(|e| unusable(&dir, &e))?;
+    /// The state folder `dir`, made absolute. It need not exist.
+    pub(crate) fn at(dir: &Path) -> Result<State, Diagnostic> {
+        let absolute = std::path::absolute(dir).map_err(|e| unusable(dir, &e))?;
         Ok(State { dir: absolute })
+    }
+
+    /// Where runs are kept when nothing else is said: `.flow` beside the configuration file.
+    pub(crate) fn beside(config: &Path) -> PathBuf {
+        config.parent().unwrap_or(Path::new(".")).join(".flow")
     }
 
     /// Makes the folder, for its owner only. A folder that others may look into is refused.
@@ -119,18 +115,6 @@ impl State {
         self.logs(run)
             .join(format!("{}.log", step.replace('/', "~")))
     }
-}
-
-/// The configuration file that the command line asks for, by default the nearest `flow.toml` upwards.
-pub(crate) fn config_path(global: &Global) -> Result<PathBuf, ConfigError> {
-    if let Some(path) = &global.config {
-        return Ok(path.clone());
-    }
-    let here = std::env::current_dir().map_err(|e| ConfigError::Unreadable {
-        path: ".".into(),
-        why: e.to_string(),
-    })?;
-    Config::find(&here)
 }
 
 fn unusable(dir: &Path, error: &std::io::Error) -> Diagnostic {

@@ -31,8 +31,10 @@ pub(crate) use past::{Damaged, LOOK, Past};
 pub(crate) enum Store {
     /// Another process has it open and answers.
     Remote(Client),
-    /// This process has it open.
-    Open(Arc<dyn Journal>),
+    /// This process has it open, and no other can open it.
+    Held(Arc<dyn Journal>),
+    /// It was closed in order, or there is none yet: it is read, and nobody is kept from it.
+    Closed(Arc<dyn Journal>),
     /// It can neither be opened nor asked, and is read as it lies on the disk.
     Lying {
         /// What the segments hold.
@@ -64,7 +66,7 @@ impl Store {
 
     async fn try_open(state: &State) -> Result<Store, JournalError> {
         if !state.journal().exists() {
-            return Ok(Store::Open(Arc::new(MemoryJournal::default())));
+            return Ok(Store::Closed(Arc::new(MemoryJournal::default())));
         }
         take_over::no_use_waiting(state)?;
         let began = std::time::Instant::now();
@@ -75,7 +77,7 @@ impl Store {
             match open(&state.journal()).await {
                 Ok((journal, report)) => {
                     report_repairs(&report);
-                    return Ok(Store::Open(Arc::new(journal)));
+                    return Ok(Store::Held(Arc::new(journal)));
                 }
                 Err(JournalError::Locked { .. }) if began.elapsed() < PATIENCE => {
                     tokio::time::sleep(PAUSE).await;
@@ -93,7 +95,7 @@ impl Store {
         let dir = state.journal();
         let closed = tokio::task::spawn_blocking(move || ClosedJournal::open(&dir)).await;
         if let Ok(Ok(Some(journal))) = closed {
-            return Ok(Store::Open(Arc::new(journal)));
+            return Ok(Store::Closed(Arc::new(journal)));
         }
         // Whoever has it open answers, and what is wrong with it is said, where it is opened in full.
         match Store::try_open(state).await {
@@ -138,15 +140,22 @@ impl Store {
                 holder: Some(holder),
                 ..
             } => Held::Silent(holder),
-            Store::Open(_) | Store::Lying { holder: None, .. } => Held::ByNobody { here: &here },
+            Store::Held(_) | Store::Closed(_) | Store::Lying { holder: None, .. } => {
+                Held::ByNobody { here: &here }
+            }
         };
         Driver::of(run, &held)
     }
 
+    /// Refuses a state folder in which nothing can be driven: no socket has room there, or others may look into it.
+    pub(crate) fn may_drive(state: &State) -> Result<(), Diagnostic> {
+        crate::control::server::check(&state.socket())?;
+        state.create()
+    }
+
     /// For driving: this process must be the one that has it open.
     pub(crate) async fn own(state: &State) -> Result<Arc<dyn Journal>, Diagnostic> {
-        crate::control::server::check(&state.socket())?;
-        state.create()?;
+        Store::may_drive(state)?;
         take_over::no_use_waiting(state)?;
         let began = std::time::Instant::now();
         loop {
@@ -173,7 +182,9 @@ impl Store {
     pub(crate) fn journal(&self) -> &dyn Journal {
         match self {
             Store::Remote(client) => client,
-            Store::Open(journal) | Store::Lying { journal, .. } => &**journal,
+            Store::Held(journal) | Store::Closed(journal) | Store::Lying { journal, .. } => {
+                &**journal
+            }
         }
     }
 
@@ -181,7 +192,7 @@ impl Store {
     pub(crate) fn driven(&self) -> Option<&str> {
         match self {
             Store::Remote(client) => Some(&client.server.driving),
-            Store::Open(_) | Store::Lying { .. } => None,
+            Store::Held(_) | Store::Closed(_) | Store::Lying { .. } => None,
         }
     }
 
@@ -190,7 +201,7 @@ impl Store {
         crate::control::fit_to_store(&signal)?;
         match self {
             Store::Remote(client) => client.signal(&run.id, &signal).await,
-            Store::Open(journal) | Store::Lying { journal, .. } => {
+            Store::Held(journal) | Store::Closed(journal) | Store::Lying { journal, .. } => {
                 posted(append_signal(&**journal, run, signal).await)
             }
         }
@@ -207,7 +218,7 @@ impl Store {
         crate::control::fit_reason(reason)?;
         match self {
             Store::Remote(client) => client.order(&run.id, order, by, reason).await,
-            Store::Open(journal) | Store::Lying { journal, .. } => {
+            Store::Held(journal) | Store::Closed(journal) | Store::Lying { journal, .. } => {
                 let at = SystemClock.now();
                 posted(append_order(&**journal, run, order, by, reason, at).await)
             }
@@ -273,6 +284,7 @@ impl Store {
 /// Opens the journal; what was repaired is in the report. A last commit that was dropped is said by whichever command
 /// opens the journal first: the next one does not find it any more.
 pub(crate) async fn open(dir: &Path) -> Result<(SledJournal, OpenReport), JournalError> {
+    tracing::debug!("the journal is opened");
     let dir = dir.to_owned();
     let opened =
         tokio::task::spawn_blocking(move || SledJournal::open(&dir, &OpenOptions::default()))

@@ -1,5 +1,6 @@
 //! From a stored (kind, version, params) back to a step. Type erasure lives only here.
 
+use std::any::{TypeId, type_name};
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
@@ -13,10 +14,30 @@ use crate::step::{DecodeError, Step, StepError};
 /// Every kind of step this binary can run.
 #[derive(Default)]
 pub struct Registry {
-    kinds: BTreeMap<&'static str, Load>,
+    kinds: BTreeMap<&'static str, Kind>,
+    clashes: Vec<Clash>,
+}
+
+/// A kind of step, and the type that runs it.
+struct Kind {
+    load: Load,
+    id: TypeId,
+    name: &'static str,
 }
 
 type Load = fn(&Node) -> Result<Box<dyn AnyStep>, DecodeError>;
+
+/// Two types that claim one kind of step. Stored runs name steps by their kind, so neither is taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("two steps have the kind `{kind}`: {first} and {second}")]
+pub struct Clash {
+    /// The kind, as it is stored in plans.
+    pub kind: &'static str,
+    /// The type that was registered first, with its crate and modules.
+    pub first: &'static str,
+    /// The type that was registered later.
+    pub second: &'static str,
+}
 
 impl std::fmt::Debug for Registry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -25,10 +46,8 @@ impl std::fmt::Debug for Registry {
 }
 
 impl Registry {
-    /// Adds a kind of step.
-    ///
-    /// # Panics
-    /// When two kinds share a name: a mistake in the program.
+    /// Adds a kind of step. The same type added again changes nothing; another type of the same kind is a
+    /// [clash](Registry::clash), and no step of that kind can be loaded.
     #[must_use]
     pub fn with<S: Step>(mut self) -> Self {
         let load: Load = |node| {
@@ -38,12 +57,28 @@ impl Registry {
             }
             Ok(Box::new(step))
         };
-        assert!(
-            self.kinds.insert(S::KIND, load).is_none(),
-            "the step kind `{}` is registered twice",
-            S::KIND
-        );
+        let kind = Kind {
+            load,
+            id: TypeId::of::<S>(),
+            name: type_name::<S>(),
+        };
+        match self.kinds.get(S::KIND) {
+            None => {
+                self.kinds.insert(S::KIND, kind);
+            }
+            Some(first) if first.id == kind.id => {}
+            Some(first) => self.clashes.push(Clash {
+                kind: S::KIND,
+                first: first.name,
+                second: kind.name,
+            }),
+        }
         self
+    }
+
+    /// The first two types that claim one kind. A program that has such a pair must not drive any run.
+    pub fn clash(&self) -> Option<&Clash> {
+        self.clashes.first()
     }
 
     /// The names of all kinds.
@@ -74,10 +109,13 @@ impl Registry {
     /// The step a node describes.
     ///
     /// # Errors
-    /// [`DecodeError`] when this binary has no such kind, another version of it, or cannot read the parameters.
+    /// [`DecodeError`] when this binary has no such kind, two of it or another version of it, or cannot read the parameters.
     pub fn load(&self, node: &Node) -> Result<Box<dyn AnyStep>, DecodeError> {
+        if let Some(clash) = self.clashes.iter().find(|clash| clash.kind == node.kind) {
+            return Err(DecodeError::Clash(clash.clone()));
+        }
         match self.kinds.get(node.kind.as_str()) {
-            Some(load) => load(node),
+            Some(kind) => (kind.load)(node),
             None => Err(DecodeError::Unknown(node.kind.clone())),
         }
     }
@@ -141,3 +179,6 @@ impl<S: Step> AnyStep for S {
         Step::undo(self, cx, done).await
     }
 }
+
+#[cfg(test)]
+mod tests;

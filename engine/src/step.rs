@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 pub use crate::context::{Cx, Progress, Resources};
 use crate::plan::Effect;
 use crate::record::{Failure, Wait};
+use crate::registry::Clash;
 use crate::retry::Policy;
 
 /// One thing a run does to the world.
@@ -105,6 +106,9 @@ pub enum DecodeError {
     /// Parameters that do not fit.
     #[error("its stored parameters cannot be read: {0}")]
     Malformed(String),
+    /// Two types of this binary claim the kind.
+    #[error(transparent)]
+    Clash(Clash),
 }
 
 /// What a step answers when it is not done.

@@ -10,10 +10,11 @@ use flow_steps::people::{Checklist, Item, ItemAnswer, ItemResult};
 use flow_steps::schema::review as migration_review;
 
 use crate::actor;
-use crate::args::{Check, Global};
+use crate::args::Check;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::people::checklist_of;
+use crate::session::Session;
 use crate::state::State;
 use crate::store::Store;
 use crate::view;
@@ -24,9 +25,9 @@ const SURE: &str = "   A fail stops the release for everybody. Type `fail` if yo
 
 /// Shows a review. Hands in answers to a checklist: those on the command line, which are all looked at before the first is
 /// stored, or those a person gives on the terminal, each as it is given.
-pub(crate) async fn run(global: &Global, args: Check) -> Result<Exit, Diagnostic> {
-    let state = State::of(global)?;
-    let run = Store::open(&state).await?.find(&args.run).await?;
+pub(crate) async fn run(session: &Session, args: Check) -> Result<Exit, Diagnostic> {
+    let state = session.state()?;
+    let run = session.open().await?.find(&args.run).await?;
     let node = choose(&run, args.checklist.as_deref())?;
     if node.kind == migration_review::KIND {
         return self::review::show(&run, &node.key, &args).await;
@@ -38,14 +39,14 @@ pub(crate) async fn run(global: &Global, args: Check) -> Result<Exit, Diagnostic
         return Ok(Exit::Done);
     }
     let count = if args.items.is_empty() {
-        ask(&state, &run, &node, &list).await?
+        ask(state, &run, &node, &list).await?
     } else {
         let parsed = args.items.iter().map(|item| parse(item, &args.note));
         let given = parsed.collect::<Result<Vec<_>, _>>()?;
         let signals = given.into_iter().map(|one| signal(&run, &node, one));
         let signals = signals.collect::<Result<Vec<_>, _>>()?;
         let count = signals.len();
-        store(&state, &run.id, signals).await?;
+        store(state, &run.id, signals).await?;
         count
     };
     let plural = if count == 1 { "" } else { "s" };
@@ -53,7 +54,7 @@ pub(crate) async fn run(global: &Global, args: Check) -> Result<Exit, Diagnostic
         "run {}, {}: {count} answer{plural} stored\n",
         run.id, node.key
     ));
-    let open = Store::open(&state).await?;
+    let open = session.open().await?;
     if open.driven().is_none() && !run.is_finished() {
         view::note(&format!("Nobody drives the run now:\n  {}\n", go_on(&run)));
     }

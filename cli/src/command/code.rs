@@ -2,17 +2,17 @@
 
 use flow_steps::codecheck::{CodeChecked, Version};
 
-use crate::args::{FailOn, Global, Lint, LintFormat};
+use crate::args::{FailOn, Lint, LintFormat};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
-use crate::state::config_path;
+use crate::session::Session;
 use crate::view;
 
 /// What a changed `schema.prisma` breaks in the commit at HEAD, and in the commit `--since` names, which runs on while the
 /// new schema is there already. Needs the configuration: it says where the schema, the code and its packages are.
 ///
 /// That types could not be checked counts as a warning: it is not the same as nothing found.
-pub(crate) async fn run(global: &Global, args: &Lint) -> Result<Exit, Diagnostic> {
+pub(crate) async fn run(session: &Session, args: &Lint) -> Result<Exit, Diagnostic> {
     if !matches!(args.format, LintFormat::Text | LintFormat::Json) {
         return Err(
             Diagnostic::usage("what is found in code is shown as text or as JSON only")
@@ -20,7 +20,7 @@ pub(crate) async fn run(global: &Global, args: &Lint) -> Result<Exit, Diagnostic
         );
     }
     let base = args.since.as_deref().unwrap_or("HEAD");
-    let (code, base) = flow_workflows::setup::code(&config_path(global)?, base)?;
+    let (code, base) = flow_workflows::setup::code(&session.config_path()?, base)?;
     let say = |what: String| view::note(&format!("{what}\n"));
     let checked = code
         .check_against(&base, say)

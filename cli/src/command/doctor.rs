@@ -7,18 +7,18 @@ use flow_engine::run::Run;
 use flow_engine::signal::Order;
 use flow_workflows::doctor::Finding;
 
-use crate::args::{Doctor, Global};
+use crate::args::Doctor;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
-use crate::project;
+use crate::session::Session;
 use crate::state::State;
 use crate::store::{LOOK, Past, Store};
 use crate::view;
 
 /// Looks at everything a run will need and says what to do about what is not right.
-pub(crate) async fn run(global: &Global, args: &Doctor) -> Result<Exit, Diagnostic> {
-    let (state, setup) = project::open(global)?;
-    let (own, ways) = journal(&state).await;
+pub(crate) async fn run(session: &Session, args: &Doctor) -> Result<Exit, Diagnostic> {
+    let (state, setup) = (session.state()?, session.setup()?);
+    let (own, ways) = journal(state).await;
     let mut findings = vec![own];
     let known = |run: &str| ways.get(run).cloned();
     findings.extend(setup.doctor(args.env.as_deref(), &known).await);
@@ -77,7 +77,7 @@ async fn read(state: &State, ways: &mut WaysOut) -> Result<String, Diagnostic> {
     ways.extend(open.map(|run| (run.id.to_string(), way_out(run, store.driven()))));
     match &store {
         Store::Remote(client) => Ok(format!("in use by {}, who answers", client.server.holder)),
-        Store::Open(_) | Store::Lying { .. } => whole(&past),
+        Store::Held(_) | Store::Closed(_) | Store::Lying { .. } => whole(&past),
     }
 }
 

@@ -2,18 +2,17 @@
 
 use flow_engine::run::Run;
 
-use crate::args::{Export, ExportFormat, Global};
+use crate::args::{Export, ExportFormat};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::files;
-use crate::state::State;
-use crate::store::Store;
+use crate::session::Session;
 use crate::view::{self, export};
 
 /// Writes everything on record about one run, or about all of them, oldest first. Without those that are damaged all
 /// are not all: they are named, and the exit code says so.
-pub(crate) async fn run(global: &Global, args: Export) -> Result<Exit, Diagnostic> {
-    let store = Store::look(&State::of(global)?).await?;
+pub(crate) async fn run(session: &Session, args: Export) -> Result<Exit, Diagnostic> {
+    let store = session.look().await?;
     let (runs, whole) = if let Some(named) = &args.run {
         (vec![store.look_up(named).await?], true)
     } else {

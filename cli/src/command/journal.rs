@@ -9,9 +9,10 @@ use flow_engine::journal::Journal as _;
 use flow_engine::journal::sled::{OpenReport, SledJournal, Stats};
 use flow_engine::run::Run;
 
-use crate::args::{Global, Journal};
+use crate::args::Journal;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
+use crate::session::Session;
 use crate::state::State;
 use crate::store::{self, Store};
 use crate::upkeep::{self, Tidied, blocking};
@@ -22,12 +23,12 @@ mod prune;
 mod repair;
 
 /// Looks after the store of runs.
-pub(crate) async fn run(global: &Global, args: Journal) -> Result<Exit, Diagnostic> {
-    let state = &State::of(global)?;
+pub(crate) async fn run(session: &Session, args: Journal) -> Result<Exit, Diagnostic> {
+    let state = session.state()?;
     match args {
         Journal::Verify(args) => verify(state, args.json).await,
-        Journal::Repair(args) if args.dry_run => repair::rehearse(global, state, args.json).await,
-        Journal::Repair(args) => repair::repair(global, state, args.json).await,
+        Journal::Repair(args) if args.dry_run => repair::rehearse(session, state, args.json).await,
+        Journal::Repair(args) => repair::repair(session, state, args.json).await,
         Journal::Seal(args) => {
             let (journal, _) = upkeep::hold(state).await?;
             let done = upkeep::seal(journal, args.older_than, 1).await?;
@@ -79,7 +80,7 @@ async fn verify(state: &State, json: bool) -> Result<Exit, Diagnostic> {
                     found.damaged.push(lost_object(&digest));
                 }
             }
-            Store::Open(std::sync::Arc::new(journal))
+            Store::Held(std::sync::Arc::new(journal))
         }
         None => Store::look(state).await?,
     };
@@ -204,7 +205,7 @@ async fn compact(state: &State, json: bool) -> Result<Exit, Diagnostic> {
 
 async fn unseal(state: &State, named: &str, json: bool) -> Result<Exit, Diagnostic> {
     let (journal, _) = upkeep::hold(state).await?;
-    let store = Store::Open(std::sync::Arc::new(journal));
+    let store = Store::Held(std::sync::Arc::new(journal));
     let run = store.find(named).await?.id;
     drop(store);
     let (journal, _) = upkeep::hold(state).await?;

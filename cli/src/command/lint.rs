@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use flow_steps::migration::history::Fault;
 use flow_steps::migration::{self, Level, Linted, RuleId};
 
-use crate::args::{FailOn, Global, Lint, LintFormat};
+use crate::args::{FailOn, Lint, LintFormat};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
+use crate::session::Session;
 use crate::view;
 
 mod database;
@@ -22,11 +23,11 @@ pub(crate) use source::Source;
 
 /// The migration check on its own, for CI and pre-commit. Reads files only (and, when asked, which migrations a database has
 /// applied, or what a replay in a throw-away database shows); needs no configuration when a folder is named.
-pub(crate) async fn run(global: &Global, args: &Lint) -> Result<Exit, Diagnostic> {
+pub(crate) async fn run(session: &Session, args: &Lint) -> Result<Exit, Diagnostic> {
     if let Some(rule) = &args.explain {
         return explain(rule);
     }
-    let file = settings::read(global)?;
+    let file = settings::read(session)?;
     let mut judged = Vec::new();
     for source in source::all(&file, &args.paths)? {
         let linted = judge(&source, args, &file).await?;

@@ -3,17 +3,16 @@
 use clap::ValueEnum as _;
 use flow_engine::clock::{Clock as _, SystemClock};
 
-use crate::args::{Global, List};
+use crate::args::List;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
-use crate::state::State;
-use crate::store::Store;
+use crate::session::Session;
 use crate::view::{self, json, text};
 
 /// All runs, newest first. Those that are damaged come first, whatever environment was asked for, for theirs may not
 /// be known; where another state was asked for, they are remarked on.
-pub(crate) async fn run(global: &Global, args: &List) -> Result<Exit, Diagnostic> {
-    let store = Store::look(&State::of(global)?).await?;
+pub(crate) async fn run(session: &Session, args: &List) -> Result<Exit, Diagnostic> {
+    let store = session.look().await?;
     let past = store.past().await?;
     past.remark();
     let mut runs = json::list(&past, &|run| store.driver(run));

@@ -20,18 +20,17 @@ use flow_steps::lease::{
 };
 
 use crate::actor;
-use crate::args::{Global, Lock, Unlock};
+use crate::args::{Lock, Unlock};
 use crate::command::thaw;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::project;
-use crate::state::State;
-use crate::store::Store;
+use crate::session::Session;
 use crate::view;
 
 /// Locks, or shows what is in force. An existing lock stays as it is.
-pub(crate) async fn lock(global: &Global, args: Lock) -> Result<Exit, Diagnostic> {
-    let at = Place::of(global, &args.env).await?;
+pub(crate) async fn lock(session: &Session, args: Lock) -> Result<Exit, Diagnostic> {
+    let at = Place::of(session, &args.env).await?;
     let said = if args.show {
         at.in_words(&at.look().await?)
     } else if let Some(run) = &args.give_back {
@@ -44,12 +43,12 @@ pub(crate) async fn lock(global: &Global, args: Lock) -> Result<Exit, Diagnostic
 }
 
 /// Lifts the lock. Lifted twice, the second finds nothing to do.
-pub(crate) async fn unlock(global: &Global, args: Unlock) -> Result<Exit, Diagnostic> {
-    let at = Place::of(global, &args.env).await?;
+pub(crate) async fn unlock(session: &Session, args: Unlock) -> Result<Exit, Diagnostic> {
+    let at = Place::of(session, &args.env).await?;
     let mut said = at.unlock(&args.reason, args.lost.as_deref()).await?;
-    said += &go_on(stopped_by_lock(global, &args.env).await.as_ref());
+    said += &go_on(stopped_by_lock(session, &args.env).await.as_ref());
     if args.lost.is_some() {
-        said += &thaw::still_shut(global, &args.env).await;
+        said += &thaw::still_shut(session, &args.env).await;
     }
     view::out(&said);
     Ok(Exit::Done)
@@ -64,8 +63,8 @@ fn go_on(stopped: Option<&RunId>) -> String {
 }
 
 /// The newest run of this journal that a lock of an environment stopped. A journal that cannot be read names none.
-async fn stopped_by_lock(global: &Global, env: &str) -> Option<RunId> {
-    let store = Store::look(&State::of(global).ok()?).await.ok()?;
+async fn stopped_by_lock(session: &Session, env: &str) -> Option<RunId> {
+    let store = session.look().await.ok()?;
     let past = store.past().await.ok()?;
     let mut stopped: Vec<&Run> = past.runs.iter().filter(|run| waits_for(run, env)).collect();
     stopped.sort_by_key(|run| run.created);
@@ -94,9 +93,9 @@ fn waits_for(run: &Run, env: &str) -> bool {
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whether the lock that the rollback of a run left is gone, or another's by now. Not known is no.
-pub(super) async fn is_lifted(global: &Global, run: &Run) -> bool {
+pub(super) async fn is_lifted(session: &Session, run: &Run) -> bool {
     let look = async {
-        let at = Place::of(global, &run.plan.environment).await.ok()?;
+        let at = Place::of(session, &run.plan.environment).await.ok()?;
         at.look().await.ok()
     };
     let Ok(Some(state)) = tokio::time::timeout(PATIENCE, look).await else {
@@ -122,9 +121,9 @@ struct Place {
 }
 
 impl Place {
-    async fn of(global: &Global, env: &str) -> Result<Place, Diagnostic> {
-        let setup = project::setup(global)?;
-        let (name, found) = project::environment(&setup, env)?;
+    async fn of(session: &Session, env: &str) -> Result<Place, Diagnostic> {
+        let setup = session.setup()?;
+        let (name, found) = project::environment(setup, env)?;
         let host = setup.hosts().get(name);
         let host = host.map_err(|e| unseen(env, &e.into()))?;
         let dir = place(&host, &found.database.at(name)).await;

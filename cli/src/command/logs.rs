@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use flow_engine::run::Run;
 
-use crate::args::{Global, Logs};
+use crate::args::Logs;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
+use crate::session::Session;
 use crate::state::State;
-use crate::store::Store;
 use crate::view;
 
 /// How often the files are looked at with `--follow`.
@@ -20,9 +20,9 @@ const PAUSE: Duration = Duration::from_millis(300);
 const CHUNK: u64 = 1 << 20;
 
 /// Shows what steps put out, in the order of the plan. Reads files only, so it works while another process drives.
-pub(crate) async fn run(global: &Global, args: Logs) -> Result<Exit, Diagnostic> {
-    let state = State::of(global)?;
-    let run = Store::look(&state).await?.look_up(&args.run).await?;
+pub(crate) async fn run(session: &Session, args: Logs) -> Result<Exit, Diagnostic> {
+    let state = session.state()?;
+    let run = session.look().await?.look_up(&args.run).await?;
     if let Some(step) = &args.step
         && run.plan.node(step).is_none()
     {
@@ -32,7 +32,7 @@ pub(crate) async fn run(global: &Global, args: Logs) -> Result<Exit, Diagnostic>
         );
     }
     let mut shown = Shown {
-        state: &state,
+        state,
         only: args.step.as_deref(),
         since: args.since,
         at: BTreeMap::new(),
@@ -44,7 +44,7 @@ pub(crate) async fn run(global: &Global, args: Logs) -> Result<Exit, Diagnostic>
     let mut run = run;
     while args.follow && !super::status::rests(&run) {
         tokio::time::sleep(PAUSE).await;
-        run = Store::look(&state).await?.find(&id).await?;
+        run = session.look().await?.find(&id).await?;
         shown.show(&run, super::status::rests(&run))?;
     }
     Ok(Exit::Done)

@@ -10,19 +10,18 @@ use flow_engine::signal::Order;
 
 use super::frozen;
 use crate::actor;
-use crate::args::{Cancel, Global, Obey, Retry, Settle, Skip};
+use crate::args::{Cancel, Obey, Retry, Settle, Skip};
 use crate::control::Posted;
 use crate::diagnostic::Diagnostic;
-use crate::drive::Parts;
 use crate::driver::Driver;
 use crate::exit::Exit;
 use crate::project;
-use crate::state::State;
+use crate::session::Session;
 use crate::store::{Past, Store};
 use crate::view::{self, next};
 
 /// `flow retry`: has a parked run try again what failed, and says what its plan froze.
-pub(crate) async fn retry(global: &Global, args: Retry) -> Result<Exit, Diagnostic> {
+pub(crate) async fn retry(session: &Session, args: Retry) -> Result<Exit, Diagnostic> {
     let step = args.step;
     let right = |run: &Run| match (&step, next::culprit(run)) {
         (Some(step), Some((failed, _))) if failed != step => Err(Diagnostic::usage(format!(
@@ -31,14 +30,14 @@ pub(crate) async fn retry(global: &Global, args: Retry) -> Result<Exit, Diagnost
         ))),
         _ => {
             // Without the project's files there is nothing to compare with; whoever drives needs them and says so.
-            if let Ok(setup) = project::setup(global) {
-                frozen::say(&setup, run);
+            if let Ok(setup) = session.setup() {
+                frozen::say(setup, run);
             }
             Ok(())
         }
     };
     give(
-        global,
+        session,
         &args.run,
         Order::Retry,
         &args.reason,
@@ -49,40 +48,30 @@ pub(crate) async fn retry(global: &Global, args: Retry) -> Result<Exit, Diagnost
 }
 
 /// `flow skip`: goes on without a step that may be left out.
-pub(crate) async fn skip(global: &Global, args: Skip) -> Result<Exit, Diagnostic> {
+pub(crate) async fn skip(session: &Session, args: Skip) -> Result<Exit, Diagnostic> {
     let order = Order::Skip { step: args.step };
-    give(
-        global,
-        &args.run,
-        order,
-        &args.reason,
-        args.obey,
-        |_| Ok(()),
-    )
+    give(session, &args.run, order, &args.reason, args.obey, |_| {
+        Ok(())
+    })
     .await
 }
 
 /// `flow settle`: states what became of a step whose outcome is unknown.
-pub(crate) async fn settle(global: &Global, args: Settle) -> Result<Exit, Diagnostic> {
+pub(crate) async fn settle(session: &Session, args: Settle) -> Result<Exit, Diagnostic> {
     let order = Order::Settle {
         step: args.step,
         done: args.done,
     };
-    give(
-        global,
-        &args.run,
-        order,
-        &args.reason,
-        args.obey,
-        |_| Ok(()),
-    )
+    give(session, &args.run, order, &args.reason, args.obey, |_| {
+        Ok(())
+    })
     .await
 }
 
 /// `flow cancel`: ends a run before it changes production, and undoes what it prepared.
-pub(crate) async fn cancel(global: &Global, args: Cancel) -> Result<Exit, Diagnostic> {
+pub(crate) async fn cancel(session: &Session, args: Cancel) -> Result<Exit, Diagnostic> {
     give(
-        global,
+        session,
         &args.run,
         Order::Cancel,
         &args.reason,
@@ -95,7 +84,7 @@ pub(crate) async fn cancel(global: &Global, args: Cancel) -> Result<Exit, Diagno
 /// Stores an order; carries it out when no other process drives the run, and else looks on until it was. With
 /// `--no-drive` storing it is all that was asked.
 pub(super) async fn give(
-    global: &Global,
+    session: &Session,
     named: &str,
     order: Order,
     reason: &str,
@@ -106,34 +95,35 @@ pub(super) async fn give(
         return Err(Diagnostic::usage("the reason is empty; it goes on record"));
     }
     let verb = order.verb();
-    let state = State::of(global)?;
-    let (id, driven) = {
-        let store = Store::open(&state).await?;
-        let mut run = store.find(named).await?;
-        right(&run)?;
-        run.accepts(&order)
-            .map_err(|refusal| refused(refusal, &run, &store.driver(&run)))?;
-        if let Store::Open(journal) = &store
-            && !obey.no_drive
-        {
-            can_drive(global, &state, journal, &run, &order).await?;
-        }
-        let posted = store.order(&mut run, order, actor::me(), reason).await?;
-        let word = match posted {
-            Posted::Stored => "stored",
-            Posted::Already => "was stored before",
-        };
-        view::note(&format!("run {}: {verb} {word}\n", run.id));
-        (run.id, store.driven().map(str::to_owned))
+    let store = session.open().await?;
+    let mut run = store.find(named).await?;
+    right(&run)?;
+    run.accepts(&order)
+        .map_err(|refusal| refused(refusal, &run, &store.driver(&run)))?;
+    if let Store::Held(journal) = &store
+        && !obey.no_drive
+    {
+        can_drive(session, journal, &run, &order).await?;
+    }
+    let posted = store.order(&mut run, order, actor::me(), reason).await?;
+    let word = match posted {
+        Posted::Stored => "stored",
+        Posted::Already => "was stored before",
     };
+    view::note(&format!("run {}: {verb} {word}\n", run.id));
+    let id = run.id;
     if obey.no_drive {
-        let command = if driven.is_some() { "status" } else { "resume" };
+        let command = if store.driven().is_some() {
+            "status"
+        } else {
+            "resume"
+        };
         view::note(&format!(
             "It is stored; look or go on with:\n  flow {command} {id}\n"
         ));
         return Ok(Exit::Done);
     }
-    match driven {
+    match store.driven() {
         Some(other) if other != id.as_str() => {
             view::note(&format!(
                 "It is stored, and carried out once run {other} is not being driven any more:\n  flow resume {id}\n"
@@ -144,23 +134,21 @@ pub(super) async fn give(
             view::note(
                 "The process that drives it obeys now; this one looks on until it stops (Ctrl-C ends only the looking).\n",
             );
-            look_on(&state, &id).await
+            look_on(session, &id).await
         }
-        None => super::resume::obey(global, &id, obey.wait).await,
+        None => super::resume::obey(session, store, &id, obey.wait).await,
     }
 }
 
 /// That this process could carry the order out: one that is stored and that nobody can obey leaves a parked run
 /// interrupted, and the same order would be refused for it.
 async fn can_drive(
-    global: &Global,
-    state: &State,
+    session: &Session,
     journal: &Arc<dyn Journal>,
     run: &Run,
     order: &Order,
 ) -> Result<(), Diagnostic> {
-    let setup = project::setup(global)?;
-    Parts::of(&setup, journal, state)?;
+    session.parts(journal)?;
     if matches!(order, Order::Cancel | Order::Rollback) {
         // What is undone is never kept from it.
         return Ok(());
@@ -191,18 +179,18 @@ const LOOKS: u32 = 172_800;
 /// How many looks in a row may fail: a driver that ends cuts who is looking at that moment.
 const MISSES: u32 = 20;
 
-async fn look(state: &State, id: &RunId) -> Result<(Run, Driver), Diagnostic> {
-    let store = Store::look(state).await?;
+async fn look(session: &Session, id: &RunId) -> Result<(Run, Driver), Diagnostic> {
+    let store = session.look().await?;
     let run = store.find(id.as_str()).await?;
     let driver = store.driver(&run);
     Ok((run, driver))
 }
 
 /// Waits until a run that another process drives stops, or waits for people, or nobody drives it any more; its exit code.
-async fn look_on(state: &State, id: &RunId) -> Result<Exit, Diagnostic> {
+async fn look_on(session: &Session, id: &RunId) -> Result<Exit, Diagnostic> {
     let mut misses = 0;
     for _ in 0..LOOKS {
-        let (run, driver) = match look(state, id).await {
+        let (run, driver) = match look(session, id).await {
             Ok(run) => run,
             Err(_) if misses < MISSES => {
                 misses += 1;

@@ -1,14 +1,14 @@
 //! `flow plan`.
 
-use crate::args::{Global, Plan, PlanFormat};
+use crate::args::{Plan, PlanFormat};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
-use crate::project;
+use crate::session::Session;
 use crate::view::{self, plan};
 
 /// Plans and shows; touches nothing.
-pub(crate) fn run(global: &Global, args: &Plan) -> Result<Exit, Diagnostic> {
-    let setup = project::setup(global)?;
+pub(crate) fn run(session: &Session, args: &Plan) -> Result<Exit, Diagnostic> {
+    let setup = session.setup()?;
     let commit = setup.commit(&args.commit)?;
     let made = setup.plan(&args.workflow, &commit)?;
     match args.format {

@@ -8,44 +8,56 @@ use flow_engine::signal::Order;
 
 use super::frozen;
 use crate::actor;
-use crate::args::{Global, Resume, Wait};
+use crate::args::{Resume, Wait};
 use crate::diagnostic::Diagnostic;
-use crate::drive::{Drive, Parts};
 use crate::driver::Driver;
 use crate::exit::Exit;
 use crate::project;
+use crate::session::Session;
 use crate::store::{Past, Store, take_over};
 use crate::view::{self, text};
 
 /// A run whose process was killed is simply continued; a parked one tries again what failed; of a finished one the
 /// notices that did not go out are delivered.
-pub(crate) async fn run(global: &Global, args: Resume) -> Result<Exit, Diagnostic> {
-    let (state, setup) = project::open(global)?;
+pub(crate) async fn run(session: &Session, args: Resume) -> Result<Exit, Diagnostic> {
+    // Read first: one that is broken must not end this after the journal was taken over.
+    session.setup()?;
     if args.take_over {
-        take_over::take_over(&state).await?;
+        take_over::take_over(session.state()?).await?;
     }
-    let id = {
-        let store = Store::open(&state).await?;
-        let run = choose(&store, args.run.as_deref()).await?;
-        let driver = store.driver(&run);
-        if store.driven() == Some(run.id.as_str()) {
-            view::note(&format!("run {} is being driven already\n\n", run.id));
-            view::out(&text::status(&run, &driver, SystemClock.now()));
-            return Ok(Exit::of_run(&run, &driver));
-        }
-        if nothing_left(&run) {
-            view::note(&format!(
-                "run {} {}; nothing is left to do\n",
-                run.id,
-                run.in_a_word()
-            ));
-            return Ok(Exit::of_run(&run, &driver));
-        }
-        run.id
-    };
-    let journal = Store::own(&state).await?;
-    let parts = Parts::of(&setup, &journal, &state)?;
-    let mut run = Run::load(&*journal, &id).await?;
+    let store = session.open().await?;
+    let run = choose(&store, args.run.as_deref()).await?;
+    let driver = store.driver(&run);
+    if store.driven() == Some(run.id.as_str()) {
+        view::note(&format!("run {} is being driven already\n\n", run.id));
+        view::out(&text::status(&run, &driver, SystemClock.now()));
+        return Ok(Exit::of_run(&run, &driver));
+    }
+    if nothing_left(&run) {
+        view::note(&format!(
+            "run {} {}; nothing is left to do\n",
+            run.id,
+            run.in_a_word()
+        ));
+        return Ok(Exit::of_run(&run, &driver));
+    }
+    go_on(session, store, run, args.wait).await
+}
+
+/// Goes on with a run that was read from `store`.
+pub(super) async fn go_on(
+    session: &Session,
+    store: Store,
+    mut run: Run,
+    wait: Wait,
+) -> Result<Exit, Diagnostic> {
+    let is_held = matches!(store, Store::Held(_));
+    let journal = session.own(store).await?;
+    let parts = session.parts(&journal)?;
+    if !is_held {
+        // Another process had the journal, or may have had it.
+        run = Run::load(&*journal, &run.id).await?;
+    }
     project::refuse_beside(&Past::of(&*journal).await?.runs, &run)?;
     if needs_a_word(&run) {
         drop(journal);
@@ -53,7 +65,7 @@ pub(crate) async fn run(global: &Global, args: Resume) -> Result<Exit, Diagnosti
         return Err(crate::drive::parked(&run, exit));
     }
     if matches!(run.life, Life::Parked { .. }) {
-        frozen::say(&setup, &run);
+        frozen::say(session.setup()?, &run);
         let now = SystemClock.now();
         append_order(
             &*journal,
@@ -65,9 +77,7 @@ pub(crate) async fn run(global: &Global, args: Resume) -> Result<Exit, Diagnosti
         )
         .await?;
     }
-    Drive::new(&state, journal, parts, args.wait, global.plain)
-        .resume(&id)
-        .await
+    session.drive(journal, parts, wait)?.resume(&run.id).await
 }
 
 /// Whether only a person's explicit order may go on: an outcome nobody knows, or a rollback that stopped. To resume is
@@ -82,16 +92,21 @@ fn needs_a_word(run: &Run) -> bool {
     )
 }
 
-/// Drives a run on after an order was stored.
-pub(crate) async fn obey(global: &Global, id: &RunId, wait: Wait) -> Result<Exit, Diagnostic> {
-    let (state, setup) = project::open(global)?;
-    let journal = Store::own(&state).await?;
-    let parts = Parts::of(&setup, &journal, &state)?;
-    let run = Run::load(&*journal, id).await?;
-    project::refuse_beside(&Past::of(&*journal).await?.runs, &run)?;
-    Drive::new(&state, journal, parts, wait, global.plain)
-        .resume(id)
-        .await
+/// Drives a run on after an order was stored in `store`, which was refused there if another run was in the way.
+pub(crate) async fn obey(
+    session: &Session,
+    store: Store,
+    id: &RunId,
+    wait: Wait,
+) -> Result<Exit, Diagnostic> {
+    let is_held = matches!(store, Store::Held(_));
+    let journal = session.own(store).await?;
+    let parts = session.parts(&journal)?;
+    if !is_held {
+        let run = Run::load(&*journal, id).await?;
+        project::refuse_beside(&Past::of(&*journal).await?.runs, &run)?;
+    }
+    session.drive(journal, parts, wait)?.resume(id).await
 }
 
 fn nothing_left(run: &Run) -> bool {

@@ -6,19 +6,18 @@ use flow_engine::signal::Order;
 use flow_engine::step::Step as _;
 use flow_steps::pg::{Baseline, OutlookError, outlook};
 
-use crate::args::{Global, Rollback};
+use crate::args::Rollback;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::project;
-use crate::state::State;
-use crate::store::Store;
+use crate::session::Session;
 use crate::view::{self, aside, text};
 
 /// Shows first what will be undone, and asks.
-pub(crate) async fn run(global: &Global, args: Rollback) -> Result<Exit, Diagnostic> {
+pub(crate) async fn run(session: &Session, args: Rollback) -> Result<Exit, Diagnostic> {
     // The store is let go before the question: whoever hesitates must not keep others from signing or resuming.
     let run = {
-        let store = Store::open(&State::of(global)?).await?;
+        let store = session.open().await?;
         let run = store.find(&args.run).await?;
         run.accepts(&Order::Rollback)?;
         // Only a finished run can be overtaken; a damaged record of another run must not stop an emergency.
@@ -35,14 +34,14 @@ pub(crate) async fn run(global: &Global, args: Rollback) -> Result<Exit, Diagnos
     }
     let has_baseline = run.plan.nodes.iter().any(|n| n.kind == Baseline::KIND);
     if run.is_finished() && has_baseline {
-        look(global, &run).await?;
+        look(session, &run).await?;
     }
     if !args.yes {
         confirm(&run)?;
     }
     let named = run.id.to_string();
     super::orders::give(
-        global,
+        session,
         &named,
         Order::Rollback,
         &args.reason,
@@ -63,8 +62,8 @@ fn untouched(run: &Run) -> String {
 
 /// Says what the rollback of a finished run would take back and set aside, and refuses one that could not be made: production
 /// serves, and would be stopped for nothing.
-async fn look(global: &Global, run: &Run) -> Result<(), Diagnostic> {
-    let hosts = project::setup(global)?.hosts();
+async fn look(session: &Session, run: &Run) -> Result<(), Diagnostic> {
+    let hosts = session.setup()?.hosts();
     view::note("Looking at production and the backup; nothing is stopped meanwhile.\n");
     match outlook(run, &hosts, &|_| {}).await {
         Ok(Some(found)) => {

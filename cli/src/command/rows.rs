@@ -8,33 +8,31 @@ use flow_engine::step::Step as _;
 use flow_steps::pg::{Addition, Baseline, Fate, OutlookError, Row, RunRows, TableRows, rows_of};
 use serde_json::Value;
 
-use crate::args::{Global, Rows};
+use crate::args::Rows;
 use crate::diagnostic::Diagnostic;
 use crate::driver::Driver;
 use crate::exit::Exit;
 use crate::files;
-use crate::project;
-use crate::state::State;
-use crate::store::Store;
+use crate::session::Session;
 use crate::view::{self, next};
 
 /// How many rows of each table are shown on the terminal; `--csv` and `--json` have all.
 const SHOWN: usize = 50;
 
 /// Reads which rows a run lost or changed, or its rollback set aside. They go to whoever asked, and nowhere else.
-pub(crate) async fn run(global: &Global, args: &Rows) -> Result<Exit, Diagnostic> {
+pub(crate) async fn run(session: &Session, args: &Rows) -> Result<Exit, Diagnostic> {
     let run = {
-        let store = Store::open(&State::of(global)?).await?;
+        let store = session.open().await?;
         store.find(&args.run).await?
     };
     let driver = {
-        let store = Store::look(&State::of(global)?).await?;
+        let store = session.look().await?;
         store.driver(&run)
     };
     if let Some(why) = no_backup(&run, &driver) {
         return Err(why);
     }
-    let hosts = project::setup(global)?.hosts();
+    let hosts = session.setup()?.hosts();
     view::note("Restoring the backup into a scratch database to compare row by row.\n");
     let found = rows_of(&run, &hosts, args.table.as_deref(), &|_| {}).await;
     let found = found.map_err(|why| {

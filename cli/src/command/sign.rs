@@ -12,14 +12,14 @@ use flow_steps::people::statement::{self, Words};
 use flow_steps::people::{Decision, Person, SignedAnswer, Subject, sshsig};
 
 use crate::actor;
-use crate::args::{Global, Sign};
+use crate::args::Sign;
 use crate::control::Posted;
 use crate::control::server::Verifier as _;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::files;
 use crate::people::{self, Roster, refused};
-use crate::project;
+use crate::session::Session;
 use crate::store::Store;
 use crate::view;
 
@@ -27,14 +27,14 @@ use crate::view;
 const IMPORT_MAX: u64 = 16 * 1024;
 
 /// Shows exactly what is signed, signs it where the key is, checks it as the step will, and hands it in.
-pub(crate) async fn run(global: &Global, args: Sign) -> Result<Exit, Diagnostic> {
-    let (state, setup) = project::open(global)?;
-    let roster = Roster::of(&setup);
-    let run = Store::open(&state).await?.find(&args.run).await?;
+pub(crate) async fn run(session: &Session, args: Sign) -> Result<Exit, Diagnostic> {
+    let (state, setup) = (session.state()?, session.setup()?);
+    let roster = Roster::of(setup);
+    let run = session.open().await?.find(&args.run).await?;
     let asked = people::to_sign(&run, &args.role, args.step.as_deref())?;
     if let Some(signature) = &args.import {
         let answer = import(signature)?;
-        return hand_in(&state, &roster, &run, &asked.step, answer).await;
+        return hand_in(state, &roster, &run, &asked.step, answer).await;
     }
     let people = roster.people(&run).await?;
     let after = Roster::rejection(&run, &asked, &people).await?;
@@ -67,7 +67,7 @@ pub(crate) async fn run(global: &Global, args: Sign) -> Result<Exit, Diagnostic>
     }
     show_and_ask(&text, args.yes)?;
     let answer = sign(text, args.key.as_deref(), person).await?;
-    hand_in(&state, &roster, &run, &asked.step, answer).await
+    hand_in(state, &roster, &run, &asked.step, answer).await
 }
 
 /// What is signed is what was on the screen; a person says yes to it.

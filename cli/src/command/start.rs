@@ -10,12 +10,11 @@ use flow_steps::people::starter;
 use flow_workflows::setup::Setup;
 
 use crate::actor;
-use crate::args::{Global, Resume, Start};
+use crate::args::Start;
 use crate::diagnostic::Diagnostic;
-use crate::drive::{Drive, Parts};
 use crate::exit::Exit;
 use crate::project;
-use crate::state::State;
+use crate::session::Session;
 use crate::store::{Past, Store};
 use crate::view::{self, text};
 
@@ -26,30 +25,31 @@ const HEAD: &str = "HEAD";
 
 /// Nothing is written before configuration, commit and plan are found good, no other run is in the way, and the person
 /// at the terminal has said yes.
-pub(crate) async fn run(global: &Global, args: Start) -> Result<Exit, Diagnostic> {
+pub(crate) async fn run(session: &Session, args: Start) -> Result<Exit, Diagnostic> {
     crate::control::fit_reason(&args.reason)?;
     crate::control::fit_to_keep("a key of your own", args.id.as_deref().unwrap_or_default())?;
-    let (state, setup) = project::open(global)?;
-    let same = same_request(&state, args.id.as_deref()).await?;
+    let setup = session.setup()?;
+    let store = session.open().await?;
+    let past = store.past().await?;
+    let same = of_request(store.journal(), &past, args.id.as_deref()).await?;
     let planned = setup
         .commit(&args.commit)
         .and_then(|commit| setup.plan(&args.workflow, &commit));
     let plan = match (same, planned) {
-        (Some(same), Ok(plan)) => return again(global, &state, same, Some(&plan), args).await,
+        (Some(same), Ok(plan)) => return again(session, store, same, Some(&plan), &args).await,
         // Where no commit was named and there is none to take, nothing says that another one is meant.
         (Some(same), Err(_)) if args.commit == HEAD && same.plan.workflow == args.workflow => {
-            return again(global, &state, same, None, args).await;
+            return again(session, store, same, None, &args).await;
         }
         (_, planned) => planned?,
     };
     // Whether mail can be set up is known before anything is made.
     setup.mailer()?;
-    {
-        let store = Store::open(&state).await?;
-        let past = store.past().await?;
-        project::refuse_second(&past.runs, &plan)?;
-        past.refuse_unknown(&plan.environment)?;
-    }
+    let nobody_in_the_way = |past: &Past, plan: &Plan| {
+        project::refuse_second(&past.runs, plan)?;
+        past.refuse_unknown(&plan.environment)
+    };
+    nobody_in_the_way(&past, &plan)?;
     let new = NewRun {
         id: RunId::generate(SystemClock.now()),
         plan,
@@ -57,37 +57,36 @@ pub(crate) async fn run(global: &Global, args: Start) -> Result<Exit, Diagnostic
         reason: args.reason.clone(),
         request: args.id.clone(),
     };
-    let answers = match starter::step(&new.plan) {
-        Some(step) => vec![signed::start(&setup, &new, step, &args).await?],
-        None if args.yes || !view::is_interactive() => Vec::new(),
-        None => {
-            confirm(&setup, &new.plan)?;
+    let signed = starter::step(&new.plan);
+    let asks = signed.is_some() || (view::is_interactive() && !args.yes);
+    // While a person thinks, the journal is let go of: others sign and resume meanwhile.
+    let store = (!asks).then_some(store);
+    let answers = match signed {
+        Some(step) => vec![signed::start(setup, &new, step, &args).await?],
+        None if asks => {
+            confirm(setup, &new.plan)?;
             Vec::new()
         }
+        None => Vec::new(),
     };
-    let journal = Store::own(&state).await?;
-    let parts = Parts::of(&setup, &journal, &state)?;
-    let past = Past::of(&*journal).await?;
-    // Another start with the same key may have come and gone since the first look.
-    if let Some(same) = of_request(&*journal, &past, args.id.as_deref()).await? {
-        drop(parts);
-        drop(journal);
-        return again(global, &state, same, Some(&new.plan), args).await;
-    }
-    project::refuse_second(&past.runs, &new.plan)?;
-    past.refuse_unknown(&new.plan.environment)?;
-    Drive::new(&state, journal, parts, args.wait, global.plain)
-        .start_with(new, answers)
-        .await
-}
-
-async fn same_request(state: &State, request: Option<&str>) -> Result<Option<Run>, Diagnostic> {
-    if request.is_none() {
-        return Ok(None);
-    }
-    let store = Store::open(state).await?;
-    let past = store.past().await?;
-    of_request(store.journal(), &past, request).await
+    let journal = match store {
+        Some(store @ Store::Held(_)) => session.own(store).await?,
+        store => {
+            drop(store);
+            let journal = Store::own(session.state()?).await?;
+            let past = Past::of(&*journal).await?;
+            // Another start with the same key may have come and gone since the first look.
+            if let Some(same) = of_request(&*journal, &past, args.id.as_deref()).await? {
+                let store = Store::Held(journal);
+                return again(session, store, same, Some(&new.plan), &args).await;
+            }
+            nobody_in_the_way(&past, &new.plan)?;
+            journal
+        }
+    };
+    let parts = session.parts(&journal)?;
+    let drive = session.drive(journal, parts, args.wait)?;
+    drive.start_with(new, answers).await
 }
 
 async fn of_request(
@@ -111,11 +110,11 @@ async fn of_request(
 /// Starting again with the same key: shows a run that is over or being driven, goes on with any other. Only when it is
 /// the same start: who asks for another commit must not be told about this one.
 async fn again(
-    global: &Global,
-    state: &State,
+    session: &Session,
+    store: Store,
     run: Run,
     plan: Option<&Plan>,
-    args: Start,
+    args: &Start,
 ) -> Result<Exit, Diagnostic> {
     if let Some(plan) = plan {
         refuse_another(&run, plan)?;
@@ -127,19 +126,12 @@ async fn again(
             run.plan_digest.short()
         ));
     }
-    let store = Store::open(state).await?;
     let driver = store.driver(&run);
-    drop(store);
     if driver.has_it() || run.is_finished() {
         view::out(&text::status(&run, &driver, SystemClock.now()));
         return Ok(Exit::of_run(&run, &driver));
     }
-    let resume = Resume {
-        take_over: false,
-        run: Some(run.id.to_string()),
-        wait: args.wait,
-    };
-    super::resume::run(global, resume).await
+    super::resume::go_on(session, store, run, args.wait).await
 }
 
 /// Refuses a key that belongs to the start of something else.

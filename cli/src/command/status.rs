@@ -8,24 +8,22 @@ use flow_engine::run::{Life, Run};
 use flow_workflows::production::HostSays;
 
 use super::lock;
-use crate::args::{Global, Status};
+use crate::args::Status;
 use crate::diagnostic::Diagnostic;
 use crate::driver::Driver;
 use crate::exit::Exit;
-use crate::project;
-use crate::state::State;
-use crate::store::Store;
+use crate::session::Session;
 use crate::view::beside::Beside;
 use crate::view::{self, json, next, text};
 
 /// Shows one run; exits with 0 whatever its state is, which `--json` carries as `exit`. A run that cannot be read is not
 /// shown: with `--json` what is known of it is printed, and the exit code is 2.
-pub(crate) async fn run(global: &Global, args: &Status) -> Result<Exit, Diagnostic> {
-    let state = State::of(global)?;
+pub(crate) async fn run(session: &Session, args: &Status) -> Result<Exit, Diagnostic> {
+    let state = session.state()?;
     if args.watch {
-        return watch(global, &state, &args.run).await;
+        return watch(session, &args.run).await;
     }
-    let store = Store::look(&state).await?;
+    let store = session.look().await?;
     let run = match store.look_up(&args.run).await {
         Ok(run) => run,
         Err(error) => {
@@ -40,9 +38,9 @@ pub(crate) async fn run(global: &Global, args: &Status) -> Result<Exit, Diagnost
     let driver = store.driver(&run);
     drop(store);
     let beside = Beside {
-        host: ask_host(global, &run, &driver).await,
+        host: ask_host(session, &run, &driver).await,
         mailed: flow_steps::mail::holders(&state.mails(), &run.id),
-        unlocked: next::left_a_lock(&run) && lock::is_lifted(global, &run).await,
+        unlocked: next::left_a_lock(&run) && lock::is_lifted(session, &run).await,
     };
     let now = SystemClock.now();
     if args.json {
@@ -59,23 +57,23 @@ pub(crate) async fn run(global: &Global, args: &Status) -> Result<Exit, Diagnost
 
 /// What production's host says, where the run left something unusual there and nobody drives it: what the journal knows
 /// may be old by then. Nothing in all other cases, which are most, and where there is no configuration to reach it by.
-async fn ask_host(global: &Global, run: &Run, driver: &Driver) -> HostSays {
+async fn ask_host(session: &Session, run: &Run, driver: &Driver) -> HostSays {
     let unusual = !flow_steps::standing::standing(run).is_empty();
     if !unusual || driver.has_it() {
         return HostSays::default();
     }
-    match project::setup(global) {
+    match session.setup() {
         Ok(setup) => setup.ask_host(&run.plan.environment).await,
         Err(_) => HostSays::default(),
     }
 }
 
 /// Shows it again whenever it changed, at most once a second, until it needs nobody to drive it.
-async fn watch(global: &Global, state: &State, named: &str) -> Result<Exit, Diagnostic> {
-    let animate = view::may_animate(global.plain);
+async fn watch(session: &Session, named: &str) -> Result<Exit, Diagnostic> {
+    let animate = view::may_animate(session.plain());
     let mut shown = None;
     loop {
-        let store = Store::look(state).await?;
+        let store = session.look().await?;
         let run = store.look_up(named).await?;
         let driver = store.driver(&run);
         let look = Some((run.next_seq, driver.clone()));

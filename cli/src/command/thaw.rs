@@ -8,23 +8,24 @@ use flow_steps::pg::Database;
 use flow_steps::pg::mode::{self, Mode};
 
 use crate::actor;
-use crate::args::{Global, Thaw};
+use crate::args::Thaw;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::project;
+use crate::session::Session;
 use crate::view;
 
 /// Opens the database and says what was found. Run twice, the second finds it open.
 ///
 /// Refused while a run has the environment, or its timer watches, or its deploy runs: that run opens it itself. Whoever
 /// knows better names it.
-pub(crate) async fn run(global: &Global, args: Thaw) -> Result<Exit, Diagnostic> {
+pub(crate) async fn run(session: &Session, args: Thaw) -> Result<Exit, Diagnostic> {
     if args.reason.trim().is_empty() {
         return Err(Diagnostic::usage(
             "a thaw needs a reason; it goes on record",
         ));
     }
-    let (host, db, lease) = place(global, &args.env).await?;
+    let (host, db, lease) = place(session, &args.env).await?;
     let unseen = |e: &dyn std::error::Error| {
         failed(format!("`{}` could not be looked at: {e}", args.env))
             .hint(format!("flow doctor {}", args.env))
@@ -61,8 +62,8 @@ pub(crate) async fn run(global: &Global, args: Thaw) -> Result<Exit, Diagnostic>
 }
 
 /// What is to be said after a lease was taken from a run: it may have left the database read-only.
-pub(crate) async fn still_shut(global: &Global, env: &str) -> String {
-    let Ok((host, db, lease)) = place(global, env).await else {
+pub(crate) async fn still_shut(session: &Session, env: &str) -> String {
+    let Ok((host, db, lease)) = place(session, env).await else {
         return String::new();
     };
     match mode::look(host, &db, &lease).await {
@@ -108,11 +109,11 @@ fn busy(env: &str, run: &str, mode: &Mode) -> Diagnostic {
 }
 
 async fn place(
-    global: &Global,
+    session: &Session,
     env: &str,
 ) -> Result<(Arc<dyn Host>, Database, String), Diagnostic> {
-    let setup = project::setup(global)?;
-    let (name, found) = project::environment(&setup, env)?;
+    let setup = session.setup()?;
+    let (name, found) = project::environment(setup, env)?;
     let host = setup.hosts().get(name);
     let host = host.map_err(|e| failed(format!("`{env}` cannot be reached: {e}")))?;
     let db = found.database.at(name);

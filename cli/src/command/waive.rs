@@ -9,19 +9,18 @@ use flow_steps::people::waiver::HOURS_MAX;
 use flow_steps::people::{AskedWaivers, Decision, SignOffRefusal, Subject};
 
 use crate::actor;
-use crate::args::{Global, Waive};
+use crate::args::Waive;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::people::{self, Roster, refused};
-use crate::project;
-use crate::store::Store;
+use crate::session::Session;
 
 /// Signs that one finding of one step is accepted. Only a finding that the step asks about now, by the role it asks, is
 /// signed at all: anything else would be on record without any effect.
-pub(crate) async fn run(global: &Global, args: Waive) -> Result<Exit, Diagnostic> {
-    let (state, setup) = project::open(global)?;
-    let roster = Roster::of(&setup);
-    let run = Store::open(&state).await?.find(&args.run).await?;
+pub(crate) async fn run(session: &Session, args: Waive) -> Result<Exit, Diagnostic> {
+    let (state, setup) = (session.state()?, session.setup()?);
+    let roster = Roster::of(setup);
+    let run = session.open().await?.find(&args.run).await?;
     let asked = AskedWaivers::of(&run, &args.step)
         .ok_or_else(|| not_asked(&run, &SignOffRefusal::NoWaiver(args.step.clone())))?;
     let finding = asked
@@ -55,7 +54,7 @@ pub(crate) async fn run(global: &Global, args: Waive) -> Result<Exit, Diagnostic
         .text();
     super::sign::show_and_ask(&text, args.yes)?;
     let answer = super::sign::sign(text, args.key.as_deref(), person).await?;
-    super::sign::hand_in(&state, &roster, &run, &args.step, answer).await
+    super::sign::hand_in(state, &roster, &run, &args.step, answer).await
 }
 
 fn not_asked(run: &Run, why: &SignOffRefusal) -> Diagnostic {

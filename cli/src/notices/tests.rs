@@ -14,6 +14,7 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::*;
+use crate::args::Global;
 use crate::testing;
 
 /// Changes production and cannot be undone; with `fails` it fails itself.
@@ -174,19 +175,22 @@ async fn a_rollback_that_stopped_is_told_by_a_later_command_once_the_mail_server
         status.contains("notices are not delivered to everybody:"),
         "{status}"
     );
-    let global = Global {
-        config: Some(dir.path().join("flow.toml")),
-        state: Some(state.dir.clone()),
-        ..Global::default()
+    let session = || {
+        let global = Global {
+            config: Some(dir.path().join("flow.toml")),
+            state: Some(state.dir.clone()),
+            ..Global::default()
+        };
+        Session::new(Arc::new(testing::registry()), global)
     };
     // Nobody listens there: nothing is told, and that fails nothing.
     configure(dir.path(), 1);
-    tell(&global).await;
+    tell(&session()).await;
     assert_eq!(untold(&state).await.expect("known").len(), 1);
 
     let (port, taken) = mail_server();
     configure(dir.path(), port);
-    tell(&global).await;
+    tell(&session()).await;
     assert_eq!(untold(&state).await.expect("known").len(), 0);
     let taken = taken.lock().expect("whole").clone();
     assert!(taken.contains("ROLLBACK INCOMPLETE"), "{taken}");

@@ -12,10 +12,9 @@ use flow_engine::run::Run;
 use flow_workflows::setup::Setup;
 
 use super::{lost_object, plans, repairs, show};
-use crate::args::Global;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
-use crate::project;
+use crate::session::Session;
 use crate::state::State;
 use crate::store;
 use crate::upkeep::{self, blocking};
@@ -30,7 +29,11 @@ struct Outcome {
 
 /// Opening mends segments and sled; what is beyond that is mended here. At the end every run is read as `verify` reads
 /// it: what is damaged then is named, whatever could be rebuilt.
-pub(super) async fn repair(global: &Global, state: &State, json: bool) -> Result<Exit, Diagnostic> {
+pub(super) async fn repair(
+    session: &Session,
+    state: &State,
+    json: bool,
+) -> Result<Exit, Diagnostic> {
     let mut done = Outcome::default();
     let dir = state.journal();
     if dir.exists() {
@@ -42,13 +45,13 @@ pub(super) async fn repair(global: &Global, state: &State, json: bool) -> Result
     let mut upkeep = upkeep::begin(journal).await?;
     let mended = blocking(move || upkeep.mend()).await?;
     let lost = done.take(mended);
-    done.read(global, &state.journal(), &lost).await?;
+    done.read(session, &state.journal(), &lost).await?;
     Ok(done.show(json))
 }
 
 /// The same on a copy, which goes when it was looked at. The journal is not changed, nor kept busy for longer than that.
 pub(super) async fn rehearse(
-    global: &Global,
+    session: &Session,
     state: &State,
     json: bool,
 ) -> Result<Exit, Diagnostic> {
@@ -70,7 +73,7 @@ pub(super) async fn rehearse(
     done.repaired.extend(said.catalog);
     done.repaired.extend(repairs(&said.report));
     let lost = done.take(said.mended);
-    done.read(global, &copy, &lost).await?;
+    done.read(session, &copy, &lost).await?;
     let (from, to) = (
         copy.display().to_string(),
         state.journal().display().to_string(),
@@ -92,18 +95,18 @@ impl Outcome {
     /// Computes again what is in no copy and can be computed, and names what still cannot be read.
     async fn read(
         &mut self,
-        global: &Global,
+        session: &Session,
         dir: &Path,
         lost: &[Digest],
     ) -> Result<(), Diagnostic> {
         let (journal, _) = store::open(dir).await?;
         // Without the project's files nothing can be computed; what is damaged is named all the same.
-        let setup: Option<Setup> = project::setup(global).ok();
+        let setup: Option<&Setup> = session.setup().ok();
         for id in journal.runs().await? {
             if Run::load(&journal, &id).await.is_ok() {
                 continue;
             }
-            if let Some(setup) = &setup {
+            if let Some(setup) = setup {
                 self.repaired
                     .extend(plans::again(setup, &journal, &id).await?);
             }

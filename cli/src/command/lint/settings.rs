@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use flow_steps::migration::Settings;
 use serde::Deserialize;
 
-use crate::args::Global;
 use crate::diagnostic::Diagnostic;
-use crate::state::config_path;
+use crate::session::Session;
 
 /// The part of the file that is read.
 #[derive(Default, Deserialize)]
@@ -73,10 +72,10 @@ impl File {
 }
 
 /// Without a file the defaults; a file that cannot be read or does not say what it should is refused.
-pub(super) fn read(global: &Global) -> Result<File, Diagnostic> {
-    let path = match config_path(global) {
+pub(super) fn read(session: &Session) -> Result<File, Diagnostic> {
+    let path = match session.config_path() {
         Ok(path) => path,
-        Err(_) if global.config.is_none() => return Ok(File::default()),
+        Err(_) if session.named_config().is_none() => return Ok(File::default()),
         Err(error) => return Err(error.into()),
     };
     let failed = |error: &dyn std::error::Error| {
