@@ -2,7 +2,7 @@
 
 #[path = "support/lint_project.rs"]
 mod project;
-#[path = "../../steps/tests/migration/server.rs"]
+#[path = "../../steps/lint/tests/migration/server.rs"]
 #[expect(dead_code, reason = "the measurements of the check use the rest")]
 mod server;
 

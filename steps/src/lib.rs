@@ -3,23 +3,19 @@
 
 pub mod again;
 pub mod code;
-pub mod codecheck;
 pub mod deploy;
 pub mod drift;
 pub mod gate;
-pub mod git;
 pub mod health;
 pub mod host;
 pub mod identity;
 pub mod lease;
 pub mod mail;
-pub mod migration;
 pub mod people;
 pub mod pg;
 pub mod plain;
 pub mod pm2;
 mod reach;
-pub mod replay;
 pub mod schema;
 pub mod standing;
 pub mod watch;

@@ -5,12 +5,13 @@ use flow_engine::retry::Policy;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use crate::migration::{self, Finding, Level, Report, history};
 use crate::people::Waiver;
 use crate::reach;
+use flow_lint::migration::{self, Finding, Level, Report, history};
 
 mod again;
 mod applied;
+mod code_check;
 mod replay;
 pub mod review;
 mod shown;
@@ -20,6 +21,7 @@ pub(crate) mod waiving;
 
 pub use again::MigrationsAgain;
 pub use applied::history;
+pub use code_check::{CodeAt, CodeChecked, EnumUsage, Found, NullableAccess, Version};
 pub use replay::{Replay, ReplayReport};
 pub use review::{MigrationReview, Reviewed};
 pub use shown::{ShownFile, ShownFinding};

@@ -5,8 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
-use flow_steps::codecheck::CodeAt;
 use flow_steps::plain::is_plain;
+use flow_steps::schema::CodeAt;
 use serde::Deserialize;
 
 mod machine;
@@ -50,7 +50,7 @@ pub struct Config {
     pub window: Window,
     /// How `flow lint` weighs findings; the gate of a release does not read it.
     #[serde(default)]
-    pub lint: flow_steps::migration::Settings,
+    pub lint: flow_lint::migration::Settings,
     /// Where the people file is; default `flow.people.toml` beside this one.
     #[serde(default = "people_file")]
     pub people: PathBuf,

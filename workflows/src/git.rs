@@ -152,7 +152,7 @@ impl Repository {
     }
 
     fn bytes(&self, args: &[&str]) -> Result<Vec<u8>, GitError> {
-        let mut git = flow_steps::git::command();
+        let mut git = flow_lint::git::command();
         git.arg("-C")
             .arg(&self.dir)
             .args(args)

@@ -2,16 +2,15 @@
 
 use flow_engine::registry::Registry;
 use flow_steps::{
-    code, codecheck, deploy, drift, gate, health, identity, lease, mail, people, pg, pm2, schema,
-    watch,
+    code, deploy, drift, gate, health, identity, lease, mail, people, pg, pm2, schema, watch,
 };
 
 /// What this binary can run.
 pub fn registry() -> Registry {
     let registry = Registry::default()
         .with::<code::CodeSnapshot>()
-        .with::<codecheck::EnumUsage>()
-        .with::<codecheck::NullableAccess>()
+        .with::<schema::EnumUsage>()
+        .with::<schema::NullableAccess>()
         .with::<deploy::Deploy>()
         .with::<deploy::InPlace>()
         .with::<drift::DeployedDrift>()

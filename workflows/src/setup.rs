@@ -9,13 +9,13 @@ use flow_engine::outbox::Notifier;
 use flow_engine::plan::Plan;
 use flow_engine::planner::{PlanError, Planner};
 use flow_engine::step::Resources;
-use flow_steps::codecheck::CodeAt;
 use flow_steps::host::Hosts;
 use flow_steps::host::{SshConfig, SshHost};
 use flow_steps::mail::{EnvOrFile, MailSettings, Mailer, Secrets as _, TeamMail, Tls};
 use flow_steps::people::People;
 use flow_steps::people::origin::{RosterAt, Rosters};
 use flow_steps::pg::Policy;
+use flow_steps::schema::CodeAt;
 
 use crate::config::{Config, ConfigError, Mail, read_toml};
 use crate::git::{GitError, Repository};

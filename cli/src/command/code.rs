@@ -1,6 +1,6 @@
 //! `flow lint --code`.
 
-use flow_steps::codecheck::{CodeChecked, Version};
+use flow_steps::schema::{CodeChecked, Version};
 
 use crate::args::{FailOn, Lint, LintFormat};
 use crate::diagnostic::Diagnostic;
@@ -40,7 +40,7 @@ pub(crate) async fn run(session: &Session, args: &Lint) -> Result<Exit, Diagnost
 }
 
 /// A value that was added breaks nothing before it is written.
-fn is_told(found: &flow_steps::codecheck::Found) -> bool {
+fn is_told(found: &flow_steps::schema::Found) -> bool {
     found.hit.kind == "added-value"
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use flow_steps::migration::history::Fault;
-use flow_steps::migration::{self, Level, Linted, RuleId};
+use flow_lint::migration::history::Fault;
+use flow_lint::migration::{self, Level, Linted, RuleId};
 
 use crate::args::{FailOn, Lint, LintFormat};
 use crate::diagnostic::Diagnostic;

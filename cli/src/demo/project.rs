@@ -31,7 +31,7 @@ pub(super) fn make(
     unattended: Option<u64>,
 ) -> Result<PathBuf, Diagnostic> {
     let project = dir.join("project");
-    let git = flow_steps::git::command()
+    let git = flow_lint::git::command()
         .args(["clone", "-q"])
         .arg(sandbox.origin())
         .arg(&project)

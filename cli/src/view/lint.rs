@@ -5,7 +5,7 @@ mod json;
 mod sarif;
 mod text;
 
-use flow_steps::migration::{Finding, Level, Linted, RuleId};
+use flow_lint::migration::{Finding, Level, Linted, RuleId};
 
 use crate::args::{Lint, LintFormat};
 use crate::command::lint::Source;

@@ -58,9 +58,9 @@ fn a_database_says_what_is_applied_and_whether_it_was_edited_since() {
     assert_eq!(code, Some(1), "nothing is applied: {text}");
     assert!(text.contains("2 migrations judged"), "{text}");
     let sha = |sql: &str| {
-        let migration = flow_steps::migration::Migration {
+        let migration = flow_lint::migration::Migration {
             sql: sql.to_owned(),
-            ..flow_steps::migration::Migration::default()
+            ..flow_lint::migration::Migration::default()
         };
         migration.sha256()
     };

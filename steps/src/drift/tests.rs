@@ -12,11 +12,12 @@ use std::sync::Arc;
 
 use super::*;
 use crate::code::tests::git;
-use crate::migration::from_pairs;
 use crate::people::People;
 use crate::pg::tests::cluster;
 use crate::pg::{Database, Pg};
 use crate::reach::testing::{Bench, Say, failure, output, plan};
+use flow_lint::drift::beside;
+use flow_lint::migration::from_pairs;
 
 fn registry() -> Registry {
     Registry::default()
@@ -215,7 +216,7 @@ async fn a_release_whose_migrations_lack_tables_and_columns_is_stopped_in_phase_
         what.starts_with("4 warnings; next: schema-drift prisma/schema.prisma:"),
         "{what}"
     );
-    let sides = source::of_commit(&of).await.unwrap();
+    let sides = commit::of_commit(&of).await.unwrap();
     let declared = sides.read("public").unwrap().unwrap();
     let files = from_pairs([("000".to_owned(), INIT.to_owned())]).unwrap();
     let compared = schema_and_migrations(&declared, &files, "public");
@@ -305,9 +306,14 @@ async fn what_was_accepted_before_the_deploy_is_not_asked_for_again_and_anything
     let sql = format!("{INIT}{HISTORY}{}", applied("public", "000"));
     let rig = Rig::new("public", SCHEMA, &[INIT], &sql).await;
     rig.more("CREATE INDEX odd ON \"Task\"(\"title\");").await;
-    let catalog = step::read(&rig.pg).await.unwrap();
+    let catalog = read(&rig.pg).await.unwrap();
     let files = from_pairs([("000".to_owned(), INIT.to_owned())]).unwrap();
-    let compared = catalog_and_migrations(&catalog, &files, &External::default(), "public");
+    let compared = catalog_and_migrations(
+        &catalog,
+        &files,
+        &flow_lint::drift::External::default(),
+        "public",
+    );
     let accepted = DriftReport {
         findings: findings(&compared, &Sides::default(), true),
         ..DriftReport::default()

@@ -90,7 +90,7 @@ impl Host for Local {
 
 fn prepare(command: &Command) -> tokio::process::Command {
     let mut it = tokio::process::Command::new(&command.program);
-    crate::git::forget(it.as_std_mut());
+    flow_lint::git::forget(it.as_std_mut());
     it.args(&command.args)
         .envs(command.env.iter().map(|(name, value)| (name, value)))
         .envs(

@@ -19,9 +19,9 @@ use super::scratch::{self, Mark};
 use super::shape::{self, Change, READS, Shape};
 use super::text::{ident, some_of};
 use super::{Database, Pg, PgError, applied};
-use crate::migration::Migration;
 use crate::reach;
 use crate::schema::source;
+use flow_lint::migration::Migration;
 
 mod judge;
 

@@ -4,8 +4,8 @@ use flow_engine::step::StepError;
 use serde::de::DeserializeOwned;
 
 use crate::host::Host;
-use crate::migration::history::{self, History, Place};
 use crate::reach;
+use flow_lint::migration::history::{self, History, Place};
 
 /// Fails when the name can be no schema's, and when the database does not answer.
 pub(super) async fn read(

@@ -9,9 +9,9 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::{Checked, source};
-use crate::migration::{self, Finding, Level, Migration};
 use crate::reach;
-use crate::replay::{self, Options, ReplayError, Replayed};
+use flow_lint::migration::{self, Finding, Level, Migration};
+use flow_lint::replay::{self, Options, ReplayError, Replayed};
 
 /// Replays the commit's migrations in a throw-away PostgreSQL of its own on this machine and compares what the catalog shows of the
 /// pending ones with what the migration check says.
@@ -197,7 +197,7 @@ mod tests {
                     name: format!("{last:03}"),
                     sha256: String::new(),
                 }],
-                report: crate::migration::Report::default(),
+                report: flow_lint::migration::Report::default(),
                 waivers: Vec::new(),
                 script_passed: false,
             }),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::migration::{Finding, Migration};
+use flow_lint::migration::{Finding, Migration};
 
 /// Lines shown of one file, and of all files together. The longest migration of five public histories has 1,100.
 const LINES_MAX: usize = 2_000;
@@ -237,7 +237,8 @@ mod tests {
             name: "0_init".into(),
             ..context
         };
-        let report = crate::migration::check(&[context, file.clone()], &["1_x".to_owned()].into());
+        let report =
+            flow_lint::migration::check(&[context, file.clone()], &["1_x".to_owned()].into());
         let shown = files(&[&file], &report.findings);
         let lines = shown[0].lines();
         let at = lines.iter().position(|l| l.starts_with("    2 |")).unwrap();

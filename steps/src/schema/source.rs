@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use flow_engine::step::StepError;
 
-use crate::git::SETTINGS;
 use crate::host::{Command, HostExt as _, Local, Output};
-use crate::migration::{MAX_FILE, Migration, from_pairs};
 use crate::reach;
+use flow_lint::git::SETTINGS;
+use flow_lint::migration::{MAX_FILE, Migration, from_pairs};
 
 /// git in a repository on this machine, with [`SETTINGS`]; what this process inherited is [taken away](crate::host::Local).
 pub(crate) fn git(repo: &str, args: &[&str]) -> Result<Command, StepError> {

@@ -61,7 +61,7 @@ impl Rig {
 
     fn applied(&self, rows: &[Row<'_>]) {
         let row = |(name, sql, finished, rolled_back): &Row<'_>| {
-            let file = crate::migration::Migration {
+            let file = flow_lint::migration::Migration {
                 name: (*name).into(),
                 unreadable: None,
                 sql: (*sql).into(),
@@ -257,7 +257,7 @@ fn a_checksum_is_the_sha256_of_the_bytes_of_the_file() {
         ),
     ];
     for (sql, checksum) in known {
-        let file = crate::migration::Migration {
+        let file = flow_lint::migration::Migration {
             sql: sql.into(),
             ..Default::default()
         };

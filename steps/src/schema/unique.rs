@@ -8,8 +8,8 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::Checked;
-use crate::migration::{Finding, Report, RuleId};
 use crate::pg::Database;
+use flow_lint::migration::{Finding, Report, RuleId};
 
 mod ask;
 mod plain;

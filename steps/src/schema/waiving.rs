@@ -3,8 +3,8 @@
 use flow_engine::record::Wait;
 use flow_engine::step::{Cx, StepError};
 
-use crate::migration::Finding;
 use crate::people::{AskedWaivers, Subject, Waiver, origin, waived};
+use flow_lint::migration::Finding;
 
 /// The waivers of all of them, by people of a role; waits for the first that is missing.
 pub(crate) async fn all(

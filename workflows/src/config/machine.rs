@@ -91,7 +91,7 @@ impl Environment {
                 odd.escape_debug()
             ));
         }
-        if !flow_steps::migration::history::is_schema(&self.database.schema) {
+        if !flow_lint::migration::history::is_schema(&self.database.schema) {
             return Some(format!(
                 "`env.{name}.database.schema` must be a schema's name, not `{}`",
                 self.database.schema.escape_debug()

@@ -2,7 +2,6 @@
 
 use flow_engine::planner::Out;
 use flow_steps::code::Snapshot;
-use flow_steps::codecheck::{CodeAt, EnumUsage, NullableAccess};
 use flow_steps::gate::{
     BackupFresh, BackupRule, CodeBefore, Free, Preflight, Promotion, PromotionRule,
 };
@@ -13,6 +12,7 @@ use flow_steps::people::items;
 use flow_steps::people::{Checklist, Keys, SignOff, Starter};
 use flow_steps::pg::Policy;
 use flow_steps::schema::{Checked, MigrationReview, MigrationSafety, MigrationsAgain, Replay};
+use flow_steps::schema::{CodeAt, EnumUsage, NullableAccess};
 
 use crate::config::{Config, Environment};
 

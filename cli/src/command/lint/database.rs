@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use flow_steps::migration::history::{self, History, Place};
+use flow_lint::migration::history::{self, History, Place};
 use serde::de::DeserializeOwned;
 
 use super::Compared;

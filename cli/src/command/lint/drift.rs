@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use flow_steps::drift::{self, Sides, Unreadable};
-use flow_steps::migration::{self, Linted};
+use flow_lint::drift::{self, Sides, Unreadable};
+use flow_lint::migration::{self, Linted};
 
 use super::settings::File;
 use super::source::Source;

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use flow_steps::migration::{self, Linted, MAX_FILE, Settings};
-use flow_steps::replay::{self, Options, Place, ReplayError};
+use flow_lint::migration::{self, Linted, MAX_FILE, Settings};
+use flow_lint::replay::{self, Options, Place, ReplayError};
 
 use super::source::Source;
 use crate::args::Lint;

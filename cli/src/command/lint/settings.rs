@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use flow_steps::migration::Settings;
+use flow_lint::migration::Settings;
 use serde::Deserialize;
 
 use crate::diagnostic::Diagnostic;

@@ -1,7 +1,7 @@
 //! `--since REV`: what the work tree has that the revision has not.
 
-use flow_steps::migration::history::Fault;
-use flow_steps::migration::{self, Level, RuleId};
+use flow_lint::migration::history::Fault;
+use flow_lint::migration::{self, Level, RuleId};
 
 use super::Compared;
 use super::source::Source;
@@ -86,7 +86,7 @@ fn git(source: &Source, revision: &str, args: &[&str]) -> Result<String, Diagnos
         let what = format!("git cannot compare with `{revision}`: {}", why.trim());
         Diagnostic::usage(what).hint("in CI the history must be there: fetch-depth: 0")
     };
-    let output = flow_steps::git::command()
+    let output = flow_lint::git::command()
         .arg("-C")
         .arg(&source.folder)
         .args(args)

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use flow_steps::migration::{self, Migration};
+use flow_lint::migration::{self, Migration};
 
 use super::settings::File;
 use crate::diagnostic::Diagnostic;

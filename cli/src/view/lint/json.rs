@@ -1,6 +1,6 @@
 //! For scripts: a list of findings.
 
-use flow_steps::migration::Finding;
+use flow_lint::migration::Finding;
 use serde_json::{Value, json};
 
 use super::{Judged, file, fix};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use flow_steps::migration::{Finding, RuleId, explain};
+use flow_lint::migration::{Finding, RuleId, explain};
 use serde_json::{Value, json};
 
 use super::{Judged, file, fix};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use flow_steps::migration::{Finding, Level};
+use flow_lint::migration::{Finding, Level};
 
 use super::{Judged, file, line};
 use crate::view::{clean, cut};

@@ -23,7 +23,7 @@ async fn run_with(keys: serde_json::Value) -> flow_engine::run::Run {
     };
     let checked = serde_json::json!({
         "pending": [{"name": "20260205_add_notes", "sha256": "a"}, {"name": "20260206_add_index", "sha256": "b"}],
-        "report": crate::migration::check(&[], &std::collections::BTreeSet::new()),
+        "report": flow_lint::migration::check(&[], &std::collections::BTreeSet::new()),
         "waivers": [waiver("f1", "the table is empty")], "script_passed": false,
     });
     let typed = serde_json::json!({

@@ -9,9 +9,10 @@ use super::super::catalog::TableSpec;
 use super::super::copy_safe::HISTORY;
 use super::super::{Pg, applied};
 use super::Policy;
-use crate::migration::{Migration, shape};
 use crate::reach;
 use crate::schema::source;
+use flow_lint::drift;
+use flow_lint::migration::Migration;
 
 /// Of more pending migrations than these a column is not said to be of one of them: each is read beside all before it.
 const NAMED: usize = 50;
@@ -96,7 +97,7 @@ impl Pending {
 
     fn columns(&self, migrations: &[Migration]) -> BTreeSet<Column> {
         let mut found = BTreeSet::new();
-        for (name, table) in shape::fold(migrations, &self.schema).shape.tables {
+        for (name, table) in drift::left_by(migrations, &self.schema).tables {
             if name.name == HISTORY {
                 continue;
             }

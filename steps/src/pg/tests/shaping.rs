@@ -5,7 +5,7 @@ use super::super::places::Sequences;
 use super::super::state::{self, DbState, Look};
 use super::cluster::{database, databases, value};
 use super::*;
-use crate::migration::Migration;
+use flow_lint::migration::Migration;
 
 pub(super) fn migrations(texts: &[&str]) -> Vec<Migration> {
     let one = |(n, sql): (usize, &&str)| Migration {

@@ -239,12 +239,12 @@ async fn an_approval_is_void_when_a_file_the_set_the_order_or_a_finding_changes(
         |c| drop(c.pending.pop()),
         |c| c.pending.reverse(),
         |c| {
-            let context = crate::migration::Migration {
+            let context = flow_lint::migration::Migration {
                 name: "1_t".into(),
                 sql: "DROP TABLE \"Tag\";".into(),
                 unreadable: None,
             };
-            c.report = crate::migration::check(&[context], &["1_t".to_owned()].into());
+            c.report = flow_lint::migration::check(&[context], &["1_t".to_owned()].into());
             assert!(!c.report.findings.is_empty());
         },
     ];

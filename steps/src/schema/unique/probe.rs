@@ -1,6 +1,6 @@
 //! From a finding to the questions that decide it.
 
-use crate::migration::{Finding, Report, UniqueKey};
+use flow_lint::migration::{Finding, Report, UniqueKey};
 
 const COUNT: &str = "SELECT count(*) FROM ";
 /// Keys of rows that are named.

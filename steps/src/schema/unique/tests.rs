@@ -7,11 +7,11 @@ use flow_engine::record::ParkReason;
 use flow_engine::registry::Registry;
 
 use super::*;
-use crate::migration::{check, from_pairs};
 use crate::people::Waiver;
 use crate::pg::tests::cluster;
 use crate::reach::testing::{Bench, Say, failure, output, plan};
 use crate::schema::Pending;
+use flow_lint::migration::{check, from_pairs};
 
 const SCHEMA: &str = r#"
 CREATE TYPE "Role" AS ENUM ('ADMIN', 'MEMBER', 'GUEST');

@@ -186,7 +186,7 @@ async fn announced(pending: usize) -> String {
         .collect();
     let checked = serde_json::json!({
         "pending": files, "waivers": [], "script_passed": true,
-        "report": crate::migration::check(&[], &std::collections::BTreeSet::new()),
+        "report": flow_lint::migration::check(&[], &std::collections::BTreeSet::new()),
     });
     let mut planner = Planner::new("release", "1.0.0", "prod", "test");
     planner.phase("schema", "Schema", OnFailure::Park, |p| {
