@@ -20,6 +20,7 @@ use super::local::CHUNKS;
 use super::{Command, Host, HostError, Process, Stdin, quote};
 
 mod auth;
+mod certificate;
 mod channel;
 mod config;
 mod connect;
@@ -27,7 +28,11 @@ mod greeting;
 mod keyfile;
 mod known;
 mod link;
+mod proxy;
+mod revoked;
+mod settings;
 mod sink;
+mod tokens;
 
 /// How to reach one machine. Everything else (address, user, keys, jump hosts) is what `ssh <alias>` would use.
 #[derive(Debug, Clone)]
@@ -61,8 +66,9 @@ impl SshConfig {
 /// A machine behind ssh: one connection, opened when first needed, closed after a minute without use, opened again
 /// after a cut. Any number of processes share it; beyond what the machine allows (sshd's `MaxSessions`) they wait.
 ///
-/// Host keys are checked strictly whatever the configuration says, and none is ever added. Password logins, agent
-/// forwarding, `ProxyCommand` and certificates are not supported.
+/// Host keys and their certificates are checked strictly whatever the configuration says, and none is ever added. Keys and
+/// certificates of key files and of the agent are the only way in. A setting of the ssh configuration that changes who is
+/// reached, who is believed or what is run, and that is not honoured here, is refused (`docs/design/0018`).
 pub struct SshHost {
     config: SshConfig,
     /// `-l user`, `-p port` of one hop of a `ProxyJump`.

@@ -26,6 +26,12 @@ impl Sshd {
 
     /// With further lines of `sshd_config`.
     pub(crate) fn with(options: &str) -> Self {
+        Self::prepared(options, |_| {})
+    }
+
+    /// With further files in its folder: the keys are there already, `host_KIND` its own and `id` the user's. `{at}` in the
+    /// options is that folder.
+    pub(crate) fn prepared(options: &str, prepare: impl FnOnce(&Path)) -> Self {
         assert!(
             Path::new(SSHD).exists(),
             "{SSHD} is missing: this test needs a real sshd (apt-get install openssh-server)"
@@ -40,6 +46,8 @@ impl Sshd {
             dir.path().join("authorized_keys"),
         )
         .unwrap();
+        prepare(dir.path());
+        let options = options.replace("{at}", &dir.path().display().to_string());
         if rustix::process::getuid().is_root() {
             std::fs::create_dir_all("/run/sshd").unwrap();
         }
@@ -49,7 +57,7 @@ impl Sshd {
                 .local_addr()
                 .unwrap()
                 .port();
-            if let Some(child) = run(dir.path(), port, options) {
+            if let Some(child) = run(dir.path(), port, &options) {
                 let sshd = Self { dir, port, child };
                 sshd.record(&sshd.line("ed25519"));
                 return sshd;

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 
 use ssh2::{ErrorCode, PublicKey, Session};
 
+use super::certificate;
 use super::config::Resolved;
-use super::keyfile::{self, KeyFile};
+use super::keyfile::{self, CertificateFile, KeyFile};
 use super::known::fingerprint;
+use super::tokens::listed;
 
 /// How far a connection got.
 pub(super) enum Outcome {
@@ -28,18 +30,42 @@ pub(super) struct Attempt {
     pub(super) story: Vec<String>,
 }
 
+impl Attempt {
+    /// Adds to the story what is not in it yet.
+    fn remark(&mut self, remarks: impl IntoIterator<Item = String>) {
+        for remark in remarks {
+            if !self.story.contains(&remark) {
+                self.story.push(remark);
+            }
+        }
+    }
+}
+
 /// One key to try.
 enum Candidate {
     Agent(PublicKey),
     File(KeyFile),
+    /// A key file, which signs, and its certificate, which is shown.
+    Certified(PathBuf, CertificateFile),
 }
 
 impl Candidate {
     fn name(&self) -> String {
         match self {
-            Self::Agent(key) => {
-                format!("agent key `{}` {}", key.comment(), fingerprint(key.blob()))
-            }
+            Self::Agent(key) => match certificate::parse(key.blob()) {
+                Some(certificate) => format!(
+                    "agent certificate {} {}",
+                    certificate.in_words(),
+                    fingerprint(key.blob())
+                ),
+                None => format!("agent key `{}` {}", key.comment(), fingerprint(key.blob())),
+            },
+            Self::Certified(key, shown) => format!(
+                "certificate {} ({}) with key file {}",
+                shown.path.display(),
+                shown.certificate.in_words(),
+                key.display()
+            ),
             Self::File(file) => format!("key file {}", file.path.display()),
         }
     }
@@ -47,8 +73,8 @@ impl Candidate {
 
 /// Tries the keys that are left.
 ///
-/// Order: for each configured file its copy in the agent or else the file, then the other keys of the agent. Keys of
-/// other purposes in the agent so cost none of the few tries sshd allows.
+/// Order: for each configured file its certificates, then its copy in the agent or else the file; then the other keys of
+/// the agent. Keys of other purposes in the agent so cost none of the few tries sshd allows.
 pub(super) fn authenticate(session: &Session, to: &Resolved, attempt: &mut Attempt) -> Outcome {
     let agent = open_agent(session, to.agent.as_deref(), attempt);
     let offered = agent
@@ -66,6 +92,9 @@ pub(super) fn authenticate(session: &Session, to: &Resolved, attempt: &mut Attem
             (Candidate::Agent(_), None) => continue,
             (Candidate::File(file), _) => {
                 session.userauth_pubkey_file(&to.user, None, &file.path, None)
+            }
+            (Candidate::Certified(key, shown), _) => {
+                session.userauth_pubkey_file(&to.user, Some(&shown.path), key, None)
             }
         };
         if session.authenticated() {
@@ -120,41 +149,161 @@ fn open_agent(
     match opened {
         Ok(()) => Some(agent),
         Err(e) => {
-            let story = format!("agent {}: {}", socket.display(), e.message());
-            if !attempt.story.contains(&story) {
-                attempt.story.push(story);
-            }
+            attempt.remark([format!("agent {}: {}", socket.display(), e.message())]);
             None
         }
     }
 }
 
-fn candidates(to: &Resolved, mut offered: Vec<PublicKey>, attempt: &mut Attempt) -> Vec<Candidate> {
-    let mut list = Vec::new();
-    for file in to
-        .identities
-        .iter()
-        .filter_map(|path: &PathBuf| keyfile::read(path))
-    {
-        let copy = file
-            .public
-            .as_ref()
-            .and_then(|public| offered.iter().position(|key| key.blob() == public));
-        if let Some(copy) = copy {
-            list.push(Candidate::Agent(offered.remove(copy)));
-        } else if file.encrypted {
-            let path = file.path.display();
-            let story =
-                format!("key file {path} is encrypted and not in the agent; run `ssh-add {path}`");
-            if !attempt.story.contains(&story) {
-                attempt.story.push(story);
-            }
-        } else if file.private {
-            list.push(Candidate::File(file));
+fn candidates(to: &Resolved, offered: Vec<PublicKey>, attempt: &mut Attempt) -> Vec<Candidate> {
+    let mut choice = Choice {
+        to,
+        offered,
+        list: Vec::new(),
+    };
+    let (explicit, unread) = certificates(&to.certificates);
+    attempt.remark(unread);
+    for file in to.identities.iter().filter_map(|path| keyfile::read(path)) {
+        let beside = keyfile::certificate_beside(&file.path);
+        let fits = |shown: &&CertificateFile| {
+            let public = file.public.as_ref();
+            public.is_none_or(|public| *public == shown.certificate.plain)
+        };
+        for shown in explicit.iter().chain(&beside).filter(fits) {
+            attempt.remark(choice.certified(&file, shown));
+        }
+        attempt.remark(choice.plain(file));
+    }
+    // A certificate of the agent may be named without its key file.
+    for shown in &explicit {
+        choice.in_agent(&shown.blob);
+    }
+    attempt.remark(choice.not_signed_for());
+    choice.all()
+}
+
+/// The certificate files that are there, and what is to be said of those that are not.
+fn certificates(paths: &[PathBuf]) -> (Vec<CertificateFile>, Vec<String>) {
+    let (mut found, mut unread) = (Vec::new(), Vec::new());
+    for path in paths {
+        match keyfile::certificate(path) {
+            Some(file) => found.push(file),
+            None => unread.push(format!(
+                "CertificateFile {} is not there or no certificate",
+                path.display()
+            )),
         }
     }
-    if !to.identities_only {
-        list.extend(offered.into_iter().map(Candidate::Agent));
+    (found, unread)
+}
+
+/// The list of what to try, as it is made.
+struct Choice<'a> {
+    to: &'a Resolved,
+    /// Keys and certificates of the agent that are not on the list yet.
+    offered: Vec<PublicKey>,
+    list: Vec<Candidate>,
+}
+
+impl Choice<'_> {
+    /// Takes what the agent has under this public half, if it has it.
+    fn in_agent(&mut self, public: &[u8]) -> bool {
+        let mut offered = self.offered.iter();
+        let copy = offered.position(|key| key.blob() == public && !rsa_certificate(public));
+        if let Some(copy) = copy {
+            let key = self.offered.remove(copy);
+            self.push(public, Candidate::Agent(key));
+        }
+        copy.is_some()
     }
-    list
+
+    fn push(&mut self, public: &[u8], candidate: Candidate) {
+        if allowed(self.to, public) {
+            self.list.push(candidate);
+        }
+    }
+
+    /// A certificate signs with its key: of the agent, where the agent has the certificate, or of the file.
+    fn certified(&mut self, file: &KeyFile, shown: &CertificateFile) -> Option<String> {
+        if self.in_agent(&shown.blob) {
+            return None;
+        }
+        let (key, path) = (file.path.display(), shown.path.display());
+        if !file.private || file.encrypted {
+            let beside = keyfile::beside(&file.path, "-cert.pub");
+            return Some(format!(
+                "certificate {path} is not in the agent, and key file {key} cannot be used without it; put the certificate \
+                 at {} and run `ssh-add {key}`",
+                beside.display()
+            ));
+        }
+        let candidate = Candidate::Certified(file.path.clone(), shown.clone());
+        self.push(&shown.blob, candidate);
+        None
+    }
+
+    fn plain(&mut self, file: KeyFile) -> Option<String> {
+        let public = file.public.clone().unwrap_or_default();
+        if self.in_agent(&public) {
+            return None;
+        }
+        if file.encrypted {
+            let path = file.path.display();
+            return Some(format!(
+                "key file {path} is encrypted and not in the agent; run `ssh-add {path}`"
+            ));
+        }
+        if file.private {
+            self.push(&public, Candidate::File(file));
+        }
+        None
+    }
+
+    /// Certificates of RSA keys are left in the agent: libssh2 asks it for a SHA-1 signature, which machines refuse.
+    fn not_signed_for(&mut self) -> Vec<String> {
+        let remark = |key: &PublicKey| {
+            format!(
+                "agent certificate `{}` is of an RSA key, for which libssh2 asks the agent for a signature that machines \
+                 refuse; name its key file with IdentityFile and the certificate with CertificateFile, or have an ed25519 \
+                 key certified",
+                key.comment()
+            )
+        };
+        let (left, offered) = std::mem::take(&mut self.offered)
+            .into_iter()
+            .partition::<Vec<_>, _>(|key| rsa_certificate(key.blob()));
+        self.offered = offered;
+        left.iter().map(remark).collect()
+    }
+
+    /// The list, and after it the rest of the agent, unless only what is named may be tried.
+    fn all(mut self) -> Vec<Candidate> {
+        if !self.to.identities_only {
+            for key in std::mem::take(&mut self.offered) {
+                let public = key.blob().to_vec();
+                self.push(&public, Candidate::Agent(key));
+            }
+        }
+        self.list
+    }
+}
+
+fn rsa_certificate(public: &[u8]) -> bool {
+    keyfile::kind(public).as_deref() == Some("ssh-rsa-cert-v01@openssh.com")
+}
+
+/// Whether `PubkeyAcceptedAlgorithms` has a place for this key. A key whose kind is not known may be tried.
+fn allowed(to: &Resolved, public: &[u8]) -> bool {
+    let Some(list) = &to.algorithms.user_key else {
+        return true;
+    };
+    match keyfile::kind(public).as_deref() {
+        None => true,
+        Some("ssh-rsa") => listed(list, "rsa-sha2-512") || listed(list, "rsa-sha2-256"),
+        Some("ssh-rsa-cert-v01@openssh.com") => {
+            listed(list, "rsa-sha2-512-cert-v01@openssh.com")
+                || listed(list, "rsa-sha2-256-cert-v01@openssh.com")
+        }
+        Some(kind) => listed(list, kind),
+    }
 }

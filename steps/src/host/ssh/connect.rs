@@ -13,6 +13,8 @@ use tokio::runtime::Handle;
 use super::auth::{self, Attempt, Outcome};
 use super::config::{self, Resolved};
 use super::known::{self, Record};
+use super::proxy::Proxy;
+use super::tokens::listed;
 use super::{SshConfig, SshHost};
 use crate::host::local::CHUNK;
 use crate::host::{HostError, Process};
@@ -26,6 +28,8 @@ const DEPTH: u8 = 8;
 pub(super) struct Connected {
     pub(super) session: Session,
     pub(super) socket: OwnedFd,
+    /// What carries it, when that is a command; ends with it.
+    pub(super) proxy: Option<Proxy>,
 }
 
 /// All that is needed to connect.
@@ -43,7 +47,7 @@ impl Dialer {
         let until = Instant::now() + self.config.connect_timeout;
         let to = config::resolve(&self.config, &self.extra)?;
         self.find_jumps(&to)?;
-        let record = known::look_up(&self.config.name, &to.record_name(), &to.known_hosts)?;
+        let record = known::look_up(&self.config.name, &to)?;
         let mut attempt = Attempt::default();
         for _ in 0..ROUNDS {
             let connected = self.trusted(&to, &record, until)?;
@@ -110,20 +114,28 @@ impl Dialer {
         record: &Record,
         until: Instant,
     ) -> Result<Connected, HostError> {
-        let preference = record.preference();
+        let preference = record.preference(&self.config.name)?;
         let first = self.handshake(to, preference.as_deref(), until);
-        let connected = match (first, preference) {
-            (Ok(connected), _) => connected,
+        match (first, preference) {
+            (Ok(connected), _) => {
+                record.check(&self.config.name, &self.shown(&connected)?)?;
+                Ok(connected)
+            }
             // The machine may have no key of a kind on record any more: let it show what it has, to say so.
-            (Err(HandshakeError::Protocol(_)), Some(_)) => self
-                .handshake(to, None, until)
-                .map_err(|e| self.unreachable(e.words()))?,
-            (Err(e), _) => return Err(self.unreachable(e.words())),
-        };
+            (Err(HandshakeError::Protocol(why)), Some(_)) => {
+                let any = self.handshake(to, None, until);
+                let any = any.map_err(|e| self.unreachable(e.words()))?;
+                record.check(&self.config.name, &self.shown(&any)?)?;
+                Err(self.unreachable(why))
+            }
+            (Err(e), _) => Err(self.unreachable(e.words())),
+        }
+    }
+
+    /// The host key, or the certificate, as it travelled. libssh2 has proved that the machine holds its private half.
+    fn shown(&self, connected: &Connected) -> Result<Vec<u8>, HostError> {
         let blob = connected.session.host_key().map(|(blob, _)| blob.to_vec());
-        let blob = blob.ok_or_else(|| self.unreachable("it showed no host key".to_owned()))?;
-        record.check(&self.config.name, &blob)?;
-        Ok(connected)
+        blob.ok_or_else(|| self.unreachable("it showed no host key".to_owned()))
     }
 
     fn handshake(
@@ -138,27 +150,40 @@ impl Dialer {
                 "no time left to connect".to_owned(),
             ));
         }
-        let protocol = |e: ssh2::Error| {
-            HandshakeError::Protocol(format!("{}:{}: {}", to.hostname, to.port, e.message()))
-        };
-        let mut session = Session::new().map_err(protocol)?;
+        let at = |e: &ssh2::Error| format!("{}:{}: {}", to.hostname, to.port, e.message());
+        let mut session = Session::new().map_err(|e| HandshakeError::Protocol(at(&e)))?;
         session.set_timeout(u32::try_from(left.as_millis()).unwrap_or(u32::MAX));
-        if let Some(preference) = preference {
-            session
-                .method_pref(MethodType::HostKey, preference)
-                .map_err(protocol)?;
-        }
-        let socket = match &self.via {
-            Some(via) => self.through(via, to)?,
-            None => OwnedFd::from(tcp(to, left)?),
+        prefer(&session, to, preference)?;
+        let mut proxy = None;
+        let socket = match (&self.via, &to.proxy) {
+            (Some(via), _) => self.through(via, to)?,
+            (None, Some(line)) => {
+                let started = Proxy::start(line);
+                let (socket, started) = started.map_err(|e| {
+                    HandshakeError::Network(format!("its ProxyCommand could not be started: {e}"))
+                })?;
+                proxy = Some(started);
+                socket
+            }
+            (None, None) => OwnedFd::from(tcp(to, left)?),
         };
         session.set_tcp_stream(
             socket
                 .try_clone()
                 .map_err(|e| HandshakeError::Network(e.to_string()))?,
         );
-        session.handshake().map_err(protocol)?;
-        Ok(Connected { session, socket })
+        if let Err(e) = session.handshake() {
+            let why = at(&e);
+            return Err(HandshakeError::Protocol(match &mut proxy {
+                Some(proxy) => format!("{why}; {}", proxy.words()),
+                None => why,
+            }));
+        }
+        Ok(Connected {
+            session,
+            socket,
+            proxy,
+        })
     }
 
     /// A connection from the machine before this one, as a socket: libssh2 wants a file descriptor.
@@ -193,13 +218,50 @@ impl HandshakeError {
     }
 }
 
+/// What may be agreed on: for the host key what is on record, for the rest what the configuration names.
+fn prefer(session: &Session, to: &Resolved, host_keys: Option<&str>) -> Result<(), HandshakeError> {
+    let allowed = &to.algorithms;
+    let signatures = allowed.user_key.as_ref().map(|list| {
+        let both = ["rsa-sha2-512", "rsa-sha2-256"].into_iter();
+        let certified = |name: &str| format!("{name}-cert-v01@openssh.com");
+        let listed = both.filter(|name| listed(list, name) || listed(list, &certified(name)));
+        listed.collect::<Vec<_>>().join(",")
+    });
+    let signatures = signatures.as_deref().filter(|list| !list.is_empty());
+    let (ciphers, macs) = (allowed.ciphers.as_deref(), allowed.macs.as_deref());
+    for (method, name, list) in [
+        (MethodType::HostKey, "HostKeyAlgorithms", host_keys),
+        (
+            MethodType::Kex,
+            "KexAlgorithms",
+            allowed.key_exchange.as_deref(),
+        ),
+        (MethodType::SignAlgo, "PubkeyAcceptedAlgorithms", signatures),
+        (MethodType::CryptCs, "Ciphers", ciphers),
+        (MethodType::CryptSc, "Ciphers", ciphers),
+        (MethodType::MacCs, "MACs", macs),
+        (MethodType::MacSc, "MACs", macs),
+    ] {
+        let Some(list) = list else { continue };
+        session.method_pref(method, list).map_err(|e| {
+            HandshakeError::Network(format!(
+                "none of its {name} ({list}) is known here: {}",
+                e.message()
+            ))
+        })?;
+    }
+    Ok(())
+}
+
 fn tcp(to: &Resolved, left: Duration) -> Result<TcpStream, HandshakeError> {
     let at = format!("{}:{}", to.hostname, to.port);
     let addresses = (to.hostname.as_str(), to.port)
         .to_socket_addrs()
         .map_err(|e| HandshakeError::Network(format!("{at}: {e}")))?;
     let mut why = "the name has no address".to_owned();
-    for address in addresses {
+    let wanted =
+        |address: &std::net::SocketAddr| to.only_ipv4.is_none_or(|ipv4| address.is_ipv4() == ipv4);
+    for address in addresses.filter(wanted) {
         match TcpStream::connect_timeout(&address, left) {
             Ok(stream) => {
                 // Small packets go out at once; a failure costs only speed.
@@ -212,13 +274,8 @@ fn tcp(to: &Resolved, left: Duration) -> Result<TcpStream, HandshakeError> {
     Err(HandshakeError::Network(format!("{at}: {why}")))
 }
 
-/// `[user@]host[:port]` as `ProxyJump` has it.
+/// `[user@]host[:port]` as `ProxyJump` has it; ssh itself makes that of a URI.
 fn split_hop(hop: &str) -> Result<(String, Vec<String>), String> {
-    if hop.contains("://") {
-        return Err(format!(
-            "the ProxyJump `{hop}` is a URI, which is not supported; write user@host:port"
-        ));
-    }
     let mut extra = Vec::new();
     let (user, rest) = hop
         .rsplit_once('@')

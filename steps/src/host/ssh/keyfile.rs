@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::certificate::{self, Certificate};
+
 /// Files larger than this are no keys; the largest RSA keys in use take 12 KiB.
 const MOST: u64 = 64 * 1024;
 const MAGIC: &[u8] = b"openssh-key-v1\0";
@@ -24,8 +26,7 @@ pub(super) struct KeyFile {
 /// Reads a key file; `None` when there is none.
 pub(super) fn read(path: &Path) -> Option<KeyFile> {
     let text = small(path);
-    let beside =
-        small(&path.with_file_name(format!("{}.pub", path.file_name()?.to_string_lossy())));
+    let beside = small(&beside(path, ".pub"));
     if text.is_none() && beside.is_none() {
         return None;
     }
@@ -45,6 +46,43 @@ pub(super) fn read(path: &Path) -> Option<KeyFile> {
         encrypted,
         private,
     })
+}
+
+/// A user's certificate that exists.
+#[derive(Debug, Clone)]
+pub(super) struct CertificateFile {
+    pub(super) path: PathBuf,
+    /// As it travels.
+    pub(super) blob: Vec<u8>,
+    pub(super) certificate: Certificate,
+}
+
+/// Reads a certificate; `None` when there is none.
+pub(super) fn certificate(path: &Path) -> Option<CertificateFile> {
+    let blob = public_line(&small(path)?)?;
+    Some(CertificateFile {
+        path: path.to_owned(),
+        certificate: certificate::parse(&blob)?,
+        blob,
+    })
+}
+
+/// The certificate that ssh looks for beside a key file: `id` has `id-cert.pub`.
+pub(super) fn certificate_beside(key: &Path) -> Option<CertificateFile> {
+    certificate(&beside(key, "-cert.pub"))
+}
+
+/// A file beside another one, which has this at the end of its name.
+pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
+}
+
+/// The kind a public key says it is of, such as `ssh-ed25519`.
+pub(super) fn kind(public: &[u8]) -> Option<String> {
+    let mut rest = public;
+    String::from_utf8(field(&mut rest)?.to_vec()).ok()
 }
 
 fn small(path: &Path) -> Option<String> {

@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 
 use super::channel::{EAGAIN, Live, NotStarted, Request, What};
 use super::connect::{Connected, Dialer};
+use super::proxy::Proxy;
 use super::sink::{Broken, outbound};
 use crate::host::HostError;
 use crate::host::local::CHUNK;
@@ -132,6 +133,8 @@ struct Worker {
     asked: Instant,
     used: Instant,
     buffer: Vec<u8>,
+    /// What carries the connection; the last to go.
+    _proxy: Option<Proxy>,
 }
 
 impl Worker {
@@ -141,7 +144,11 @@ impl Worker {
         woken: UnixStream,
         keepalive: Duration,
     ) -> Self {
-        let Connected { session, socket } = connected;
+        let Connected {
+            session,
+            socket,
+            proxy,
+        } = connected;
         session.set_blocking(false);
         session.set_keepalive(true, u32::try_from(keepalive.as_secs()).unwrap_or(u32::MAX));
         let now = Instant::now();
@@ -161,6 +168,7 @@ impl Worker {
             asked: now,
             used: now,
             buffer: vec![0; CHUNK],
+            _proxy: proxy,
         }
     }
 

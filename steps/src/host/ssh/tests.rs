@@ -8,7 +8,10 @@ use super::*;
 use crate::host::testing::Sshd;
 use crate::host::{Exit, HostExt as _};
 
+mod agent;
+mod certificates;
 mod greeting;
+mod routes;
 mod trust;
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! Who is let in, and who is believed.
 
-use std::process::{Child, Command as Process, Stdio};
+use std::process::Command as Process;
 
+use super::agent::Agent;
 use super::*;
 use crate::host::testing::keygen;
 
@@ -99,48 +100,6 @@ async fn a_key_on_record_for_another_port_does_not_count() {
             .replace(&format!("[127.0.0.1]:{}", sshd.port), "127.0.0.1"),
     );
     assert!(refusal(&sshd).await.contains("no key is on record"));
-}
-
-/// An ssh-agent of its own, ended by process id.
-struct Agent {
-    child: Child,
-    socket: std::path::PathBuf,
-}
-
-impl Agent {
-    fn start(dir: &std::path::Path) -> Self {
-        let socket = dir.join("agent");
-        let child = Process::new("ssh-agent")
-            .args(["-D", "-a"])
-            .arg(&socket)
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        for _ in 0..200 {
-            if socket.exists() {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Self { child, socket }
-    }
-
-    fn add(&self, key: &std::path::Path) {
-        let status = Process::new("ssh-add")
-            .arg("-q")
-            .arg(key)
-            .env("SSH_AUTH_SOCK", &self.socket)
-            .status()
-            .unwrap();
-        assert!(status.success());
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
 }
 
 #[tokio::test]
