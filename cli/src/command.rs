@@ -6,7 +6,6 @@ use crate::exit::Exit;
 use crate::session::Session;
 
 mod check;
-mod code;
 mod completions;
 mod doctor;
 mod export;
@@ -70,7 +69,6 @@ async fn obey(session: &Session, command: Command) -> Result<Exit, Diagnostic> {
         Command::Doctor(args) => doctor::run(session, &args).await,
         Command::Plan(args) => plan::run(session, &args),
         Command::Demo(args) => crate::demo::run(args).await,
-        Command::Lint(args) if args.code => code::run(session, &args).await,
         Command::Lint(args) => lint::run(session, &args).await,
         Command::Completions(args) => Ok(completions::run(&args)),
         Command::Journal(args) => journal::run(session, args).await,

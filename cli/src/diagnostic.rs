@@ -44,6 +44,11 @@ impl Diagnostic {
         Diagnostic::new(Exit::Usage, message).world("Nothing was changed.")
     }
 
+    /// The same for an error that says it, with everything beneath it as its causes.
+    pub(crate) fn of(error: &dyn Error) -> Self {
+        Diagnostic::usage(error.to_string()).beneath(error)
+    }
+
     #[must_use]
     pub(crate) fn because(mut self, error: &dyn Error) -> Self {
         self.causes.push(error.to_string());

@@ -1,9 +1,11 @@
 //! `flow lint`.
 
-use std::collections::BTreeSet;
-
-use flow_lint::migration::history::Fault;
-use flow_lint::migration::{self, Level, Linted, RuleId};
+use flow_lint::compared::Compared;
+use flow_lint::migration::{self, Finding, Level, Linted, RuleId, Weighing};
+use flow_lint::settings::{File, FileError};
+use flow_lint::since::SinceError;
+use flow_lint::source::{Source, SourceError};
+use flow_lint::{database, since, source};
 
 use crate::args::{FailOn, Lint, LintFormat};
 use crate::diagnostic::Diagnostic;
@@ -11,27 +13,34 @@ use crate::exit::Exit;
 use crate::session::Session;
 use crate::view;
 
-mod database;
+mod code;
 mod drift;
 mod replay;
-mod settings;
-mod since;
-mod source;
-
-use settings::File;
-pub(crate) use source::Source;
 
 /// The migration check on its own, for CI and pre-commit. Reads files only (and, when asked, which migrations a database has
-/// applied, or what a replay in a throw-away database shows); needs no configuration when a folder is named.
+/// applied, or what a replay in a throw-away database shows); needs no configuration when a folder is named. With `--code`
+/// it is the check of code against a changed schema.
 pub(crate) async fn run(session: &Session, args: &Lint) -> Result<Exit, Diagnostic> {
+    if args.code {
+        return code::run(session, args).await;
+    }
     if let Some(rule) = &args.explain {
         return explain(rule);
     }
-    let file = settings::read(session)?;
+    let file = configured(session)?;
+    let sources = if args.paths.is_empty() {
+        source::all(&[file.migrations()?])?
+    } else {
+        source::all(&args.paths)?
+    };
+    let mut weighing = Weighing::new(&file.lint);
     let mut judged = Vec::new();
-    for source in source::all(&file, &args.paths)? {
-        let linted = judge(&source, args, &file).await?;
+    for source in sources {
+        let linted = judge(&source, args, &file, &mut weighing).await?;
         judged.push((source, linted));
+    }
+    for finding in weighing.unused() {
+        blame(&mut judged, finding);
     }
     view::lint::show(&judged, args);
     let least = match args.fail_on {
@@ -49,11 +58,33 @@ pub(crate) async fn run(session: &Session, args: &Lint) -> Result<Exit, Diagnost
     })
 }
 
-async fn judge(source: &Source, args: &Lint, file: &File) -> Result<Linted, Diagnostic> {
-    let settings = &file.lint;
+/// Without a file the defaults; a file that cannot be read or does not say what it should is refused.
+fn configured(session: &Session) -> Result<File, Diagnostic> {
+    match session.config_path() {
+        Ok(path) => Ok(File::read(path)?),
+        Err(_) if session.named_config().is_none() => Ok(File::default()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A finding about the configuration belongs to the folder with the migration it names, else to the first.
+fn blame(judged: &mut [(Source, Linted)], finding: Finding) {
+    let names = |source: &Source| source.names().contains(&finding.migration);
+    let at = judged.iter().position(|(source, _)| names(source));
+    if let Some((_, linted)) = judged.get_mut(at.unwrap_or(0)) {
+        linted.report.findings.push(finding);
+    }
+}
+
+async fn judge(
+    source: &Source,
+    args: &Lint,
+    file: &File,
+    weighing: &mut Weighing<'_>,
+) -> Result<Linted, Diagnostic> {
     let mut compared = match (&args.since, &args.database) {
         (Some(revision), _) => since::compare(source, revision)?,
-        (None, Some(url)) => database::compare(source, url)?,
+        (None, Some(text)) => database::compare(source, &url(text)?).map_err(unasked)?,
         (None, None) => Compared {
             new: source.names(),
             ..Compared::default()
@@ -62,28 +93,62 @@ async fn judge(source: &Source, args: &Lint, file: &File) -> Result<Linted, Diag
     if let Some(only) = &source.only {
         compared.new.retain(|name| only.contains(name));
     }
-    let mut linted = migration::lint(&source.migrations, &compared.new, settings);
+    let mut linted = migration::lint(&source.migrations, &compared.new, weighing);
     let own = compared.schema.as_deref().unwrap_or("public");
-    let said = drift::add(&mut linted, source, own, file).await?;
+    let said = drift::add(&mut linted, source, own, (file, weighing)).await?;
     if matches!(args.format, LintFormat::Text) {
         view::note(&said);
     }
-    replay::add(&mut linted, source, &compared.new, (args, settings))?;
+    replay::add(&mut linted, source, &compared.new, (args, weighing))?;
     let faults = compared.faults.into_iter().map(migration::historical);
     let twice = migration::already_there(&source.migrations, &compared.new, &compared.tables);
     linted.report.findings.splice(0..0, faults.chain(twice));
     Ok(linted)
 }
 
-/// What is new, and what is no longer what it was.
-#[derive(Default)]
-struct Compared {
-    new: BTreeSet<String>,
-    faults: Vec<Fault>,
-    /// Tables that the database has, when one was asked.
-    tables: BTreeSet<String>,
-    /// The application's own schema, when a database was asked.
-    schema: Option<String>,
+/// A URL, or the environment variable that holds one.
+fn url(text: &str) -> Result<String, Diagnostic> {
+    match text.strip_prefix("env:") {
+        None => Ok(text.to_owned()),
+        Some(name) => std::env::var(name)
+            .map_err(|_| Diagnostic::usage(format!("the environment variable {name} is not set"))),
+    }
+}
+
+fn unasked(error: database::DatabaseError) -> Diagnostic {
+    use database::DatabaseError as E;
+    match &error {
+        E::Url(_) => Diagnostic::usage("--database is no URL of PostgreSQL")
+            .because(&error)
+            .hint("postgresql://user@host:5432/database?schema=public"),
+        _ => Diagnostic::usage("the database cannot be asked what it has applied").because(&error),
+    }
+}
+
+impl From<SourceError> for Diagnostic {
+    fn from(error: SourceError) -> Self {
+        Diagnostic::of(&error)
+    }
+}
+
+impl From<SinceError> for Diagnostic {
+    fn from(error: SinceError) -> Self {
+        let diagnostic = Diagnostic::of(&error);
+        match error {
+            SinceError::NoRevision(_) => diagnostic,
+            _ => diagnostic.hint("in CI the history must be there: fetch-depth: 0"),
+        }
+    }
+}
+
+impl From<FileError> for Diagnostic {
+    fn from(error: FileError) -> Self {
+        let diagnostic = Diagnostic::of(&error);
+        match error {
+            FileError::NoMigrations(_) => diagnostic.hint("flow lint prisma/migrations"),
+            _ => diagnostic,
+        }
+    }
 }
 
 fn explain(rule: &str) -> Result<Exit, Diagnostic> {

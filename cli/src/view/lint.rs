@@ -6,9 +6,9 @@ mod sarif;
 mod text;
 
 use flow_lint::migration::{Finding, Level, Linted, RuleId};
+use flow_lint::source::Source;
 
 use crate::args::{Lint, LintFormat};
-use crate::command::lint::Source;
 
 /// A folder, and what was found in it.
 type Judged = (Source, Linted);
@@ -27,7 +27,8 @@ pub(crate) fn show(judged: &[Judged], args: &Lint) {
 
 /// The file as somebody in the current folder names it.
 fn file(source: &Source, finding: &Finding) -> String {
-    if finding.rule == RuleId::SchemaDrift {
+    let elsewhere = finding.rule == RuleId::Suppression && finding.file == "flow.toml";
+    if finding.rule == RuleId::SchemaDrift || elsewhere {
         return finding.file.clone();
     }
     let path = source.folder.join(&finding.file);

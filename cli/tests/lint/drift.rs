@@ -60,6 +60,15 @@ fn a_team_may_turn_it_off_or_accept_one_and_a_broken_schema_is_no_silence() {
     let (code, text) = project.lint(&["prisma/migrations"]);
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("1 suppressed with a reason"), "{text}");
+    project.write("flow.toml", &accept.replace("due", "gone"));
+    let (code, text) = project.lint(&["prisma/migrations"]);
+    assert_eq!(code, Some(1), "{text}");
+    let told =
+        "for schema-drift in schema.prisma suppresses nothing: nothing there is found by that rule";
+    assert!(
+        text.contains(told) && text.contains("flow.toml:1"),
+        "{text}"
+    );
     project.write("prisma/schema.prisma", "model Task {\n  id\n}\n");
     let (code, text) = project.lint(&["prisma/migrations"]);
     assert_eq!(code, Some(2), "{text}");

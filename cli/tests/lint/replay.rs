@@ -41,6 +41,21 @@ fn a_replay_shows_what_the_text_hides_and_a_migration_that_does_not_apply_in_eve
     );
     let (_, text) = project.lint(&["migrations", "--replay"]);
     assert!(!text.contains("[replay-"), "{text}");
+    // An entry for a migration that was compared and holds nothing of it is told; one behind the failed migration is not.
+    for (name, is_told) in [("2_hidden", true), ("4_behind", false)] {
+        let ignore = format!(
+            "[[lint.ignore]]\nrule = \"replay-failed\"\nmigration = \"{name}\"\nreason = \"meant\"\n"
+        );
+        project.write("flow.toml", &ignore);
+        let (_, text) = project.lint(&["migrations", "--replay"]);
+        let said =
+            format!("[[lint.ignore]] of flow.toml for replay-failed in {name} suppresses nothing");
+        assert_eq!(text.contains(&said), is_told, "{name}: {text}");
+    }
+    project.write(
+        "flow.toml",
+        "[[lint.ignore]]\nrule = \"replay-differs\"\nmigration = \"2_hidden\"\nreason = \"meant\"\n",
+    );
     // Without a replay the entry is not for nothing.
     let (_, text) = project.lint(&["migrations"]);
     assert!(!text.contains("suppresses nothing"), "{text}");

@@ -3,7 +3,6 @@
 //! Each is brought to a [`Shape`], and two shapes are compared. Silence means that two things are known to be equal, or that
 //! text does not tell: the latter is counted ([`Compared::undecided`]), never guessed.
 
-pub(crate) mod blind;
 mod catalog;
 mod close;
 mod compare;
@@ -11,16 +10,14 @@ mod external;
 mod names;
 mod place;
 mod prisma;
-pub(crate) mod shape;
 mod sides;
 mod source;
-pub(crate) mod value;
 
+pub use crate::shape::{Guard, Shape};
 pub use catalog::{Catalog, QUERY};
 pub use compare::{Compared, Difference, Scope};
 pub use external::External;
 pub use prisma::declared;
-pub use shape::{Guard, Shape};
 pub use sides::{
     Declared, SCHEMA, Sides, Unreadable, catalog_and_migrations, catalog_and_schema, findings,
     left_by, schema_and_migrations,

@@ -6,10 +6,18 @@
 //! | [`replay`] | whether an empty PostgreSQL agrees with that, statement for statement | PostgreSQL's programs, or a server |
 //! | [`drift`] | whether `schema.prisma`, the migrations and a catalog say the same | their text, and a catalog as JSON |
 //! | [`code`] | whether code survives a changed `schema.prisma` | a checkout; for types Node, `typescript` and Prisma |
+//! | [`source`], [`since`], [`database`], [`settings`] | what is judged, and by whose word | files, git, `psql` |
 //! | [`git`] | git as every question of this machine asks it | git |
 
 pub mod code;
+pub mod compared;
+pub mod database;
 pub mod drift;
 pub mod git;
 pub mod migration;
 pub mod replay;
+pub mod settings;
+mod shape;
+pub mod since;
+pub mod source;
+mod url;

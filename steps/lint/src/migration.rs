@@ -6,9 +6,11 @@
 //! fewer labels is a removal although no statement says so. What cannot be read, or has no rule, is reported: silence means
 //! that every statement is known to be harmless.
 
-mod beside;
+mod draft;
+mod finding;
 mod fingerprint;
 mod fold;
+mod foreign;
 mod guard;
 pub mod history;
 mod judge;
@@ -25,19 +27,23 @@ mod suppress;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod touched;
 mod types;
+mod weighing;
 
 use std::collections::BTreeSet;
 
+use self::draft::Draft;
+use self::finding::{finding, of_file, start};
 use self::fingerprint::Fingerprints;
-use self::fold::{Draft, Fold};
+use self::fold::Fold;
 use self::lines::Lines;
-use self::op::{Parsed, Problem, Site, Trouble};
+use self::op::{Parsed, Problem, Trouble};
 use self::state::Schema;
 use self::suppress::Directives;
 
-pub use self::beside::{already_there, historical, settle};
-pub(crate) use self::beside::{drifted, said};
+pub use self::foreign::{already_there, historical};
+pub(crate) use self::foreign::{drifted, said};
 pub use self::load::{LoadError, MAX_FILE, Migration, from_pairs, read_folder};
 pub use self::report::{
     ChangedRows, Finding, Level, Linted, NullableColumn, RemovedLabels, Report, Suppressed,
@@ -45,6 +51,7 @@ pub use self::report::{
 };
 pub use self::rule::{EXAMPLE_CONTEXT, Explanation, RuleId, UnknownRule, explain, rules_page};
 pub use self::settings::{Ignore, Settings, Weight};
+pub use self::weighing::{Origin, Weighing};
 
 /// Findings per migration; a file that has more is bad enough.
 const MAX_FINDINGS: usize = 1_000;
@@ -55,78 +62,30 @@ const MAX_FINDINGS: usize = 1_000;
 /// name that is not among them is an error in the report. The same input always gives the same report. Comments that
 /// suppress findings are not followed: this is what a release's gate asks.
 pub fn check(migrations: &[Migration], pending: &BTreeSet<String>) -> Report {
-    run(migrations, pending, None).report
+    run(migrations, pending, false).report
 }
 
 /// As [`check`], with a team's own levels, and without what comments and settings suppress: what `flow lint` asks.
-pub fn lint(migrations: &[Migration], pending: &BTreeSet<String>, settings: &Settings) -> Linted {
-    let mut linted = run(migrations, pending, Some(settings));
-    let mut used = vec![false; settings.ignore.len()];
+/// `weighing` learns which entries of the settings suppressed something.
+pub fn lint(
+    migrations: &[Migration],
+    pending: &BTreeSet<String>,
+    weighing: &mut Weighing<'_>,
+) -> Linted {
+    let mut linted = run(migrations, pending, true);
     let findings = std::mem::take(&mut linted.report.findings);
-    for mut finding in findings {
-        let Some(level) = settings.weigh(finding.rule, finding.level) else {
-            continue;
-        };
-        finding.level = level;
-        finding.waivable = level != Level::Error;
-        let found = settings
-            .ignore
-            .iter()
-            .position(|each| each.covers(&finding) && !each.reason.trim().is_empty());
-        match found {
-            Some(at) => {
-                used[at] = true;
-                let reason = settings.ignore[at].reason.clone();
-                linted.suppressed.push(Suppressed { finding, reason });
-            }
-            None => linted.report.findings.push(finding),
-        }
-    }
-    for (ignore, used) in settings.ignore.iter().zip(used) {
-        // What a replay finds is not known here.
-        if !used && !ignore.rule.is_of_replay() && pending.contains(&ignore.migration) {
-            linted.report.findings.push(unused(ignore));
-        }
-    }
+    weighing.asked(Origin::Text, pending);
+    weighing.add(&mut linted, findings);
     linted
 }
 
-/// An entry of the configuration that suppresses nothing.
-fn unused(ignore: &Ignore) -> Finding {
-    let why = if ignore.reason.trim().is_empty() {
-        "it gives no reason"
-    } else {
-        "nothing there is found by that rule"
-    };
-    let message = format!(
-        "[[lint.ignore]] of flow.toml for {} in {} suppresses nothing: {why}",
-        ignore.rule, ignore.migration
-    );
-    let draft = Draft::warning(RuleId::Suppression, &start(), String::new(), message);
-    let migration = Migration {
-        name: ignore.migration.clone(),
-        ..Migration::default()
-    };
-    of_file(&migration, &draft)
-}
-
-fn run(
-    migrations: &[Migration],
-    pending: &BTreeSet<String>,
-    settings: Option<&Settings>,
-) -> Linted {
+fn run(migrations: &[Migration], pending: &BTreeSet<String>, suppress: bool) -> Linted {
     let mut linted = Linted::default();
     let mut schema = Schema::default();
     let all = syntax::parse_all(migrations);
     for (migration, parsed) in migrations.iter().zip(&all) {
         if pending.contains(&migration.name) {
-            judge_one(
-                migration,
-                parsed,
-                &mut schema,
-                settings.is_some(),
-                &mut linted,
-            );
+            judge_one(migration, parsed, &mut schema, suppress, &mut linted);
         } else {
             linted.report.applied += 1;
             Fold::new(&mut schema).apply(&parsed.items, parsed.statements);
@@ -204,7 +163,7 @@ fn judge_one(
     );
     report
         .changed_rows
-        .extend(beside::changed_rows(migration, parsed));
+        .extend(touched::changed_rows(migration, parsed));
     let mut drafts: Vec<Draft> = parsed.problems.iter().map(trouble).collect();
     drafts.extend(direct);
     drafts.extend(judged.drafts);
@@ -290,49 +249,4 @@ fn gap(migration: &Migration, problem: &Problem) -> Finding {
     );
     let draft = Draft::warning(RuleId::CannotCheck, &problem.site, String::new(), message);
     of_file(migration, &draft)
-}
-
-fn start() -> Site {
-    Site {
-        start: 0,
-        end: 0,
-        inside: None,
-    }
-}
-
-/// A finding about a file as a whole.
-fn of_file(migration: &Migration, draft: &Draft) -> Finding {
-    let mut prints = Fingerprints::of(&migration.name, &migration.sql, &[]);
-    finding(migration, draft, &Lines::new(&migration.sql), &mut prints)
-}
-
-fn finding(
-    migration: &Migration,
-    draft: &Draft,
-    lines: &Lines<'_>,
-    prints: &mut Fingerprints<'_>,
-) -> Finding {
-    let Site { start, end, inside } = &draft.site;
-    let (line, column) = lines.position(*start);
-    let message = match inside {
-        Some(inside) => format!("in {inside}: {}", draft.message),
-        None => draft.message.clone(),
-    };
-    Finding {
-        file: migration.file(),
-        rule: draft.rule,
-        level: draft.level,
-        migration: migration.name.clone(),
-        line,
-        column,
-        length: lines.length(*start, *end),
-        statement: lines.excerpt(*start, *end),
-        object: draft.object.clone(),
-        message,
-        fix: explain(draft.rule).fix.to_owned(),
-        sql: draft.sql.clone(),
-        query: draft.query.clone(),
-        waivable: draft.level != Level::Error,
-        digest: prints.next(draft),
-    }
 }

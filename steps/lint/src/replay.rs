@@ -14,10 +14,10 @@ mod catalog;
 mod cluster;
 mod effects;
 mod lab;
+mod place;
 mod scram;
 #[cfg(test)]
 mod tests;
-mod url;
 mod wire;
 
 use std::collections::BTreeSet;

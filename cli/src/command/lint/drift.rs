@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use flow_lint::drift::{self, Sides, Unreadable};
-use flow_lint::migration::{self, Linted};
+use flow_lint::migration::{Linted, Origin, RuleId, Weighing};
+use flow_lint::settings::File;
+use flow_lint::source::Source;
 
-use super::settings::File;
-use super::source::Source;
 use crate::diagnostic::Diagnostic;
 
 /// Compares what belongs to the folder. The answer is what a person must be told beside the findings, such as that nothing was
@@ -15,13 +15,13 @@ pub(super) async fn add(
     linted: &mut Linted,
     source: &Source,
     own: &str,
-    file: &File,
+    (file, weighing): (&File, &mut Weighing<'_>),
 ) -> Result<String, Diagnostic> {
     let of_prisma = source
         .migrations
         .iter()
         .any(|each| each.file().ends_with("/migration.sql"));
-    if !of_prisma || file.lint.is_off(migration::RuleId::SchemaDrift) {
+    if !of_prisma || file.lint.is_off(RuleId::SchemaDrift) {
         return Ok(String::new());
     }
     let folder = source.folder.display();
@@ -55,7 +55,8 @@ pub(super) async fn add(
                 ));
             }
             let findings = drift::findings(&compared, &sides, false);
-            migration::settle(linted, findings, &file.lint);
+            weighing.asked(Origin::Schema, &source.names());
+            weighing.add(linted, findings);
         }
         Ok(None) => said.push(format!("{folder}: schema-drift: {}", sides.nothing())),
         Err(e @ Unreadable::Incomplete { .. }) => {

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use flow_lint::migration::{self, Linted, MAX_FILE, Settings};
+use flow_lint::migration::{self, Linted, MAX_FILE, Origin, Weighing};
 use flow_lint::replay::{self, Options, Place, ReplayError};
+use flow_lint::source::Source;
 
-use super::source::Source;
 use crate::args::Lint;
 use crate::diagnostic::Diagnostic;
 use crate::view;
@@ -16,7 +16,7 @@ pub(super) fn add(
     linted: &mut Linted,
     source: &Source,
     pending: &BTreeSet<String>,
-    (args, settings): (&Lint, &Settings),
+    (args, weighing): (&Lint, &mut Weighing<'_>),
 ) -> Result<(), Diagnostic> {
     let Some(place) = &args.replay else {
         return Ok(());
@@ -35,7 +35,12 @@ pub(super) fn add(
         source.folder.display(),
         done.in_words()
     ));
-    migration::settle(linted, done.findings, settings);
+    // What lies behind a migration that failed, and that one itself, was compared with nothing.
+    let names = source.migrations.iter().map(|each| &each.name);
+    let in_order = names.filter(|name| pending.contains(*name));
+    let compared = in_order.take(done.compared).cloned().collect();
+    weighing.asked(Origin::Replay, &compared);
+    weighing.add(linted, done.findings);
     Ok(())
 }
 
@@ -43,12 +48,7 @@ fn place_of(text: &str) -> Result<Place, Diagnostic> {
     if text.is_empty() {
         return Ok(Place::Own { bin: None });
     }
-    let Some(name) = text.strip_prefix("env:") else {
-        return Ok(Place::Server(text.to_owned()));
-    };
-    std::env::var(name)
-        .map(Place::Server)
-        .map_err(|_| Diagnostic::usage(format!("the environment variable {name} is not set")))
+    super::url(text).map(Place::Server)
 }
 
 fn read(path: &Path) -> Result<String, Diagnostic> {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::shape::{Column, Foreign, Key, Name, ROW_SECURITY, Shape, Table, Type};
-use super::value::DefaultValue;
+use crate::shape::value::DefaultValue;
+use crate::shape::{Column, Foreign, Key, Name, ROW_SECURITY, Shape, Table, Type};
 
 /// The question: the one that the replay asks, too. It works under the search path `pg_catalog, pg_temp`.
 pub const QUERY: &str = include_str!("../replay/catalog.sql");

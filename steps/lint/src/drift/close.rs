@@ -1,7 +1,7 @@
 //! The SQL that makes what is there like what is wanted.
 
-use super::shape::{Column, Foreign, Key, Name, Table, Type, quoted};
-use super::value::DefaultValue;
+use crate::shape::value::DefaultValue;
+use crate::shape::{Column, Foreign, Key, Name, Table, Type, quoted};
 
 fn text(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))

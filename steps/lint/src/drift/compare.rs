@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::blind::{Blind, Sort};
 use super::close;
-use super::shape::{Key, Name, Shape, Table, quoted};
 use crate::migration::Level;
+use crate::shape::blind::{Blind, Sort};
+use crate::shape::{Key, Name, Shape, Table, quoted};
 
 mod columns;
 mod constraints;
@@ -222,7 +222,7 @@ impl Work<'_> {
                 continue;
             }
             let bare = facts.required == Some(true)
-                && facts.default == super::value::DefaultValue::Nothing;
+                && facts.default == crate::shape::value::DefaultValue::Nothing;
             let level = if bare { Level::Error } else { Level::Warning };
             let message = self.only_there(&format!("the column {name}.{}", quoted(column)));
             let sql = format!(

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::shape::{Name, Shape};
+use crate::shape::{Name, Shape};
 
 /// Where Prisma looks for it, in the project's folder.
 pub(super) const FILES: [&str; 12] = [

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use self::keys::{Sort, key};
 use self::types::native_type;
 pub(super) use self::types::scalar;
-use super::shape::{Column, Foreign, Key, Name, Shape, Table, Type};
-use super::value::DefaultValue;
 use super::{Declared, External, names};
 use crate::code::schema::{Attribute, Enum, Expression, Field, Kind, Model, Schema};
+use crate::shape::value::DefaultValue;
+use crate::shape::{Column, Foreign, Key, Name, Shape, Table, Type};
 
 mod keys;
 mod types;

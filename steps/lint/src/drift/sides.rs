@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::blind::Blind;
 use super::catalog::Catalog;
 use super::compare::{Compared, Scope, compare};
 use super::external::External;
 use super::prisma::{declared, scalar};
-use super::shape::Shape;
 use crate::code::schema::{Field, Schema, SchemaError};
 use crate::migration::{self, Finding, Level, Migration, shape};
+use crate::shape::Shape;
+use crate::shape::blind::Blind;
 
 /// What a schema is called in messages and in `[[lint.ignore]]`, however many files it has.
 pub const SCHEMA: &str = "schema.prisma";

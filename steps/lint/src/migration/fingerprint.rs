@@ -15,7 +15,7 @@ use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
-use super::fold::Draft;
+use super::draft::Draft;
 use scan::{Kind, Scan};
 
 /// Bodies in bodies that are read; deeper ones are literals.

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::{Level, Migration};
+use super::load::Migration;
+use super::report::Level;
 
 /// Migrations that a message names one by one; of more, how many there are.
 const NAMED: usize = 5;

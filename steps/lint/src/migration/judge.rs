@@ -3,12 +3,11 @@
 mod columns;
 mod keys;
 
-use super::fold::Draft;
-use super::fold::views::lost;
+use super::draft::Draft;
 use super::op::{Key, Name, Rule, SqlType};
 use super::query;
 use super::rule::RuleId;
-use super::state::{Schema, Table};
+use super::state::{Schema, Table, lost};
 
 /// What a finished file amounts to.
 #[derive(Debug, Default)]

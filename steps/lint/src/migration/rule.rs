@@ -122,13 +122,6 @@ rules! {
     ReplayFailed = "replay-failed",
 }
 
-impl RuleId {
-    /// Only a replay in a database speaks of it.
-    pub const fn is_of_replay(self) -> bool {
-        matches!(self, Self::ReplayDiffers | Self::ReplayFailed)
-    }
-}
-
 impl fmt::Display for RuleId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::fold::Fold;
+use super::load::Migration;
 use super::op::{self, Item, Op, Parsed, Rule, SqlType, Value};
 use super::state::{self, Schema};
-use super::{Migration, syntax};
-use crate::drift::blind::Blind;
-use crate::drift::shape::{Column, Foreign, Key, Name, Shape, Table, Type};
-use crate::drift::value::DefaultValue;
+use super::syntax;
+use crate::shape::blind::Blind;
+use crate::shape::value::DefaultValue;
+use crate::shape::{Column, Foreign, Key, Name, Shape, Table, Type};
 
 mod guards;
 

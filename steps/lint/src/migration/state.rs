@@ -363,3 +363,12 @@ impl Schema {
         Some(table)
     }
 }
+
+/// Columns that are gone, quoted; none where either side is not known.
+pub(super) fn lost(before: Option<&[String]>, now: Option<&[String]>) -> Vec<String> {
+    let (Some(before), Some(now)) = (before, now) else {
+        return Vec::new();
+    };
+    let gone = before.iter().filter(|column| !now.contains(column));
+    gone.map(|column| super::op::quoted(column)).collect()
+}

@@ -1,8 +1,8 @@
 //! Findings that a person took responsibility for: by a comment in the file, or by an entry in the configuration. Both name
 //! the rule and the reason, and both are reported when they suppress nothing.
 
-use super::Lines;
-use super::fold::Draft;
+use super::draft::Draft;
+use super::lines::Lines;
 use super::op::{Parsed, Site};
 use super::rule::RuleId;
 

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::cluster::Cluster;
-use super::url::Url;
+use super::place::Server;
 use super::wire::{Address, Login, Session, WireError};
 use super::{Place, ReplayError};
 
@@ -81,7 +81,7 @@ impl Lab {
     }
 
     /// A superuser would hand the server's machine to the migrations: then they get a role of their own.
-    fn on(url: Url, until: Instant) -> Result<Self, ReplayError> {
+    fn on(url: Server, until: Instant) -> Result<Self, ReplayError> {
         let mut random = [0; 12];
         getrandom::fill(&mut random)
             .map_err(|e| ReplayError::Server(format!("this machine gives no randomness: {e}")))?;

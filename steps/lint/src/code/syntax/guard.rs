@@ -10,9 +10,9 @@ use oxc_ast::ast::{AssignmentOperator, AssignmentTarget, Expression, Statement};
 use oxc_semantic::NodeId;
 use oxc_span::GetSpan;
 
-use super::path::{Path, Root, last_name};
+use super::path::last_name;
 use super::proof::Missing;
-use super::view::View;
+use super::view::{Path, Root, View};
 
 /// Functions that do not return: of frameworks, and of Node.js.
 const LEAVES: [&str; 5] = [

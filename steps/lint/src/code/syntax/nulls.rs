@@ -7,10 +7,9 @@ use oxc_ast::ast::{BindingPattern, BindingProperty, Expression};
 use oxc_semantic::{NodeId, SymbolId};
 use oxc_span::GetSpan;
 
-use super::path::Path;
 use super::proof::Missing;
 use super::used::Used;
-use super::view::{View, called};
+use super::view::{Path, View, called};
 use crate::code::Hit;
 use crate::code::schema::{Changes, FieldName, Schema};
 

@@ -4,42 +4,7 @@ use oxc_ast::AstKind;
 use oxc_ast::ast::{Expression, IdentifierReference};
 use oxc_semantic::SymbolId;
 
-use super::view::View;
-
-/// What a path begins with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Root {
-    /// A variable of the file.
-    Symbol(SymbolId),
-    /// A name that the file does not declare.
-    Global(String),
-    /// The object of a method: `this`.
-    This,
-}
-
-/// Such as `user.profile.name`, whatever `?.`, `!` and casts are on the way.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Path {
-    /// What it begins with.
-    pub(super) root: Root,
-    /// The properties, in their order.
-    pub(super) steps: Vec<String>,
-}
-
-impl Path {
-    /// The path that is one variable of the file.
-    pub(super) fn variable(symbol: SymbolId) -> Path {
-        Path {
-            root: Root::Symbol(symbol),
-            steps: Vec::new(),
-        }
-    }
-
-    /// It begins with all of `other`.
-    pub(super) fn begins_with(&self, other: &Path) -> bool {
-        self.root == other.root && self.steps.starts_with(&other.steps)
-    }
-}
+use super::view::{Path, Root, View};
 
 impl<'a> View<'a, '_> {
     /// The path of an expression, when it is one: what a call returns has none, as two calls need not return the same.

@@ -5,8 +5,8 @@ use oxc_ast::ast::{
     BinaryExpression, BinaryOperator, CallExpression, Expression, LogicalOperator, UnaryOperator,
 };
 
-use super::path::{Path, last_name};
-use super::view::View;
+use super::path::last_name;
+use super::view::{Path, View};
 
 /// How deep conditions are followed, through variables that hold them as well.
 const DEPTH: u32 = 64;

@@ -4,11 +4,45 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use oxc_ast::AstKind;
-use oxc_semantic::{AstNodes, Scoping, Semantic};
+use oxc_semantic::{AstNodes, Scoping, Semantic, SymbolId};
 
-use super::path::Path;
 use crate::code::Hit;
 use crate::code::schema::{Changes, FieldName, Schema};
+
+/// What a path begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Root {
+    /// A variable of the file.
+    Symbol(SymbolId),
+    /// A name that the file does not declare.
+    Global(String),
+    /// The object of a method: `this`.
+    This,
+}
+
+/// Such as `user.profile.name`, whatever `?.`, `!` and casts are on the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Path {
+    /// What it begins with.
+    pub(super) root: Root,
+    /// The properties, in their order.
+    pub(super) steps: Vec<String>,
+}
+
+impl Path {
+    /// The path that is one variable of the file.
+    pub(super) fn variable(symbol: SymbolId) -> Path {
+        Path {
+            root: Root::Symbol(symbol),
+            steps: Vec::new(),
+        }
+    }
+
+    /// It begins with all of `other`.
+    pub(super) fn begins_with(&self, other: &Path) -> bool {
+        self.root == other.root && self.steps.starts_with(&other.steps)
+    }
+}
 
 /// A parsed file.
 pub(super) struct View<'a, 's> {

@@ -1,10 +1,10 @@
 //! Enums and columns.
 
 use super::{Draft, Work, close};
-use crate::drift::blind::Sort;
-use crate::drift::shape::{Column, Name, quoted};
-use crate::drift::value::{DefaultValue, Same};
 use crate::migration::Level;
+use crate::shape::blind::Sort;
+use crate::shape::value::{DefaultValue, Same};
+use crate::shape::{Column, Name, quoted};
 
 impl Work<'_> {
     pub(super) fn enums(&mut self) {

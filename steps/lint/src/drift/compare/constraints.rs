@@ -1,9 +1,9 @@
 //! Foreign keys, and what only SQL can say: checks, triggers, policies.
 
 use super::{Draft, Work, close};
-use crate::drift::blind::Sort;
-use crate::drift::shape::{Foreign, Name, ROW_SECURITY, Table, quoted};
 use crate::migration::Level;
+use crate::shape::blind::Sort;
+use crate::shape::{Foreign, Name, ROW_SECURITY, Table, quoted};
 
 impl Work<'_> {
     pub(super) fn foreign(&mut self, name: &Name, table: &Table, have: &Table) {

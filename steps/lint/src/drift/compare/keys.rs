@@ -1,9 +1,9 @@
 //! Primary keys, unique keys and other indexes.
 
 use super::{Draft, Work, close, counts};
-use crate::drift::blind::Sort;
-use crate::drift::shape::{Key, Name, Table, quoted};
 use crate::migration::Level;
+use crate::shape::blind::Sort;
+use crate::shape::{Key, Name, Table, quoted};
 
 /// Operator classes that a type has by itself, so that nobody has to write them.
 const OWN: &[&str] = &[

@@ -3,7 +3,7 @@
 use super::{column_name, word};
 use crate::code::schema::{Argument, Attribute, Expression, Model, argument};
 use crate::drift::names;
-use crate::drift::shape::Key;
+use crate::shape::Key;
 
 /// What a key is for.
 #[derive(Clone, Copy, PartialEq, Eq)]

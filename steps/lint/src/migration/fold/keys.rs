@@ -1,6 +1,7 @@
 //! Constraints and indexes.
 
-use super::{Draft, Fold, same_rule};
+use super::{Fold, same_rule};
+use crate::migration::draft::Draft;
 use crate::migration::op::{Constraint, Name, NewIndex, Rule, Site, quoted};
 use crate::migration::query;
 use crate::migration::rule::RuleId;

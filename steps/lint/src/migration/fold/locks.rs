@@ -1,6 +1,7 @@
 //! What a statement keeps others from doing while it runs, and labels used too early.
 
-use super::{Draft, Fold};
+use super::Fold;
+use crate::migration::draft::Draft;
 use crate::migration::op::{ColumnChange, Name, NewIndex, Op, Site, TableChange, quoted};
 use crate::migration::rule::RuleId;
 

@@ -1,6 +1,7 @@
 //! Rows: what is lost, overwritten or filled.
 
-use super::{Draft, Fold};
+use super::Fold;
+use crate::migration::draft::Draft;
 use crate::migration::op::{Assignment, Filter, Name, Op, Site};
 use crate::migration::query;
 use crate::migration::rule::RuleId;

@@ -1,6 +1,7 @@
 //! Tables and columns.
 
-use super::{Draft, Fold};
+use super::Fold;
+use crate::migration::draft::Draft;
 use crate::migration::op::{
     ColumnChange, ColumnDef, Name, NewTable, Rule, Site, TableChange, quoted,
 };

@@ -1,6 +1,7 @@
 //! What is made and is there already: the second statement fails, or does nothing.
 
-use super::{Draft, Fold};
+use super::Fold;
+use crate::migration::draft::Draft;
 use crate::migration::op::{NewTable, Site};
 use crate::migration::report::Level;
 use crate::migration::rule::RuleId;

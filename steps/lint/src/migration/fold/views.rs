@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Draft, Fold};
+use super::Fold;
+use crate::migration::draft::Draft;
 use crate::migration::op::{Name, NewView, Op, Site};
 use crate::migration::rule::RuleId;
-use crate::migration::state::View;
+use crate::migration::state::{View, lost};
 
 const VIEW: &str = "VIEW";
 
@@ -149,14 +150,4 @@ impl Fold<'_> {
             }
         }
     }
-}
-
-/// Columns that are gone, quoted; none where either side is not known.
-pub(in crate::migration) fn lost(before: Option<&[String]>, now: Option<&[String]>) -> Vec<String> {
-    let (Some(before), Some(now)) = (before, now) else {
-        return Vec::new();
-    };
-    let gone = before.iter().filter(|column| !now.contains(column));
-    gone.map(|column| crate::migration::op::quoted(column))
-        .collect()
 }

@@ -1,7 +1,7 @@
 //! Columns: gone, renamed, tightened, retyped, required.
 
 use super::{Judged, labels_before, labels_now};
-use crate::migration::fold::Draft;
+use crate::migration::draft::Draft;
 use crate::migration::op::{Name, Site, SqlType, quoted};
 use crate::migration::query;
 use crate::migration::rule::RuleId;

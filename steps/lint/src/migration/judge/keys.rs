@@ -1,7 +1,7 @@
 //! Unique keys: put over rows that exist, or taken away.
 
 use super::Judged;
-use crate::migration::fold::Draft;
+use crate::migration::draft::Draft;
 use crate::migration::op::{Key, Name, quoted};
 use crate::migration::query;
 use crate::migration::rule::RuleId;

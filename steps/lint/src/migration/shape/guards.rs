@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::drift::shape::{Guard, Name, ROW_SECURITY, Type};
+use crate::shape::{Guard, Name, ROW_SECURITY, Type};
 
 /// Applies one statement.
 pub(super) fn follow(statement: &str, own: &str, guards: &mut BTreeSet<Guard>) {

@@ -1,12 +1,15 @@
-//! Beside the judgement of texts: findings that come from elsewhere, and which tables' rows a file changes.
+//! Findings that are not made from the text of a pending file alone: a history, a database, a replay or a schema tells them.
 
 use std::collections::BTreeSet;
 
-use super::fold::Draft;
+use super::draft::Draft;
+use super::finding::{of_file, start};
 use super::history::Fault;
-use super::op::{ColumnChange, Item, Op, Parsed, Site, TableChange};
-use super::{ChangedRows, Finding, Level, Linted, Migration, RuleId, Settings, Suppressed};
-use super::{of_file, start};
+use super::load::Migration;
+use super::op::{Item, Name, Op, Site, TableChange};
+use super::report::{Finding, Level};
+use super::rule::RuleId;
+use super::syntax::parse_all;
 
 /// What a history says of an applied migration. The file's text is not needed, only its name.
 pub fn historical(fault: Fault) -> Finding {
@@ -43,7 +46,7 @@ pub fn already_there(
         .filter(|each| pending.contains(&each.name))
         .cloned()
         .collect();
-    for (migration, parsed) in own.iter().zip(super::syntax::parse_all(&own)) {
+    for (migration, parsed) in own.iter().zip(parse_all(&own)) {
         for item in &parsed.items {
             follow(&mut there, item, |name| {
                 found.push(twice(migration, item, name));
@@ -55,7 +58,7 @@ pub fn already_there(
 
 /// What a statement does to the names of tables; tells the name of one that is made and was there.
 fn follow(there: &mut BTreeSet<String>, item: &Item, mut twice: impl FnMut(&str)) {
-    let plain = |name: &super::op::Name| name.schema.is_none();
+    let plain = |name: &Name| name.schema.is_none();
     match &item.op {
         Op::CreateTable(new) if plain(&new.name) && !new.temp => {
             let sure = !new.if_not_exists && item.site.inside.is_none();
@@ -118,50 +121,4 @@ pub(crate) fn said(
         ..Draft::error(rule, &site, object, message)
     };
     of_file(migration, &draft)
-}
-
-/// Adds findings made elsewhere, as a team weighs them: its levels, and what `[[lint.ignore]]` accepts. Comments in a file
-/// speak to the text check only.
-pub fn settle(linted: &mut Linted, findings: Vec<Finding>, settings: &Settings) {
-    for mut finding in findings {
-        let Some(level) = settings.weigh(finding.rule, finding.level) else {
-            continue;
-        };
-        finding.level = level;
-        finding.waivable = level != Level::Error;
-        let accepted = settings
-            .ignore
-            .iter()
-            .find(|each| each.covers(&finding) && !each.reason.trim().is_empty());
-        match accepted {
-            Some(ignore) => {
-                let reason = ignore.reason.clone();
-                linted.suppressed.push(Suppressed { finding, reason });
-            }
-            None => linted.report.findings.push(finding),
-        }
-    }
-}
-
-/// Every table whose rows the file changes, once.
-pub(super) fn changed_rows(migration: &Migration, parsed: &Parsed) -> Vec<ChangedRows> {
-    let table = |item: &Item| match &item.op {
-        Op::Truncate(name) | Op::Delete(name, _) | Op::Update(name, ..) | Op::Upsert(name) => {
-            Some((name.to_string(), false))
-        }
-        Op::Alter(name, TableChange::Column(_, ColumnChange::SetType(_))) => {
-            Some((name.to_string(), true))
-        }
-        Op::Dynamic(_) | Op::Calls { query: true, .. } | Op::Unknown(_) => {
-            Some((String::new(), false))
-        }
-        _ => None,
-    };
-    let tables: BTreeSet<(String, bool)> = parsed.items.iter().filter_map(table).collect();
-    let each = tables.into_iter().map(|(table, by_type)| ChangedRows {
-        migration: migration.name.clone(),
-        table,
-        by_type,
-    });
-    each.collect()
 }

@@ -1,18 +1,41 @@
 //! `--since REV`: what the work tree has that the revision has not.
 
-use flow_lint::migration::history::Fault;
-use flow_lint::migration::{self, Level, RuleId};
+use crate::compared::Compared;
+use crate::git;
+use crate::migration::history::Fault;
+use crate::migration::{self, Level, RuleId};
+use crate::source::Source;
 
-use super::Compared;
-use super::source::Source;
-use crate::diagnostic::Diagnostic;
+/// Why a work tree cannot be compared with a revision.
+#[derive(Debug, thiserror::Error)]
+pub enum SinceError {
+    /// It begins with `-` and would be an option of git.
+    #[error("`{0}` is no revision")]
+    NoRevision(String),
+    /// git does not run.
+    #[error("git cannot be run to compare with `{revision}`")]
+    NoGit {
+        /// As it was named.
+        revision: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// git refuses: most often the revision or the history behind it is not here.
+    #[error("git cannot compare with `{revision}`: {said}")]
+    Refused {
+        /// As it was named.
+        revision: String,
+        /// What git wrote to its error output.
+        said: String,
+    },
+}
 
 /// Compares the folder with the commit at which the work tree left the revision's line.
-pub(super) fn compare(source: &Source, revision: &str) -> Result<Compared, Diagnostic> {
+pub fn compare(source: &Source, revision: &str) -> Result<Compared, SinceError> {
     if revision.starts_with('-') {
-        return Err(Diagnostic::usage(format!("`{revision}` is no revision")));
+        return Err(SinceError::NoRevision(revision.to_owned()));
     }
-    let git = |args: &[&str]| git(source, revision, args);
+    let git = |args: &[&str]| ask(source, revision, args);
     // A migration that arrived on the other line meanwhile was not removed here.
     let base = git(&["merge-base", revision, "HEAD"])?;
     let base = base.trim();
@@ -81,20 +104,20 @@ fn migration_of(path: &str) -> Option<String> {
     }
 }
 
-fn git(source: &Source, revision: &str, args: &[&str]) -> Result<String, Diagnostic> {
-    let failed = |why: &str| {
-        let what = format!("git cannot compare with `{revision}`: {}", why.trim());
-        Diagnostic::usage(what).hint("in CI the history must be there: fetch-depth: 0")
-    };
-    let output = flow_lint::git::command()
+fn ask(source: &Source, revision: &str, args: &[&str]) -> Result<String, SinceError> {
+    let revision = revision.to_owned();
+    let output = git::command()
         .arg("-C")
         .arg(&source.folder)
         .args(args)
         .env("GIT_OPTIONAL_LOCKS", "0")
         .output();
-    let output = output.map_err(|e| failed(&e.to_string()))?;
-    if !output.status.success() {
-        return Err(failed(&String::from_utf8_lossy(&output.stderr)));
+    match output {
+        Err(source) => Err(SinceError::NoGit { revision, source }),
+        Ok(output) if !output.status.success() => Err(SinceError::Refused {
+            revision,
+            said: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        }),
+        Ok(output) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
     }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -3,23 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use flow_lint::migration::{self, Migration};
-
-use super::settings::File;
-use crate::diagnostic::Diagnostic;
+use crate::migration::{self, LoadError, Migration};
 
 /// A folder of migrations, as the command line or `flow.toml` names it.
-pub(crate) struct Source {
+#[derive(Debug, Clone)]
+pub struct Source {
     /// As it was named.
-    pub(crate) folder: PathBuf,
+    pub folder: PathBuf,
     /// In the order in which they are applied.
-    pub(crate) migrations: Vec<Migration>,
+    pub migrations: Vec<Migration>,
     /// Only these were named; the others are context.
-    pub(crate) only: Option<BTreeSet<String>>,
+    pub only: Option<BTreeSet<String>>,
 }
 
 impl Source {
-    pub(crate) fn names(&self) -> BTreeSet<String> {
+    /// The names of all its migrations.
+    pub fn names(&self) -> BTreeSet<String> {
         self.migrations
             .iter()
             .map(|each| each.name.clone())
@@ -27,8 +26,41 @@ impl Source {
     }
 }
 
-/// The folders behind the paths; without paths the configured one.
-pub(super) fn all(file: &File, paths: &[PathBuf]) -> Result<Vec<Source>, Diagnostic> {
+/// Why what was named cannot be judged.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// A folder of migrations that cannot be read.
+    #[error("the migrations in {} cannot be read", folder.display())]
+    Unreadable {
+        /// As it was named.
+        folder: PathBuf,
+        /// Why.
+        source: LoadError,
+    },
+    /// A file that is in the folder, and no migration of it.
+    #[error("{name} is no migration of {}", folder.display())]
+    NoMigration {
+        /// The file's or the folder's name.
+        name: String,
+        /// The folder it lies in.
+        folder: PathBuf,
+    },
+    /// Nothing lies there.
+    #[error("there is no {}", .0.display())]
+    Missing(PathBuf),
+    /// A path such as `..` that leads nowhere.
+    #[error("{} cannot be found", path.display())]
+    Lost {
+        /// As it was named.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// The folders behind the paths, each once and in order: a path is a folder of migrations, one migration's own folder, or
+/// its file.
+pub fn all(paths: &[PathBuf]) -> Result<Vec<Source>, SourceError> {
     let mut folders: BTreeMap<PathBuf, Option<BTreeSet<String>>> = BTreeMap::new();
     for path in paths {
         let (folder, name) = located(path)?;
@@ -44,17 +76,14 @@ pub(super) fn all(file: &File, paths: &[PathBuf]) -> Result<Vec<Source>, Diagnos
             }
         }
     }
-    if paths.is_empty() {
-        folders.insert(file.migrations()?, None);
-    }
     let read = folders.into_iter().map(|(folder, only)| read(folder, only));
     read.collect()
 }
 
-fn read(folder: PathBuf, only: Option<BTreeSet<String>>) -> Result<Source, Diagnostic> {
-    let migrations = migration::read_folder(&folder).map_err(|e| {
-        let what = format!("the migrations in {} cannot be read", folder.display());
-        Diagnostic::usage(what).because(&e)
+fn read(folder: PathBuf, only: Option<BTreeSet<String>>) -> Result<Source, SourceError> {
+    let migrations = migration::read_folder(&folder).map_err(|source| SourceError::Unreadable {
+        folder: folder.clone(),
+        source,
     })?;
     let source = Source {
         folder,
@@ -69,15 +98,15 @@ fn read(folder: PathBuf, only: Option<BTreeSet<String>>) -> Result<Source, Diagn
         .find(|name| !names.contains(*name));
     match lost {
         None => Ok(source),
-        Some(name) => Err(Diagnostic::usage(format!(
-            "{name} is no migration of {}",
-            source.folder.display()
-        ))),
+        Some(name) => Err(SourceError::NoMigration {
+            name: name.clone(),
+            folder: source.folder,
+        }),
     }
 }
 
 /// The folder of migrations, and the migration when one was named by its file or its own folder.
-fn located(path: &Path) -> Result<(PathBuf, Option<String>), Diagnostic> {
+fn located(path: &Path) -> Result<(PathBuf, Option<String>), SourceError> {
     let own = path.is_dir() && path.join("migration.sql").is_file();
     if path.is_dir() && !own {
         return Ok((path.to_owned(), None));
@@ -89,14 +118,15 @@ fn located(path: &Path) -> Result<(PathBuf, Option<String>), Diagnostic> {
         path.to_owned()
     };
     if !own && !path.is_file() {
-        return Err(Diagnostic::usage(format!("there is no {}", path.display())));
+        return Err(SourceError::Missing(path.to_owned()));
     }
     let named = if named.file_name().is_some() {
         named
     } else {
         // `.` and `..` have no name of their own.
-        named.canonicalize().map_err(|e| {
-            Diagnostic::usage(format!("{} cannot be found", path.display())).because(&e)
+        named.canonicalize().map_err(|source| SourceError::Lost {
+            path: path.to_owned(),
+            source,
         })?
     };
     let name = named

@@ -1,9 +1,12 @@
 //! What a database is made of, in words that `schema.prisma`, migrations and a catalog can all be brought to.
 
+pub(crate) mod blind;
+pub(crate) mod value;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::value::DefaultValue;
+use self::value::DefaultValue;
 
 /// A name in a schema; an empty schema is the application's own.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
