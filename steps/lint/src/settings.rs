@@ -26,15 +26,15 @@ pub enum FileError {
     /// It cannot be read.
     #[error("[lint] and [app] of {} cannot be used", path.display())]
     Unreadable {
-        /// The file.
+        /// The file, as it was found or named.
         path: PathBuf,
-        /// Why.
+        /// What the operating system said.
         source: std::io::Error,
     },
     /// It does not say what it should.
     #[error("[lint] and [app] of {} cannot be used", path.display())]
     Wrong {
-        /// The file.
+        /// The file, as it was found or named.
         path: PathBuf,
         /// With the line, and what was expected there.
         source: Box<toml::de::Error>,

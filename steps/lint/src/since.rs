@@ -17,7 +17,7 @@ pub enum SinceError {
     NoGit {
         /// As it was named.
         revision: String,
-        /// Why.
+        /// What the operating system said when `git` was to start.
         source: std::io::Error,
     },
     /// git refuses: most often the revision or the history behind it is not here.

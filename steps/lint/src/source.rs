@@ -34,7 +34,7 @@ pub enum SourceError {
     Unreadable {
         /// As it was named.
         folder: PathBuf,
-        /// Why.
+        /// The file or folder in it, and why it cannot be read.
         source: LoadError,
     },
     /// A file that is in the folder, and no migration of it.
@@ -53,7 +53,7 @@ pub enum SourceError {
     Lost {
         /// As it was named.
         path: PathBuf,
-        /// Why.
+        /// What the operating system said.
         source: std::io::Error,
     },
 }
