@@ -16,9 +16,10 @@ use crate::exit::Exit;
 pub(crate) fn environment<'a>(
     setup: &'a Setup,
     named: &str,
-) -> Result<(&'static str, &'a Environment), Diagnostic> {
+) -> Result<(&'a str, &'a Environment), Diagnostic> {
     let all = setup.config.environments();
-    let known = all.map(|(name, _)| name).join(", ");
+    let known: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
+    let known = known.join(", ");
     let found = all.into_iter().find(|(name, _)| *name == named);
     found.ok_or_else(|| {
         Diagnostic::usage(format!(

@@ -49,7 +49,7 @@ pub struct Deploy {
     /// The script and its arguments. No shell reads them.
     pub script: Vec<String>,
     /// Variables for it, beside `FLOW_RUN`, `FLOW_STEP`, `FLOW_ATTEMPT` and `FLOW_COMMIT`. A secret is named (`env:NAME`,
-    /// `file:/path`): the script gets its value, which is looked up when the script is started and stored nowhere but, until
+    /// `file:/path`, `command:…`): the script gets its value, which is looked up when the script is started and stored nowhere but, until
     /// the script begins, in the job's folder.
     pub env: BTreeMap<String, String>,
     /// The full commit it is to release.
@@ -152,7 +152,7 @@ impl Step for Deploy {
         let spec = self.spec(cx, cx.attempt())?;
         let job = jobs::ready(cx, self, &*host, spec).await?;
         let limit = Duration::from_secs(self.timeout_minutes.saturating_mul(60));
-        let hidden = secrets::unknown(cx, self, &job, &jobs::kept(cx)?);
+        let hidden = secrets::unknown(cx, self, &job, &jobs::kept(cx)?).await;
         let hidden = hidden.as_deref();
         let (probe, shown) = attach::follow(cx, &*host, &job, limit, hidden).await?;
         let seen = verdict::Seen {

@@ -15,7 +15,7 @@ mod team;
 pub use notify::{Notify, Told};
 pub use reached::holders;
 pub use render::{Mail, render};
-pub use secret::{EnvOrFile, SecretError, Secrets};
+pub use secret::{ByName, SecretError, Secrets};
 pub use settings::{MailSettings, SettingsError, Tls};
 pub use smtp::Mailer;
 pub use team::TeamMail;

@@ -7,7 +7,6 @@
 
 pub mod checklist;
 pub mod decision;
-pub mod items;
 pub mod key;
 pub mod keys;
 pub mod origin;

@@ -1,19 +1,25 @@
 //! `flow.toml`: what a team tells `flow` about its application and its machines.
 //!
 //! Unknown keys are errors, so that a misspelt gate is never a gate that silently does not exist. Relative paths are
-//! relative to the folder of the file. No secret stands in it: a secret is named (`env:NAME` or `file:path`).
+//! relative to the folder of the file. No secret stands in it: a secret is named (`env:NAME`, `file:path`, `command:…`).
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use flow_steps::mail::secret::SecretCommand;
 use flow_steps::plain::is_plain;
 use flow_steps::schema::CodeAt;
 use serde::Deserialize;
 
+mod checklist;
+mod environments;
 mod machine;
 mod read;
 mod rules;
 mod team;
 
+pub use checklist::{Checklist, Item};
+pub use environments::{Data, Environments, Place};
 pub use machine::{Database, Environment, Healthy};
 pub(crate) use read::parse_toml;
 pub use read::{ConfigError, read_toml};
@@ -32,8 +38,11 @@ pub struct Config {
     /// How machines are reached.
     #[serde(default)]
     pub ssh: Ssh,
-    /// The machines, in the order of the protocol: `test`, `stage`, `prod`.
-    pub env: Environments,
+    /// The environments by their names.
+    pub env: BTreeMap<String, Environment>,
+    /// Their order, production last; by default the protocol's: test, stage, prod.
+    #[serde(default = "environments::protocol_path")]
+    pub path: Vec<String>,
     /// Ages and limits.
     #[serde(default)]
     pub gates: Gates,
@@ -60,6 +69,9 @@ pub struct Config {
     /// The folder this file was read from.
     #[serde(skip)]
     pub dir: PathBuf,
+    /// The file itself.
+    #[serde(skip)]
+    file: PathBuf,
 }
 
 fn people_file() -> PathBuf {
@@ -139,18 +151,6 @@ pub struct Ssh {
     pub config: Option<PathBuf>,
 }
 
-/// The three environments of the protocol.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Environments {
-    /// Deployed to first.
-    pub test: Environment,
-    /// Deployed to second; mirrors production.
-    pub stage: Environment,
-    /// Production: what the release changes last.
-    pub prod: Environment,
-}
-
 impl Config {
     /// Finds `flow.toml` in `from` or the nearest folder above it.
     ///
@@ -174,18 +174,23 @@ impl Config {
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
         let mut config: Config = read_toml(path)?;
         config.dir = path.parent().map(Path::to_owned).unwrap_or_default();
+        config.file = path.to_owned();
         match config.problem() {
             None => Ok(config),
-            Some(why) => Err(ConfigError::Invalid {
-                path: path.display().to_string(),
-                place: String::new(),
-                why,
-            }),
+            Some(why) => Err(config.invalid(why)),
+        }
+    }
+
+    fn invalid(&self, why: String) -> ConfigError {
+        ConfigError::Invalid {
+            path: self.file.display().to_string(),
+            place: String::new(),
+            why,
         }
     }
 
     /// The code of a commit in a repository, and where production runs its own.
-    pub(crate) fn code_at(&self, repository: &str, commit: &str) -> CodeAt {
+    pub(crate) fn code_at(&self, repository: &str, commit: &str, production: &Place) -> CodeAt {
         let app = &self.app;
         let folder = app.code_folder();
         let beside = Path::new(repository).join(&folder).join("node_modules");
@@ -196,8 +201,8 @@ impl Config {
             schema: app.schema_file(),
             node_modules: modules.unwrap_or(beside).to_string_lossy().into_owned(),
             folder,
-            host: "prod".into(),
-            dir: self.env.prod.app_dir.clone(),
+            host: production.name.to_owned(),
+            dir: production.env.app_dir.clone(),
         }
     }
 
@@ -206,32 +211,25 @@ impl Config {
         self.dir.join(path)
     }
 
-    /// The name of a secret, a file's path relative to the configuration; any other text as it is.
+    /// The name of a secret, a file's path relative to the configuration and a program run in its folder; any other text
+    /// as it is.
     pub fn beside(&self, name: &str) -> String {
-        match name.strip_prefix("file:") {
-            Some(path) => format!("file:{}", self.path(Path::new(path)).display()),
-            None => name.to_owned(),
+        match name.split_once(':') {
+            Some(("file", path)) => format!("file:{}", self.path(Path::new(path)).display()),
+            Some(("command", words)) => SecretCommand::parse(words)
+                .map_or_else(|_| name.to_owned(), |c| c.within(&self.dir).name()),
+            _ => name.to_owned(),
         }
-    }
-
-    /// The environments with their names, in the order of the protocol.
-    pub fn environments(&self) -> [(&'static str, &Environment); 3] {
-        [
-            ("test", &self.env.test),
-            ("stage", &self.env.stage),
-            ("prod", &self.env.prod),
-        ]
     }
 
     /// The first thing that is well-formed but cannot be meant.
     fn problem(&self) -> Option<String> {
+        if let Err(problem) = self.in_order() {
+            return Some(problem);
+        }
         let mut environments = self.environments().into_iter();
         if let Some(problem) = environments.find_map(|(name, env)| env.problem(name)) {
             return Some(problem);
-        }
-        let aliases = [&self.env.test.ssh, &self.env.stage.ssh, &self.env.prod.ssh];
-        if aliases[0] == aliases[2] || aliases[1] == aliases[2] {
-            return Some("`env.prod.ssh` must be another host than test and stage".into());
         }
         let said = [
             ("app.name", &self.app.name),
@@ -248,9 +246,19 @@ impl Config {
         if let Some(problem) = self.window.problem() {
             return Some(problem);
         }
+        let password = self.mail.as_ref().and_then(|mail| mail.password.as_deref());
+        if let Some(why) = password.and_then(wrong_command) {
+            return Some(format!("`mail.password`: {why}"));
+        }
         if self.signoff.roles.is_empty() {
             return Some("`signoff.roles` names nobody; the protocol demands sign-offs".into());
         }
         None
     }
+}
+
+/// Why a value that asks a program for a secret names none that can be run.
+fn wrong_command(value: &str) -> Option<String> {
+    let words = value.strip_prefix("command:")?;
+    SecretCommand::parse(words).err().map(|e| e.to_string())
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use flow_engine::clock::{Clock as _, SystemClock};
 use flow_steps::health::{Body, Check};
 use flow_steps::host::{Command, Host, HostExt as _};
-use flow_steps::pg::mode;
+use flow_steps::pg::{Purpose, mode};
 use flow_steps::pm2;
 
-use crate::config::Environment;
+use crate::config::{Data, Environment, Place};
 use crate::setup::{Setup, SetupError};
 
 mod database;
@@ -74,9 +74,20 @@ impl Setup {
         } else {
             Vec::new()
         };
-        for (name, env) in self.config.environments() {
-            if only.is_none_or(|wanted| wanted == name) {
-                findings.extend(self.there(name, env, known).await);
+        let environments = match self.config.order() {
+            Ok(environments) => environments,
+            Err(e) => {
+                let mut report = Report::of("here");
+                report.add("environments", Err(e.to_string()), "correct flow.toml");
+                findings.extend(report.findings);
+                return findings;
+            }
+        };
+        let all = environments.before.iter().chain([&environments.production]);
+        for place in all {
+            if only.is_none_or(|wanted| wanted == place.name) {
+                let is_proving = place.name == environments.proving.name;
+                findings.extend(self.there(place, is_proving, known).await);
             }
         }
         findings
@@ -135,7 +146,8 @@ impl Setup {
         report.findings
     }
 
-    async fn there(&self, name: &str, env: &Environment, known: WayOut<'_>) -> Vec<Finding> {
+    async fn there(&self, place: &Place<'_>, is_proving: bool, known: WayOut<'_>) -> Vec<Finding> {
+        let (name, env) = (place.name, place.env);
         let mut report = Report::of(name);
         lease::variables(&mut report, &self.config, env);
         let host = match self.hosts().get(name) {
@@ -171,9 +183,15 @@ impl Setup {
         folders(&mut report, &*host, env, self.config.gates.free_mib).await;
         lease::owners(&mut report, &*host, env).await;
         lease::literals(&mut report, env);
-        database::look(&mut report, &self.hosts(), &*host, (name, env)).await;
-        if name == "prod" {
-            database::policy(&mut report, &self.hosts(), env, &self.policy).await;
+        // Its own rows are only counted.
+        let purpose = if place.data == Data::Own && !place.is_production && !is_proving {
+            Purpose::Look
+        } else {
+            Purpose::Release
+        };
+        database::look(&mut report, &self.hosts(), &*host, place, purpose).await;
+        if place.is_production {
+            database::policy(&mut report, &self.hosts(), place, &self.policy).await;
         }
         lease::lease(&mut report, &host, env, known).await;
         read_only(&mut report, &host, name, env).await;

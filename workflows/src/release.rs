@@ -9,13 +9,16 @@ use flow_steps::code::Snapshot;
 use flow_steps::deploy::Deployed;
 use flow_steps::drift::DriftReport;
 use flow_steps::lease::Lease;
-use flow_steps::people::items::{PROD_SMOKE, STAGE_FEATURES, TEST_FEATURES};
 use flow_steps::pg::{Backup, Expectation};
 use flow_steps::pm2::ProcessList;
 use flow_steps::schema::Checked;
 
-pub use parts::Release;
+use crate::config::{Data, Place};
 
+pub use parts::Release;
+use parts::{BASELINE, DEPLOY, Phase, RUNNING, WRITABLE};
+
+pub(crate) mod checklists;
 mod parts;
 
 /// The version of the protocol this workflow follows.
@@ -45,7 +48,7 @@ struct Schema {
     drift: Out<DriftReport>,
 }
 
-/// The whole protocol: test, staging, production.
+/// The whole protocol: the environments before production in their order, production.
 pub fn release(p: &mut Planner, r: &Release) {
     let schema = p.phase("schema", "Phase 1: schema compatibility", Park, |p| {
         starter(p, r);
@@ -53,13 +56,20 @@ pub fn release(p: &mut Planner, r: &Release) {
         p.step("gate/data-policy", r.data_policy());
         schema(p, r)
     });
-    let drift = &schema.drift;
-    p.phase("test", "Phase 2: test environment", Park, |p| {
-        test(p, r, drift);
-    });
-    let on_stage = p.phase("stage", "Phase 3: staging", Park, |p| stage(p, r, drift));
-    let earlier = ["schema", "test", "stage", "prepare"];
-    production(p, r, (&schema, Some(&on_stage)), &earlier);
+    let mut on_stage = None;
+    for at in r.before_production() {
+        let seen = p.phase(at.name, &r.title(at), Park, |p| match at.data {
+            Data::Own => {
+                with_its_own_data(p, r, at, &schema.drift);
+                None
+            }
+            Data::Copy => Some(with_productions_data(p, r, at, &schema.drift)),
+        });
+        on_stage = seen.or(on_stage);
+    }
+    let mut earlier = vec!["schema"];
+    earlier.extend(r.before_production().iter().map(|at| at.name));
+    production(p, r, (&schema, on_stage.as_ref()), &earlier);
 }
 
 /// Production only, for a commit that passed test and staging in an earlier run. The gate that says so comes first, and
@@ -73,7 +83,7 @@ pub fn promote(p: &mut Planner, r: &Release) {
         places(p, r);
         schema(p, r)
     });
-    production(p, r, (&schema, None), &["rules", "schema", "prepare"]);
+    production(p, r, (&schema, None), &["rules", "schema"]);
 }
 
 fn production(
@@ -82,25 +92,22 @@ fn production(
     (schema, on_stage): (&Schema, Option<&OnStage>),
     earlier: &[&str],
 ) {
-    let before = p.phase(
-        "prepare",
-        "Phase 4: rollback preparation and sign-off",
-        Park,
-        |p| prepare(p, r),
-    );
-    let after = p.phase("deploy", "Phase 5: production deployment", Rollback, |p| {
+    let prod = r.production();
+    let title = |phase, words| r.numbered(phase, words);
+    let preparation = title(Phase::Prepare, "rollback preparation and sign-off");
+    let before = p.phase("prepare", &preparation, Park, |p| prepare(p, r));
+    let deployment = title(Phase::Deploy, "production deployment");
+    let after = p.phase("deploy", &deployment, Rollback, |p| {
         gates(p, r, &before, &schema.checked, earlier);
         deploy(p, r, &before)
     });
-    p.phase(
-        "verify",
-        "Phase 6: post-deployment verification",
-        Rollback,
-        |p| verify(p, r, &before, &after, on_stage),
-    );
+    let verification = title(Phase::Verify, "post-deployment verification");
+    p.phase("verify", &verification, Rollback, |p| {
+        verify(p, r, &before, &after, on_stage);
+    });
     p.phase("finish", "Afterwards", Park, |p| {
-        p.step("prod/drift", r.drift_after("prod", &schema.drift));
-        p.step("prod/lease-release", r.release_lease(&before.lease));
+        p.step(&prod.key("drift"), r.drift_after(prod, &schema.drift));
+        p.step(&prod.key("lease-release"), r.release_lease(&before.lease));
     });
 }
 
@@ -129,72 +136,83 @@ fn schema(p: &mut Planner, r: &Release) -> Schema {
     Schema { checked, drift }
 }
 
-fn test(p: &mut Planner, r: &Release, drift: &Out<DriftReport>) {
-    let lease = p.step("test/lease", r.lease("test"));
-    p.step("test/take-back", r.take_back());
-    let shape = p.step("test/shape", r.expected_shape("test"));
-    p.step("test/maintenance", r.freeze("test", &lease));
-    let before = p.step("test/counts-before", r.state_to_compare("test"));
-    p.step("test/deploy", r.deploy("test", &lease));
-    p.step("test/migrations-applied", r.migrations_applied("test"));
-    p.step("test/drift", r.drift_after("test", drift));
-    p.step("test/counts-after", r.counts_match("test", &before, &shape));
-    p.step("test/health", r.health("test"));
-    p.step("test/writable", r.thaw("test", None, &lease));
-    p.step(
-        "test/features",
-        r.checklist("Features on test", &TEST_FEATURES, "qa", None),
-    );
-    p.step("test/unchanged", r.in_place("test"));
-    p.step("test/lease-release", r.leave("test", &lease));
+/// On test: the rows that are there stay.
+fn with_its_own_data(p: &mut Planner, r: &Release, at: &Place, drift: &Out<DriftReport>) {
+    let lease = p.step(&at.key("lease"), r.lease(at));
+    p.step(&at.key("take-back"), r.take_back(at));
+    let shape = p.step(&at.key("shape"), r.expected_shape(at));
+    p.step(&at.key("maintenance"), r.freeze(at, &lease));
+    let before = p.step(&at.key("counts-before"), r.state_to_compare(at));
+    p.step(&at.key("deploy"), r.deploy(at, &lease));
+    p.step(&at.key("migrations-applied"), r.migrations_applied(at));
+    p.step(&at.key("drift"), r.drift_after(at, drift));
+    p.step(&at.key("counts-after"), r.counts_match(at, &before, &shape));
+    p.step(&at.key("health"), r.health(at));
+    p.step(&at.key("writable"), r.thaw(at, None, &lease));
+    checklists(p, r, at);
+    p.step(&at.key("unchanged"), r.in_place(at));
+    p.step(&at.key("lease-release"), r.leave(at, &lease));
 }
 
-fn stage(p: &mut Planner, r: &Release, drift: &Out<DriftReport>) -> OnStage {
-    let lease = p.step("stage/lease", r.lease("stage"));
-    p.step("stage/copy-prod", r.copy_production());
-    let shape = p.step("stage/shape", r.expected_shape("stage"));
-    let processes = p.step("stage/processes", r.processes_seen("stage"));
-    p.step("stage/maintenance", r.freeze("stage", &lease));
-    let before = p.step("stage/counts-before", r.state_to_compare("stage"));
-    let script = p.step("stage/deploy", r.deploy("stage", &lease));
-    p.step("stage/migrations-applied", r.migrations_applied("stage"));
-    p.step("stage/drift", r.drift_after("stage", drift));
-    let restarted = p.step("stage/restarted", r.restarted("stage", &processes, &script));
-    p.step("stage/counts", r.counts_match("stage", &before, &shape));
-    p.step("stage/health", r.health("stage"));
-    p.step("stage/writable", r.thaw("stage", None, &lease));
-    p.step(
-        "stage/features",
-        r.checklist(
-            "Features on staging with production's data",
-            &STAGE_FEATURES,
-            "qa",
-            None,
-        ),
-    );
-    p.step("stage/unchanged", r.in_place("stage"));
-    p.step("stage/lease-release", r.leave("stage", &lease));
+/// On staging: production's rows are copied there first.
+fn with_productions_data(
+    p: &mut Planner,
+    r: &Release,
+    at: &Place,
+    drift: &Out<DriftReport>,
+) -> OnStage {
+    let lease = p.step(&at.key("lease"), r.lease(at));
+    p.step(&at.key("copy-prod"), r.copy_production(at));
+    let shape = p.step(&at.key("shape"), r.expected_shape(at));
+    let processes = p.step(&at.key("processes"), r.processes_seen(at));
+    p.step(&at.key("maintenance"), r.freeze(at, &lease));
+    let before = p.step(&at.key("counts-before"), r.state_to_compare(at));
+    let script = p.step(&at.key("deploy"), r.deploy(at, &lease));
+    p.step(&at.key("migrations-applied"), r.migrations_applied(at));
+    p.step(&at.key("drift"), r.drift_after(at, drift));
+    let restarted = p.step(&at.key("restarted"), r.restarted(at, &processes, &script));
+    p.step(&at.key("counts"), r.counts_match(at, &before, &shape));
+    p.step(&at.key("health"), r.health(at));
+    p.step(&at.key("writable"), r.thaw(at, None, &lease));
+    checklists(p, r, at);
+    p.step(&at.key("unchanged"), r.in_place(at));
+    p.step(&at.key("lease-release"), r.leave(at, &lease));
     restarted
 }
 
+/// What people look at, each list by its role.
+fn checklists(p: &mut Planner, r: &Release, at: &Place) {
+    let lists = r.checklists(at);
+    let plan = |p: &mut Planner| {
+        for (step, list) in lists.clone() {
+            p.step(&at.key(&step), list);
+        }
+    };
+    match lists.len() {
+        1 => plan(p),
+        _ => p.parallel("checklists", plan),
+    }
+}
+
 fn prepare(p: &mut Planner, r: &Release) -> Before {
-    let lease = p.step("prod/lease", r.lease("prod"));
-    p.step("prod/state", r.state_to_restore());
-    let processes = p.step("prod/processes", r.processes());
-    let code = p.step("prod/code", r.code());
-    let backup = p.step("prod/backup", r.backup());
-    p.step("prod/backup-verified", r.restore_proof(&backup));
-    let shape = p.step("prod/shape", r.expected_shape("prod"));
-    p.step("stage/rollback-rehearsal", r.rehearsal());
+    let (prod, proving) = (r.production(), r.proving());
+    let lease = p.step(&prod.key("lease"), r.lease(prod));
+    p.step(&prod.key("state"), r.state_to_restore());
+    let processes = p.step(&prod.key("processes"), r.processes());
+    let code = p.step(&prod.key("code"), r.code());
+    let backup = p.step(&prod.key("backup"), r.backup());
+    p.step(&prod.key("backup-verified"), r.restore_proof(&backup));
+    let shape = p.step(&prod.key("shape"), r.expected_shape(prod));
+    p.step(&proving.key("rollback-rehearsal"), r.rehearsal());
     // Signing may take days: nobody else is kept out meanwhile, and what was recorded is looked at again afterwards.
-    p.step("prod/lease-rest", r.release_lease(&lease));
+    p.step(&prod.key("lease-rest"), r.release_lease(&lease));
     p.parallel("sign-offs", |p| {
         for role in r.roles() {
             p.step(&format!("signoff/{role}"), r.sign_off(role));
         }
     });
-    let lease = p.step("prod/lease-again", r.lease_again());
-    let processes = p.step("prod/running", r.processes_now(&processes));
+    let lease = p.step(&prod.key("lease-again"), r.lease_again());
+    let processes = p.step(&prod.key(RUNNING), r.processes_now(&processes));
     Before {
         lease,
         processes,
@@ -211,17 +229,21 @@ fn gates(p: &mut Planner, r: &Release, before: &Before, checked: &Out<Checked>, 
     p.step("gate/migrations", r.migrations_again(checked));
     p.step("gate/unique-safe", r.unique_safe(checked));
     p.step(
-        "prod/preflight",
+        &r.production().key("preflight"),
         r.preflight(&before.lease, &before.code, earlier),
     );
 }
 
 fn deploy(p: &mut Planner, r: &Release, before: &Before) -> After {
-    p.step("prod/notify", r.notify());
-    p.step("prod/maintenance", r.freeze("prod", &before.lease));
-    let baseline = p.step("prod/baseline", r.baseline(&before.backup, &before.lease));
-    let script = p.step("prod/deploy", r.deploy_production(&before.lease));
-    p.step("prod/migrations", r.migrations_applied("prod"));
+    let prod = r.production();
+    p.step(&prod.key("notify"), r.notify());
+    p.step(&prod.key("maintenance"), r.freeze(prod, &before.lease));
+    let baseline = p.step(
+        &prod.key(BASELINE),
+        r.baseline(&before.backup, &before.lease),
+    );
+    let script = p.step(&prod.key(DEPLOY), r.deploy_production(&before.lease));
+    p.step(&prod.key("migrations"), r.migrations_applied(prod));
     After { script, baseline }
 }
 
@@ -232,34 +254,27 @@ fn verify(
     after: &After,
     on_stage: Option<&OnStage>,
 ) {
+    let prod = r.production();
     let processes = &before.processes;
     // Side by side: nobody can write meanwhile, and each of them waits for something of its own.
     let restarted = p.parallel("evidence", |p| {
         let restarted = p.step(
-            "prod/restarted",
+            &prod.key("restarted"),
             r.restarted_in_production(processes, &after.script, on_stage),
         );
-        p.step("prod/health", r.health("prod"));
+        p.step(&prod.key("health"), r.health(prod));
         p.step(
-            "prod/integrity",
+            &prod.key("integrity"),
             r.integrity(&after.baseline, &before.shape),
         );
         restarted
     });
-    p.step("prod/online", r.online(processes, &restarted));
+    p.step(&prod.key("online"), r.online(processes, &restarted));
     p.step(
-        "prod/writable",
-        r.thaw("prod", Some(&after.baseline), &before.lease),
+        &prod.key(WRITABLE),
+        r.thaw(prod, Some(&after.baseline), &before.lease),
     );
-    let mark = p.step("prod/reconnect", r.reconnect());
-    p.step(
-        "prod/smoke",
-        r.checklist(
-            "Smoke test on production",
-            &PROD_SMOKE,
-            "qa",
-            Some(r.smoke_minutes()),
-        ),
-    );
-    p.step("prod/watch", r.watch(&restarted, &mark));
+    let mark = p.step(&prod.key("reconnect"), r.reconnect());
+    checklists(p, r, prod);
+    p.step(&prod.key("watch"), r.watch(&restarted, &mark));
 }

@@ -11,7 +11,7 @@ use flow_engine::planner::{PlanError, Planner};
 use flow_engine::step::Resources;
 use flow_steps::host::Hosts;
 use flow_steps::host::{SshConfig, SshHost};
-use flow_steps::mail::{EnvOrFile, MailSettings, Mailer, Secrets as _, TeamMail, Tls};
+use flow_steps::mail::{ByName, MailSettings, Mailer, Secrets as _, TeamMail, Tls, secret};
 use flow_steps::people::People;
 use flow_steps::people::origin::{RosterAt, Rosters};
 use flow_steps::pg::Policy;
@@ -114,7 +114,8 @@ pub fn code(path: &Path, base: &str) -> Result<(CodeAt, String), SetupError> {
     let head = commit(&repository, "HEAD")?;
     let base = commit(&repository, base)?;
     let dir = repository.dir().display().to_string();
-    Ok((config.code_at(&dir, &head), base))
+    let production = config.order()?.production;
+    Ok((config.code_at(&dir, &head, &production), base))
 }
 
 /// Refuses a project of which a file is missing, naming all that are.
@@ -133,7 +134,12 @@ fn everything_there(config: &Path, others: &[&Path]) -> Result<(), SetupError> {
 /// Refuses a roster in which nobody holds a role that is asked.
 fn everybody_asked(config: &Config, people: &People, file: String) -> Result<(), SetupError> {
     let roles = config.signoff.roles.iter().map(String::as_str);
-    let mut roles = roles.chain([config.signoff.reviewer()]);
+    let environments = config.environments();
+    let lists = environments
+        .iter()
+        .filter_map(|(_, env)| env.checklist.as_ref());
+    let lists = lists.flatten().map(|list| list.role.as_str());
+    let mut roles = roles.chain([config.signoff.reviewer()]).chain(lists);
     match roles.find(|role| people.of_role(role).is_empty()) {
         None => Ok(()),
         Some(role) => Err(SetupError::NobodyHolds {
@@ -221,6 +227,7 @@ impl Setup {
         let (people, roster) = self.roster_of(commit)?;
         let release = Release {
             config: &self.config,
+            environments: self.config.order()?,
             repository: repository.dir().display().to_string(),
             commit: commit.to_owned(),
             migrations: repository.migrations(commit, &self.config.app.migrations)?,
@@ -228,7 +235,8 @@ impl Setup {
             bars_starter: people.forbid_starter || self.people.forbid_starter,
         };
         let planned_by = concat!("flow ", env!("CARGO_PKG_VERSION"));
-        let mut planner = Planner::new(workflow, release::PROTOCOL, "prod", planned_by);
+        let production = release.environments.production.name;
+        let mut planner = Planner::new(workflow, release::PROTOCOL, production, planned_by);
         planner.fact("application", &self.config.app.name);
         planner.fact("commit", commit);
         planner.fact("subject", repository.subject(commit)?);
@@ -263,17 +271,19 @@ impl Setup {
     }
 
     /// The values of every secret the configuration names (`env:NAME`, `file:path`), to be masked in all output. One
-    /// that cannot be found now is left out: whoever needs it will say so.
+    /// that cannot be found now is left out: whoever needs it will say so. One that a program prints is asked for, and
+    /// masked, by the step that uses it: no program runs only because `flow` was started.
     pub fn masked(&self) -> Masked {
         let mail = self.config.mail.as_ref().and_then(|m| m.password.as_ref());
         let environments = self.config.environments();
         let deploy = environments.iter().flat_map(|(_, e)| e.deploy_env.values());
         let named = mail.into_iter().chain(deploy);
-        let values = named.filter_map(|name| EnvOrFile.resolve(&self.config.beside(name)).ok());
+        let named = named.filter(|name| !secret::is_command(name));
+        let values = named.filter_map(|name| ByName.resolve(&self.config.beside(name)).ok());
         Masked::new(values.map(|secret| secret.expose().to_owned()))
     }
 
-    /// The three machines, by the names of their environments.
+    /// The machines, by the names of their environments.
     pub fn hosts(&self) -> Hosts {
         self.config
             .environments()
@@ -320,8 +330,8 @@ impl Setup {
             return Ok(None);
         };
         let settings = self.mail_settings(mail)?;
-        let mailer = Mailer::new(settings, Arc::new(EnvOrFile))
-            .map_err(|e| SetupError::Mail(e.to_string()))?;
+        let mailer =
+            Mailer::new(settings, Arc::new(ByName)).map_err(|e| SetupError::Mail(e.to_string()))?;
         Ok(Some(mailer))
     }
 

@@ -12,6 +12,8 @@ use tempfile::TempDir;
 
 #[path = "plan/lease.rs"]
 mod lease;
+#[path = "plan/path.rs"]
+mod path;
 
 const KEYS: [&str; 4] = [
     "AAAAC3NzaC1lZDI1NTE5AAAAIMbzZQrdrlrAyEiJXiDHmv+e9F+YoONDjpdNAJo8a/Cu",
@@ -21,8 +23,12 @@ const KEYS: [&str; 4] = [
 ];
 
 fn config() -> String {
+    config_of(&["test", "stage", "prod"])
+}
+
+fn config_of(environments: &[&str]) -> String {
     let mut text = String::from("[app]\nname = \"dap\"\nmigrations = \"prisma/migrations\"\n");
-    for env in ["test", "stage", "prod"] {
+    for env in environments {
         write!(
             text,
             "[env.{env}]\nssh = \"dap{env}\"\napp_dir = \"/data/dap/app\"\nbackup_dir = \"/data/dap/backups\"\n\
@@ -281,6 +287,38 @@ fn a_variable_of_the_deploy_that_would_get_another_value_or_none_is_refused() {
         let said_of_it = refused(|text| format!("{text}[env.prod.deploy_env]\n{variable}\n"));
         let expected = format!("`env.prod.deploy_env`: {said}");
         assert!(said_of_it.contains(&expected), "{said_of_it}");
+    }
+}
+
+#[test]
+fn a_program_for_a_secret_is_planned_by_name_in_the_projects_folder_and_runs_only_when_it_is_used()
+{
+    let dir = project();
+    let more = "[env.prod.deploy_env]\nTOKEN = \"command:touch asked\"\n\
+                [mail]\nhost = \"127.0.0.1\"\nuser = \"flow\"\npassword = \"command:touch asked\"\n\
+                from = \"flow@example.org\"\nto = [\"team@example.org\"]\n";
+    std::fs::write(dir.path().join("flow.toml"), config() + more).expect("a file");
+    let setup = setup(&dir);
+    let commit = setup.commit("HEAD").expect("a commit");
+    let plan = setup.plan("release", &commit).expect("a plan");
+    let _masked = setup.masked();
+    let (_, deploy) = plan.node("prod/deploy").expect("a deploy");
+    let here = dir.path().display();
+    let name = format!("command:{{\"in\":\"{here}\",\"run\":[\"touch\",\"asked\"]}}");
+    assert_eq!(deploy.params["env"]["TOKEN"], name.as_str());
+    let (_, preflight) = plan.node("prod/preflight").expect("a preflight");
+    assert_eq!(preflight.params["secrets"][0], name.as_str());
+    assert!(!dir.path().join("asked").exists(), "nobody used it");
+    for place in [
+        "[env.prod.deploy_env]\nTOKEN",
+        "[mail]\nhost = \"h\"\nfrom = \"a\"\nto = []\npassword",
+    ] {
+        let said = refused(|text| format!("{text}{place} = \"command:cat x | head -1\"\n"));
+        assert!(said.contains("has `|`, but no shell reads it"), "{said}");
+        assert!(
+            said.contains("deploy_env`: `TOKEN`: ") || said.contains("`mail.password`: "),
+            "{said}"
+        );
     }
 }
 

@@ -58,7 +58,7 @@ fn in_words(run: &Run, today: &Plan) -> Option<String> {
     if more > 0 {
         let _infallible = writeln!(text, "  and {more} more");
     }
-    let again = if run.phase_passed("stage") && run.phase_passed("test") {
+    let again = if tested(run) {
         format!("flow start promote --commit {}", run.plan.fact("commit"))
     } else {
         format!(
@@ -109,6 +109,16 @@ fn differences(at: &str, planned: &Value, now: &Value, found: &mut Vec<String>) 
             ));
         }
     }
+}
+
+/// Whether this run passed every environment before production, so that another may go on from there.
+fn tested(run: &Run) -> bool {
+    let phases = run.plan.phases.iter().map(|phase| phase.key.as_str());
+    let mut before = phases
+        .skip_while(|key| *key != "schema")
+        .skip(1)
+        .take_while(|key| *key != "prepare");
+    run.plan.workflow == "release" && before.all(|phase| run.phase_passed(phase))
 }
 
 #[cfg(test)]

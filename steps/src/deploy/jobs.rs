@@ -161,7 +161,7 @@ pub(super) async fn ready(
                 cx.note(&kept).await?;
             }
             let launched_at = Some(cx.now());
-            own.env.extend(secrets::for_launch(cx, step, &own)?);
+            own.env.extend(secrets::for_launch(cx, step, &own).await?);
             launch(cx, step, host, &own).await?;
             let launched = own.attempt;
             cx.note(&Kept {

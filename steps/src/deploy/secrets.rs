@@ -8,7 +8,7 @@ use flow_engine::step::{Cx, StepError};
 use super::Deploy;
 use super::jobs::Kept;
 use crate::host::job::JobSpec;
-use crate::mail::{EnvOrFile, Secrets as _, secret};
+use crate::mail::secret;
 
 fn named(step: &Deploy) -> impl Iterator<Item = (&String, &String)> {
     step.env.iter().filter(|(_, value)| secret::is_name(value))
@@ -16,26 +16,28 @@ fn named(step: &Deploy) -> impl Iterator<Item = (&String, &String)> {
 
 /// The values of the secrets that a job is started with, masked from now on. Only for a launch: whoever looks at a job or ends
 /// it needs none.
-pub(super) fn for_launch(
+pub(super) async fn for_launch(
     cx: &Cx,
     step: &Deploy,
     job: &JobSpec,
 ) -> Result<Vec<(String, String)>, StepError> {
-    let values = named(step).map(|(variable, name)| match EnvOrFile.resolve(name) {
-        Ok(value) => Ok((variable.clone(), value.expose().to_owned())),
-        Err(e) => Err(StepError::ask(format!(
-            "the deploy script needs `{variable}`: {e}; nothing was started"
-        ))
-        .hint("set it where this flow runs, then retry")),
-    });
-    let values: Vec<(String, String)> = values.collect::<Result<_, _>>()?;
+    let mut values = Vec::new();
+    for (variable, name) in named(step) {
+        let value = secret::resolve(name).await.map_err(|e| {
+            StepError::ask(format!(
+                "the deploy script needs `{variable}`: {e}; nothing was started"
+            ))
+            .hint("set it where this flow runs, then retry")
+        })?;
+        values.push((variable.clone(), value.expose().to_owned()));
+    }
     cx.keep_secret(&job.folder(), values.iter().map(|(_, value)| value.clone()));
     Ok(values)
 }
 
 /// Why the output of a job that runs already must not be shown: it was started with secrets that this driver does not know for
 /// certain. Nothing when all of them are masked.
-pub(super) fn unknown(cx: &Cx, step: &Deploy, job: &JobSpec, kept: &Kept) -> Option<String> {
+pub(super) async fn unknown(cx: &Cx, step: &Deploy, job: &JobSpec, kept: &Kept) -> Option<String> {
     if cx.keeps_secret(&job.folder()) {
         return None;
     }
@@ -43,7 +45,14 @@ pub(super) fn unknown(cx: &Cx, step: &Deploy, job: &JobSpec, kept: &Kept) -> Opt
     let since = launch.unwrap_or(cx.run().created);
     let mut why = Vec::new();
     for (variable, name) in named(step) {
-        match EnvOrFile.resolve(name) {
+        if secret::is_command(name) {
+            why.push(format!(
+                "`{variable}`: {} may print another value each time",
+                secret::shown(name)
+            ));
+            continue;
+        }
+        match secret::resolve(name).await {
             Ok(value) => {
                 cx.keep_secret(name, [value.expose().to_owned()]);
                 if name

@@ -14,7 +14,7 @@ use super::promotion::{self, PromotionRule};
 use crate::code::{self, Snapshot};
 use crate::host::{Command, Host, HostExt as _};
 use crate::lease::{Lease, lock_state};
-use crate::mail::{EnvOrFile, Secrets as _};
+use crate::mail::secret;
 use crate::people::sign_off::NotValid;
 use crate::people::{self, still_valid};
 use crate::reach;
@@ -182,7 +182,9 @@ impl Step for Preflight {
         if let Some(before) = &self.code {
             all.push(same_code(cx, &*host, before).await?);
         }
-        all.extend(self.secrets.iter().map(|name| secret(cx, name)));
+        for name in &self.secrets {
+            all.push(secret_there(cx, name).await);
+        }
         for free in &self.free {
             all.push(room(&*host, free).await?);
         }
@@ -260,13 +262,14 @@ async fn same_code(
     })
 }
 
-fn secret(cx: &Cx, name: &str) -> Result<String, String> {
-    match EnvOrFile.resolve(name) {
+async fn secret_there(cx: &Cx, name: &str) -> Result<String, String> {
+    let shown = secret::shown(name);
+    match secret::resolve(name).await {
         Ok(value) => {
             cx.keep_secret(name, [value.expose().to_owned()]);
-            Ok(format!("the secret `{name}` is there"))
+            Ok(format!("the secret `{shown}` is there"))
         }
-        Err(e) => Err(format!("the deploy needs `{name}`: {e}")),
+        Err(e) => Err(format!("the deploy needs `{shown}`: {e}")),
     }
 }
 

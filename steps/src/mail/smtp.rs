@@ -175,7 +175,7 @@ impl Mailer {
     /// # Errors
     /// As [`Mailer::send`].
     pub async fn probe(&self) -> Result<String, DeliveryError> {
-        let (transport, password) = self.transport()?;
+        let (transport, password) = self.transport().await?;
         let works = self
             .within(transport.test_connection(), password.as_ref())
             .await?;
@@ -207,7 +207,7 @@ impl Mailer {
 
     async fn send_to(&self, mail: &Mail, to: &Mailbox) -> Result<(), Undelivered> {
         let message = self.message(mail, to)?;
-        let (transport, password) = self.transport()?;
+        let (transport, password) = self.transport().await?;
         let call = tokio::time::timeout(self.limit, transport.send(message));
         match call.await {
             Ok(Ok(_)) => Ok(()),
@@ -271,7 +271,7 @@ impl Mailer {
             .map_err(|e| never(&e))
     }
 
-    fn transport(
+    async fn transport(
         &self,
     ) -> Result<(AsyncSmtpTransport<Tokio1Executor>, Option<Secret>), DeliveryError> {
         let later = |e: &dyn std::error::Error| DeliveryError::Later(e.to_string());
@@ -289,7 +289,10 @@ impl Mailer {
             .tls(wire);
         let mut secret = None;
         if let (Some(user), Some(name)) = (user, password) {
-            let value = self.secrets.resolve(name).map_err(|e| later(&e))?;
+            let (secrets, name) = (Arc::clone(&self.secrets), name.clone());
+            // A program may be asked for it.
+            let value = tokio::task::spawn_blocking(move || secrets.resolve(&name)).await;
+            let value = value.map_err(|e| later(&e))?.map_err(|e| later(&e))?;
             let login = Credentials::new(user.clone(), value.0.clone());
             builder = builder
                 .credentials(login)

@@ -20,17 +20,15 @@ const BYTES_MAX: usize = 900;
 /// How the line of a waiver begins.
 const WAIVED: &str = "WAIVED";
 
-/// Steps whose report a signer must see, and what it is called. The most decisive come first: when there is no room
-/// for all, the last are left out and that is said.
-const NOTABLE: [(&str, &str); 8] = [
-    ("prod/backup", "backup"),
-    ("prod/backup-verified", "backup restored"),
-    ("stage/rollback-rehearsal", "rollback rehearsed"),
-    ("prod/state", "production now"),
-    ("stage/counts", "stage counts"),
-    ("test/counts-after", "test counts"),
-    ("gate/stage-mirrors-prod", "stage mirrors prod"),
-    ("stage/graphql", "graphql"),
+/// Steps whose report a signer must see, by what follows the environment in their key, and what it is called; `{}` is the
+/// environment. The most decisive come first: when there is no room for all, the last are left out and that is said.
+const NOTABLE: [(&str, &str); 6] = [
+    ("backup", "backup"),
+    ("backup-verified", "backup restored"),
+    ("rollback-rehearsal", "rollback rehearsed"),
+    ("state", "production now"),
+    ("counts", "{} counts"),
+    ("counts-after", "{} counts"),
 ];
 /// Which fields of a report are named first.
 const FIRST: [&str; 14] = [
@@ -100,11 +98,19 @@ pub fn reports(run: &Run, cut: usize) -> Vec<String> {
     all.extend(migrations(run, cut));
     all.extend(keys);
     all.extend(checklists(run, cut));
-    for (key, label) in NOTABLE {
-        let within = run.plan.node(key).is_some_and(|(i, _)| (i as usize) < cut);
-        let report = run.output(key).and_then(|o| serde_json::from_str(o).ok());
-        if let Some(report) = report.as_ref().filter(|_| within).and_then(in_brief) {
-            all.push(format!("{label}: {report}"));
+    for (step, label) in NOTABLE {
+        // The last environment is the nearest to production.
+        let mut found: Vec<_> = outputs(run, cut).collect();
+        found.reverse();
+        for (key, _, output) in found {
+            let Some((environment, _)) = key.split_once('/').filter(|(_, last)| *last == step)
+            else {
+                continue;
+            };
+            let report = serde_json::from_str(output).ok();
+            if let Some(report) = report.as_ref().and_then(in_brief) {
+                all.push(format!("{}: {report}", label.replace("{}", environment)));
+            }
         }
     }
     all.iter().map(|line| plain(line)).collect()

@@ -7,10 +7,16 @@ use flow_steps::host::{Command, quote};
 use flow_steps::pm2::Application;
 use serde::Deserialize;
 
+use super::{Checklist, Data};
+
 /// One environment: one host with an application and a database.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Environment {
+    /// What its rows are, before production; without it the last before production gets a copy of production's, and the
+    /// others keep their own.
+    #[serde(default)]
+    pub data: Option<Data>,
     /// The host's alias in the ssh configuration.
     pub ssh: String,
     /// The machine id it must have (`/etc/machine-id`); without it the first one seen in a run is held to.
@@ -46,6 +52,9 @@ pub struct Environment {
     /// lies in `app_dir`. What is not the application's, and pm2's own modules, are left alone and not judged.
     #[serde(default)]
     pub processes: Vec<String>,
+    /// What people look at after the deploy, each list by its role; without it the protocol's own.
+    #[serde(default)]
+    pub checklist: Option<Vec<Checklist>>,
     /// Where the application says that it is healthy.
     pub health: String,
     /// A certificate authority file for `health`, when it is not a public one.
@@ -97,6 +106,14 @@ impl Environment {
                 self.database.schema.escape_debug()
             ));
         }
+        if let Some(lists) = &self.checklist {
+            let none = lists
+                .is_empty()
+                .then(|| "it has no list; leave it out for the protocol's own".into());
+            if let Some(why) = none.or_else(|| Checklist::problem(lists)) {
+                return Some(format!("`env.{name}.checklist`: {why}"));
+            }
+        }
         if self.deploy.is_empty() {
             return Some(format!("`env.{name}.deploy` names no program"));
         }
@@ -105,6 +122,12 @@ impl Environment {
             .keys()
             .find_map(|variable| unusable(variable))
         {
+            return Some(format!("`env.{name}.deploy_env`: {why}"));
+        }
+        let wrong = |(variable, value): (&String, &String)| {
+            Some(format!("`{variable}`: {}", super::wrong_command(value)?))
+        };
+        if let Some(why) = self.deploy_env.iter().find_map(wrong) {
             return Some(format!("`env.{name}.deploy_env`: {why}"));
         }
         if self.ssh.is_empty() || self.ssh.starts_with('-') {

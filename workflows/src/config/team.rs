@@ -19,7 +19,7 @@ pub struct Mail {
     /// The name to log in with; nothing for a server that wants none.
     #[serde(default)]
     pub user: Option<String>,
-    /// Where the password is: `env:NAME` or `file:path`.
+    /// Where the password is: `env:NAME`, `file:path` or `command:PROGRAM ARGUMENTS`.
     #[serde(default)]
     pub password: Option<String>,
     /// The address that mails come from.

@@ -5,26 +5,22 @@ use flow_steps::pg::{Policy, Purpose, Room, rights, room, unlisted};
 use flow_steps::schema;
 
 use super::{Report, words};
-use crate::config::Environment;
+use crate::config::{Environment, Place};
 
 /// Asks the database of one environment everything a release will ask of it, and changes nothing there.
 pub(super) async fn look(
     report: &mut Report,
     hosts: &Hosts,
     host: &dyn Host,
-    (name, env): (&str, &Environment),
+    place: &Place<'_>,
+    purpose: Purpose,
 ) {
+    let env = place.env;
     if !answers(report, host, env).await {
         return;
     }
-    let db = env.database.at(name);
+    let db = env.database.at(place.name);
     history(report, host, env).await;
-    // The test environment is only counted.
-    let purpose = if name == "test" {
-        Purpose::Look
-    } else {
-        Purpose::Release
-    };
     let fix = "let psql work there as it is configured (exec, user, name, maintenance)";
     match rights(hosts, &db, purpose).await {
         Err(e) => {
@@ -67,8 +63,14 @@ async fn history(report: &mut Report, host: &dyn Host, env: &Environment) {
 }
 
 /// Every column of production that the data policy does not list, or that it lists all.
-pub(super) async fn policy(report: &mut Report, hosts: &Hosts, env: &Environment, policy: &Policy) {
-    let found = match unlisted(hosts, &env.database.at("prod"), policy).await {
+pub(super) async fn policy(
+    report: &mut Report,
+    hosts: &Hosts,
+    production: &Place<'_>,
+    policy: &Policy,
+) {
+    let db = production.env.database.at(production.name);
+    let found = match unlisted(hosts, &db, policy).await {
         Ok(unlisted) if unlisted.is_empty() => Ok("every column has a class".to_owned()),
         Ok(unlisted) => Err(format!("without a class: {}", unlisted.join(", "))),
         Err(e) => Err(e.to_string()),

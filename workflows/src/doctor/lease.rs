@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use flow_steps::host::Host;
 use flow_steps::lease::{LeaseError, LockState, lock_state, strangers, whereabouts};
-use flow_steps::mail::{EnvOrFile, Secrets as _, secret};
+use flow_steps::mail::{ByName, Secrets as _, secret};
 
 use super::Report;
 use crate::config::{Config, Environment};
@@ -94,7 +94,7 @@ pub(super) fn variables(report: &mut Report, config: &Config, env: &Environment)
     let mut wrong = Vec::new();
     for (name, value) in &env.deploy_env {
         if secret::is_name(value)
-            && let Err(e) = EnvOrFile.resolve(&config.beside(value))
+            && let Err(e) = ByName.resolve(&config.beside(value))
         {
             wrong.push(format!("{name}: {e}"));
         }
@@ -139,7 +139,7 @@ pub(super) fn literals(report: &mut Report, env: &Environment) {
     report.add(
         "deploy_env",
         Err(format!("looks like a secret: {}", open.join(", "))),
-        "name it (`env:NAME` or `file:PATH`) instead: a value is in the plan, the journal and every export",
+        "name it (`env:NAME`, `file:PATH` or `command:PROGRAM …`) instead: a value is in the plan, the journal and every export",
     );
 }
 

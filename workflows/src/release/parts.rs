@@ -8,28 +8,42 @@ use flow_steps::gate::{
 use flow_steps::identity::Identity;
 use flow_steps::lease::{HostLease, Lease, ReleaseLease};
 use flow_steps::mail::Notify;
-use flow_steps::people::items;
 use flow_steps::people::{Checklist, Keys, SignOff, Starter};
 use flow_steps::pg::Policy;
 use flow_steps::schema::{Checked, MigrationReview, MigrationSafety, MigrationsAgain, Replay};
 use flow_steps::schema::{CodeAt, EnumUsage, NullableAccess};
 
-use crate::config::{Config, Environment};
+use super::checklists;
+use crate::config::{Config, Environments, Place};
 
 mod application;
 mod database;
 
-/// The deploying step: what has not passed it has not changed production.
-const DEPLOY: &str = "prod/deploy";
+use database::database;
+
+/// The deploying step in production: what has not passed it has not changed production.
+pub(super) const DEPLOY: &str = "deploy";
 /// What ran right before it.
-pub(super) const RUNNING: &str = "prod/running";
-/// Production, as an environment and as a host.
-const PROD: &str = "prod";
+pub(super) const RUNNING: &str = "running";
+/// The decisive backup.
+pub(super) const BASELINE: &str = "baseline";
+/// Where writers are let in again.
+pub(super) const WRITABLE: &str = "writable";
+
+/// The phases after those of the environments before production, which are numbered on.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Phase {
+    Prepare,
+    Deploy,
+    Verify,
+}
 
 /// Everything a release needs to know before its first step.
 pub struct Release<'a> {
     /// The team's configuration.
     pub config: &'a Config,
+    /// Its environments, by what they are for.
+    pub environments: Environments<'a>,
     /// The local checkout.
     pub repository: String,
     /// What is released: 40 hexadecimal digits.
@@ -43,20 +57,39 @@ pub struct Release<'a> {
 }
 
 impl Release<'_> {
-    fn env(&self, name: &str) -> &Environment {
-        match name {
-            "test" => &self.config.env.test,
-            "stage" => &self.config.env.stage,
-            _ => &self.config.env.prod,
+    /// Production, as an environment and as a host.
+    pub(in crate::release) fn production(&self) -> &Place<'_> {
+        &self.environments.production
+    }
+
+    /// Where production is tried out.
+    pub(in crate::release) fn proving(&self) -> &Place<'_> {
+        &self.environments.proving
+    }
+
+    /// The environments before production, in their order.
+    pub(in crate::release) fn before_production(&self) -> &[Place<'_>] {
+        &self.environments.before
+    }
+
+    /// The title of an environment's phase. Phase 1 is the schema's.
+    pub(in crate::release) fn title(&self, at: &Place) -> String {
+        let names = self.before_production().iter().map(|place| place.name);
+        let number = names.take_while(|name| *name != at.name).count() + 2;
+        match at.name {
+            "test" => format!("Phase {number}: test environment"),
+            "stage" => format!("Phase {number}: staging"),
+            name => format!("Phase {number}: {name}"),
         }
+    }
+
+    pub(in crate::release) fn numbered(&self, phase: Phase, words: &str) -> String {
+        let number = self.before_production().len() + 2 + phase as usize;
+        format!("Phase {number}: {words}")
     }
 
     pub(in crate::release) fn roles(&self) -> &[String] {
         &self.config.signoff.roles
-    }
-
-    pub(in crate::release) fn smoke_minutes(&self) -> u64 {
-        self.config.signoff.smoke_minutes
     }
 
     /// Where the roster bars them.
@@ -68,29 +101,30 @@ impl Release<'_> {
         let hosts = self
             .config
             .environments()
+            .into_iter()
             .map(|(name, env)| (name.to_owned(), env.machine_id.clone()));
         Identity {
-            hosts: hosts.into(),
+            hosts: hosts.collect(),
             distinct: self.config.gates.distinct_machines,
         }
     }
 
     pub(in crate::release) fn keys(&self) -> Keys {
         Keys {
-            host: "prod".into(),
-            dir: self.env("prod").app_dir.clone(),
+            host: self.production().name.to_owned(),
+            dir: self.production().env.app_dir.clone(),
         }
     }
 
     pub(in crate::release) fn migration_safety(&self) -> MigrationSafety {
-        let database = &self.env("prod").database;
+        let database = &self.production().env.database;
         let mut psql = database.exec.clone();
         psql.extend(["psql", "-U", &database.user, "-d", &database.name].map(String::from));
         MigrationSafety {
             repo: self.repository.clone(),
             commit: self.commit.clone(),
             migrations: self.config.app.migrations.clone(),
-            host: "prod".into(),
+            host: self.production().name.to_owned(),
             psql,
             schema: database.schema.clone(),
             script: self.config.app.migration_check.clone(),
@@ -110,7 +144,8 @@ impl Release<'_> {
 
     /// The code, as it is released and as it runs.
     fn code_at(&self) -> CodeAt {
-        self.config.code_at(&self.repository, &self.commit)
+        self.config
+            .code_at(&self.repository, &self.commit, self.production())
     }
 
     pub(in crate::release) fn nullable_access(&self) -> NullableAccess {
@@ -138,30 +173,19 @@ impl Release<'_> {
         })
     }
 
-    pub(in crate::release) fn checklist(
-        &self,
-        title: &str,
-        texts: &[(&'static str, &'static str)],
-        who: &str,
-        deadline_minutes: Option<u64>,
-    ) -> Checklist {
-        let title = format!("{title} ({})", self.config.app.name);
-        Checklist {
-            title,
-            items: items::items(texts),
-            who: who.into(),
-            deadline_minutes,
-        }
+    /// What people look at there: the last part of the step's key, and the list.
+    pub(in crate::release) fn checklists(&self, at: &Place) -> Vec<(String, Checklist)> {
+        checklists::of(self.config, at)
     }
 
     /// Of a database, wherever each project keeps its own files.
-    pub(in crate::release) fn lease(&self, name: &str) -> HostLease {
-        let env = self.env(name);
+    pub(in crate::release) fn lease(&self, place: &Place) -> HostLease {
+        let env = place.env;
         HostLease {
-            db: Some(self.database(name)),
+            db: Some(database(place)),
             folders: vec![env.flow_dir.clone(), env.backup_dir.clone()],
-            locks: name == PROD,
-            ..HostLease::in_folder(name, &env.flow_dir)
+            locks: place.is_production,
+            ..HostLease::in_folder(place.name, &env.flow_dir)
         }
     }
 
@@ -169,17 +193,13 @@ impl Release<'_> {
     pub(in crate::release) fn lease_again(&self) -> HostLease {
         HostLease {
             again: true,
-            ..self.lease(PROD)
+            ..self.lease(self.production())
         }
     }
 
-    #[expect(
-        clippy::unused_self,
-        reason = "read in the protocol like every other step"
-    )]
     pub(in crate::release) fn release_lease(&self, lease: &Out<Lease>) -> ReleaseLease {
         ReleaseLease {
-            host: PROD.into(),
+            host: self.production().name.to_owned(),
             dir: String::new(),
             lease: Some(lease.into()),
             for_good: false,
@@ -187,9 +207,9 @@ impl Release<'_> {
     }
 
     /// Of test or staging, once people have looked at it: nothing done there is undone under the lease.
-    pub(in crate::release) fn leave(&self, name: &str, lease: &Out<Lease>) -> ReleaseLease {
+    pub(in crate::release) fn leave(&self, at: &Place, lease: &Out<Lease>) -> ReleaseLease {
         ReleaseLease {
-            host: name.into(),
+            host: at.name.to_owned(),
             for_good: true,
             ..self.release_lease(lease)
         }
@@ -207,9 +227,10 @@ impl Release<'_> {
     }
 
     fn promotion_rule(&self) -> PromotionRule {
+        let before = self.before_production().iter();
         PromotionRule {
             commit: self.commit.clone(),
-            phases: vec!["test".into(), "stage".into()],
+            phases: before.map(|place| place.name.to_owned()).collect(),
             max_age_hours: self.config.gates.promotion_max_age_hours,
         }
     }
@@ -222,11 +243,11 @@ impl Release<'_> {
 
     fn backup_rule(&self) -> BackupRule {
         BackupRule {
-            host: "prod".into(),
-            backup_step: "prod/backup".into(),
-            proof_step: "prod/backup-verified".into(),
+            host: self.production().name.to_owned(),
+            backup_step: self.production().key("backup"),
+            proof_step: self.production().key("backup-verified"),
             max_age_hours: self.config.gates.backup_max_age_hours,
-            rehearsal_steps: vec!["stage/rollback-rehearsal".into()],
+            rehearsal_steps: vec![self.proving().key("rollback-rehearsal")],
             rehearsal_max_age_days: self.config.gates.restore_max_age_days,
         }
     }
@@ -251,13 +272,17 @@ impl Release<'_> {
         code: &Out<Snapshot>,
         earlier: &[&str],
     ) -> Preflight {
-        let prod = self.env(PROD);
+        let prod = self.production().env;
         let folder = &prod.backup_dir;
         Preflight {
-            host: "prod".into(),
+            host: self.production().name.to_owned(),
             promotion: self.promotion_rule(),
             backup: self.backup_rule(),
-            phases: earlier.iter().map(|phase| (*phase).to_owned()).collect(),
+            phases: earlier
+                .iter()
+                .chain(&["prepare"])
+                .map(|phase| (*phase).to_owned())
+                .collect(),
             roles: self.roles().to_vec(),
             lease: lease.into(),
             free: vec![Free {
@@ -269,13 +294,13 @@ impl Release<'_> {
                 dir: prod.app_dir.clone(),
                 snapshot: code.into(),
             }),
-            secrets: self.secrets(PROD),
+            secrets: self.secrets(self.production()),
         }
     }
 
     pub(in crate::release) fn notify(&self) -> Notify {
         Notify {
-            environment: "prod".into(),
+            environment: self.production().name.to_owned(),
             window: self.config.window.when.clone(),
             downtime: self.config.window.downtime.clone(),
             contact: self.config.window.contact.clone(),

@@ -6,16 +6,23 @@ use flow_engine::planner::Planner;
 use flow_engine::record::{ParkReason, Verdict};
 
 fn smoke(deadline_minutes: Option<u64>) -> Checklist {
-    let mut items = super::super::items::items(&super::super::items::PROD_SMOKE);
-    items.truncate(2);
-    items.push(Item {
-        key: "extra".into(),
-        text: "Nice to have".into(),
-        required: false,
+    let items = [
+        ("login", "Login with a real user account", true),
+        (
+            "customer",
+            "Load an existing customer (verify data intact)",
+            true,
+        ),
+        ("extra", "Nice to have", false),
+    ];
+    let items = items.map(|(key, text, required)| Item {
+        key: key.into(),
+        text: text.into(),
+        required,
     });
     Checklist {
         title: "Smoke test".into(),
-        items,
+        items: items.into(),
         who: "qa".into(),
         deadline_minutes,
     }

@@ -9,7 +9,8 @@ use flow_steps::mail::secret;
 use flow_steps::pm2::{Online, ProcessList, Processes, Released, Restarted};
 use flow_steps::watch::{Mark, Reconnect, Watch};
 
-use super::{DEPLOY, RUNNING, Release};
+use super::{DEPLOY, RUNNING, Release, WRITABLE};
+use crate::config::Place;
 
 /// How long the application has after the thaw, which ends its sessions, until lost ones are errors.
 const RECONNECT_SECONDS: u64 = 10;
@@ -18,32 +19,33 @@ const STABLE_SECONDS: u64 = 2;
 
 impl Release<'_> {
     /// On each environment under what holds in production: the database is read-only but for the migration.
-    pub(in crate::release) fn deploy(&self, env: &str, lease: &Out<Lease>) -> Deploy {
-        let at = self.env(env);
+    pub(in crate::release) fn deploy(&self, at: &Place, lease: &Out<Lease>) -> Deploy {
         Deploy {
-            host: env.into(),
-            jobs_dir: at.flow_dir.clone(),
-            cwd: at.app_dir.clone(),
+            host: at.name.to_owned(),
+            jobs_dir: at.env.flow_dir.clone(),
+            cwd: at.env.app_dir.clone(),
             script: at
+                .env
                 .deploy
                 .iter()
                 .map(|word| word.replace("{commit}", &self.commit))
                 .collect(),
             env: at
+                .env
                 .deploy_env
                 .iter()
                 .map(|(name, value)| (name.clone(), self.config.beside(value)))
                 .collect(),
             may_migrate: true,
-            freeze: Some(self.freeze(env, lease)),
+            freeze: Some(self.freeze(at, lease)),
             commit: self.commit.clone(),
             errors: self.config.watch.patterns.clone(),
             allow: self.config.watch.allow.clone(),
             lease: Some(lease.into()),
             gate: None,
             stop_on_undo: None,
-            verify: at.deploy_verify.clone(),
-            timeout_minutes: at.deploy_minutes,
+            verify: at.env.deploy_verify.clone(),
+            timeout_minutes: at.env.deploy_minutes,
         }
     }
 
@@ -52,28 +54,27 @@ impl Release<'_> {
             freeze: None,
             gate: Some(self.promotion_rule()),
             stop_on_undo: Some(StopSpec {
-                pm2: self.env("prod").pm2.clone(),
-                application: self.env("prod").application(),
+                pm2: self.production().env.pm2.clone(),
+                application: self.production().env.application(),
                 look: Some(self.look_before_stop()),
             }),
-            ..self.deploy("prod", lease)
+            ..self.deploy(self.production(), lease)
         }
     }
 
     /// What was deployed is still there after people looked at it.
-    pub(in crate::release) fn in_place(&self, env: &str) -> InPlace {
-        let at = self.env(env);
+    pub(in crate::release) fn in_place(&self, at: &Place) -> InPlace {
         InPlace {
-            host: env.into(),
-            cwd: at.app_dir.clone(),
+            host: at.name.to_owned(),
+            cwd: at.env.app_dir.clone(),
             commit: self.commit.clone(),
-            verify: at.deploy_verify.clone(),
+            verify: at.env.deploy_verify.clone(),
         }
     }
 
     /// The secrets its deploy script gets, by name: a file's path is beside `flow.toml`.
-    pub(in crate::release) fn secrets(&self, env: &str) -> Vec<String> {
-        let values = self.env(env).deploy_env.values();
+    pub(in crate::release) fn secrets(&self, at: &Place) -> Vec<String> {
+        let values = at.env.deploy_env.values();
         values
             .filter(|value| secret::is_name(value))
             .map(|value| self.config.beside(value))
@@ -81,13 +82,13 @@ impl Release<'_> {
     }
 
     pub(in crate::release) fn code(&self) -> CodeSnapshot {
-        let prod = self.env("prod");
+        let prod = self.production().env;
         CodeSnapshot {
-            host: "prod".into(),
+            host: self.production().name.to_owned(),
             dir: prod.app_dir.clone(),
             backups: prod.backup_dir.clone(),
             untracked: prod.untracked.clone(),
-            revert_if_started: DEPLOY.into(),
+            revert_if_started: self.production().key(DEPLOY),
             install: prod.install.clone(),
         }
     }
@@ -95,29 +96,29 @@ impl Release<'_> {
     /// What a rollback restarts on production, as it was defined.
     pub(in crate::release) fn processes(&self) -> Processes {
         Processes {
-            restart_if_started: Some(DEPLOY.into()),
-            health: Some(self.check("prod")),
-            keep_in: Some(self.env("prod").backup_dir.clone()),
-            newer: Some(RUNNING.into()),
-            ..self.processes_seen("prod")
+            restart_if_started: Some(self.production().key(DEPLOY)),
+            health: Some(self.check(self.production())),
+            keep_in: Some(self.production().env.backup_dir.clone()),
+            newer: Some(self.production().key(RUNNING)),
+            ..self.processes_seen(self.production())
         }
     }
 
     /// The same right before the deploy: days may have passed since, and what people did to them is not the release's.
     pub(in crate::release) fn processes_now(&self, before: &Out<ProcessList>) -> Processes {
         Processes {
-            keep_in: Some(self.env("prod").backup_dir.clone()),
+            keep_in: Some(self.production().env.backup_dir.clone()),
             since: Some(before.key().to_owned()),
-            ..self.processes_seen("prod")
+            ..self.processes_seen(self.production())
         }
     }
 
     /// What runs before a deploy, to compare with afterwards; no rollback touches it.
-    pub(in crate::release) fn processes_seen(&self, env: &str) -> Processes {
+    pub(in crate::release) fn processes_seen(&self, at: &Place) -> Processes {
         Processes {
-            host: env.into(),
-            pm2: self.env(env).pm2.clone(),
-            application: self.env(env).application(),
+            host: at.name.to_owned(),
+            pm2: at.env.pm2.clone(),
+            application: at.env.application(),
             restart_if_started: None,
             settle_seconds: self.config.watch.settle_seconds,
             health: None,
@@ -129,21 +130,20 @@ impl Release<'_> {
 
     pub(in crate::release) fn restarted(
         &self,
-        env: &str,
+        at: &Place,
         before: &Out<ProcessList>,
         script: &Out<Deployed>,
     ) -> Restarted {
-        let at = self.env(env);
         Restarted {
-            host: env.into(),
-            pm2: at.pm2.clone(),
-            application: at.application(),
+            host: at.name.to_owned(),
+            pm2: at.env.pm2.clone(),
+            application: at.env.application(),
             before: before.into(),
             settle_seconds: self.config.watch.settle_seconds,
             released: Some(Released {
-                folder: at.app_dir.clone(),
+                folder: at.env.app_dir.clone(),
                 commit: self.commit.clone(),
-                is_checkout: at.deploy_verify.is_none(),
+                is_checkout: at.env.deploy_verify.is_none(),
             }),
             script: Some(script.into()),
             removed: None,
@@ -159,7 +159,7 @@ impl Release<'_> {
     ) -> Restarted {
         Restarted {
             removed: on_stage.map(Into::into),
-            ..self.restarted("prod", before, script)
+            ..self.restarted(self.production(), before, script)
         }
     }
 
@@ -169,9 +169,9 @@ impl Release<'_> {
         restarted: &Out<ProcessList>,
     ) -> Online {
         Online {
-            host: "prod".into(),
-            pm2: self.env("prod").pm2.clone(),
-            application: self.env("prod").application(),
+            host: self.production().name.to_owned(),
+            pm2: self.production().env.pm2.clone(),
+            application: self.production().env.application(),
             expected: before.into(),
             since: Some(restarted.into()),
             settle_seconds: self.config.watch.settle_seconds,
@@ -180,10 +180,10 @@ impl Release<'_> {
 
     pub(in crate::release) fn reconnect(&self) -> Reconnect {
         Reconnect {
-            host: "prod".into(),
-            pm2: self.env("prod").pm2.clone(),
-            application: self.env("prod").application(),
-            thaw: "prod/writable".into(),
+            host: self.production().name.to_owned(),
+            pm2: self.production().env.pm2.clone(),
+            application: self.production().env.application(),
+            thaw: self.production().key(WRITABLE),
             seconds: RECONNECT_SECONDS,
         }
     }
@@ -197,41 +197,41 @@ impl Release<'_> {
     ) -> Watch {
         let watch = &self.config.watch;
         Watch {
-            host: "prod".into(),
-            pm2: self.env("prod").pm2.clone(),
-            application: self.env("prod").application(),
+            host: self.production().name.to_owned(),
+            pm2: self.production().env.pm2.clone(),
+            application: self.production().env.application(),
             apps: watch.apps.clone(),
             seconds: watch.seconds,
             errors: watch.patterns.clone(),
             allow: watch.allow.clone(),
-            health: Some(self.check("prod")),
+            health: Some(self.check(self.production())),
             max_restarts: 0,
             since: Some(restarted.into()),
             thaw: Some(mark.into()),
         }
     }
 
-    fn check(&self, env: &str) -> Check {
-        let at = self.env(env);
+    fn check(&self, at: &Place) -> Check {
         let ca = at
+            .env
             .health_ca
             .as_ref()
             .map(|path| self.config.path(path).display().to_string());
-        let value = serde_json::Value::String(at.healthy.value.clone());
+        let value = serde_json::Value::String(at.env.healthy.value.clone());
         Check {
             body: Body::Json {
-                pointer: at.healthy.pointer.clone(),
+                pointer: at.env.healthy.pointer.clone(),
                 value,
             },
             ca_file: ca,
-            own_host: Some(env.into()),
-            ..Check::ok(&at.health)
+            own_host: Some(at.name.to_owned()),
+            ..Check::ok(&at.env.health)
         }
     }
 
-    pub(in crate::release) fn health(&self, env: &str) -> Health {
+    pub(in crate::release) fn health(&self, at: &Place) -> Health {
         Health {
-            check: self.check(env),
+            check: self.check(at),
             within_seconds: self.config.watch.healthy_within_seconds,
             stable_for_seconds: STABLE_SECONDS,
         }

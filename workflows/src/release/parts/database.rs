@@ -12,7 +12,8 @@ use flow_steps::pg::{
 
 use flow_steps::schema::{Checked, UniqueSafe};
 
-use super::{DEPLOY, PROD, Release};
+use super::{BASELINE, DEPLOY, Release, WRITABLE};
+use crate::config::{Data, Place};
 
 /// What the files of backups before a deploy begin with.
 const BACKUP: &str = "pre-deploy";
@@ -20,27 +21,32 @@ const BACKUP: &str = "pre-deploy";
 /// The longest one question about production's rows may take: a table of a few hundred million rows is read once in that time.
 const QUESTION_SECONDS: u64 = 300;
 
-impl Release<'_> {
-    pub(super) fn database(&self, name: &str) -> Database {
-        self.env(name).database.at(name)
-    }
+/// The database of an environment, reached on its host.
+pub(super) fn database(place: &Place) -> Database {
+    place.env.database.at(place.name)
+}
 
+impl Release<'_> {
     /// The databases that are backed up, copied and restored.
     pub(in crate::release) fn rights(&self) -> Rights {
+        let copies = self.before_production().iter();
+        let copies =
+            copies.filter(|place| place.data == Data::Copy || place.name == self.proving().name);
+        let dbs = [self.production()].into_iter().chain(copies);
         Rights {
-            dbs: vec![self.database("prod"), self.database("stage")],
+            dbs: dbs.map(database).collect(),
         }
     }
 
     pub(in crate::release) fn data_policy(&self) -> DataPolicy {
         DataPolicy {
-            from: self.database("prod"),
+            from: database(self.production()),
             policy: self.policy.clone(),
             pending: Some(Pending {
                 repo: self.repository.clone(),
                 commit: self.commit.clone(),
                 migrations: self.config.app.migrations.clone(),
-                schema: self.env(PROD).database.schema.clone(),
+                schema: self.production().env.database.schema.clone(),
             }),
         }
     }
@@ -48,15 +54,15 @@ impl Release<'_> {
     /// What is written before and during the deploy, and by its rollback.
     pub(in crate::release) fn room(&self) -> Room {
         Room {
-            db: self.database("prod"),
-            dir: self.env("prod").backup_dir.clone(),
+            db: database(self.production()),
+            dir: self.production().env.backup_dir.clone(),
             prefix: BACKUP.into(),
         }
     }
 
-    pub(in crate::release) fn state(&self, env: &str) -> RecordState {
+    pub(in crate::release) fn state(&self, at: &Place) -> RecordState {
         RecordState {
-            db: self.database(env),
+            db: database(at),
             tables: self.config.app.tables.clone(),
             except: Vec::new(),
             only_if_started: None,
@@ -65,48 +71,48 @@ impl Release<'_> {
     }
 
     /// What is compared after a deploy on test and staging.
-    pub(in crate::release) fn state_to_compare(&self, env: &str) -> RecordState {
+    pub(in crate::release) fn state_to_compare(&self, at: &Place) -> RecordState {
         RecordState {
             except: self.config.app.may_change.clone(),
-            ..self.state(env)
+            ..self.state(at)
         }
     }
 
     pub(in crate::release) fn unique_safe(&self, checked: &Out<Checked>) -> UniqueSafe {
         UniqueSafe {
-            db: self.database("prod"),
-            schema: self.env("prod").database.schema.clone(),
+            db: database(self.production()),
+            schema: self.production().env.database.schema.clone(),
             safety: checked.into(),
             seconds: QUESTION_SECONDS,
         }
     }
 
-    fn statements(&self, env: &str) -> Statements {
+    fn statements(&self, at: &Place) -> Statements {
         Statements {
             repo: self.repository.clone(),
             commit: self.commit.clone(),
             migrations: self.config.app.migrations.clone(),
             schema: self.config.app.schema.clone().unwrap_or_default(),
-            own: self.env(env).database.schema.clone(),
+            own: at.env.database.schema.clone(),
         }
     }
 
     pub(in crate::release) fn drift(&self) -> SchemaDrift {
         SchemaDrift {
-            of: self.statements("prod"),
-            db: self.database("prod"),
+            of: self.statements(self.production()),
+            db: database(self.production()),
             waiver_role: self.config.signoff.waived_by.clone(),
         }
     }
 
     pub(in crate::release) fn drift_after(
         &self,
-        env: &str,
+        at: &Place,
         before: &Out<DriftReport>,
     ) -> DeployedDrift {
         DeployedDrift {
-            of: self.statements(env),
-            db: self.database(env),
+            of: self.statements(at),
+            db: database(at),
             waiver_role: self.config.signoff.waived_by.clone(),
             before: before.into(),
         }
@@ -114,29 +120,29 @@ impl Release<'_> {
 
     pub(in crate::release) fn state_to_restore(&self) -> RecordState {
         RecordState {
-            only_if_started: Some(DEPLOY.into()),
-            baseline: Some("prod/baseline".into()),
-            ..self.state("prod")
+            only_if_started: Some(self.production().key(DEPLOY)),
+            baseline: Some(self.production().key(BASELINE)),
+            ..self.state(self.production())
         }
     }
 
     /// What the pending migrations do to the shape of an environment's database, tried out in a copy. Production's copy is
     /// made on staging's server.
-    pub(in crate::release) fn expected_shape(&self, env: &str) -> ExpectedShape {
-        let at = if env == "prod" { "stage" } else { env };
+    pub(in crate::release) fn expected_shape(&self, at: &Place) -> ExpectedShape {
+        let tried = if at.is_production { self.proving() } else { at };
         ExpectedShape {
-            of: self.database(env),
-            at: self.database(at),
+            of: database(at),
+            at: database(tried),
             repo: self.repository.clone(),
             commit: self.commit.clone(),
             migrations: self.config.app.migrations.clone(),
-            schema: self.env(env).database.schema.clone(),
+            schema: at.env.database.schema.clone(),
         }
     }
 
     pub(in crate::release) fn counts_match(
         &self,
-        env: &str,
+        at: &Place,
         before: &Out<DbState>,
         expected: &Out<Expectation>,
     ) -> CountsMatch {
@@ -144,44 +150,44 @@ impl Release<'_> {
             expected: Some(expected.into()),
             shape_allowed: self.config.app.shape_may_change.clone(),
             before: before.into(),
-            db: self.database(env),
+            db: database(at),
             allow_growth: true,
             values: true,
             allowed: self.config.app.may_change.clone(),
         }
     }
 
-    pub(in crate::release) fn migrations_applied(&self, env: &str) -> MigrationsApplied {
+    pub(in crate::release) fn migrations_applied(&self, at: &Place) -> MigrationsApplied {
         MigrationsApplied {
-            db: self.database(env),
+            db: database(at),
             expected: self.migrations.clone(),
-            schema: self.env(env).database.schema.clone(),
+            schema: at.env.database.schema.clone(),
         }
     }
 
-    pub(in crate::release) fn copy_production(&self) -> CopySafe {
+    pub(in crate::release) fn copy_production(&self, at: &Place) -> CopySafe {
         CopySafe {
-            from: self.database("prod"),
-            to: self.database("stage"),
-            dir: self.env("stage").backup_dir.clone(),
+            from: database(self.production()),
+            to: database(at),
+            dir: at.env.backup_dir.clone(),
             policy: self.policy.clone(),
             waiver_role: self.config.signoff.waived_by.clone(),
         }
     }
 
-    pub(in crate::release) fn take_back(&self) -> TakeBack {
+    pub(in crate::release) fn take_back(&self, at: &Place) -> TakeBack {
         TakeBack {
-            from: self.database("prod"),
-            to: self.database("test"),
-            dir: self.env("test").backup_dir.clone(),
+            from: database(self.production()),
+            to: database(at),
+            dir: at.env.backup_dir.clone(),
             migrations: self.migrations.clone(),
         }
     }
 
     pub(in crate::release) fn backup(&self) -> TakeBackup {
         TakeBackup {
-            db: self.database("prod"),
-            dir: self.env("prod").backup_dir.clone(),
+            db: database(self.production()),
+            dir: self.production().env.backup_dir.clone(),
             prefix: BACKUP.into(),
             critical: self.config.app.tables.clone(),
             compression: Compression::Zstd,
@@ -191,21 +197,21 @@ impl Release<'_> {
 
     pub(in crate::release) fn restore_proof(&self, backup: &Out<Backup>) -> RestoreProof {
         RestoreProof {
-            db: self.database("prod"),
+            db: database(self.production()),
             backup: backup.into(),
         }
     }
 
     pub(in crate::release) fn rehearsal(&self) -> RestoreRehearsal {
         RestoreRehearsal {
-            db: self.database("stage"),
-            dir: self.env("stage").backup_dir.clone(),
-            apart_from: Some(self.database("prod")),
+            db: database(self.proving()),
+            dir: self.proving().env.backup_dir.clone(),
+            apart_from: Some(database(self.production())),
         }
     }
 
-    fn watchdog(&self, name: &str, lease: &Out<Lease>) -> Watchdog {
-        let env = self.env(name);
+    fn watchdog(&self, at: &Place, lease: &Out<Lease>) -> Watchdog {
+        let env = at.env;
         Watchdog {
             lease: lease.into(),
             jobs: env.flow_dir.clone(),
@@ -214,26 +220,26 @@ impl Release<'_> {
         }
     }
 
-    pub(in crate::release) fn freeze(&self, env: &str, lease: &Out<Lease>) -> Freeze {
+    pub(in crate::release) fn freeze(&self, at: &Place, lease: &Out<Lease>) -> Freeze {
         Freeze {
-            db: self.database(env),
-            ended_by: (env != PROD).then(|| format!("{env}/writable")),
-            watchdog: Some(self.watchdog(env, lease)),
+            db: database(at),
+            ended_by: (!at.is_production).then(|| at.key(WRITABLE)),
+            watchdog: Some(self.watchdog(at, lease)),
         }
     }
 
     pub(in crate::release) fn thaw(
         &self,
-        env: &str,
+        at: &Place,
         baseline: Option<&Out<Backup>>,
         lease: &Out<Lease>,
     ) -> Thaw {
         Thaw {
-            db: self.database(env),
+            db: database(at),
             look: baseline.map(|baseline| Restorable {
                 backup: baseline.into(),
             }),
-            watchdog: Some(self.watchdog(env, lease)),
+            watchdog: Some(self.watchdog(at, lease)),
         }
     }
 
@@ -243,22 +249,22 @@ impl Release<'_> {
         lease: &Out<Lease>,
     ) -> Baseline {
         Baseline {
-            db: self.database("prod"),
-            dir: self.env("prod").backup_dir.clone(),
+            db: database(self.production()),
+            dir: self.production().env.backup_dir.clone(),
             earlier: backup.into(),
-            restore_if_started: DEPLOY.into(),
-            ask_if_started: Some("prod/writable".into()),
+            restore_if_started: self.production().key(DEPLOY),
+            ask_if_started: Some(self.production().key(WRITABLE)),
             lease: Some(lease.into()),
-            watchdog: Some(self.watchdog(PROD, lease)),
+            watchdog: Some(self.watchdog(self.production(), lease)),
         }
     }
 
     /// What is looked at before services are stopped for a restore.
     pub(super) fn look_before_stop(&self) -> BeforeStop {
         BeforeStop {
-            db: self.database(PROD),
-            baseline: "prod/baseline".into(),
-            opened_by: "prod/writable".into(),
+            db: database(self.production()),
+            baseline: self.production().key(BASELINE),
+            opened_by: self.production().key(WRITABLE),
         }
     }
 
@@ -271,7 +277,7 @@ impl Release<'_> {
         Integrity {
             expected: Some(expected.into()),
             shape_allowed: self.config.app.shape_may_change.clone(),
-            db: self.database("prod"),
+            db: database(self.production()),
             before: baseline.into(),
             allowed,
         }

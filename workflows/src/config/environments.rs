@@ -1,0 +1,171 @@
+//! The environments in the order a release takes.
+
+use serde::Deserialize;
+
+use super::{Config, ConfigError, Environment};
+
+/// What the rows of an environment before production are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Data {
+    /// Its own: they stay.
+    Own,
+    /// A copy of production's, made anew by each release.
+    Copy,
+}
+
+/// One environment, its name, and its place in the order. Only [`Config::order`] makes one: no name that nobody
+/// configured can stand for production.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// Its name, which its steps' keys begin with.
+    pub name: &'a str,
+    /// What `flow.toml` says of it.
+    pub env: &'a Environment,
+    /// What its rows are. Production's are its own.
+    pub data: Data,
+    /// Whether it is production.
+    pub is_production: bool,
+}
+
+impl Place<'_> {
+    /// The key of a step there: `prod/deploy`.
+    pub fn key(&self, step: &str) -> String {
+        format!("{}/{step}", self.name)
+    }
+}
+
+/// The environments in the order of `path`.
+#[derive(Debug, Clone)]
+pub struct Environments<'a> {
+    /// Those before production, at least one.
+    pub before: Vec<Place<'a>>,
+    /// The last: what a release changes when everything before has passed.
+    pub production: Place<'a>,
+    /// Where production is tried out: the last before it that holds a copy of its data, or the last before it.
+    pub proving: Place<'a>,
+}
+
+/// The longest name of an environment, in characters.
+const NAME_MAX: usize = 32;
+/// Names that begin keys of steps and phases which belong to no environment.
+const TAKEN: [&str; 9] = [
+    "deploy", "finish", "gate", "here", "prepare", "rules", "schema", "signoff", "verify",
+];
+
+/// The protocol's own order.
+pub(super) fn protocol_path() -> Vec<String> {
+    ["test", "stage", "prod"].map(str::to_owned).into()
+}
+
+impl Config {
+    /// The environments with their names, in the order of `path`.
+    pub fn environments(&self) -> Vec<(&str, &Environment)> {
+        let named = |name: &String| {
+            let (name, env) = self.env.get_key_value(name)?;
+            Some((name.as_str(), env))
+        };
+        self.path.iter().filter_map(named).collect()
+    }
+
+    /// The environments by what they are for.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`]: `path` and the environments do not belong together.
+    pub fn order(&self) -> Result<Environments<'_>, ConfigError> {
+        self.in_order().map_err(|why| self.invalid(why))
+    }
+
+    /// As [`Config::order`], saying what is wrong.
+    pub(super) fn in_order(&self) -> Result<Environments<'_>, String> {
+        self.names()?;
+        let mut places: Vec<Place<'_>> = self
+            .environments()
+            .into_iter()
+            .map(|(name, env)| Place {
+                name,
+                env,
+                data: env.data.unwrap_or(Data::Own),
+                is_production: false,
+            })
+            .collect();
+        let production = places.pop().map(|production| Place {
+            is_production: true,
+            ..production
+        });
+        let last = places.last_mut().map(|last| {
+            last.data = last.env.data.unwrap_or(Data::Copy);
+            *last
+        });
+        let (Some(production), Some(last)) = (production, last) else {
+            return Err(
+                "`path` must name an environment before production: nothing would be tested first"
+                    .into(),
+            );
+        };
+        if production.env.data.is_some() {
+            return Err(format!(
+                "`env.{}.data`: it is production, the last of `path`, whose data is its own; take the key out",
+                production.name
+            ));
+        }
+        let alias = &production.env.ssh;
+        if let Some(same) = places.iter().find(|place| place.env.ssh == *alias) {
+            return Err(format!(
+                "`env.{}.ssh` must be another host than that of `{}`: a release would begin on production",
+                production.name, same.name
+            ));
+        }
+        let copy = places.iter().rev().find(|place| place.data == Data::Copy);
+        let proving = copy.copied().unwrap_or(last);
+        Ok(Environments {
+            before: places,
+            production,
+            proving,
+        })
+    }
+
+    /// Whether `path` and `[env.…]` name the same environments, each once, by usable names.
+    fn names(&self) -> Result<(), String> {
+        for (n, name) in self.path.iter().enumerate() {
+            if self.path.iter().take(n).any(|earlier| earlier == name) {
+                return Err(format!("`path` names `{name}` twice"));
+            }
+            if !self.env.contains_key(name) {
+                let known: Vec<&str> = self.env.keys().map(String::as_str).collect();
+                return Err(format!(
+                    "`path` names `{}`, but there is no [env.{0}]; there are: {}",
+                    name.escape_debug(),
+                    known.join(", ")
+                ));
+            }
+            let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            let starts = name.starts_with(|c: char| c.is_ascii_lowercase());
+            if !starts || !name.chars().all(legal) || name.len() > NAME_MAX {
+                return Err(format!(
+                    "`{}` is no name of an environment: a letter first, then a-z, 0-9 and `-`, {NAME_MAX} at the most",
+                    name.escape_debug()
+                ));
+            }
+            if TAKEN.contains(&name.as_str()) {
+                return Err(format!(
+                    "an environment must not be called `{name}`: steps that belong to none are; others: {}",
+                    TAKEN.join(", ")
+                ));
+            }
+        }
+        let unused = self.env.keys().find(|name| !self.path.contains(name));
+        match unused {
+            None => Ok(()),
+            Some(name) => Err(format!(
+                "[env.{}] is in no `path`: write path = [{}] with it in its place, or take it out",
+                name.escape_debug(),
+                self.path
+                    .iter()
+                    .map(|name| format!("\"{name}\""))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )),
+        }
+    }
+}
