@@ -62,8 +62,8 @@ pub enum PlanError {
     /// Two steps share a key.
     #[error("the step key `{0}` is used twice")]
     DuplicateKey(String),
-    /// A key that is not `phase/step` in a-z, 0-9, `-` and `.`.
-    #[error("`{0}` is no step key: use `phase/step` in a-z, 0-9, `-` and `.`")]
+    /// A key that is neither `place/step` nor `place/host/step` in a-z, 0-9, `-` and `.`.
+    #[error("`{0}` is no step key: use `phase/step` or `phase/host/step` in a-z, 0-9, `-` and `.`")]
     BadKey(String),
     /// A step outside any phase.
     #[error("the step `{0}` stands outside a phase")]
@@ -177,7 +177,7 @@ impl Planner {
         let parts: Vec<_> = key.split('/').collect();
         let word =
             |part: &&str| !part.is_empty() && !part.starts_with('.') && part.chars().all(legal);
-        if key.len() > 64 || parts.len() != 2 || !parts.iter().all(word) {
+        if key.len() > 64 || !(2..=3).contains(&parts.len()) || !parts.iter().all(word) {
             return Err(PlanError::BadKey(key.into()));
         }
         if self.plan.node(key).is_some() {

@@ -86,11 +86,18 @@ fn workflow_mistakes_are_plan_errors() {
     let mut outside = Planner::new("t", "1", "prod", "t");
     outside.step("p/a", worker());
     assert_eq!(outside.finish(), Err(PlanError::OutsidePhase("p/a".into())));
-    let mut bad = Planner::new("t", "1", "prod", "t");
-    bad.phase("p", "p", OnFailure::Park, |p| {
-        p.step("../a", worker());
+    for key in ["../a", "a", "a/b/c/d", "a//b", "a/b/", "A/b", "a/b_c"] {
+        let mut bad = Planner::new("t", "1", "prod", "t");
+        bad.phase("p", "p", OnFailure::Park, |p| {
+            p.step(key, worker());
+        });
+        assert_eq!(bad.finish(), Err(PlanError::BadKey(key.into())));
+    }
+    let mut on_host = Planner::new("t", "1", "prod", "t");
+    on_host.phase("p", "p", OnFailure::Park, |p| {
+        p.step("prod/web-2/deploy", worker());
     });
-    assert_eq!(bad.finish(), Err(PlanError::BadKey("../a".into())));
+    assert!(on_host.finish().is_ok(), "a step on a further host");
     assert_eq!(
         Planner::new("t", "1", "prod", "t").finish(),
         Err(PlanError::Empty)

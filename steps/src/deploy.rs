@@ -19,7 +19,7 @@ use crate::gate::PromotionRule;
 use crate::host::Host;
 use crate::host::job::Probe;
 use crate::lease::Lease;
-use crate::pg::Freeze;
+use crate::pg::{Database, Freeze};
 use crate::reach;
 use crate::reach::patterns::Patterns;
 
@@ -76,6 +76,10 @@ pub struct Deploy {
     /// the script must show each time what it does in a read-only database. Nothing in production, where that is asked about.
     #[serde(default)]
     pub freeze: Option<Freeze>,
+    /// A database that must be frozen when the script is started: for a further host, which cannot look beside the database
+    /// as part of the start. Asked right before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen_elsewhere: Option<Database>,
     /// How long to wait for the script, in minutes. It is not ended then: a person is asked.
     pub timeout_minutes: u64,
 }

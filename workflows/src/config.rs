@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 mod checklist;
 mod environments;
+mod host;
 mod machine;
 mod read;
 mod rules;
@@ -20,6 +21,7 @@ mod team;
 
 pub use checklist::{Checklist, Item};
 pub use environments::{Data, Environments, Place};
+pub use host::{HostEntry, Machine};
 pub use machine::{Database, Environment, Healthy};
 pub(crate) use read::parse_toml;
 pub use read::{ConfigError, read_toml};
@@ -175,6 +177,9 @@ impl Config {
         let mut config: Config = read_toml(path)?;
         config.dir = path.parent().map(Path::to_owned).unwrap_or_default();
         config.file = path.to_owned();
+        for (name, env) in &mut config.env {
+            env.fill(name);
+        }
         match config.problem() {
             None => Ok(config),
             Some(why) => Err(config.invalid(why)),
@@ -228,7 +233,10 @@ impl Config {
             return Some(problem);
         }
         let mut environments = self.environments().into_iter();
-        if let Some(problem) = environments.find_map(|(name, env)| env.problem(name)) {
+        let wrong = |(name, env): (&str, &Environment)| {
+            env.problem(name).or_else(|| env.hosts_problem(name))
+        };
+        if let Some(problem) = environments.find_map(wrong) {
             return Some(problem);
         }
         let said = [

@@ -88,6 +88,9 @@ impl Setup {
             if only.is_none_or(|wanted| wanted == place.name) {
                 let is_proving = place.name == environments.proving.name;
                 findings.extend(self.there(place, is_proving, known).await);
+                for (host, machine) in place.hosts().iter().zip(&place.env.machines) {
+                    findings.extend(self.further(host, machine.role.as_deref()).await);
+                }
             }
         }
         findings
@@ -150,35 +153,10 @@ impl Setup {
         let (name, env) = (place.name, place.env);
         let mut report = Report::of(name);
         lease::variables(&mut report, &self.config, env);
-        let host = match self.hosts().get(name) {
-            Ok(host) => host,
-            Err(e) => {
-                report.add("ssh", Err(e.to_string()), "correct `ssh` in flow.toml");
-                return report.findings;
-            }
-        };
-        let identity = host.identity().await;
-        let machine = identity
-            .as_ref()
-            .map(|i| i.machine_id.clone())
-            .unwrap_or_default();
-        let seen = identity.map(|i| format!("{}, machine {}", i.hostname, i.machine_id));
-        let fix = "check the address and ~/.ssh/config; compare the host key out of band before adding it";
-        if !report.add("ssh", words(seen), fix) {
+        let Some(host) = self.reached(&mut report, place).await else {
             return report.findings;
-        }
-        if let Some(said) = host.greeting() {
-            let found = format!("prints before each answer, which is passed over: {said}");
-            report.add("login shell", Ok(found), "");
-        }
-        if let Some(wanted) = env.machine_id.as_ref().filter(|id| **id != machine) {
-            report.add(
-                "machine",
-                Err(format!("it is {machine}, not {wanted}")),
-                "this is another machine: stop",
-            );
-        }
-        tools(&mut report, &*host, env).await;
+        };
+        tools(&mut report, &*host, env, &env.database.exec).await;
         clock(&mut report, &*host).await;
         folders(&mut report, &*host, env, self.config.gates.free_mib).await;
         lease::owners(&mut report, &*host, env).await;
@@ -195,17 +173,63 @@ impl Setup {
         }
         lease::lease(&mut report, &host, env, known).await;
         read_only(&mut report, &host, name, env).await;
-        self.application(&mut report, &*host, name, env).await;
+        self.application(&mut report, &*host, place).await;
         report.findings
     }
 
-    async fn application(
-        &self,
-        report: &mut Report,
-        host: &dyn Host,
-        name: &str,
-        env: &Environment,
-    ) {
+    /// A further host: everything but the database, which is not there.
+    async fn further(&self, place: &Place<'_>, role: Option<&str>) -> Vec<Finding> {
+        let mut report = Report::of(place.name);
+        if let Some(role) = role {
+            report.add("role", Ok(role.to_owned()), "");
+        }
+        let Some(host) = self.reached(&mut report, place).await else {
+            return report.findings;
+        };
+        tools(&mut report, &*host, place.env, &[]).await;
+        clock(&mut report, &*host).await;
+        folders(&mut report, &*host, place.env, self.config.gates.free_mib).await;
+        lease::owners(&mut report, &*host, place.env).await;
+        self.application(&mut report, &*host, place).await;
+        report.findings
+    }
+
+    /// The host, when it can be reached.
+    async fn reached(&self, report: &mut Report, place: &Place<'_>) -> Option<Arc<dyn Host>> {
+        let (name, env) = (place.name, place.env);
+        let host = match self.hosts().get(name) {
+            Ok(host) => host,
+            Err(e) => {
+                report.add("ssh", Err(e.to_string()), "correct `ssh` in flow.toml");
+                return None;
+            }
+        };
+        let identity = host.identity().await;
+        let machine = identity
+            .as_ref()
+            .map(|i| i.machine_id.clone())
+            .unwrap_or_default();
+        let seen = identity.map(|i| format!("{}, machine {}", i.hostname, i.machine_id));
+        let fix = "check the address and ~/.ssh/config; compare the host key out of band before adding it";
+        if !report.add("ssh", words(seen), fix) {
+            return None;
+        }
+        if let Some(said) = host.greeting() {
+            let found = format!("prints before each answer, which is passed over: {said}");
+            report.add("login shell", Ok(found), "");
+        }
+        if let Some(wanted) = env.machine_id.as_ref().filter(|id| **id != machine) {
+            report.add(
+                "machine",
+                Err(format!("it is {machine}, not {wanted}")),
+                "this is another machine: stop",
+            );
+        }
+        Some(host)
+    }
+
+    async fn application(&self, report: &mut Report, host: &dyn Host, place: &Place<'_>) {
+        let (name, env) = (place.name, place.env);
         let git = Command::new("git").args([
             "-c",
             &format!("safe.directory={}", env.app_dir),
@@ -228,6 +252,9 @@ impl Setup {
                 "install pm2 for the user that ssh logs in as, or name the application's processes: [env.{name}] processes"
             ),
         );
+        if !place.has_health {
+            return;
+        }
         let value = serde_json::Value::String(env.healthy.value.clone());
         let body = Body::Json {
             pointer: env.healthy.pointer.clone(),
@@ -255,10 +282,10 @@ impl Setup {
     }
 }
 
-async fn tools(report: &mut Report, host: &dyn Host, env: &Environment) {
+async fn tools(report: &mut Report, host: &dyn Host, env: &Environment, exec: &[String]) {
     let mut wanted: Vec<&str> = TOOLS.to_vec();
     wanted.extend(env.pm2.first().map(String::as_str));
-    wanted.extend(env.database.exec.first().map(String::as_str));
+    wanted.extend(exec.first().map(String::as_str));
     let script = "for tool; do command -v \"$tool\" >/dev/null || printf '%s ' \"$tool\"; done";
     let ask = Command::new("sh").args(["-c", script, "sh"]).args(wanted);
     let missing = words(host.run(&ask).await);

@@ -15,18 +15,22 @@ use flow_steps::schema::Checked;
 
 use crate::config::{Data, Place};
 
+use hosts::HostBefore;
 pub use parts::Release;
 use parts::{BASELINE, DEPLOY, Phase, RUNNING, WRITABLE};
 
 pub(crate) mod checklists;
+mod hosts;
 mod parts;
 
 /// The version of the protocol this workflow follows.
 pub const PROTOCOL: &str = "1.0.0";
 
 /// What production was before anything changed.
-struct Before {
+struct Before<'a> {
     lease: Out<Lease>,
+    /// The same of each further host.
+    hosts: Vec<HostBefore<'a>>,
     processes: Out<ProcessList>,
     code: Out<Snapshot>,
     backup: Out<Backup>,
@@ -36,6 +40,8 @@ struct Before {
 /// Production right after the deploy: what ran the release, and what to go back to.
 struct After {
     script: Out<Deployed>,
+    /// The scripts of the further hosts, in their order.
+    hosts: Vec<Out<Deployed>>,
     baseline: Out<Backup>,
 }
 
@@ -107,7 +113,11 @@ fn production(
     });
     p.phase("finish", "Afterwards", Park, |p| {
         p.step(&prod.key("drift"), r.drift_after(prod, &schema.drift));
-        p.step(&prod.key("lease-release"), r.release_lease(&before.lease));
+        hosts::give_back(p, r, &before);
+        p.step(
+            &prod.key("lease-release"),
+            r.release_lease(prod, &before.lease),
+        );
     });
 }
 
@@ -139,18 +149,22 @@ fn schema(p: &mut Planner, r: &Release) -> Schema {
 /// On test: the rows that are there stay.
 fn with_its_own_data(p: &mut Planner, r: &Release, at: &Place, drift: &Out<DriftReport>) {
     let lease = p.step(&at.key("lease"), r.lease(at));
+    let hosts = hosts::leased(p, r, at);
     p.step(&at.key("take-back"), r.take_back(at));
     let shape = p.step(&at.key("shape"), r.expected_shape(at));
     p.step(&at.key("maintenance"), r.freeze(at, &lease));
     let before = p.step(&at.key("counts-before"), r.state_to_compare(at));
     p.step(&at.key("deploy"), r.deploy(at, &lease));
+    hosts::rehearsed(p, r, &hosts, (at, &lease));
     p.step(&at.key("migrations-applied"), r.migrations_applied(at));
     p.step(&at.key("drift"), r.drift_after(at, drift));
     p.step(&at.key("counts-after"), r.counts_match(at, &before, &shape));
     p.step(&at.key("health"), r.health(at));
+    hosts::healthy(p, r, at);
     p.step(&at.key("writable"), r.thaw(at, None, &lease));
     checklists(p, r, at);
     p.step(&at.key("unchanged"), r.in_place(at));
+    hosts::left(p, r, &hosts);
     p.step(&at.key("lease-release"), r.leave(at, &lease));
 }
 
@@ -162,20 +176,26 @@ fn with_productions_data(
     drift: &Out<DriftReport>,
 ) -> OnStage {
     let lease = p.step(&at.key("lease"), r.lease(at));
+    let hosts = hosts::leased(p, r, at);
     p.step(&at.key("copy-prod"), r.copy_production(at));
     let shape = p.step(&at.key("shape"), r.expected_shape(at));
     let processes = p.step(&at.key("processes"), r.processes_seen(at));
+    let seen = hosts::seen(p, r, at);
     p.step(&at.key("maintenance"), r.freeze(at, &lease));
     let before = p.step(&at.key("counts-before"), r.state_to_compare(at));
     let script = p.step(&at.key("deploy"), r.deploy(at, &lease));
+    let scripts = hosts::rehearsed(p, r, &hosts, (at, &lease));
     p.step(&at.key("migrations-applied"), r.migrations_applied(at));
     p.step(&at.key("drift"), r.drift_after(at, drift));
     let restarted = p.step(&at.key("restarted"), r.restarted(at, &processes, &script));
+    hosts::restarted(p, r, &seen, &scripts);
     p.step(&at.key("counts"), r.counts_match(at, &before, &shape));
     p.step(&at.key("health"), r.health(at));
+    hosts::healthy(p, r, at);
     p.step(&at.key("writable"), r.thaw(at, None, &lease));
     checklists(p, r, at);
     p.step(&at.key("unchanged"), r.in_place(at));
+    hosts::left(p, r, &hosts);
     p.step(&at.key("lease-release"), r.leave(at, &lease));
     restarted
 }
@@ -194,27 +214,31 @@ fn checklists(p: &mut Planner, r: &Release, at: &Place) {
     }
 }
 
-fn prepare(p: &mut Planner, r: &Release) -> Before {
+fn prepare<'a>(p: &mut Planner, r: &'a Release) -> Before<'a> {
     let (prod, proving) = (r.production(), r.proving());
     let lease = p.step(&prod.key("lease"), r.lease(prod));
+    let leases = hosts::leased(p, r, prod);
     p.step(&prod.key("state"), r.state_to_restore());
-    let processes = p.step(&prod.key("processes"), r.processes());
-    let code = p.step(&prod.key("code"), r.code());
+    let records = hosts::recorded(p, r, prod);
+    let processes = p.step(&prod.key("processes"), r.processes(prod));
+    let code = p.step(&prod.key("code"), r.code(prod));
     let backup = p.step(&prod.key("backup"), r.backup());
     p.step(&prod.key("backup-verified"), r.restore_proof(&backup));
     let shape = p.step(&prod.key("shape"), r.expected_shape(prod));
     p.step(&proving.key("rollback-rehearsal"), r.rehearsal());
     // Signing may take days: nobody else is kept out meanwhile, and what was recorded is looked at again afterwards.
-    p.step(&prod.key("lease-rest"), r.release_lease(&lease));
+    hosts::rest(p, r, &leases);
+    p.step(&prod.key("lease-rest"), r.release_lease(prod, &lease));
     p.parallel("sign-offs", |p| {
         for role in r.roles() {
             p.step(&format!("signoff/{role}"), r.sign_off(role));
         }
     });
-    let lease = p.step(&prod.key("lease-again"), r.lease_again());
-    let processes = p.step(&prod.key(RUNNING), r.processes_now(&processes));
+    let lease = p.step(&prod.key("lease-again"), r.again(r.lease(prod)));
+    let processes = p.step(&prod.key(RUNNING), r.processes_now(prod, &processes));
     Before {
         lease,
+        hosts: hosts::again(p, r, records),
         processes,
         code,
         backup,
@@ -228,10 +252,12 @@ fn gates(p: &mut Planner, r: &Release, before: &Before, checked: &Out<Checked>, 
     p.step("gate/backup-fresh", r.backup_fresh());
     p.step("gate/migrations", r.migrations_again(checked));
     p.step("gate/unique-safe", r.unique_safe(checked));
+    let prod = r.production();
     p.step(
-        &r.production().key("preflight"),
-        r.preflight(&before.lease, &before.code, earlier),
+        &prod.key("preflight"),
+        r.preflight(prod, &before.lease, &before.code, earlier),
     );
+    hosts::preflight(p, r, before, earlier);
 }
 
 fn deploy(p: &mut Planner, r: &Release, before: &Before) -> After {
@@ -242,9 +268,14 @@ fn deploy(p: &mut Planner, r: &Release, before: &Before) -> After {
         &prod.key(BASELINE),
         r.baseline(&before.backup, &before.lease),
     );
-    let script = p.step(&prod.key(DEPLOY), r.deploy_production(&before.lease));
+    let script = p.step(&prod.key(DEPLOY), r.deploy_production(prod, &before.lease));
+    let hosts = hosts::deployed(p, r, before);
     p.step(&prod.key("migrations"), r.migrations_applied(prod));
-    After { script, baseline }
+    After {
+        script,
+        hosts,
+        baseline,
+    }
 }
 
 fn verify(
@@ -257,7 +288,7 @@ fn verify(
     let prod = r.production();
     let processes = &before.processes;
     // Side by side: nobody can write meanwhile, and each of them waits for something of its own.
-    let restarted = p.parallel("evidence", |p| {
+    let (restarted, on_hosts) = p.parallel("evidence", |p| {
         let restarted = p.step(
             &prod.key("restarted"),
             r.restarted_in_production(processes, &after.script, on_stage),
@@ -267,14 +298,21 @@ fn verify(
             &prod.key("integrity"),
             r.integrity(&after.baseline, &before.shape),
         );
-        restarted
+        (restarted, hosts::evidence(p, r, before, after))
     });
-    p.step(&prod.key("online"), r.online(processes, &restarted));
+    p.step(&prod.key("online"), r.online(prod, processes, &restarted));
+    hosts::online(p, r, before, &on_hosts);
     p.step(
         &prod.key(WRITABLE),
         r.thaw(prod, Some(&after.baseline), &before.lease),
     );
-    let mark = p.step(&prod.key("reconnect"), r.reconnect());
+    let mark = p.step(&prod.key("reconnect"), r.reconnect(prod));
+    let marks = hosts::reconnected(p, r, before);
     checklists(p, r, prod);
-    p.step(&prod.key("watch"), r.watch(&restarted, &mark));
+    hosts::watched(p, before, |p| {
+        p.step(&prod.key("watch"), r.watch(prod, &restarted, &mark));
+        for ((host, restarted), mark) in before.hosts.iter().zip(&on_hosts).zip(&marks) {
+            p.step(&host.at.key("watch"), r.watch(&host.at, restarted, mark));
+        }
+    });
 }

@@ -286,7 +286,7 @@ impl Setup {
     /// The machines, by the names of their environments.
     pub fn hosts(&self) -> Hosts {
         self.config
-            .environments()
+            .machines()
             .into_iter()
             .fold(Hosts::new(), |hosts, (name, env)| {
                 let mut ssh = SshConfig::new(name, &env.ssh);

@@ -24,6 +24,7 @@ pub(crate) fn deploy(folder: &Path, script: Vec<String>) -> Deploy {
         verify: Some(vec!["echo".into(), commit]),
         may_migrate: false,
         freeze: None,
+        frozen_elsewhere: None,
         timeout_minutes: 2,
     }
 }

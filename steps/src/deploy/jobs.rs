@@ -14,7 +14,7 @@ use crate::host::{Host, HostError, quote};
 use crate::mail::secret;
 use crate::people::sign_off::{self, NotValid};
 use crate::people::{origin, still_valid};
-use crate::pg::freeze_in_force;
+use crate::pg::{Database, freeze_in_force, is_frozen};
 use crate::reach;
 
 /// What this step keeps for its later lives.
@@ -75,7 +75,7 @@ impl Deploy {
         if words.is_empty() {
             return Err(StepError::fail("no release script is configured"));
         }
-        // A key is `phase/step`; `_` cannot stand in one, so two keys never share a folder.
+        // `_` cannot stand in a key, so two keys never share a folder.
         let step = cx.key().replace('/', "_");
         let mut spec = JobSpec::new(&self.jobs_dir, cx.run_id().as_str(), step, String::new());
         spec.script = format!("exec {}\n", words.join(" "));
@@ -152,6 +152,9 @@ pub(super) async fn ready(
         }
         Probe::Absent => {
             about_to_act(cx, step.gate.as_ref()).await?;
+            if let Some(db) = &step.frozen_elsewhere {
+                still_frozen(cx, db).await?;
+            }
             let mut kept = kept;
             if let Some(freeze) = &step.freeze
                 && freeze.anew(cx).await?
@@ -213,6 +216,24 @@ async fn about_to_act(cx: &Cx, gate: Option<&PromotionRule>) -> Result<(), StepE
             .map_err(StepError::Refuse)?;
     }
     signed(cx).await
+}
+
+/// Whether the database on another host still keeps writers out: what they write after the decisive backup would be in no
+/// baseline of this run.
+async fn still_frozen(cx: &Cx, db: &Database) -> Result<(), StepError> {
+    if is_frozen(cx, db).await? {
+        return Ok(());
+    }
+    let opened = format!(
+        "the database `{}` on `{}` lets writers in again: its timer, or a person, opened it; nothing was started",
+        db.name, db.host
+    );
+    Err(StepError::ask(opened)
+        .hint("what was written since is in no baseline of this run, and a rollback asks about it")
+        .hint(format!(
+            "take back what was done, then start again: flow rollback {} --reason …",
+            cx.run_id()
+        )))
 }
 
 /// How long a host may be out of reach before a person is asked.

@@ -170,6 +170,11 @@ pub(super) async fn is_on(pg: &Pg) -> Result<bool, PgError> {
     Ok(setting(pg).await?.is_some_and(|(_, on)| on))
 }
 
+/// Whether the database is still read-only by its own setting, asked where it is.
+pub(crate) async fn is_frozen(cx: &Cx, db: &Database) -> Result<bool, StepError> {
+    Ok(is_on(&db.open(cx)?).await?)
+}
+
 /// What opens a database, as statements for `psql` on the maintenance database: for a host that nobody speaks to, and in
 /// short for people ([`docs/operations.md`]). It takes back the setting, opens a database that was closed for a swap, and
 /// ends the sessions that stay read-only for life; one that is open already is left alone.

@@ -46,7 +46,8 @@ fn yes() -> bool {
     true
 }
 
-/// The longest name or key, in characters, and the most items.
+/// The longest name of a list, the longest key, in characters, and the most items.
+const NAME_MAX: usize = 24;
 const KEY_MAX: usize = 40;
 const ITEMS_MAX: usize = 100;
 
@@ -72,9 +73,9 @@ impl Checklist {
                     None => "only one of them may be without a `name`".into(),
                 });
             }
-            if called.is_some_and(|name| !is_key(name)) {
+            if called.is_some_and(|name| !is_key(name) || name.len() > NAME_MAX) {
                 return Some(format!(
-                    "`name` must be a letter first, then a-z, 0-9 and `-`, {KEY_MAX} at the most, not `{}`",
+                    "`name` must be a letter first, then a-z, 0-9 and `-`, {NAME_MAX} at the most, not `{}`",
                     called.unwrap_or_default().escape_debug()
                 ));
             }

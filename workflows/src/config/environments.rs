@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Config, ConfigError, Environment};
+use super::{Config, ConfigError, Environment, Machine};
 
 /// What the rows of an environment before production are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -26,9 +26,28 @@ pub struct Place<'a> {
     pub data: Data,
     /// Whether it is production.
     pub is_production: bool,
+    /// Whether its application is asked for its health: a further host need not answer requests.
+    pub has_health: bool,
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
+    /// Its further hosts, wave by wave, each as a place of its own: `prod/worker`. The database is not theirs.
+    pub fn waves(&self) -> Vec<Vec<Place<'a>>> {
+        let place = |machine: &'a Machine| Place {
+            name: &machine.name,
+            env: &machine.env,
+            has_health: machine.has_health,
+            ..*self
+        };
+        let waves = self.env.waves();
+        waves.map(|wave| wave.iter().map(place).collect()).collect()
+    }
+
+    /// The same, one after another.
+    pub fn hosts(&self) -> Vec<Place<'a>> {
+        self.waves().into_iter().flatten().collect()
+    }
+
     /// The key of a step there: `prod/deploy`.
     pub fn key(&self, step: &str) -> String {
         format!("{}/{step}", self.name)
@@ -47,7 +66,7 @@ pub struct Environments<'a> {
 }
 
 /// The longest name of an environment, in characters.
-const NAME_MAX: usize = 32;
+const NAME_MAX: usize = 20;
 /// Names that begin keys of steps and phases which belong to no environment.
 const TAKEN: [&str; 9] = [
     "deploy", "finish", "gate", "here", "prepare", "rules", "schema", "signoff", "verify",
@@ -66,6 +85,17 @@ impl Config {
             Some((name.as_str(), env))
         };
         self.path.iter().filter_map(named).collect()
+    }
+
+    /// Every host by its name: an environment's own goes by the environment's, a further one by both: `prod/worker`.
+    pub fn machines(&self) -> Vec<(&str, &Environment)> {
+        let all = self.environments().into_iter();
+        all.flat_map(|(name, env)| {
+            let further = env.machines.iter();
+            let further = further.map(|machine| (machine.name.as_str(), &machine.env));
+            [(name, env)].into_iter().chain(further)
+        })
+        .collect()
     }
 
     /// The environments by what they are for.
@@ -87,6 +117,7 @@ impl Config {
                 env,
                 data: env.data.unwrap_or(Data::Own),
                 is_production: false,
+                has_health: true,
             })
             .collect();
         let production = places.pop().map(|production| Place {
@@ -109,13 +140,7 @@ impl Config {
                 production.name
             ));
         }
-        let alias = &production.env.ssh;
-        if let Some(same) = places.iter().find(|place| place.env.ssh == *alias) {
-            return Err(format!(
-                "`env.{}.ssh` must be another host than that of `{}`: a release would begin on production",
-                production.name, same.name
-            ));
-        }
+        apart(&places, &production)?;
         let copy = places.iter().rev().find(|place| place.data == Data::Copy);
         let proving = copy.copied().unwrap_or(last);
         Ok(Environments {
@@ -168,4 +193,34 @@ impl Config {
             )),
         }
     }
+}
+
+/// Refuses a host that is named twice. Environments before production may share one as a whole, as they always could: what
+/// is refused then is said when the machines are asked who they are.
+fn apart(before: &[Place<'_>], production: &Place<'_>) -> Result<(), String> {
+    let alias = &production.env.ssh;
+    if let Some(same) = before.iter().find(|place| place.env.ssh == *alias) {
+        return Err(format!(
+            "`env.{}.ssh` must be another host than that of `{}`: a release would begin on production",
+            production.name, same.name
+        ));
+    }
+    let mut known: Vec<(&str, &str)> = Vec::new();
+    let all = before.iter().chain([production]);
+    for (place, is_own) in all
+        .clone()
+        .map(|place| (*place, true))
+        .chain(all.flat_map(Place::hosts).map(|host| (host, false)))
+    {
+        let alias = place.env.ssh.as_str();
+        if let Some((_, other)) = known.iter().find(|(known, _)| *known == alias && !is_own) {
+            return Err(format!(
+                "the host `{}` is named twice: for `{other}` and for `{}`; a host is in one environment, once",
+                alias.escape_debug(),
+                place.name
+            ));
+        }
+        known.push((alias, place.name));
+    }
+    Ok(())
 }

@@ -7,6 +7,7 @@ use flow_steps::host::{Command, quote};
 use flow_steps::pm2::Application;
 use serde::Deserialize;
 
+use super::host::{HostEntry, Machine};
 use super::{Checklist, Data};
 
 /// One environment: one host with an application and a database.
@@ -65,6 +66,12 @@ pub struct Environment {
     pub healthy: Healthy,
     /// How its database is reached, and as whom.
     pub database: Database,
+    /// Further hosts on which the application runs.
+    #[serde(default)]
+    pub host: Vec<HostEntry>,
+    /// Those, in the order they are deployed in, with everything that holds for them.
+    #[serde(skip)]
+    pub machines: Vec<Machine>,
 }
 
 impl Environment {
@@ -207,6 +214,13 @@ fn public() -> String {
 }
 
 impl Database {
+    /// What a host runs to speak to it, word by word: `psql` behind `exec`, with its user and name.
+    pub(crate) fn psql(&self) -> Vec<String> {
+        let mut words = self.exec.clone();
+        words.extend(["psql", "-U", &self.user, "-d", &self.name].map(String::from));
+        words
+    }
+
     /// As the steps know it, on the host of that name.
     pub fn at(&self, host: &str) -> flow_steps::pg::Database {
         flow_steps::pg::Database {

@@ -54,9 +54,7 @@ pub(super) async fn look(
 /// Whether `migrate deploy` could begin there.
 async fn history(report: &mut Report, host: &dyn Host, env: &Environment) {
     let database = &env.database;
-    let mut psql = database.exec.clone();
-    psql.extend(["psql", "-U", &database.user, "-d", &database.name].map(String::from));
-    match schema::history(host, &psql, &database.schema).await {
+    match schema::history(host, &database.psql(), &database.schema).await {
         Ok(said) => report.add("history", Ok(said), ""),
         Err((said, fix)) => report.add("history", Err(said), &fix),
     };

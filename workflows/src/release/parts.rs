@@ -100,7 +100,7 @@ impl Release<'_> {
     pub(in crate::release) fn machines(&self) -> Identity {
         let hosts = self
             .config
-            .environments()
+            .machines()
             .into_iter()
             .map(|(name, env)| (name.to_owned(), env.machine_id.clone()));
         Identity {
@@ -118,14 +118,12 @@ impl Release<'_> {
 
     pub(in crate::release) fn migration_safety(&self) -> MigrationSafety {
         let database = &self.production().env.database;
-        let mut psql = database.exec.clone();
-        psql.extend(["psql", "-U", &database.user, "-d", &database.name].map(String::from));
         MigrationSafety {
             repo: self.repository.clone(),
             commit: self.commit.clone(),
             migrations: self.config.app.migrations.clone(),
             host: self.production().name.to_owned(),
-            psql,
+            psql: database.psql(),
             schema: database.schema.clone(),
             script: self.config.app.migration_check.clone(),
             waiver_role: self.config.signoff.waived_by.clone(),
@@ -189,17 +187,36 @@ impl Release<'_> {
         }
     }
 
-    /// After the wait for people.
-    pub(in crate::release) fn lease_again(&self) -> HostLease {
+    /// Of a further host, which has no database: in its own folder. After a rollback the lock of the environment keeps
+    /// releases out; it lies beside the database.
+    pub(in crate::release) fn lease_of_host(&self, host: &Place) -> HostLease {
+        let env = host.env;
         HostLease {
-            again: true,
-            ..self.lease(self.production())
+            folders: vec![env.flow_dir.clone(), env.backup_dir.clone()],
+            locks: false,
+            ..HostLease::in_folder(host.name, &env.flow_dir)
         }
     }
 
-    pub(in crate::release) fn release_lease(&self, lease: &Out<Lease>) -> ReleaseLease {
+    /// After the wait for people.
+    #[expect(
+        clippy::unused_self,
+        reason = "read in the protocol like every other step"
+    )]
+    pub(in crate::release) fn again(&self, lease: HostLease) -> HostLease {
+        HostLease {
+            again: true,
+            ..lease
+        }
+    }
+
+    #[expect(
+        clippy::unused_self,
+        reason = "read in the protocol like every other step"
+    )]
+    pub(in crate::release) fn release_lease(&self, at: &Place, lease: &Out<Lease>) -> ReleaseLease {
         ReleaseLease {
-            host: self.production().name.to_owned(),
+            host: at.name.to_owned(),
             dir: String::new(),
             lease: Some(lease.into()),
             for_good: false,
@@ -209,9 +226,8 @@ impl Release<'_> {
     /// Of test or staging, once people have looked at it: nothing done there is undone under the lease.
     pub(in crate::release) fn leave(&self, at: &Place, lease: &Out<Lease>) -> ReleaseLease {
         ReleaseLease {
-            host: at.name.to_owned(),
             for_good: true,
-            ..self.release_lease(lease)
+            ..self.release_lease(at, lease)
         }
     }
 
@@ -268,14 +284,15 @@ impl Release<'_> {
 
     pub(in crate::release) fn preflight(
         &self,
+        at: &Place,
         lease: &Out<Lease>,
         code: &Out<Snapshot>,
         earlier: &[&str],
     ) -> Preflight {
-        let prod = self.production().env;
+        let prod = at.env;
         let folder = &prod.backup_dir;
         Preflight {
-            host: self.production().name.to_owned(),
+            host: at.name.to_owned(),
             promotion: self.promotion_rule(),
             backup: self.backup_rule(),
             phases: earlier
@@ -289,12 +306,12 @@ impl Release<'_> {
                 path: folder.clone(),
                 bytes: self.free_bytes(),
             }],
-            room: Some(self.room()),
+            room: (at.name == self.production().name).then(|| self.room()),
             code: Some(CodeBefore {
                 dir: prod.app_dir.clone(),
                 snapshot: code.into(),
             }),
-            secrets: self.secrets(self.production()),
+            secrets: self.secrets(at),
         }
     }
 

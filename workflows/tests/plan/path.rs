@@ -10,7 +10,7 @@ fn named(path: &[&str], more: &str) -> String {
     text + more
 }
 
-fn plan_of(text: &str) -> Plan {
+pub(super) fn plan_of(text: &str) -> Plan {
     let dir = project();
     std::fs::write(dir.path().join("flow.toml"), text).expect("a file");
     let setup = setup(&dir);
@@ -18,7 +18,7 @@ fn plan_of(text: &str) -> Plan {
     setup.plan("release", &commit).expect("a plan")
 }
 
-fn why_not(text: &str) -> String {
+pub(super) fn why_not(text: &str) -> String {
     refused(|_| text.to_owned())
 }
 

@@ -231,3 +231,26 @@ async fn in_a_frozen_database_only_flow_migrate_writes_by_variable_and_by_url_an
         ["2"]
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_further_host_nothing_is_started_while_the_database_elsewhere_lets_writers_in() {
+    let (pg, db) = for_a_step("CREATE TABLE public.a (id int);").await;
+    let rig = Rig::new();
+    let mut deploy = rig.deploy("echo begun >> $ledger");
+    deploy.frozen_elsewhere = Some(db.clone());
+    let (run, _) = rig.bench.start("r-one", only(deploy)).await;
+    let said = failure(&run, "prep/deploy").message;
+    assert!(
+        said.contains("lets writers in again") && said.ends_with("nothing was started"),
+        "{said}"
+    );
+    assert!(rig.ledger().is_empty());
+    let frozen = format!(
+        "ALTER DATABASE \"{}\" SET default_transaction_read_only = on;",
+        db.name
+    );
+    pg.maintenance().query(&frozen).await.unwrap();
+    let (_, stop) = rig.retry().await;
+    assert_eq!(stop, DONE);
+    assert_eq!(rig.ledger(), ["begun"]);
+}

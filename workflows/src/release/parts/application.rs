@@ -36,6 +36,7 @@ impl Release<'_> {
                 .iter()
                 .map(|(name, value)| (name.clone(), self.config.beside(value)))
                 .collect(),
+            frozen_elsewhere: None,
             may_migrate: true,
             freeze: Some(self.freeze(at, lease)),
             commit: self.commit.clone(),
@@ -49,16 +50,34 @@ impl Release<'_> {
         }
     }
 
-    pub(in crate::release) fn deploy_production(&self, lease: &Out<Lease>) -> Deploy {
+    /// On a further host. The database is not there, so its freeze is looked after where it is: under the lease of the
+    /// environment's own host.
+    pub(in crate::release) fn deploy_host(
+        &self,
+        host: &Place,
+        lease: &Out<Lease>,
+        (own, held): (&Place, &Out<Lease>),
+    ) -> Deploy {
+        Deploy {
+            freeze: Some(self.freeze(own, held)),
+            ..self.deploy(host, lease)
+        }
+    }
+
+    /// On production or a further host of it.
+    pub(in crate::release) fn deploy_production(&self, at: &Place, lease: &Out<Lease>) -> Deploy {
         Deploy {
             freeze: None,
+            // On its own host the start itself looks, in the same call.
+            frozen_elsewhere: (at.name != self.production().name)
+                .then(|| super::database::database(self.production())),
             gate: Some(self.promotion_rule()),
             stop_on_undo: Some(StopSpec {
-                pm2: self.production().env.pm2.clone(),
-                application: self.production().env.application(),
+                pm2: at.env.pm2.clone(),
+                application: at.env.application(),
                 look: Some(self.look_before_stop()),
             }),
-            ..self.deploy(self.production(), lease)
+            ..self.deploy(at, lease)
         }
     }
 
@@ -81,35 +100,39 @@ impl Release<'_> {
             .collect()
     }
 
-    pub(in crate::release) fn code(&self) -> CodeSnapshot {
-        let prod = self.production().env;
+    pub(in crate::release) fn code(&self, at: &Place) -> CodeSnapshot {
+        let prod = at.env;
         CodeSnapshot {
-            host: self.production().name.to_owned(),
+            host: at.name.to_owned(),
             dir: prod.app_dir.clone(),
             backups: prod.backup_dir.clone(),
             untracked: prod.untracked.clone(),
-            revert_if_started: self.production().key(DEPLOY),
+            revert_if_started: at.key(DEPLOY),
             install: prod.install.clone(),
         }
     }
 
     /// What a rollback restarts on production, as it was defined.
-    pub(in crate::release) fn processes(&self) -> Processes {
+    pub(in crate::release) fn processes(&self, at: &Place) -> Processes {
         Processes {
-            restart_if_started: Some(self.production().key(DEPLOY)),
-            health: Some(self.check(self.production())),
-            keep_in: Some(self.production().env.backup_dir.clone()),
-            newer: Some(self.production().key(RUNNING)),
-            ..self.processes_seen(self.production())
+            restart_if_started: Some(at.key(DEPLOY)),
+            health: at.has_health.then(|| self.check(at)),
+            keep_in: Some(at.env.backup_dir.clone()),
+            newer: Some(at.key(RUNNING)),
+            ..self.processes_seen(at)
         }
     }
 
     /// The same right before the deploy: days may have passed since, and what people did to them is not the release's.
-    pub(in crate::release) fn processes_now(&self, before: &Out<ProcessList>) -> Processes {
+    pub(in crate::release) fn processes_now(
+        &self,
+        at: &Place,
+        before: &Out<ProcessList>,
+    ) -> Processes {
         Processes {
-            keep_in: Some(self.production().env.backup_dir.clone()),
+            keep_in: Some(at.env.backup_dir.clone()),
             since: Some(before.key().to_owned()),
-            ..self.processes_seen(self.production())
+            ..self.processes_seen(at)
         }
     }
 
@@ -165,24 +188,25 @@ impl Release<'_> {
 
     pub(in crate::release) fn online(
         &self,
+        at: &Place,
         before: &Out<ProcessList>,
         restarted: &Out<ProcessList>,
     ) -> Online {
         Online {
-            host: self.production().name.to_owned(),
-            pm2: self.production().env.pm2.clone(),
-            application: self.production().env.application(),
+            host: at.name.to_owned(),
+            pm2: at.env.pm2.clone(),
+            application: at.env.application(),
             expected: before.into(),
             since: Some(restarted.into()),
             settle_seconds: self.config.watch.settle_seconds,
         }
     }
 
-    pub(in crate::release) fn reconnect(&self) -> Reconnect {
+    pub(in crate::release) fn reconnect(&self, at: &Place) -> Reconnect {
         Reconnect {
-            host: self.production().name.to_owned(),
-            pm2: self.production().env.pm2.clone(),
-            application: self.production().env.application(),
+            host: at.name.to_owned(),
+            pm2: at.env.pm2.clone(),
+            application: at.env.application(),
             thaw: self.production().key(WRITABLE),
             seconds: RECONNECT_SECONDS,
         }
@@ -192,19 +216,20 @@ impl Release<'_> {
     /// had its time to connect again, and not a line later.
     pub(in crate::release) fn watch(
         &self,
+        at: &Place,
         restarted: &Out<ProcessList>,
         mark: &Out<Mark>,
     ) -> Watch {
         let watch = &self.config.watch;
         Watch {
-            host: self.production().name.to_owned(),
-            pm2: self.production().env.pm2.clone(),
-            application: self.production().env.application(),
+            host: at.name.to_owned(),
+            pm2: at.env.pm2.clone(),
+            application: at.env.application(),
             apps: watch.apps.clone(),
             seconds: watch.seconds,
             errors: watch.patterns.clone(),
             allow: watch.allow.clone(),
-            health: Some(self.check(self.production())),
+            health: at.has_health.then(|| self.check(at)),
             max_restarts: 0,
             since: Some(restarted.into()),
             thaw: Some(mark.into()),
