@@ -176,7 +176,7 @@ impl Config {
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
         let mut config: Config = read_toml(path)?;
         config.dir = path.parent().map(Path::to_owned).unwrap_or_default();
-        config.file = path.to_owned();
+        path.clone_into(&mut config.file);
         for (name, env) in &mut config.env {
             env.fill(name);
         }

@@ -177,6 +177,10 @@ impl Release<'_> {
     }
 
     /// Of a database, wherever each project keeps its own files.
+    #[expect(
+        clippy::unused_self,
+        reason = "read in the protocol like every other step"
+    )]
     pub(in crate::release) fn lease(&self, place: &Place) -> HostLease {
         let env = place.env;
         HostLease {
@@ -189,6 +193,10 @@ impl Release<'_> {
 
     /// Of a further host, which has no database: in its own folder. After a rollback the lock of the environment keeps
     /// releases out; it lies beside the database.
+    #[expect(
+        clippy::unused_self,
+        reason = "read in the protocol like every other step"
+    )]
     pub(in crate::release) fn lease_of_host(&self, host: &Place) -> HostLease {
         let env = host.env;
         HostLease {

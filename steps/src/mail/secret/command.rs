@@ -119,12 +119,11 @@ impl SecretCommand {
             end();
         }
         let ended = in_background(move || child.wait());
-        let status = match ended.recv_timeout(limit) {
-            Ok(status) => Some(status.map_err(|e| failed(e.to_string()))?),
-            Err(_) => {
-                end();
-                None
-            }
+        let status = if let Ok(status) = ended.recv_timeout(limit) {
+            Some(status.map_err(|e| failed(e.to_string()))?)
+        } else {
+            end();
+            None
         };
         let late = || failed(format!("it did not end within {} s", limit.as_secs()));
         let bytes = bytes.map_err(|_| late())?;

@@ -100,6 +100,10 @@ impl Release<'_> {
             .collect()
     }
 
+    #[expect(
+        clippy::unused_self,
+        reason = "read in the protocol like every other step"
+    )]
     pub(in crate::release) fn code(&self, at: &Place) -> CodeSnapshot {
         let prod = at.env;
         CodeSnapshot {
