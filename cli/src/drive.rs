@@ -366,7 +366,12 @@ fn undone(run: &Run) -> String {
     let mut text = String::new();
     for (node, state) in steps {
         if let Some(report) = &state.undo_report {
-            let _infallible = writeln!(text, "  {:<28} {}", node.key, view::clean(report));
+            let _infallible = writeln!(
+                text,
+                "  {} {}",
+                view::padded(&node.key, 28),
+                view::clean(report)
+            );
         }
     }
     text

@@ -17,6 +17,7 @@ use crate::people::is_answered;
 pub(crate) mod aside;
 pub(crate) mod beside;
 mod clean;
+mod columns;
 pub(crate) mod export;
 mod fit;
 pub(crate) mod json;
@@ -28,6 +29,7 @@ pub(crate) mod plan;
 pub(crate) mod text;
 
 pub(crate) use clean::{clean, clean_lines, cut, to_json};
+pub(crate) use columns::padded;
 
 /// Prints data, without anything that would steer a terminal: much of it comes from hosts, git and people. A reader
 /// that went away (`flow list | head -1`) is no error.

@@ -9,6 +9,8 @@ use async_trait::async_trait;
 use crate::id::{Digest, RunId};
 
 mod archive;
+#[cfg(feature = "testing")]
+pub mod conformance;
 mod files;
 pub mod memory;
 mod segment;

@@ -28,3 +28,5 @@ pub mod signal;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod step;
+#[cfg(feature = "testing")]
+pub mod testing;

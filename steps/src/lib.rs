@@ -18,4 +18,6 @@ pub mod pm2;
 mod reach;
 pub mod schema;
 pub mod standing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod watch;

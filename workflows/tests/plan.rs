@@ -16,6 +16,8 @@ mod hosts;
 mod lease;
 #[path = "plan/path.rs"]
 mod path;
+#[path = "plan/simulation.rs"]
+mod simulation;
 
 const KEYS: [&str; 4] = [
     "AAAAC3NzaC1lZDI1NTE5AAAAIMbzZQrdrlrAyEiJXiDHmv+e9F+YoONDjpdNAJo8a/Cu",

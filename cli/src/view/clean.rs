@@ -7,6 +7,8 @@ use flow_engine::event::without_passwords;
 use flow_steps::plain::is_plain;
 use serde::Serialize;
 
+use super::columns::{beginning, columns};
+
 /// One line that came from outside, without what would move the cursor, change colours, hide or reorder text. Line
 /// breaks inside become spaces, so that nobody can forge a line of `flow`.
 pub(crate) fn clean(text: &str) -> String {
@@ -45,13 +47,13 @@ pub(crate) fn clean_lines(text: &str) -> String {
     text.split('\n').map(clean).collect::<Vec<_>>().join("\n")
 }
 
-/// A line of at most `width` characters; an ellipsis says that it was longer.
+/// A line of at most `width` columns; an ellipsis says that it was longer.
 pub(crate) fn cut(text: &str, width: usize) -> String {
     let text = without_passwords(text);
-    if text.chars().nth(width).is_none() {
+    if columns(&text) <= width {
         return text.into_owned();
     }
-    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+    let kept = beginning(&text, width.saturating_sub(1));
     format!("{}…", kept.trim_end())
 }
 
@@ -179,5 +181,7 @@ mod tests {
         assert_eq!(cut("abcdef", 6), "abcdef");
         assert_eq!(cut("abcdefg", 6), "abcde…");
         assert_eq!(cut("ab  defg", 4), "ab…");
+        assert_eq!(cut("発布する", 8), "発布する");
+        assert_eq!(cut("発布する", 6), "発布…");
     }
 }

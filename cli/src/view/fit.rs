@@ -1,5 +1,6 @@
 //! Making a frame of the live tree fit its terminal: a line that wraps or a frame that scrolls cannot be drawn over.
 
+use super::columns::columns;
 use super::cut;
 
 /// Columns and rows of a terminal.
@@ -65,7 +66,7 @@ const CONTINUED: &str = "          ";
 
 /// The rows of one line.
 fn rows(line: &str, width: usize) -> Vec<String> {
-    let long = line.chars().count() > width;
+    let long = columns(line) > width;
     if !long || !is_command(line) {
         return vec![cut(line, width)];
     }
@@ -76,7 +77,7 @@ fn rows(line: &str, width: usize) -> Vec<String> {
         let begun = !row.trim().is_empty();
         let blank = usize::from(begun);
         // Two columns are for the sign that the command goes on.
-        if row.chars().count() + blank + word.chars().count() + 2 <= width {
+        if columns(row) + blank + columns(word) + 2 <= width {
             row.push_str(if begun { " " } else { "" });
             row.push_str(word);
         } else {
@@ -84,7 +85,7 @@ fn rows(line: &str, width: usize) -> Vec<String> {
             rows.push(format!("{CONTINUED}{word}"));
         }
     }
-    if rows.iter().any(|row| row.chars().count() > width) {
+    if rows.iter().any(|row| columns(row) > width) {
         let whole = format!("{}flow status", " ".repeat(indent));
         return vec![cut(&whole, width)];
     }
@@ -123,8 +124,10 @@ mod tests {
             columns: 8,
             rows: 24,
         };
-        assert!(fit(FRAME, size, 0).lines().all(|l| l.chars().count() <= 7));
+        assert!(fit(FRAME, size, 0).lines().all(|l| columns(l) <= 7));
         assert!(fit(FRAME, size, 0).contains("…"));
+        let wide = fit("✔ 発布の準備", size, 0);
+        assert_eq!(wide, "✔ 発布…", "a wide letter takes two columns");
     }
 
     const ASKED: &str = "run r\nproduction: not touched\n✔ prep\n▶ prod\n    ? ask  waiting\n        waits for qa: ok?\n        \
@@ -152,7 +155,7 @@ mod tests {
             let shown = fit(ASKED, Size { columns, rows: 24 }, 0);
             assert_eq!(typed(&shown), whole, "{columns}: {shown}");
             assert!(
-                shown.lines().all(|line| line.chars().count() < columns),
+                shown.lines().all(|line| super::columns(line) < columns),
                 "{columns}: {shown}"
             );
         }

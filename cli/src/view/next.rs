@@ -103,7 +103,7 @@ impl Next {
     /// Command and reason in one line; a long reason is cut, a command never.
     pub(crate) fn line(&self) -> String {
         let why = super::cut(&self.why, WHY);
-        format!("{:<44}  {why}", self.command)
+        format!("{}  {why}", super::padded(&self.command, 44))
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use flow_engine::plan::{OnFailure, Plan};
 
-use super::clean;
+use super::{clean, padded};
 
 /// The plan as a list of steps by phase, with what undoes each.
 pub(crate) fn text(plan: &Plan) -> String {
@@ -24,7 +24,8 @@ pub(crate) fn text(plan: &Plan) -> String {
         };
         let _infallible = writeln!(text, "\n{}: {} ({failure})", phase.key, phase.title);
         for node in plan.nodes.iter().filter(|n| n.phase == index) {
-            let _infallible = writeln!(text, "  {:<28} {}", node.key, clean(&node.summary));
+            let _infallible =
+                writeln!(text, "  {} {}", padded(&node.key, 28), clean(&node.summary));
             let pad = " ".repeat(31);
             if let Some(who) = &node.answered_by {
                 let _infallible = writeln!(text, "{pad}answered by {}", clean(who));

@@ -12,7 +12,7 @@ use flow_steps::people::{KeysFound, starter, summary};
 use flow_steps::standing::standing_beside;
 
 use super::beside::Beside;
-use super::{age, clean, json, mark, next};
+use super::{age, clean, json, mark, next, padded};
 use crate::driver::Driver;
 use crate::people::is_answered;
 use crate::store::LOOK;
@@ -155,9 +155,9 @@ fn phase_line(run: &Run, phase: &Phase, steps: &[usize]) -> String {
         String::new()
     };
     format!(
-        "{sign} {:<10} {:<44} {done} of {}{undone}\n",
-        phase.key,
-        phase.title,
+        "{sign} {} {} {done} of {}{undone}\n",
+        padded(&phase.key, 10),
+        padded(&phase.title, 44),
         steps.len()
     )
 }
@@ -181,7 +181,11 @@ fn step_lines(run: &Run, step: usize, now: Timestamp) -> String {
         .started
         .map(|at| age(now.since(at)))
         .unwrap_or_default();
-    let mut text = format!("    {} {:<28} {what}, {since}\n", mark(state), node.key);
+    let mut text = format!(
+        "    {} {} {what}, {since}\n",
+        mark(state),
+        padded(&node.key, 28)
+    );
     if let Some(wait) = state
         .wait
         .as_ref()
@@ -301,7 +305,7 @@ pub(crate) fn rollback(run: &Run) -> String {
     for step in order {
         let node = &run.plan.nodes[step as usize];
         let undo = node.undo.as_deref().unwrap_or_default();
-        let _infallible = writeln!(text, "  {:<28} {}", node.key, clean(undo));
+        let _infallible = writeln!(text, "  {} {}", padded(&node.key, 28), clean(undo));
     }
     text
 }
@@ -351,17 +355,20 @@ pub(crate) fn list(runs: &[json::Summary], now: Timestamp) -> String {
             };
             let _infallible = writeln!(
                 text,
-                "{:<20} {:<9} {environment:<6} {:<20} {LOOK}",
-                run.run, "?", run.state,
+                "{:<20} {:<9} {} {:<20} {LOOK}",
+                run.run,
+                "?",
+                padded(environment, 6),
+                run.state,
             );
             continue;
         }
         let _infallible = writeln!(
             text,
-            "{:<20} {:<9} {:<6} {:<20} {:>3}/{:<3} {:>10} ago  {}{}",
+            "{:<20} {} {} {:<20} {:>3}/{:<3} {:>10} ago  {}{}",
             run.run,
-            run.workflow,
-            run.environment,
+            padded(&run.workflow, 9),
+            padded(&run.environment, 6),
             run.state,
             run.steps_done,
             run.steps,

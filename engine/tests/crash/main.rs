@@ -306,6 +306,12 @@ fn main() -> std::process::ExitCode {
     let wanted =
         |name: &str| filters.is_empty() || filters.iter().any(|f| name.contains(f.as_str()));
     if std::env::args().any(|a| a == "--list") {
+        // As `cargo nextest` asks; none of them is ignored.
+        if !std::env::args().any(|a| a == "--ignored") {
+            for (name, _) in SECTIONS {
+                let _ = writeln!(std::io::stdout(), "{name}: test");
+            }
+        }
         return std::process::ExitCode::SUCCESS;
     }
     let began = Instant::now();

@@ -24,7 +24,6 @@ mod image;
 mod keys;
 mod ledger;
 mod mail;
-mod mime;
 mod neighbours;
 mod options;
 mod origin;

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use mail_parser::{Address, MessageParser};
+
 use crate::error::{Doing, SandboxError};
 use crate::files::{folder, random, write};
-use crate::mime::Message;
 use crate::process::{Identity, MARK, run};
 use crate::tools::{Tools, User};
 
@@ -221,18 +222,76 @@ pub(crate) fn read(maildir: &Path) -> Result<Vec<Mail>, SandboxError> {
         .iter()
         .map(|file| {
             let bytes = fs::read(file).doing(|| format!("cannot read {}", file.display()))?;
-            let message = Message::parse(&bytes);
-            Ok(Mail {
-                to: message
-                    .header("Envelope-to")
-                    .split(',')
-                    .map(|to| to.trim().to_owned())
-                    .collect(),
-                from: message.header("From"),
-                subject: message.header("Subject"),
-                message_id: message.header("Message-ID"),
-                body: message.text(),
-            })
+            mail(&bytes).ok_or_else(|| unreadable(file))
         })
         .collect()
+}
+
+fn unreadable(file: &Path) -> SandboxError {
+    let source = std::io::Error::new(std::io::ErrorKind::InvalidData, "no mail");
+    SandboxError::Io {
+        what: format!("cannot read {}", file.display()),
+        source,
+    }
+}
+
+/// A mail as the server stored it. `None` if it has no header at all.
+fn mail(bytes: &[u8]) -> Option<Mail> {
+    let message = MessageParser::default().parse(bytes)?;
+    let envelope = message.header_raw("Envelope-to").unwrap_or_default();
+    let text = message.body_text(0).unwrap_or_default();
+    Some(Mail {
+        to: envelope.split(',').map(|to| to.trim().to_owned()).collect(),
+        from: message.from().map(sender).unwrap_or_default(),
+        subject: message.subject().unwrap_or_default().to_owned(),
+        message_id: message
+            .message_id()
+            .map_or_else(String::new, |id| format!("<{id}>")),
+        body: text.replace("\r\n", "\n"),
+    })
+}
+
+/// `Name <address>`, or the address alone.
+fn sender(from: &Address<'_>) -> String {
+    let Some(first) = from.first() else {
+        return String::new();
+    };
+    let address = first.address().unwrap_or_default();
+    match first.name() {
+        Some(name) => format!("{name} <{address}>"),
+        None => address.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mail;
+
+    #[test]
+    fn folded_and_encoded_subjects_and_the_envelope_are_read() {
+        let text = "Envelope-to: a@example.org, b@example.org\r\nFrom: flow <flow@example.org>\r\n\
+            Subject: =?utf-8?b?w6R0?=\r\n =?utf-8?q?_=C3=B6?= end\r\nMessage-ID: <1.2@x>\r\nTo: a@example.org\r\n\r\nhi\r\n";
+        let mail = mail(text.as_bytes()).expect("a mail");
+        assert_eq!(mail.subject, "\u{e4}t \u{f6} end");
+        assert_eq!(mail.to, ["a@example.org", "b@example.org"]);
+        assert_eq!(mail.from, "flow <flow@example.org>");
+        assert_eq!(
+            (mail.message_id.as_str(), mail.body.as_str()),
+            ("<1.2@x>", "hi\n")
+        );
+    }
+
+    #[test]
+    fn encoded_bodies_are_read() {
+        let quoted = b"Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\na=C3=A4b=\nc=3D\n";
+        assert_eq!(mail(quoted).expect("a mail").body, "a\u{e4}bc=\n");
+        let coded = b"Content-Transfer-Encoding: base64\n\naGVs\nbG8=\n";
+        assert_eq!(mail(coded).expect("a mail").body, "hello");
+    }
+
+    #[test]
+    fn the_plain_part_of_several_is_taken() {
+        let text = "Content-Type: multipart/alternative; boundary=\"xx\"\n\n--xx\nContent-Type: text/html\n\n<p>\n--xx\nContent-Type: text/plain\n\nplain\n--xx--\n";
+        assert_eq!(mail(text.as_bytes()).expect("a mail").body.trim(), "plain");
+    }
 }

@@ -1,20 +1,21 @@
-//! OpenSSH public keys as they stand in a roster, and the length-prefixed format under them (RFC 4251, section 5).
+//! OpenSSH public keys as they stand in a roster. `ssh-key` reads the format; which keys may sign is decided here.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-use sha2::{Digest as _, Sha256};
+use base64::engine::general_purpose::STANDARD;
+use ssh_key::HashAlg;
+use ssh_key::public::KeyData;
 
-/// Which types of key may sign, and how many fields follow the type in the key's blob.
+/// Which types of key may sign.
 ///
 /// No certificates: their authority would be a second root of trust. No DSA: OpenSSH dropped it.
-const TYPES: [(&str, usize); 7] = [
-    ("ssh-ed25519", 1),
-    ("sk-ssh-ed25519@openssh.com", 2),
-    ("ecdsa-sha2-nistp256", 2),
-    ("ecdsa-sha2-nistp384", 2),
-    ("ecdsa-sha2-nistp521", 2),
-    ("sk-ecdsa-sha2-nistp256@openssh.com", 3),
-    ("ssh-rsa", 2),
+const TYPES: [&str; 7] = [
+    "ssh-ed25519",
+    "sk-ssh-ed25519@openssh.com",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+    "ssh-rsa",
 ];
 /// The shortest RSA modulus taken, in bytes (2048 bits).
 const RSA_MIN: usize = 256;
@@ -72,16 +73,14 @@ impl PublicKey {
         let (Some(kind), Some(base64)) = (words.next(), words.next()) else {
             return Err(KeyError::NoLine);
         };
-        let blob = STANDARD.decode(base64).map_err(|_| KeyError::Damaged);
-        let known = TYPES.iter().find(|(name, _)| *name == kind);
-        let (kind, fields) =
-            known.ok_or_else(|| KeyError::Type(kind.chars().take(60).collect()))?;
-        check(&blob?, kind, *fields)?;
-        let fingerprint = fingerprint(&STANDARD.decode(base64).map_err(|_| KeyError::Damaged)?);
+        let known = TYPES.into_iter().find(|name| *name == kind);
+        let kind = known.ok_or_else(|| KeyError::Type(kind.chars().take(60).collect()))?;
+        let blob = STANDARD.decode(base64).map_err(|_| KeyError::Damaged)?;
+        let key = read(&blob, kind)?;
         Ok(PublicKey {
             kind,
             base64: base64.to_owned(),
-            fingerprint,
+            fingerprint: fingerprint(&key),
         })
     }
 
@@ -96,90 +95,49 @@ impl PublicKey {
     }
 }
 
-fn check(blob: &[u8], kind: &str, fields: usize) -> Result<(), KeyError> {
-    let mut wire = Wire(blob);
-    if wire.string() != Some(kind.as_bytes()) {
+/// A key's blob as `ssh-key` reads it, if the blob is the key's one spelling: a second one would have a second fingerprint.
+fn read(blob: &[u8], kind: &str) -> Result<KeyData, KeyError> {
+    let key = ssh_key::PublicKey::from_bytes(blob).map_err(|e| match e {
+        ssh_key::Error::FormatEncoding => KeyError::Padded,
+        _ => KeyError::Damaged,
+    })?;
+    if key.algorithm().as_str() != kind {
         return Err(KeyError::Damaged);
     }
-    let mut read = Vec::with_capacity(fields);
-    for _ in 0..fields {
-        read.push(wire.string().ok_or(KeyError::Damaged)?);
-    }
-    if !wire.0.is_empty() {
-        return Err(KeyError::Damaged);
-    }
-    shape(kind, &read)
-}
-
-/// What each type's fields must look like, so that a key has one spelling.
-fn shape(kind: &str, fields: &[&[u8]]) -> Result<(), KeyError> {
-    match (kind, fields) {
-        ("ssh-rsa", [exponent, modulus]) => {
-            if !is_shortest(exponent) || !is_shortest(modulus) {
-                return Err(KeyError::Padded);
-            }
-            if modulus.len() < RSA_MIN {
-                return Err(KeyError::Short);
-            }
+    if let Some(rsa) = key.key_data().rsa() {
+        let (Some(_), Some(modulus)) = (rsa.e.as_positive_bytes(), rsa.n.as_positive_bytes())
+        else {
+            return Err(KeyError::Padded);
+        };
+        if modulus.len() < RSA_MIN {
+            return Err(KeyError::Short);
         }
-        ("ssh-ed25519" | "sk-ssh-ed25519@openssh.com", [key, ..]) if key.len() != 32 => {
-            return Err(KeyError::Damaged);
-        }
-        (_, [curve, point, ..]) if kind.contains("ecdsa") => {
-            let named = kind.contains(&*String::from_utf8_lossy(curve));
-            // An uncompressed point; a compressed one would be a second spelling.
-            if !named || curve.is_empty() {
-                return Err(KeyError::Damaged);
-            }
-            if point.first() != Some(&4) {
-                return Err(KeyError::Padded);
-            }
-        }
-        _ => {}
     }
-    Ok(())
+    let point = match key.key_data() {
+        KeyData::Ecdsa(key) => Some(key.as_sec1_bytes()),
+        KeyData::SkEcdsaSha2NistP256(key) => Some(key.ec_point().as_ref()),
+        _ => None,
+    };
+    // An uncompressed point begins with 4; a compressed one would be a second spelling.
+    let compressed = point.is_some_and(|point| point.first() != Some(&4));
+    if compressed || key.to_bytes().ok().as_deref() != Some(blob) {
+        return Err(KeyError::Padded);
+    }
+    Ok(KeyData::from(key))
 }
 
-/// A positive number as RFC 4251 writes it: no superfluous zero in front.
-fn is_shortest(number: &[u8]) -> bool {
-    match number {
-        [0, next, ..] => *next >= 0x80,
-        [] | [0] => false,
-        [first, ..] => *first < 0x80,
-    }
+/// The fingerprint of a key that signed, and its blob in its one spelling. `None` if keys of its type may not sign.
+pub(super) fn signing(key: &KeyData) -> Option<(String, Vec<u8>)> {
+    let blob = ssh_key::PublicKey::from(key.clone()).to_bytes().ok()?;
+    let algorithm = key.algorithm();
+    let kind = TYPES.into_iter().find(|name| *name == algorithm.as_str())?;
+    let key = read(&blob, kind).ok()?;
+    Some((fingerprint(&key), blob))
 }
 
-/// Whether a key's blob, as it stands in a signature, is of a type that may sign and in its one spelling.
-pub(super) fn is_canonical(blob: &[u8]) -> bool {
-    let kind = Wire(blob).string().unwrap_or_default();
-    let known = TYPES.iter().find(|(name, _)| name.as_bytes() == kind);
-    known.is_some_and(|(kind, fields)| check(blob, kind, *fields).is_ok())
-}
-
-/// The fingerprint of a key's blob, as `ssh-keygen -l` shows it.
-pub fn fingerprint(blob: &[u8]) -> String {
-    format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(blob)))
-}
-
-/// Reads length-prefixed fields; nothing when the bytes end early.
-pub(super) struct Wire<'a>(pub(super) &'a [u8]);
-
-impl<'a> Wire<'a> {
-    pub(super) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (head, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(head)
-    }
-
-    pub(super) fn number(&mut self) -> Option<u32> {
-        let bytes = self.take(4)?.try_into().ok()?;
-        Some(u32::from_be_bytes(bytes))
-    }
-
-    pub(super) fn string(&mut self) -> Option<&'a [u8]> {
-        let count = usize::try_from(self.number()?).ok()?;
-        self.take(count)
-    }
+/// As `ssh-keygen -l` shows it.
+fn fingerprint(key: &KeyData) -> String {
+    key.fingerprint(HashAlg::Sha256).to_string()
 }
 
 #[cfg(test)]
@@ -207,7 +165,6 @@ mod tests {
         let rsa = |exponent: &[u8], modulus: &[u8]| {
             let blob = [field(b"ssh-rsa"), field(exponent), field(modulus)].concat();
             let key = PublicKey::parse(&format!("ssh-rsa {}", STANDARD.encode(&blob)));
-            assert_eq!(is_canonical(&blob), key.is_ok());
             key.map(drop)
         };
         assert_eq!(rsa(&[1, 0, 1], &modulus), Ok(()));
@@ -221,15 +178,15 @@ mod tests {
         for (exponent, modulus) in table {
             assert_eq!(rsa(exponent, modulus), Err(KeyError::Padded));
         }
-        let point = |first: u8| [&[first][..], &[7; 64]].concat();
+        let point = |first: u8, size| [&[first][..], &vec![7; size]].concat();
         let ecdsa = |curve: &[u8], point: &[u8]| {
             let blob = [field(b"ecdsa-sha2-nistp256"), field(curve), field(point)].concat();
             let line = format!("ecdsa-sha2-nistp256 {}", STANDARD.encode(blob));
             PublicKey::parse(&line).map(drop)
         };
-        assert_eq!(ecdsa(b"nistp256", &point(4)), Ok(()));
-        assert_eq!(ecdsa(b"nistp256", &point(3)), Err(KeyError::Padded));
-        assert_eq!(ecdsa(b"nistp384", &point(4)), Err(KeyError::Damaged));
+        assert_eq!(ecdsa(b"nistp256", &point(4, 64)), Ok(()));
+        assert_eq!(ecdsa(b"nistp256", &point(3, 32)), Err(KeyError::Padded));
+        assert_eq!(ecdsa(b"nistp384", &point(4, 64)), Err(KeyError::Damaged));
         let long = [field(b"ssh-ed25519"), field(&[1; 33])].concat();
         let long = PublicKey::parse(&format!("ssh-ed25519 {}", STANDARD.encode(long)));
         assert_eq!(long, Err(KeyError::Damaged));

@@ -12,10 +12,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flow_engine::clock::Timestamp;
 use flow_engine::id::Digest;
+use ssh_encoding::{Decode as _, Reader as _};
+use ssh_key::SshSig;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-use super::key::{Wire, fingerprint, is_canonical};
+use super::key;
 use super::roster::NAMESPACE;
 
 /// The longest a person may take to touch a security key or type a passphrase.
@@ -23,6 +25,8 @@ pub const SIGN_LIMIT: Duration = Duration::from_mins(2);
 /// Checking a signature is arithmetic; this is long for a machine under load.
 const VERIFY_LIMIT: Duration = Duration::from_secs(20);
 const ARMOUR_MAX: usize = 8192;
+/// Where the key begins in a signature, in bytes: behind six of the preamble, four of the version and four of its length.
+const KEY_AT: usize = 14;
 
 /// Why there is no signature, or none that could be checked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -206,16 +210,17 @@ impl Envelope {
         let body = body.strip_suffix("-----END SSH SIGNATURE-----")?;
         let body: String = body.chars().filter(|c| !c.is_ascii_whitespace()).collect();
         let blob = STANDARD.decode(body).ok()?;
-        let mut wire = Wire(&blob);
-        if wire.take(6)? != b"SSHSIG" || wire.number()? != 1 {
+        let reader = &mut &blob[..];
+        let signature = SshSig::decode(reader).ok()?;
+        if signature.version() != SshSig::VERSION || !reader.is_finished() {
             return None;
         }
-        let key = Some(wire.string()?).filter(|key| is_canonical(key))?;
-        let fingerprint = fingerprint(key);
-        let namespace = String::from_utf8(wire.string()?.to_vec()).ok()?;
-        Some(Envelope {
+        let (fingerprint, key) = key::signing(signature.public_key())?;
+        // The key as it stands in the signature; another spelling would have another fingerprint.
+        let written = blob.get(KEY_AT..KEY_AT + key.len());
+        (written == Some(&key[..])).then(|| Envelope {
             fingerprint,
-            namespace,
+            namespace: signature.namespace().to_owned(),
         })
     }
 }

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use flow_engine::clock::Timestamp;
 use flow_engine::plan::Plan;
 use flow_engine::run::Run;
+use flow_engine::signal::Actor;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,20 @@ use super::verify::{self, Accepted, SignOffRefusal, SignedAnswer, Wanted};
 pub const KIND: &str = "people.starter";
 /// How long a signed start may wait until it is handed in, in hours. Once it is stored it holds as long as the run.
 pub const HOURS_MAX: u64 = 24;
+/// How the name of a user without a login name begins. No login name has a blank.
+const NAMELESS: &str = "uid ";
+
+/// The name under which a user without a login name acts, such as `uid 1234`: one that the system's user database does
+/// not have.
+pub fn nameless(uid: u32) -> String {
+    format!("{NAMELESS}{uid}")
+}
+
+/// Whether nobody knows the login name of this actor. Such a starter matches no entry of a roster by login, so nobody
+/// can tell whom to bar.
+pub fn is_nameless(by: &Actor) -> bool {
+    by.name.starts_with(NAMELESS)
+}
 
 /// Names who started the run by the signature that was stored with it, in the same write. It asks nobody: a run whose
 /// start is not signed by a key of its roster is refused, and another one is started. Run twice: judged anew.
@@ -142,7 +157,8 @@ pub async fn judge(run: &Run, people: &People) -> Result<Signer, SignOffRefusal>
 }
 
 /// Where the roster bars the person who started the run, their answer does not count: neither with the key that signed the
-/// start nor with another one of theirs, nor under the login name that the run was started under.
+/// start nor with another one of theirs, nor under the login name that the run was started under. Where that name is not
+/// known, no answer counts.
 pub(super) fn bars(
     run: &Run,
     people: &People,
@@ -150,6 +166,9 @@ pub(super) fn bars(
 ) -> Result<(), SignOffRefusal> {
     if !people.forbid_starter {
         return Ok(());
+    }
+    if is_nameless(&run.by) {
+        return Err(SignOffRefusal::NamelessStarter(run.by.name.clone()));
     }
     let person = people.holder(fingerprint).map(|(_, person)| person);
     let barred = match (step(&run.plan), of(run)) {

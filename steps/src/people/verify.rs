@@ -170,6 +170,11 @@ pub enum SignOffRefusal {
     /// An answer of the person who started the run.
     #[error("{0} started this run and may not sign it off")]
     Starter(String),
+    /// A run whose starter has no login name, where the roster bars starters.
+    #[error(
+        "this run was started by `{0}`, which has no login name on that machine, so nobody can tell whom to bar; give the user a name there, cancel this run and start another one"
+    )]
+    NamelessStarter(String),
     /// A run without the signature of its starter.
     #[error("the start of this run is not signed")]
     Unsigned,

@@ -26,6 +26,9 @@ pub(super) async fn start(
     step: &str,
     args: &Start,
 ) -> Result<Signal, Diagnostic> {
+    if starter::is_nameless(&new.by) {
+        return Err(nameless(&new.by.name));
+    }
     let roster = setup.rosters().0.of(&new.plan).await;
     let roster = roster.map_err(|e| nothing(Diagnostic::usage(e.to_string())))?;
     let key = args.key.as_deref();
@@ -68,6 +71,16 @@ pub(super) async fn start(
 
 fn nothing(diagnostic: Diagnostic) -> Diagnostic {
     diagnostic.world("Nothing was started.")
+}
+
+/// A starter whom no login name tells apart could answer for their own release under another entry of the roster.
+fn nameless(name: &str) -> Diagnostic {
+    let message = format!(
+        "the roster says `forbid_starter`, and `{name}`, as which this runs, has no login name on this machine"
+    );
+    nothing(Diagnostic::new(Exit::Refused, message)).hint(
+        "getent passwd UID     must name the user: add it to /etc/passwd, or to the directory that the machine asks",
+    )
 }
 
 /// Nobody is known to start: which key, or which person, is asked for.

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ssh_encoding::Decode as _;
 
 use super::certificate::{self, Certificate};
 
 /// Files larger than this are no keys; the largest RSA keys in use take 12 KiB.
 const MOST: u64 = 64 * 1024;
-const MAGIC: &[u8] = b"openssh-key-v1\0";
 
 /// A private key file that exists.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ pub(super) fn read(path: &Path) -> Option<KeyFile> {
         || text.contains("Proc-Type: 4,ENCRYPTED");
     Some(KeyFile {
         path: path.to_owned(),
-        public: inside.and_then(|(_, public)| public).or(listed),
+        public: inside.map(|(_, public)| public).or(listed),
         encrypted,
         private,
     })
@@ -81,8 +81,7 @@ pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
 
 /// The kind a public key says it is of, such as `ssh-ed25519`.
 pub(super) fn kind(public: &[u8]) -> Option<String> {
-    let mut rest = public;
-    String::from_utf8(field(&mut rest)?.to_vec()).ok()
+    String::decode(&mut &public[..]).ok()
 }
 
 fn small(path: &Path) -> Option<String> {
@@ -101,28 +100,16 @@ fn public_line(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(fields.next()?).ok()
 }
 
-/// OpenSSH's own format holds the public half in clear: magic, cipher, kdf, kdf options, number of keys, public key
-/// (OpenSSH's PROTOCOL.key).
-fn openssh(text: &str) -> Option<(bool, Option<Vec<u8>>)> {
+/// OpenSSH's own format holds the public half in clear: whether the private half is encrypted, and the public half.
+/// `None` if it is no such file, or one that `ssh-key` does not know.
+fn openssh(text: &str) -> Option<(bool, Vec<u8>)> {
     let body = text
         .split_once("-----BEGIN OPENSSH PRIVATE KEY-----")?
         .1
         .split_once("-----END")?
         .0;
     let body: String = body.split_ascii_whitespace().collect();
-    let bytes = STANDARD.decode(body).ok()?;
-    let mut rest = bytes.strip_prefix(MAGIC)?;
-    let cipher = field(&mut rest)?.to_vec();
-    field(&mut rest)?;
-    field(&mut rest)?;
-    rest = rest.get(4..)?;
-    Some((cipher != b"none", field(&mut rest).map(<[u8]>::to_vec)))
-}
-
-fn field<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let (length, tail) = rest.split_first_chunk::<4>()?;
-    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
-    let (field, tail) = tail.split_at_checked(length)?;
-    *rest = tail;
-    Some(field)
+    let key = ssh_key::PrivateKey::from_bytes(&STANDARD.decode(body).ok()?).ok()?;
+    let public = key.public_key().to_bytes().ok()?;
+    Some((key.is_encrypted(), public))
 }

@@ -211,6 +211,7 @@ async fn the_login_that_started_a_run_is_barred_as_well() {
     let (_, run) = waiting(&team).await;
     let mut run = (*run).clone();
     run.by = by("DEV");
+    assert!(!starter::is_nameless(&run.by));
     let answer = signed(&run, DEV, yes("developer", "dev"), &team.dev).await;
     assert!(judge(&run, DEV, &team, &answer).await.is_ok());
     let strict = People {
@@ -228,4 +229,21 @@ async fn the_login_that_started_a_run_is_barred_as_well() {
     let about = (about.0, about.1.as_str());
     let error = verify_waiver(&run, "prod/backup", &strict, about, &waiver, now).await;
     assert_eq!(error, Err(SignOffRefusal::Starter("dev".into())));
+}
+
+#[tokio::test]
+async fn where_starters_are_barred_nobody_answers_for_a_starter_without_a_login_name() {
+    let team = Team::new();
+    let (_, run) = waiting(&team).await;
+    let mut run = (*run).clone();
+    run.by = by(&starter::nameless(1234));
+    let answer = signed(&run, DEV, yes("developer", "dev"), &team.dev).await;
+    assert!(judge(&run, DEV, &team, &answer).await.is_ok());
+    let strict = People {
+        forbid_starter: true,
+        ..team.people()
+    };
+    let error = verify_answer(&run, DEV, &strict, &answer, SystemClock.now()).await;
+    let refused = SignOffRefusal::NamelessStarter("uid 1234".into());
+    assert_eq!(error, Err(refused));
 }
