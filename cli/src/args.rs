@@ -61,6 +61,8 @@ pub(crate) enum Command {
     Logs(Logs),
     /// Rows a run lost or changed, or its rollback set aside, by key: read on the host, kept nowhere
     Rows(Rows),
+    /// Answers whatever a step asks; `check`, `sign` and `waive` are short forms of it
+    Answer(Answer),
     /// Answers a checklist
     Check(Check),
     /// Signs off with an SSH key what a run shows, or rejects it
@@ -153,6 +155,42 @@ pub(crate) struct Resume {
     pub(crate) take_over: bool,
     #[command(flatten)]
     pub(crate) wait: Wait,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Answer {
+    /// The run: its id, an unambiguous beginning of it, or `latest`
+    pub(crate) run: String,
+    /// The step that asks, as `flow status` shows it
+    pub(crate) step: String,
+    /// For a choice: the word you choose. Without it you are asked on the terminal
+    #[arg(long, value_name = "WORD")]
+    pub(crate) choice: Option<String>,
+    /// For a text: your words. Without any you are asked on the terminal
+    #[arg(long, value_name = "TEXT", conflicts_with = "file")]
+    pub(crate) text: Option<String>,
+    /// For a text: a file that holds your words, `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// For a checklist: one answer; once per item
+    #[arg(long = "item", value_name = "KEY=pass|fail|na")]
+    pub(crate) items: Vec<String>,
+    /// For a signature: reject; says why with --note
+    #[arg(long, requires = "note")]
+    pub(crate) reject: bool,
+    /// For a signature: a note that is signed too, the reason of a waiver or a rejection. For a checklist: a note with
+    /// every answer
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
+    /// For a signature: the key, a private one, or a public one whose private key the agent has
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// For a signature: do not ask on the terminal
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Only show what is asked and which answer is taken, as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::session::Session;
 
+mod answer;
 mod check;
 mod completions;
 mod doctor;
@@ -53,6 +54,7 @@ async fn obey(session: &Session, command: Command) -> Result<Exit, Diagnostic> {
         Command::Status(args) => status::run(session, &args).await,
         Command::List(args) => list::run(session, &args).await,
         Command::Logs(args) => logs::run(session, args).await,
+        Command::Answer(args) => answer::run(session, args).await,
         Command::Check(args) => check::run(session, args).await,
         Command::Sign(args) => sign::run(session, args).await,
         Command::Waive(args) => waive::run(session, args).await,

@@ -7,6 +7,7 @@
 //! GET  /runs                the names of all runs
 //! GET  /archived            the sealed and pruned runs in short
 //! GET  /runs/ID/records     its records as they lie in the journal
+//! GET  /runs/ID/questions   what it asks people, and everything that can be done now, as `flow status --json` has it
 //! GET  /objects/DIGEST      a stored object, hexadecimal
 //! POST /runs/ID/signals     an answer: a Signal
 //! POST /runs/ID/orders      an order: {"order": …, "by": …, "reason": …}

@@ -54,11 +54,12 @@ impl Parts {
         journal: &Arc<dyn Journal>,
         state: &State,
     ) -> Result<Parts, SetupError> {
+        let resources = setup.resources();
         Ok(Parts {
+            verifier: crate::people::verifier(&registry, &resources),
             registry,
-            resources: setup.resources(),
+            resources,
             notifier: setup.notifier(journal, &state.mails())?,
-            verifier: crate::people::verifier(setup),
             masked: setup.masked(),
         })
     }

@@ -6,20 +6,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use flow_engine::answer::{Answer, Asked, Refusal};
 use flow_engine::clock::{Clock as _, SystemClock};
 use flow_engine::plan::Node;
-use flow_engine::run::{Run, Status};
+use flow_engine::registry::Registry;
+use flow_engine::run::Run;
 use flow_engine::signal::{Order, Signal};
-use flow_engine::step::Step as _;
+use flow_engine::step::{Resources, Step as _};
 use flow_steps::people::key::PublicKey;
 use flow_steps::people::origin::Rosters;
 use flow_steps::people::review as people_review;
-use flow_steps::people::statement::Statement;
-use flow_steps::people::waiver::{self, AskedWaivers, HOURS_MAX};
-use flow_steps::people::{
-    Checklist, Item, ItemResult, People, Person, SignOff, SignOffRefusal, SignedAnswer, Subject,
-    checklist, sign_off,
-};
+use flow_steps::people::waiver::HOURS_MAX;
+use flow_steps::people::{Checklist, People, Person, SignOff, SignOffRefusal, Subject, sign_off};
 use flow_steps::schema::review;
 use flow_workflows::setup::Setup;
 
@@ -27,9 +25,63 @@ use crate::control::server::Verifier;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 
-/// Looks at answers with the roster of the run's plan, read anew for each.
-pub(crate) fn verifier(setup: &Setup) -> Arc<dyn Verifier> {
-    Arc::new(Roster::of(setup))
+/// Carries answers to the steps that ask, which judge them with what the project has, such as its roster.
+pub(crate) fn verifier(registry: &Arc<Registry>, resources: &Resources) -> Arc<dyn Verifier> {
+    Arc::new(Judge {
+        registry: Arc::clone(registry),
+        resources: resources.clone(),
+    })
+}
+
+/// See [`verifier`].
+pub(crate) struct Judge {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) resources: Resources,
+}
+
+impl Judge {
+    /// With everything that a configured project has.
+    pub(crate) fn of(registry: Arc<Registry>, setup: &Setup) -> Judge {
+        Judge {
+            registry,
+            resources: setup.resources(),
+        }
+    }
+}
+
+#[async_trait]
+impl Verifier for Judge {
+    async fn verify(&self, run: &Run, signal: &Signal) -> Result<(), Diagnostic> {
+        let now = SystemClock.now();
+        let Some(asked) = Asked::of(run, &signal.step, &self.resources, now) else {
+            return Err(nobody_asked(run, &signal.step, "the plan has no such step"));
+        };
+        crate::control::fit_to_keep("an answer", &signal.body)?;
+        let judged = self.registry.accepts(&asked, signal).await;
+        judged.map_err(|refusal| in_words(run, asked.node(), &refusal))
+    }
+}
+
+/// Why an answer is not stored, and what to type instead.
+fn in_words(run: &Run, node: &Node, refusal: &Refusal) -> Diagnostic {
+    let said = Diagnostic::new(Exit::Refused, refusal.to_string()).world("Nothing was stored.");
+    match refusal {
+        Refusal::NotAsked { over: false, .. } if !run.production_changed() => {
+            said.hint(format!("flow status {}", run.id))
+        }
+        Refusal::NotAsked { .. } => {
+            too_late(said.hint(format!("flow status {}", run.id)), run, node)
+        }
+        Refusal::DoesNotCount(_) => said,
+        Refusal::Unjudged(_) => Diagnostic::usage(refusal.to_string())
+            .world("Whether the answer counts is not known, so it was not stored."),
+        Refusal::Unreadable(_) => Diagnostic::usage(refusal.to_string())
+            .world("Nothing was stored.")
+            .hint(format!(
+                "answer with {}, which planned the run",
+                run.plan.planned_by
+            )),
+    }
 }
 
 /// Whose signatures count, read anew for each answer; see [`verifier`].
@@ -50,72 +102,7 @@ impl Roster {
     }
 }
 
-/// Whether all that a step asks people for is on record, and only a driver has to take it in. Every answer was looked at
-/// before it was stored. A checklist is answered when no required item is open, or one failed.
-pub(crate) fn is_answered(run: &Run, step: u32) -> bool {
-    let (node, state) = (&run.plan.nodes[step as usize], &run.steps[step as usize]);
-    let new = || run.signals_for(&node.key).skip(state.signals_seen);
-    if new().next().is_none() {
-        return false;
-    }
-    if node.kind == checklist::KIND {
-        return checklist_of(node).is_ok_and(|list| {
-            let (answered, _) = list.tally(run.signals_for(&node.key), state.started);
-            let failed = answered.values().any(|a| a.result == ItemResult::Fail);
-            let open = |item: &Item| item.required && !answered.contains_key(&item.key);
-            failed || !list.items.iter().any(open)
-        });
-    }
-    let Some(asked) = AskedWaivers::of(run, &node.key) else {
-        return true;
-    };
-    let finding = |signal: &Signal| {
-        let answer: SignedAnswer = serde_json::from_str(&signal.body).ok()?;
-        Statement::parse(&answer.statement)?.finding
-    };
-    let given: Vec<String> = new().filter_map(finding).collect();
-    asked.findings.iter().all(|one| given.contains(one))
-}
-
-#[async_trait]
-impl Verifier for Roster {
-    async fn verify(&self, run: &Run, signal: &Signal) -> Result<(), Diagnostic> {
-        let Some((index, node)) = run.plan.node(&signal.step) else {
-            return Err(nobody_asked(run, &signal.step, "the plan has no such step"));
-        };
-        crate::control::fit_to_keep("an answer", &signal.body)?;
-        let state = &run.steps[index as usize];
-        let over = matches!(state.status, Status::Done | Status::Skipped);
-        match node.kind.as_str() {
-            checklist::KIND => item(run, node, signal),
-            kind if over && kind != sign_off::KIND => Err(too_late(run, node)),
-            _ => self.signed(run, node, signal).await,
-        }
-    }
-}
-
 impl Roster {
-    async fn signed(&self, run: &Run, node: &Node, signal: &Signal) -> Result<(), Diagnostic> {
-        let now = SystemClock.now();
-        let answer: SignedAnswer = serde_json::from_str(&signal.body)
-            .map_err(|e| refused(&SignOffRefusal::Unreadable(e.to_string())))?;
-        let step = &signal.step;
-        let people = &self.people(run).await?;
-        let judged = match node.kind.as_str() {
-            sign_off::KIND if run.production_changed() => {
-                let no = nobody_asked(run, step, "production is changed already");
-                return Err(way_back(no, run));
-            }
-            sign_off::KIND => sign_off::hand_in(run, step, people, &answer, now).await,
-            review::KIND => {
-                let asked = review::asked(run, step).ok_or_else(|| nothing_to_review(run, step))?;
-                people_review::hand_in(run, step, people, &asked, &answer, now).await
-            }
-            _ => waiver::hand_in(run, step, people, &answer, now).await,
-        };
-        judged.map_err(|e| unless_unchecked(&e))
-    }
-
     /// What an approval of this step must name: the rejection of its role that stands.
     pub(crate) async fn rejection(
         run: &Run,
@@ -156,8 +143,8 @@ fn nobody_asked(run: &Run, step: &str, why: &str) -> Diagnostic {
 
 /// Names what stops a run whose answered question somebody sees in another light by now: its way back, and the sign-off
 /// that is asked for and can be rejected until production is changed.
-fn too_late(run: &Run, node: &Node) -> Diagnostic {
-    let no = way_back(nobody_asked(run, &node.key, "the step is over"), run);
+fn too_late(no: Diagnostic, run: &Run, node: &Node) -> Diagnostic {
+    let no = way_back(no, run);
     let steps = run.plan.nodes.iter().zip(&run.steps);
     let asked = steps.filter(|(n, s)| n.kind == sign_off::KIND && s.started.is_some());
     let mut roles: Vec<&str> = asked
@@ -186,40 +173,17 @@ fn way_back(diagnostic: Diagnostic, run: &Run) -> Diagnostic {
     }
 }
 
-/// Whether an answer to a checklist counts now: it has begun and is not over, it has that item, and who sends it is who
-/// tried it.
-pub(crate) fn item(run: &Run, node: &Node, signal: &Signal) -> Result<(), Diagnostic> {
-    let index = run.plan.node(&node.key).map(|(index, _)| index as usize);
-    let state = index.and_then(|index| run.steps.get(index));
-    if state.is_none_or(|state| state.started.is_none()) {
-        let why = "it has not begun, so there is nothing to try yet";
-        return Err(nobody_asked(run, &node.key, why));
-    }
-    if state.is_some_and(|s| matches!(s.status, Status::Done | Status::Skipped)) {
-        return Err(too_late(run, node));
-    }
-    let list = checklist_of(node)?;
-    let answer = list.accepts(&signal.body).map_err(|e| refused(&e))?;
-    if answer.by == signal.by.name {
-        return Ok(());
-    }
-    let why = format!(
-        "the answer does not count: it says that {} tried it, and {} sends it",
-        answer.by, signal.by.name
-    );
-    Err(Diagnostic::new(Exit::Refused, why).world("Nothing was stored."))
-}
-
 /// A gate's no about an answer.
 pub(crate) fn refused(error: &dyn std::error::Error) -> Diagnostic {
     Diagnostic::new(Exit::Refused, format!("the answer does not count: {error}"))
         .world("Nothing was stored.")
 }
 
-/// The checklist that a step of the plan is.
-pub(crate) fn checklist_of(node: &Node) -> Result<Checklist, Diagnostic> {
-    Checklist::decode(node.version, &node.params).map_err(|e| {
-        Diagnostic::usage(format!("step `{}` is no checklist of this flow", node.key)).because(&e)
+/// The checklist that a step of a run is, or asks for.
+pub(crate) fn checklist_of(run: &Run, node: &Node) -> Result<Checklist, Diagnostic> {
+    Checklist::of(run, &node.key).ok_or_else(|| {
+        Diagnostic::usage(format!("step `{}` is no checklist of this flow", node.key))
+            .hint(format!("flow status {}", run.id))
     })
 }
 
@@ -233,7 +197,7 @@ pub(crate) struct ToSign {
     pub(crate) hours: u64,
 }
 
-/// The sign-off of a role, or the review that is named.
+/// The sign-off of a role, or what the step that is named asks somebody to sign.
 pub(crate) fn to_sign(run: &Run, role: &str, step: Option<&str>) -> Result<ToSign, Diagnostic> {
     let named = step.map(|step| {
         run.plan.node(step).map(|(_, node)| node).ok_or_else(|| {
@@ -241,37 +205,60 @@ pub(crate) fn to_sign(run: &Run, role: &str, step: Option<&str>) -> Result<ToSig
                 .hint(format!("flow status {}", run.id))
         })
     });
-    match named.transpose()? {
-        Some(node) if node.kind == review::KIND => {
-            let asked = review::asked(run, &node.key);
-            let asked = asked.ok_or_else(|| nothing_to_review(run, &node.key))?;
-            if asked.role != role {
-                let message = format!(
-                    "`{}` asks the role `{}`, not `{role}`",
-                    node.key, asked.role
-                );
-                return Err(Diagnostic::new(Exit::Refused, message).world("Nothing was signed."));
-            }
-            Ok(ToSign {
-                step: node.key.clone(),
-                subject: Subject::Review,
-                finding: Some(asked.digest),
-                hours: HOURS_MAX,
-            })
+    let named = named.transpose()?;
+    if let Some(node) = named.filter(|node| node.kind != sign_off::KIND) {
+        let (asked, to_sign) = signature_of(run, node)?;
+        if asked != role {
+            let message = format!("`{}` asks the role `{asked}`, not `{role}`", node.key);
+            return Err(Diagnostic::new(Exit::Refused, message).world("Nothing was signed."));
         }
-        named => {
-            let (key, asked) = sign_off_of(run, role)?;
-            if let Some(other) = named.filter(|node| node.key != key) {
-                let message = format!("`{}` is no sign-off of the role `{role}`", other.key);
-                return Err(Diagnostic::usage(message).hint(format!("flow status {}", run.id)));
-            }
-            Ok(ToSign {
-                step: key.to_owned(),
-                subject: Subject::Signoff,
-                finding: None,
-                hours: asked.valid_hours,
-            })
-        }
+        return Ok(to_sign);
+    }
+    let (key, asked) = sign_off_of(run, role)?;
+    if let Some(other) = named.filter(|node| node.key != key) {
+        let message = format!("`{}` is no sign-off of the role `{role}`", other.key);
+        return Err(Diagnostic::usage(message).hint(format!("flow status {}", run.id)));
+    }
+    Ok(ToSign {
+        step: key.to_owned(),
+        subject: Subject::Signoff,
+        finding: None,
+        hours: asked.valid_hours,
+    })
+}
+
+/// Which role a step asks for a signature, and over what: a review as soon as there is something to read, any other step
+/// while it waits for one.
+fn signature_of(run: &Run, node: &Node) -> Result<(String, ToSign), Diagnostic> {
+    let of = |role: String, subject, finding| {
+        let step = node.key.clone();
+        let hours = HOURS_MAX;
+        let to_sign = ToSign {
+            step,
+            subject,
+            finding,
+            hours,
+        };
+        (role, to_sign)
+    };
+    if node.kind == review::KIND {
+        let asked = review::asked(run, &node.key);
+        let asked = asked.ok_or_else(|| nothing_to_review(run, &node.key))?;
+        return Ok(of(asked.role, Subject::Review, Some(asked.digest)));
+    }
+    let waiting = run
+        .waiting()
+        .find(|(step, _)| run.plan.nodes[*step as usize].key == node.key);
+    match waiting.and_then(|(_, wait)| wait.answer.clone()) {
+        Some(Answer::Signature {
+            role,
+            subject,
+            about,
+        }) => Ok(of(role, subject.into(), about)),
+        _ => Err(
+            Diagnostic::usage(format!("`{}` asks nobody to sign now", node.key))
+                .hint(format!("flow status {}", run.id)),
+        ),
     }
 }
 

@@ -6,12 +6,14 @@ use std::sync::{Arc, OnceLock};
 
 use flow_engine::journal::Journal;
 use flow_engine::registry::Registry;
+use flow_engine::step::Resources;
 use flow_workflows::config::{Config, ConfigError};
 use flow_workflows::setup::Setup;
 
 use crate::args::{Global, Wait};
 use crate::diagnostic::Diagnostic;
 use crate::drive::{Drive, Parts};
+use crate::people::Judge;
 use crate::state::State;
 use crate::store::Store;
 
@@ -103,6 +105,20 @@ impl Session {
                 Store::own(state).await
             }
         }
+    }
+
+    /// Has answers judged by the steps that ask, with what the project has.
+    pub(crate) fn judge(&self) -> Result<Judge, Diagnostic> {
+        Ok(Judge::of(Arc::clone(&self.registry), self.setup()?))
+    }
+
+    /// The same without the project, where its configuration cannot be read: what people tried is answered all the same. A step
+    /// that needs something of the project to judge says so, and nothing is stored.
+    pub(crate) fn judge_at_least(&self) -> Judge {
+        self.judge().unwrap_or_else(|_unread| Judge {
+            registry: Arc::clone(&self.registry),
+            resources: Resources::default(),
+        })
     }
 
     /// What driving needs from the project.

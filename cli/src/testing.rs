@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use flow_engine::answer::Answer;
 use flow_engine::clock::{Clock, SystemClock, Timestamp};
 use flow_engine::driver::{Engine, NewRun, Stop};
 use flow_engine::event::{Event, Masked, Observer, Observers};
@@ -102,7 +103,7 @@ impl Step for Question {
             StepError::Wait(Wait {
                 who: "qa".into(),
                 what: "does it work?".into(),
-                command: format!("flow check {} {}", cx.run_id(), cx.key()),
+                answer: Some(Answer::choice(["yes", "no"])),
                 until: None,
             })
         })

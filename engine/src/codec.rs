@@ -10,7 +10,10 @@
 //! was decoded must be the kind of record that was written, in a layout this version knows. The checksum covers
 //! everything after the format. `tests/golden/` keeps the bytes and the layouts of every format, and a test compares them.
 
-use crate::record::Entry;
+use serde::Deserialize;
+
+use crate::clock::Timestamp;
+use crate::record::{Entry, FirstWait, Record};
 
 mod shape;
 
@@ -80,7 +83,7 @@ fn checksum(bytes: &[u8]) -> u32 {
 pub fn decode(bytes: &[u8]) -> Result<Entry, CodecError> {
     match bytes.first() {
         None => Err(malformed("they are empty")),
-        Some(1) => body(&bytes[1..]),
+        Some(1) => body(&bytes[1..], 1),
         Some(2) => second(bytes),
         Some(0) => Err(malformed("format 0 was never written")),
         Some(newer) => Err(CodecError::Newer(*newer)),
@@ -115,7 +118,7 @@ fn second(bytes: &[u8]) -> Result<Entry, CodecError> {
     if layout == 0 {
         return Err(malformed("layout 0 was never written"));
     }
-    let entry = body(rest)?;
+    let entry = body(rest, layout)?;
     let found = shape::of(&entry.record).tag;
     if found == tag {
         Ok(entry)
@@ -127,8 +130,42 @@ fn second(bytes: &[u8]) -> Result<Entry, CodecError> {
     }
 }
 
-fn body(bytes: &[u8]) -> Result<Entry, CodecError> {
-    let (entry, rest) = postcard::take_from_bytes(bytes).map_err(|e| malformed(e.to_string()))?;
+/// What every body begins with.
+#[derive(Deserialize)]
+struct Head {
+    at: Timestamp,
+    variant: u32,
+}
+
+/// The rest of a `Waiting` of layout 1, whose question names a command line.
+#[derive(Deserialize)]
+struct FirstWaiting {
+    step: u32,
+    wait: FirstWait,
+    seen: u32,
+}
+
+fn body(bytes: &[u8], layout: u8) -> Result<Entry, CodecError> {
+    let failed = |e: postcard::Error| malformed(e.to_string());
+    let (entry, rest) = match postcard::take_from_bytes::<Head>(bytes) {
+        Ok((head, rest)) if layout == 1 && head.variant == u32::from(shape::WAITING) => {
+            let (read, rest): (FirstWaiting, _) =
+                postcard::take_from_bytes(rest).map_err(failed)?;
+            let record = Record::Waiting {
+                step: read.step,
+                wait: read.wait.into(),
+                seen: read.seen,
+            };
+            (
+                Entry {
+                    at: head.at,
+                    record,
+                },
+                rest,
+            )
+        }
+        _ => postcard::take_from_bytes(bytes).map_err(failed)?,
+    };
     if rest.is_empty() {
         Ok(entry)
     } else {

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use crate::answer::Reply;
 use crate::clock::{Clock, Timestamp};
 use crate::event::{Event, Observers};
 use crate::id::RunId;
@@ -185,6 +186,11 @@ impl Cx {
         serde_json::from_slice(note).map(Some).map_err(|e| {
             StepError::fail(format!("what `{}` noted cannot be read", self.key())).because(&e)
         })
+    }
+
+    /// The last choice or text among the answers sent to this step.
+    pub fn reply(&self) -> Option<Reply> {
+        self.signals().filter_map(|s| Reply::parse(&s.body)).last()
     }
 
     /// Stores a note for a later life of this step. Durable when this returns.

@@ -6,6 +6,7 @@
 //!
 //! This crate knows nothing of ssh, PostgreSQL, terminals or mail.
 
+pub mod answer;
 pub mod audit;
 pub mod clock;
 pub mod codec;

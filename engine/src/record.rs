@@ -7,6 +7,11 @@ use crate::clock::Timestamp;
 use crate::id::Digest;
 use crate::signal::{Actor, Order, Signal};
 
+mod wait;
+
+pub(crate) use wait::FirstWait;
+pub use wait::Wait;
+
 /// A record and when it was written, by the writer's clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -183,28 +188,6 @@ impl Payload {
         self.inline()
             .and_then(|b| std::str::from_utf8(b).ok())
             .unwrap_or("")
-    }
-}
-
-/// What a step waits for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wait {
-    /// Who is asked, such as `qa`; empty when only time must pass.
-    pub who: String,
-    /// For what, in words.
-    pub what: String,
-    /// The command that answers.
-    pub command: String,
-    /// When the step looks again even without an answer.
-    pub until: Option<Timestamp>,
-}
-
-impl Wait {
-    /// Makes it short enough for a record.
-    pub(crate) fn bound(&mut self) {
-        shorten(&mut self.who, 200);
-        shorten(&mut self.what, 1500);
-        shorten(&mut self.command, 500);
     }
 }
 

@@ -6,9 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use serde_json::Value;
 
+use crate::answer::{Asked, Refusal};
 use crate::context::Cx;
 use crate::plan::Node;
 use crate::run::{Life, Run, Status};
+use crate::signal::Signal;
 use crate::step::{DecodeError, Step, StepError};
 
 /// Every kind of step this binary can run.
@@ -121,6 +123,17 @@ impl Registry {
     }
 }
 
+impl Registry {
+    /// Whether an answer would count, in the judgement of the step that asks.
+    ///
+    /// # Errors
+    /// [`Refusal`]; the answer must not be stored then.
+    pub async fn accepts(&self, asked: &Asked<'_>, signal: &Signal) -> Result<(), Refusal> {
+        let step = self.load(asked.node())?;
+        step.accepts(asked, signal).await
+    }
+}
+
 /// Refuses parameters that the step would ignore: a newer flow meant something by them.
 fn understood<S: Step>(step: &S, stored: &Value) -> Result<(), DecodeError> {
     let read = serde_json::to_value(step).map_err(|e| DecodeError::Malformed(e.to_string()))?;
@@ -157,6 +170,8 @@ pub trait AnyStep: Send + Sync {
     async fn run(&self, cx: &Cx) -> Result<Vec<u8>, StepError>;
     /// [`Step::undo`], with the output of its run as JSON, if there is one.
     async fn undo(&self, cx: &Cx, done: Option<&str>) -> Result<String, StepError>;
+    /// [`Step::accepts`].
+    async fn accepts(&self, asked: &Asked<'_>, signal: &Signal) -> Result<(), Refusal>;
 }
 
 #[async_trait]
@@ -177,6 +192,10 @@ impl<S: Step> AnyStep for S {
             .because(&e)
         })?;
         Step::undo(self, cx, done).await
+    }
+
+    async fn accepts(&self, asked: &Asked<'_>, signal: &Signal) -> Result<(), Refusal> {
+        Step::accepts(self, asked, signal).await
     }
 }
 

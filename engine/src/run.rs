@@ -13,6 +13,7 @@ use crate::signal::{Actor, Signal};
 
 mod apply;
 mod load;
+pub mod options;
 mod orders;
 mod unreached;
 

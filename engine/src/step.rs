@@ -6,11 +6,13 @@ use async_trait::async_trait;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::answer::{Asked, Refusal};
 pub use crate::context::{Cx, Progress, Resources};
 use crate::plan::Effect;
 use crate::record::{Failure, Wait};
 use crate::registry::Clash;
 use crate::retry::Policy;
+use crate::signal::Signal;
 
 /// One thing a run does to the world.
 ///
@@ -69,6 +71,17 @@ pub trait Step: Serialize + DeserializeOwned + Send + Sync + 'static {
     async fn undo(&self, cx: &Cx, done: Option<Self::Output>) -> Result<String, StepError> {
         let _ = (cx, done);
         Ok("nothing to undo".into())
+    }
+
+    /// Whether an answer would count, were it stored now. Asked before an answer is stored, so that a person hears at once and
+    /// with the exact reason that theirs does not. It may come before the step waits, and after.
+    ///
+    /// As it stands: a choice or a text that fits what the step waits for. Everything else is refused, for nobody asks.
+    ///
+    /// # Errors
+    /// [`Refusal`]. [`Refusal::Unjudged`] says nothing about the answer, only that it could not be judged.
+    async fn accepts(&self, asked: &Asked<'_>, signal: &Signal) -> Result<(), Refusal> {
+        asked.reply(signal).map(drop)
     }
 
     /// Reads stored parameters of this or an earlier version.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use flow_engine::answer::Answer;
 use flow_engine::clock::Timestamp;
 use flow_engine::driver::{Engine, Handle, Stop};
 use flow_engine::journal::memory::MemoryJournal;
@@ -44,7 +45,7 @@ impl Step for AskPeople {
         Err(StepError::Wait(Wait {
             who: "qa".into(),
             what: "a yes".into(),
-            command: "say yes".into(),
+            answer: Some(Answer::choice(["yes"])),
             until,
         }))
     }

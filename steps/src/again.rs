@@ -1,26 +1,21 @@
-//! Who said no, and the command by which that role answers again: what leads on where a person's answer stopped a run.
+//! What the answers on record come to: which questions are answered, and who said no and may answer again.
 
+use flow_engine::answer::Answer;
 use flow_engine::plan::Node;
 use flow_engine::record::{FailureKind, ParkReason};
+use flow_engine::run::options::{AnswersOnRecord, Question};
 use flow_engine::run::{Life, Run, Status, StepState};
 use flow_engine::signal::Signal;
 
 use crate::people::statement::Statement;
-use crate::people::{Decision, SignedAnswer, checklist, sign_off};
+use crate::people::{
+    AskedWaivers, Checklist, Decision, Item, ItemResult, SignedAnswer, checklist, sign_off, waiver,
+};
 use crate::schema::review;
-
-/// A question that somebody of a role may answer once more.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Again {
-    /// Whose answer counts, as the plan names them.
-    pub who: String,
-    /// As it is typed, whole.
-    pub command: String,
-}
 
 /// What a parked run stopped at that people may answer again, in the order of the plan. Without their new answer a retry
 /// comes to the same. Empty where nobody said no, or where everybody who did has answered since.
-pub fn answers(run: &Run) -> Vec<Again> {
+fn answers(run: &Run) -> Vec<Question> {
     let Life::Parked {
         why,
         unwinding: None,
@@ -68,15 +63,95 @@ fn stands(no: bool, signal: &Signal) -> bool {
     }
 }
 
-fn again(run: &Run, node: &Node) -> Again {
-    let (id, key) = (&run.id, &node.key);
+fn again(run: &Run, node: &Node) -> Question {
     let who = node.answered_by.clone().unwrap_or_default();
-    let command = match node.kind.as_str() {
-        checklist::KIND => format!("flow check {id} {key}"),
-        review::KIND => format!("flow sign {id} --role {who} --step {key}"),
-        _ => format!("flow sign {id} --role {who}"),
+    Question {
+        step: node.key.clone(),
+        answer: by_kind(run, node).unwrap_or_else(|| sign_off::question(&who)),
+        who,
+    }
+}
+
+/// The answer that a step of a kind that is known here takes, whether it waits or not.
+fn by_kind(run: &Run, node: &Node) -> Option<Answer> {
+    let who = node.answered_by.as_deref().unwrap_or_default();
+    match node.kind.as_str() {
+        checklist::KIND => Checklist::of(run, &node.key).map(|list| list.question()),
+        review::KIND => {
+            review::asked(run, &node.key).map(|asked| review::question(who, &asked.digest))
+        }
+        sign_off::KIND => Some(sign_off::question(who)),
+        _ => None,
+    }
+}
+
+/// What a step asks people: what it waits for now, else what a step of its kind takes at any time. Of a run of an older
+/// version, whose question is a command line, it is what the kind takes, and the command line only where that is not known.
+pub fn question_of(run: &Run, step: &str) -> Option<Question> {
+    let (place, node) = run.plan.node(step)?;
+    let waiting = run.waiting().find(|(waiting, _)| *waiting == place);
+    let stored = waiting.and_then(|(_, wait)| wait.answer.clone());
+    let is_data = |answer: &Answer| !matches!(answer, Answer::Command(_));
+    let waived = || {
+        let asked = AskedWaivers::of(run, step)?;
+        Some(waiver::question(&asked.role, asked.findings.first()?))
     };
-    Again { who, command }
+    let answer = stored
+        .clone()
+        .filter(is_data)
+        .or_else(|| by_kind(run, node))
+        .or_else(waived)
+        .or(stored)?;
+    let who = waiting.map(|(_, wait)| wait.who.clone());
+    Some(Question {
+        step: node.key.clone(),
+        who: who.or(node.answered_by.clone()).unwrap_or_default(),
+        answer,
+    })
+}
+
+/// What the answers on record come to: for [`Run::options`].
+pub fn on_record(run: &Run) -> AnswersOnRecord {
+    let waiting = run.waiting().map(|(step, _)| step);
+    let parked = match &run.life {
+        Life::Parked {
+            why: ParkReason::Unreached { step },
+            ..
+        } => Some(*step),
+        _ => None,
+    };
+    AnswersOnRecord {
+        complete: waiting
+            .chain(parked)
+            .filter(|step| is_answered(run, *step))
+            .collect(),
+        again: answers(run),
+    }
+}
+
+/// Whether all that a step asks people for is on record, and only a driver has to take it in. Every answer was looked at
+/// before it was stored. A checklist is answered when no required item is open, or one failed.
+pub fn is_answered(run: &Run, step: u32) -> bool {
+    let (node, state) = (&run.plan.nodes[step as usize], &run.steps[step as usize]);
+    let new = || run.signals_for(&node.key).skip(state.signals_seen);
+    if new().next().is_none() {
+        return false;
+    }
+    if let Some(list) = Checklist::of(run, &node.key) {
+        let (answered, _) = list.tally(run.signals_for(&node.key), state.started);
+        let failed = answered.values().any(|a| a.result == ItemResult::Fail);
+        let open = |item: &Item| item.required && !answered.contains_key(&item.key);
+        return failed || !list.items.iter().any(open);
+    }
+    let Some(asked) = AskedWaivers::of(run, &node.key) else {
+        return true;
+    };
+    let finding = |signal: &Signal| {
+        let answer: SignedAnswer = serde_json::from_str(&signal.body).ok()?;
+        Statement::parse(&answer.statement)?.finding
+    };
+    let given: Vec<String> = new().filter_map(finding).collect();
+    asked.findings.iter().all(|one| given.contains(one))
 }
 
 #[cfg(test)]

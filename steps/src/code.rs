@@ -94,7 +94,7 @@ impl Step for CodeSnapshot {
         let git = Git::new(&*host, &self.dir)?;
         let commit = git.head().await?;
         let branch = git.branch().await?;
-        let untracked = self.clean(&git).await?;
+        let untracked = self.clean(cx, &git).await?;
         for file in &untracked {
             cx.log(format!("untracked, and kept by a revert: {file}"));
         }
@@ -119,7 +119,11 @@ impl Step for CodeSnapshot {
                 "which commit `{}:{}` was at before the deploy was never recorded",
                 self.host, self.dir
             ))
-            .hint("reset it by hand to the commit that ran before, then give this undo up: flow skip …")
+            .hint(format!(
+                "reset it by hand to the commit that ran before, then give this undo up: flow skip {} {} --reason …",
+                cx.run_id(),
+                cx.key()
+            ))
         })?;
         revert::revert(cx, self, &before).await
     }
@@ -127,7 +131,7 @@ impl Step for CodeSnapshot {
 
 impl CodeSnapshot {
     /// Refuses changed tracked files; answers the untracked ones that are not expected.
-    async fn clean(&self, git: &Git<'_>) -> Result<Vec<String>, StepError> {
+    async fn clean(&self, cx: &Cx, git: &Git<'_>) -> Result<Vec<String>, StepError> {
         let (changed, untracked) = git.status().await?;
         if !changed.is_empty() {
             let shown: Vec<&str> = changed.iter().take(10).map(String::as_str).collect();
@@ -139,7 +143,7 @@ impl CodeSnapshot {
                 shown.join(", ")
             ))
             .hint(format!("look: git -C {} status; then commit, stash or restore them there", self.dir))
-            .hint("then: flow retry RUN"));
+            .hint(format!("then: flow retry {}", cx.run_id())));
         }
         let expected = |f: &String| {
             self.untracked

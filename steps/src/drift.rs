@@ -8,12 +8,15 @@ mod tests;
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
+use flow_engine::answer::{Asked, Refusal};
 use flow_engine::planner::Arg;
 use flow_engine::retry::Policy;
+use flow_engine::signal::Signal;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use crate::people::Waiver;
+use crate::people::waiver;
 use crate::pg::{Database, Pg, PgError};
 use crate::reach;
 use crate::schema::waiving;
@@ -201,6 +204,10 @@ impl Step for SchemaDrift {
         Policy::within(900)
     }
 
+    async fn accepts(&self, asked: &Asked<'_>, signal: &Signal) -> Result<(), Refusal> {
+        waiver::accepts(asked, signal).await
+    }
+
     async fn run(&self, cx: &Cx) -> Result<DriftReport, StepError> {
         let (files, sides) = self.of.read().await?;
         let mut report = DriftReport::default();
@@ -254,6 +261,10 @@ impl Step for DeployedDrift {
 
     fn policy(&self) -> Policy {
         Policy::within(900)
+    }
+
+    async fn accepts(&self, asked: &Asked<'_>, signal: &Signal) -> Result<(), Refusal> {
+        waiver::accepts(asked, signal).await
     }
 
     async fn run(&self, cx: &Cx) -> Result<DriftReport, StepError> {

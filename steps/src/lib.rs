@@ -3,6 +3,7 @@
 
 pub mod again;
 pub mod code;
+pub mod commands;
 pub mod deploy;
 pub mod drift;
 pub mod gate;

@@ -7,6 +7,7 @@
 
 pub mod checklist;
 pub mod decision;
+pub mod judging;
 pub mod key;
 pub mod keys;
 pub mod origin;

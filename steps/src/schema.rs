@@ -1,11 +1,14 @@
 //! Whether the migrations of a release are safe for the rows that exist and for the version that still runs.
 
 use async_trait::async_trait;
+use flow_engine::answer::{Asked, Refusal};
 use flow_engine::retry::Policy;
+use flow_engine::signal::Signal;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use crate::people::Waiver;
+use crate::people::waiver;
 use crate::reach;
 use flow_lint::migration::{self, Finding, Level, Report, history};
 
@@ -94,6 +97,10 @@ impl Step for MigrationSafety {
 
     fn policy(&self) -> Policy {
         Policy::within(900)
+    }
+
+    async fn accepts(&self, asked: &Asked<'_>, signal: &Signal) -> Result<(), Refusal> {
+        waiver::accepts(asked, signal).await
     }
 
     async fn run(&self, cx: &Cx) -> Result<Checked, StepError> {

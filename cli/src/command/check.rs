@@ -5,15 +5,16 @@ use flow_engine::id::RunId;
 use flow_engine::plan::Node;
 use flow_engine::run::{Life, Run};
 use flow_engine::signal::Signal;
-use flow_steps::people::checklist::{self, Answered};
+use flow_steps::people::checklist::Answered;
 use flow_steps::people::{Checklist, Item, ItemAnswer, ItemResult};
 use flow_steps::schema::review as migration_review;
 
 use crate::actor;
 use crate::args::Check;
+use crate::control::server::Verifier as _;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
-use crate::people::checklist_of;
+use crate::people::{Judge, checklist_of};
 use crate::session::Session;
 use crate::state::State;
 use crate::store::Store;
@@ -32,19 +33,22 @@ pub(crate) async fn run(session: &Session, args: Check) -> Result<Exit, Diagnost
     if node.kind == migration_review::KIND {
         return self::review::show(&run, &node.key, &args).await;
     }
-    let list = checklist_of(node)?;
+    let list = checklist_of(&run, node)?;
     let node = node.clone();
     if args.json {
         view::out_json(&as_json(&run, &node.key, &list));
         return Ok(Exit::Done);
     }
+    let judge = session.judge_at_least();
     let count = if args.items.is_empty() {
-        ask(state, &run, &node, &list).await?
+        ask(state, &judge, (&run, &node), &list).await?
     } else {
         let parsed = args.items.iter().map(|item| parse(item, &args.note));
         let given = parsed.collect::<Result<Vec<_>, _>>()?;
-        let signals = given.into_iter().map(|one| signal(&run, &node, one));
-        let signals = signals.collect::<Result<Vec<_>, _>>()?;
+        let mut signals = Vec::new();
+        for one in given {
+            signals.push(signal(&judge, &run, &node, one).await?);
+        }
         let count = signals.len();
         store(state, &run.id, signals).await?;
         count
@@ -71,7 +75,12 @@ fn go_on(run: &Run) -> String {
 }
 
 /// An answer on its way, when the checklist takes it.
-fn signal(run: &Run, node: &Node, (item, result, why): Given) -> Result<Signal, Diagnostic> {
+async fn signal(
+    judge: &Judge,
+    run: &Run,
+    node: &Node,
+    (item, result, why): Given,
+) -> Result<Signal, Diagnostic> {
     let me = actor::me();
     let answer = ItemAnswer {
         item,
@@ -90,7 +99,7 @@ fn signal(run: &Run, node: &Node, (item, result, why): Given) -> Result<Signal, 
         body,
         at,
     };
-    crate::people::item(run, node, &signal)?;
+    judge.verify(run, &signal).await?;
     Ok(signal)
 }
 
@@ -104,8 +113,8 @@ async fn store(state: &State, run: &RunId, signals: Vec<Signal>) -> Result<(), D
     Ok(())
 }
 
-fn is_asked(node: &Node) -> bool {
-    matches!(node.kind.as_str(), checklist::KIND | migration_review::KIND)
+fn is_asked(run: &Run, node: &Node) -> bool {
+    node.kind == migration_review::KIND || Checklist::of(run, &node.key).is_some()
 }
 
 /// A checklist with what was answered so far.
@@ -130,7 +139,7 @@ fn started(run: &Run, key: &str) -> Option<flow_engine::clock::Timestamp> {
 fn choose<'a>(run: &'a Run, named: Option<&str>) -> Result<&'a Node, Diagnostic> {
     if let Some(named) = named {
         let node = run.plan.node(named).map(|(_, node)| node);
-        return node.filter(|n| is_asked(n)).ok_or_else(|| {
+        return node.filter(|n| is_asked(run, n)).ok_or_else(|| {
             Diagnostic::usage(format!(
                 "run {} has no checklist or review `{named}`",
                 run.id
@@ -141,7 +150,7 @@ fn choose<'a>(run: &'a Run, named: Option<&str>) -> Result<&'a Node, Diagnostic>
     let waiting = run
         .waiting()
         .map(|(step, _)| &run.plan.nodes[step as usize]);
-    let waiting: Vec<_> = waiting.filter(|n| is_asked(n)).collect();
+    let waiting: Vec<_> = waiting.filter(|n| is_asked(run, n)).collect();
     match waiting.as_slice() {
         [only] => Ok(only),
         [] => Err(Diagnostic::usage(format!(
@@ -182,7 +191,12 @@ fn result_of(word: &str) -> Option<ItemResult> {
 }
 
 /// Asks item by item and stores each answer as it is given: whoever leaves in the middle loses none. How many were given.
-async fn ask(state: &State, run: &Run, node: &Node, list: &Checklist) -> Result<usize, Diagnostic> {
+async fn ask(
+    state: &State,
+    judge: &Judge,
+    (run, node): (&Run, &Node),
+    list: &Checklist,
+) -> Result<usize, Diagnostic> {
     let key = node.key.as_str();
     if !view::is_interactive() {
         return Err(
@@ -211,7 +225,7 @@ async fn ask(state: &State, run: &Run, node: &Node, list: &Checklist) -> Result<
             Reply::Later => continue,
             Reply::End => return Ok(count),
         };
-        let answer = signal(run, node, (item.key.clone(), result, why))?;
+        let answer = signal(judge, run, node, (item.key.clone(), result, why)).await?;
         store(state, &run.id, vec![answer]).await?;
         count += 1;
     }

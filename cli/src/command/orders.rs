@@ -246,7 +246,10 @@ mod tests {
             said.contains("run r-test is not parked: it waits for qa; nobody drives it"),
             "{said}"
         );
-        assert!(said.contains("flow check r-test prod/ask"), "{said}");
+        assert!(
+            said.contains("flow answer r-test prod/ask --choice …"),
+            "{said}"
+        );
 
         let plan = testing::plan(false);
         let interrupted = testing::run_of("r-one", &plan, &testing::done(0));

@@ -18,23 +18,23 @@ use crate::control::server::Verifier as _;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::files;
-use crate::people::{self, Roster, refused};
+use crate::people::{self, Judge, Roster, refused};
 use crate::session::Session;
-use crate::store::Store;
 use crate::view;
 
+/// What is said of a signature that is stored.
+pub(super) const SIGNED: &str = "signed and stored";
 /// The longest file that is imported, in bytes; an answer has at most 3,700.
 const IMPORT_MAX: u64 = 16 * 1024;
 
 /// Shows exactly what is signed, signs it where the key is, checks it as the step will, and hands it in.
 pub(crate) async fn run(session: &Session, args: Sign) -> Result<Exit, Diagnostic> {
-    let (state, setup) = (session.state()?, session.setup()?);
-    let roster = Roster::of(setup);
+    let (judge, roster) = (session.judge()?, Roster::of(session.setup()?));
     let run = session.open().await?.find(&args.run).await?;
     let asked = people::to_sign(&run, &args.role, args.step.as_deref())?;
     if let Some(signature) = &args.import {
         let answer = import(signature)?;
-        return hand_in(state, &roster, &run, &asked.step, answer).await;
+        return hand_in(session, &judge, &run, signal(&asked.step, &answer), SIGNED).await;
     }
     let people = roster.people(&run).await?;
     let after = Roster::rejection(&run, &asked, &people).await?;
@@ -67,7 +67,7 @@ pub(crate) async fn run(session: &Session, args: Sign) -> Result<Exit, Diagnosti
     }
     show_and_ask(&text, args.yes)?;
     let answer = sign(text, args.key.as_deref(), person).await?;
-    hand_in(state, &roster, &run, &asked.step, answer).await
+    hand_in(session, &judge, &run, signal(&asked.step, &answer), SIGNED).await
 }
 
 /// What is signed is what was on the screen; a person says yes to it.
@@ -119,27 +119,32 @@ pub(super) async fn sign(
     })
 }
 
-/// Checks an answer here, hands it in where it is checked again, and says what became of it.
-pub(super) async fn hand_in(
-    state: &crate::state::State,
-    roster: &Roster,
-    run: &Run,
-    step: &str,
-    answer: SignedAnswer,
-) -> Result<Exit, Diagnostic> {
-    let signal = Signal {
+/// The signal that carries a signed answer.
+pub(super) fn signal(step: &str, answer: &SignedAnswer) -> Signal {
+    Signal {
         step: step.to_owned(),
         id: answer.signal_id(),
         by: actor::me(),
         body: answer.body(),
         at: SystemClock.now(),
-    };
-    roster.verify(run, &signal).await?;
-    let store = Store::open(state).await?;
+    }
+}
+
+/// Has an answer judged here, hands it in where it is judged again, and says what became of it: `stored` where it is new.
+pub(super) async fn hand_in(
+    session: &Session,
+    judge: &Judge,
+    run: &Run,
+    signal: Signal,
+    stored: &str,
+) -> Result<Exit, Diagnostic> {
+    let step = signal.step.clone();
+    judge.verify(run, &signal).await?;
+    let store = session.open().await?;
     let mut run = store.find(run.id.as_str()).await?;
     let posted = store.signal(&mut run, signal).await?;
     let word = match posted {
-        Posted::Stored => "signed and stored",
+        Posted::Stored => stored,
         Posted::Already => "was stored before",
     };
     view::note(&format!("run {}, {step}: {word}\n", run.id));

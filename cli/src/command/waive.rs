@@ -18,8 +18,7 @@ use crate::session::Session;
 /// Signs that one finding of one step is accepted. Only a finding that the step asks about now, by the role it asks, is
 /// signed at all: anything else would be on record without any effect.
 pub(crate) async fn run(session: &Session, args: Waive) -> Result<Exit, Diagnostic> {
-    let (state, setup) = (session.state()?, session.setup()?);
-    let roster = Roster::of(setup);
+    let (judge, roster) = (session.judge()?, Roster::of(session.setup()?));
     let run = session.open().await?.find(&args.run).await?;
     let asked = AskedWaivers::of(&run, &args.step)
         .ok_or_else(|| not_asked(&run, &SignOffRefusal::NoWaiver(args.step.clone())))?;
@@ -54,7 +53,8 @@ pub(crate) async fn run(session: &Session, args: Waive) -> Result<Exit, Diagnost
         .text();
     super::sign::show_and_ask(&text, args.yes)?;
     let answer = super::sign::sign(text, args.key.as_deref(), person).await?;
-    super::sign::hand_in(state, &roster, &run, &args.step, answer).await
+    let signal = super::sign::signal(&args.step, &answer);
+    super::sign::hand_in(session, &judge, &run, signal, super::sign::SIGNED).await
 }
 
 fn not_asked(run: &Run, why: &SignOffRefusal) -> Diagnostic {

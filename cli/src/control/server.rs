@@ -150,6 +150,7 @@ fn routes(served: Served) -> Router {
         .route("/runs", get(list))
         .route("/archived", get(archived))
         .route("/runs/{id}/records", get(records))
+        .route("/runs/{id}/questions", get(questions))
         .route("/runs/{id}/signals", post(signal))
         .route("/runs/{id}/orders", post(order))
         .route("/objects/{digest}", get(object))
@@ -200,6 +201,14 @@ async fn archived(State(served): State<Served>) -> Answer<Vec<WireArchived>> {
 async fn records(State(served): State<Served>, At(id): At<RunId>) -> Answer<Vec<WireRecord>> {
     let stored = served.journal.read(&id).await?;
     Ok(Json(stored.iter().map(WireRecord::from).collect()))
+}
+
+async fn questions(
+    State(served): State<Served>,
+    At(id): At<RunId>,
+) -> Answer<crate::view::json::Questions> {
+    let run = served.load(&id).await?;
+    Ok(Json(crate::view::json::Questions::of(&run)))
 }
 
 async fn object(State(served): State<Served>, At(digest): At<String>) -> Answer<String> {

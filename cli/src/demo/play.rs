@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use flow_engine::answer::{Answer, Subject};
 use flow_sandbox::Sandbox;
 
 use super::child::{Driving, Terminals};
@@ -43,7 +44,6 @@ pub(super) async fn play(
     let stage = Stage {
         sandbox,
         terminals: &terminals,
-        commit,
     };
     let start = [
         "start", "--commit", commit, "--reason", "the demo", "--wait", "--plain",
@@ -76,7 +76,6 @@ pub(super) async fn play(
 struct Stage<'a> {
     sandbox: &'a Sandbox,
     terminals: &'a Terminals,
-    commit: &'a str,
 }
 
 impl Stage<'_> {
@@ -133,39 +132,48 @@ impl Stage<'_> {
     async fn answer(&self, status: &Value, step: &str, asked: &Value) -> Result<(), Diagnostic> {
         let run = status["run"].as_str().unwrap_or_default();
         let who = asked["who"].as_str().unwrap_or_default();
-        let command = asked["command"].as_str().unwrap_or_default();
-        if command.starts_with("flow check") {
-            let items = self.items(step).await?;
-            let mut args = vec!["check", run, step];
-            let items: Vec<String> = items.iter().map(|key| format!("{key}=pass")).collect();
-            for item in &items {
-                args.extend(["--item", item.as_str()]);
-            }
-            self.terminals.somebody(who, &args).await?;
-        } else if step == "schema/drift" {
+        if step == "schema/drift" {
             // Nobody accepts that the new code asks for what is not there.
             let why = "a migration was forgotten: schema.prisma has what no migration makes";
             let args = ["cancel", run, "--reason", why, "--no-drive"];
             self.terminals.somebody(who, &args).await?;
-        } else if let Some(finding) = waived(command) {
-            let key = self.key_of(who);
-            let why = "the demo's application was read: it shows the column as it is, or nothing";
-            let args = [
-                "waive", run, step, finding, "--reason", why, "--key", &key, "--yes",
-            ];
-            self.terminals.somebody(who, &args).await?;
-        } else if let Some(role) = command.split("--role ").nth(1) {
-            let role = role.split(' ').next().unwrap_or_default();
-            let key = self.key_of(role);
-            let mut args = vec!["sign", run, "--role", role, "--key", &key, "--yes"];
-            if command.contains("--step ") {
-                args.extend(["--step", step]);
+            return Ok(());
+        }
+        let answer = serde_json::from_value(asked["answer"].clone());
+        match answer.unwrap_or_default() {
+            Some(Answer::Checklist { items, .. }) => {
+                let mut args = vec!["check", run, step];
+                let items: Vec<String> = items.iter().map(|i| format!("{}=pass", i.key)).collect();
+                for item in &items {
+                    args.extend(["--item", item.as_str()]);
+                }
+                self.terminals.somebody(who, &args).await?;
             }
-            self.terminals.somebody(role, &args).await?;
-        } else {
-            view::out(&format!(
-                "\n`{step}` asks for something the demo does not answer: {command}\n"
-            ));
+            Some(Answer::Signature {
+                subject: Subject::Waiver,
+                about: Some(finding),
+                ..
+            }) => {
+                let key = self.key_of(who);
+                let why =
+                    "the demo's application was read: it shows the column as it is, or nothing";
+                let args = [
+                    "waive", run, step, &finding, "--reason", why, "--key", &key, "--yes",
+                ];
+                self.terminals.somebody(who, &args).await?;
+            }
+            Some(Answer::Signature { role, subject, .. }) => {
+                let key = self.key_of(&role);
+                let mut args = vec!["sign", run, "--role", &role, "--key", &key, "--yes"];
+                if subject == Subject::Review {
+                    args.extend(["--step", step]);
+                }
+                self.terminals.somebody(&role, &args).await?;
+            }
+            _ => view::out(&format!(
+                "\n`{step}` asks for something the demo does not answer: {}\n",
+                asked["answer"]
+            )),
         }
         Ok(())
     }
@@ -174,26 +182,6 @@ impl Stage<'_> {
         let mut people = self.sandbox.people().iter();
         let person = people.find(|person| person.role == role);
         person.map_or_else(String::new, |p| p.key.display().to_string())
-    }
-
-    /// The items of a checklist, from the plan.
-    async fn items(&self, step: &str) -> Result<Vec<String>, Diagnostic> {
-        let args = ["plan", "--commit", self.commit, "--format", "json"];
-        let said = self.terminals.quietly(&args).await?;
-        let plan: Value = serde_json::from_str(&said.out).unwrap_or_default();
-        let nodes = plan["nodes"].as_array().cloned().unwrap_or_default();
-        let node = nodes
-            .into_iter()
-            .find(|node| node["key"] == step)
-            .unwrap_or_default();
-        let items = node["params"]["items"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
-        let keys = items
-            .iter()
-            .filter_map(|item| item["key"].as_str().map(str::to_owned));
-        Ok(keys.collect())
     }
 
     async fn somebody_looks(&self) -> Result<(), Diagnostic> {
@@ -269,10 +257,4 @@ impl Stage<'_> {
         ));
         Ok(())
     }
-}
-
-/// What `flow waive RUN STEP FINDING --reason …` names.
-fn waived(command: &str) -> Option<&str> {
-    let mut words = command.strip_prefix("flow waive ")?.split(' ');
-    words.nth(2)
 }

@@ -2,14 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
+use flow_engine::answer::Answer;
 use flow_engine::audit::{self, AuditRow};
 use flow_engine::clock::Timestamp;
 use flow_engine::record::Verdict;
 use flow_engine::retention::RunSummary;
+use flow_engine::run::options::{Act, Choice};
 use flow_engine::run::{Delivery, Life, Run, Topic};
 use flow_engine::signal::Order;
 use flow_steps::people::KeysFound;
 use flow_steps::people::starter::{self, Signer};
+use flow_steps::{again, commands};
 
 use super::beside::Beside;
 use super::next::{self, Next};
@@ -187,6 +190,8 @@ pub(crate) struct Status {
     why_parked: Option<String>,
     waiting: Vec<Asked>,
     next: Vec<Next>,
+    /// Everything that can be done now, as data; those that lead on are in `next` too.
+    options: Vec<Offer>,
     steps_detail: Vec<AuditRow>,
     rollback_would_undo: Vec<Undoes>,
     notices: Vec<Told>,
@@ -199,10 +204,78 @@ struct Asked {
     step: String,
     who: String,
     what: String,
+    /// The shape of the answer: `{"signature":{…}}`, `{"checklist":{…}}`, `{"choice":{"of":[…]}}`, `{"text":{"max":…}}`.
+    answer: Option<Answer>,
+    /// The command line that answers; made of the shape.
     command: String,
     until: Option<String>,
     /// Whether the answer is on record, and only a driver has to take it in.
     answered: bool,
+}
+
+/// Something an operator can do now.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Offer {
+    #[serde(flatten)]
+    choice: Choice,
+    /// The command line that does it.
+    command: String,
+}
+
+/// Everything an operator can do now.
+pub(crate) fn offers(run: &Run) -> Vec<Offer> {
+    let choices = commands::options(run).into_iter();
+    choices
+        .map(|choice| Offer {
+            command: commands::line(run, &choice.act),
+            choice,
+        })
+        .collect()
+}
+
+/// What a run asks people, and everything that can be done: the same in `flow status --json`, `flow answer --json` and at
+/// the control socket.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Questions {
+    run: String,
+    waiting: Vec<Asked>,
+    options: Vec<Offer>,
+}
+
+impl Questions {
+    /// Those of a run.
+    pub(crate) fn of(run: &Run) -> Questions {
+        Questions {
+            run: run.id.to_string(),
+            waiting: asked(run),
+            options: offers(run),
+        }
+    }
+
+    /// What one step asks, and how it is answered.
+    pub(crate) fn only(mut self, step: &str) -> Questions {
+        self.waiting.retain(|asked| asked.step == step);
+        let answers = |offer: &Offer| match &offer.choice.act {
+            Act::Answer(asked) => asked.step == step,
+            _ => false,
+        };
+        self.options.retain(answers);
+        self
+    }
+}
+
+/// Whom a run waits for.
+fn asked(run: &Run) -> Vec<Asked> {
+    let waiting = run.waiting().map(|(step, wait)| Asked {
+        step: run.plan.nodes[step as usize].key.clone(),
+        who: wait.who.clone(),
+        what: wait.what.clone(),
+        answer: wait.answer.clone(),
+        command: commands::of_wait(run, step, wait),
+        until: wait.until.map(|t| t.to_string()),
+        answered: again::is_answered(run, step),
+    });
+    waiting.collect()
 }
 
 /// A step and what undoes it.
@@ -231,14 +304,6 @@ impl Status {
     /// The state of a run at a moment.
     pub(crate) fn of(run: &Run, driver: &Driver, now: Timestamp) -> Status {
         let key = |step: u32| run.plan.nodes[step as usize].key.clone();
-        let waiting = run.waiting().map(|(step, wait)| Asked {
-            step: key(step),
-            who: wait.who.clone(),
-            what: wait.what.clone(),
-            command: next::answer(run, &wait.command),
-            until: wait.until.map(|t| t.to_string()),
-            answered: crate::people::is_answered(run, step),
-        });
         let undoes = run.undo_order().into_iter().map(|step| Undoes {
             step: key(step),
             undo: run.plan.nodes[step as usize]
@@ -263,8 +328,9 @@ impl Status {
             production_changed: run.production_changed(),
             seconds_since_update: now.since(run.updated).as_secs(),
             why_parked: next::why_parked(run),
-            waiting: waiting.collect(),
+            waiting: asked(run),
             next: next::commands_for(run, driver),
+            options: offers(run),
             steps_detail: audit::rows(run),
             rollback_would_undo: undoes.collect(),
             notices: notices(run),

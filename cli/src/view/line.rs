@@ -1,13 +1,12 @@
 //! One line per record: what plain output and reports show.
 
+use flow_engine::answer::Reply;
 use flow_engine::id::Digest;
 use flow_engine::record::{Entry, FailureKind, ParkReason, Record};
 use flow_engine::run::Run;
 use flow_engine::signal::Signal;
 use flow_steps::people::sshsig::Envelope;
-use flow_steps::people::{
-    Decision, ItemAnswer, ItemResult, SignedAnswer, Statement, Subject, checklist,
-};
+use flow_steps::people::{Decision, ItemAnswer, ItemResult, SignedAnswer, Statement, Subject};
 
 /// Where a reason stands in full in the line of the failure before, it is cut at so many characters.
 const WHY: usize = 160;
@@ -33,7 +32,7 @@ pub(crate) fn of(run: &Run, record: &Record) -> Option<String> {
                 .until
                 .map(|t| format!(" until {t}"))
                 .unwrap_or_default();
-            let command = super::next::answer(run, &wait.command);
+            let command = flow_steps::commands::of_wait(run, *step, wait);
             let what = &wait.what;
             format!(
                 "{} waits for {}{until}: {what} — {command}",
@@ -60,7 +59,7 @@ pub(crate) fn of(run: &Run, record: &Record) -> Option<String> {
             format!("{} {word}: {}{again}", key(*step), failure.message)
         }
         Record::Skipped { step, why } => format!("{} skipped: {why}", key(*step)),
-        Record::Signalled(signal) => answered(run, signal),
+        Record::Signalled(signal) => answered(signal),
         Record::Ordered { order, by, reason } => {
             format!(
                 "{} ordered by {} from {}: {reason}",
@@ -167,11 +166,8 @@ impl Signed {
 }
 
 /// An answer; of a checklist's item, what was seen.
-fn answered(run: &Run, signal: &Signal) -> String {
-    let asked = run.plan.node(&signal.step).map(|(_, node)| node);
-    let item = asked
-        .filter(|node| node.kind == checklist::KIND)
-        .and_then(|_| serde_json::from_str::<ItemAnswer>(&signal.body).ok());
+fn answered(signal: &Signal) -> String {
+    let item = serde_json::from_str::<ItemAnswer>(&signal.body).ok();
     let said = match item {
         Some(answer) => {
             let word = match answer.result {
@@ -187,7 +183,11 @@ fn answered(run: &Run, signal: &Signal) -> String {
         }
         None => match signed(&signal.body) {
             Some(said) => format!("{}; handed in", said.in_words()),
-            None => "answered,".into(),
+            None => match Reply::parse(&signal.body) {
+                Some(Reply::Choice(word)) => format!("answered `{word}`,"),
+                Some(Reply::Text(text)) => format!("answered \"{}\",", super::cut(&text, WHY)),
+                None => "answered,".into(),
+            },
         },
     };
     let (step, by) = (&signal.step, &signal.by);

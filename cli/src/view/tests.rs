@@ -42,7 +42,7 @@ async fn a_waiting_run_shows_for_whom_it_waits_and_what_a_rollback_would_undo() 
     ▶ prod       Production                                   1 of 3
         ? prod/ask                     waiting, 3 min
             waits for qa: does it work?
-            flow check r-test prod/ask
+            flow answer r-test prod/ask --choice …
 
     A rollback now would undo 1 step, newest first:
       prod/change                  changes `prod` back
@@ -53,7 +53,7 @@ async fn a_waiting_run_shows_for_whom_it_waits_and_what_a_rollback_would_undo() 
     contact lead: lead@example.org
 
     next:
-      flow check r-test prod/ask                    does it work?
+      flow answer r-test prod/ask --choice …        does it work? One of: yes, no
     ");
 }
 

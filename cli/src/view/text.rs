@@ -7,6 +7,8 @@ use flow_engine::plan::Phase;
 use flow_engine::record::{Failure, FailureKind};
 use flow_engine::run::{Delivery, Life, Run, Status, StepState, Undo};
 use flow_engine::signal::Order;
+use flow_steps::again::is_answered;
+use flow_steps::commands::of_wait;
 use flow_steps::people::{KeysFound, starter, summary};
 
 use flow_steps::standing::standing_beside;
@@ -14,7 +16,6 @@ use flow_steps::standing::standing_beside;
 use super::beside::Beside;
 use super::{age, clean, json, mark, next, padded};
 use crate::driver::Driver;
-use crate::people::is_answered;
 use crate::store::LOOK;
 
 /// `flow status`, of the journal alone.
@@ -200,15 +201,17 @@ fn step_lines(run: &Run, step: usize, now: Timestamp) -> String {
         } else {
             wait.who.as_str()
         };
-        let answered = u32::try_from(step).is_ok_and(|step| is_answered(run, step));
+        let place = u32::try_from(step).unwrap_or(u32::MAX);
+        let answered = is_answered(run, place);
         let asks = if answered {
             format!("answered by {whom}, to be taken in when the run goes on")
         } else {
             format!("waits for {whom}{until}")
         };
         let _infallible = writeln!(text, "        {asks}: {}", clean(&wait.what));
-        if !wait.command.is_empty() && !answered {
-            let _infallible = writeln!(text, "        {}", next::answer(run, &wait.command));
+        let command = of_wait(run, place, wait);
+        if !command.is_empty() && !answered {
+            let _infallible = writeln!(text, "        {}", clean(&command));
         }
     }
     if let Some(report) = &state.undo_report {

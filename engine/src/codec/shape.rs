@@ -12,6 +12,9 @@ pub(super) struct Shape {
     pub(super) layout: u8,
 }
 
+/// The number of [`Record::Waiting`], here and as a variant.
+pub(super) const WAITING: u8 = 4;
+
 /// The shape this version writes.
 pub(super) fn of(record: &Record) -> Shape {
     let tag = match record {
@@ -19,7 +22,7 @@ pub(super) fn of(record: &Record) -> Shape {
         Record::Acquired { .. } => 1,
         Record::Started { .. } => 2,
         Record::Noted { .. } => 3,
-        Record::Waiting { .. } => 4,
+        Record::Waiting { .. } => WAITING,
         Record::Done { .. } => 5,
         Record::Failed { .. } => 6,
         Record::Skipped { .. } => 7,
@@ -55,14 +58,16 @@ fn layout(record: &Record) -> u8 {
         | Record::Parked {
             why: ParkReason::Unreached { .. } | ParkReason::UndoUnreached { .. },
         } => 2,
+        Record::Waiting { wait, .. } if !wait.is_first_layout() => 2,
         _ => 1,
     }
 }
 
-/// The newest layout of a kind of record. Layout 2 of `Failed`, `UndoFailed` and `Parked` has what could not be reached.
+/// The newest layout of a kind of record. Layout 2 of `Failed`, `UndoFailed` and `Parked` has what could not be reached;
+/// that of `Waiting` has the answer as data, where layout 1 has a command line.
 pub(super) fn newest(tag: u8) -> u8 {
     match tag {
-        6 | 13 | 14 => 2,
+        WAITING | 6 | 13 | 14 => 2,
         _ => 1,
     }
 }

@@ -3,6 +3,7 @@
 use futures_util::FutureExt as _;
 use std::panic::AssertUnwindSafe;
 
+use crate::answer::Answer;
 use crate::clock::Timestamp;
 use crate::context::Cx;
 use crate::event::Masked;
@@ -94,6 +95,16 @@ fn in_words(panic: &(dyn std::any::Any + Send)) -> String {
         .unwrap_or_else(|| "no message".into())
 }
 
+/// That a step asks what no record can hold or nobody can answer.
+fn unasked(step: u32, message: String) -> Record {
+    Record::Failed {
+        step,
+        kind: FailureKind::Failed,
+        failure: Failure::new(message),
+        retry_at: None,
+    }
+}
+
 /// What to write down about an attempt that ended; nothing when it merely left off.
 pub(super) fn record(run: &Run, masked: &Masked, ended: Ended, now: Timestamp) -> Option<Record> {
     let step = ended.step;
@@ -112,6 +123,10 @@ pub(super) fn record(run: &Run, masked: &Masked, ended: Ended, now: Timestamp) -
         }
         (Err(End::Error(StepError::Stopped)), _) if ended.cancelled => return None,
         (Err(End::Error(StepError::Wait(mut wait))), Way::Forward) => {
+            if let Some(why) = wait.answer.as_ref().and_then(Answer::unfit) {
+                let message = format!("a bug in this step: it cannot ask, because {why}");
+                return Some(unasked(step, message));
+            }
             masked.wait(&mut wait);
             let same = state.status == Status::Waiting && state.wait.as_ref() == Some(&wait);
             let late = wait.until.is_some_and(|until| until <= now);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use crate::answer::Answer;
 use crate::record::{Failure, Payload, Record, Wait, cut};
 
 mod forms;
@@ -172,7 +173,9 @@ impl Masked {
     /// What a step waits for, as it is stored: a step that waits again is known by it.
     pub(crate) fn wait(&self, wait: &mut Wait) {
         wait.what = self.cut_off(&wait.what);
-        wait.command = self.cut_off(&wait.command);
+        for text in wait.answer.iter_mut().flat_map(Answer::texts_mut) {
+            *text = self.cut_off(text);
+        }
         wait.bound();
     }
 

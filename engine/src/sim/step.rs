@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::world::{Life, Point, What};
+use crate::answer::Answer;
 use crate::plan::Effect;
 use crate::record::Wait;
 use crate::retry::Policy;
@@ -253,7 +254,7 @@ impl SimStep {
         let wait = |who: &str, until| Wait {
             who: who.into(),
             what: "an answer".into(),
-            command: "answer".into(),
+            answer: Some(Answer::Text { max: 100 }),
             until,
         };
         match self.behaviour {

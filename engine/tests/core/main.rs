@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use flow_engine::answer::Answer;
 use flow_engine::clock::Timestamp;
 use flow_engine::decide::{Next, next};
 use flow_engine::plan::{Effect, Node, OnFailure, Phase, Plan};
@@ -16,6 +17,7 @@ use flow_engine::signal::{Actor, Order, Signal};
 mod decisions;
 mod facts;
 mod illegal;
+mod options;
 mod orders;
 
 /// The steps of the plan below, by place.
@@ -239,7 +241,7 @@ fn waiting(step: u32, who: &str, until: Option<Timestamp>, seen: u32) -> Record 
     let wait = Wait {
         who: who.into(),
         what: "a yes".into(),
-        command: String::new(),
+        answer: (!who.is_empty()).then(|| Answer::choice(["yes", "no"])),
         until,
     };
     Record::Waiting { step, wait, seen }

@@ -1,8 +1,11 @@
 //! One sample of everything that can stand in a record.
 
+use flow_engine::answer::{Answer, Subject, Trial};
 use flow_engine::clock::Timestamp;
 use flow_engine::id::Digest;
-use flow_engine::record::{Entry, Failure, FailureKind, ParkReason, Payload, Record, Verdict};
+use flow_engine::record::{
+    Entry, Failure, FailureKind, ParkReason, Payload, Record, Verdict, Wait,
+};
 use flow_engine::signal::{Order, Signal};
 
 use crate::golden_support::{anna, failure, json, wait};
@@ -17,7 +20,6 @@ fn every_variant_has_a_sample(record: &Record) {
         | Record::Acquired { .. }
         | Record::Started { .. }
         | Record::Noted { .. }
-        | Record::Waiting { .. }
         | Record::Done { .. }
         | Record::Skipped { .. }
         | Record::Signalled(_)
@@ -32,6 +34,18 @@ fn every_variant_has_a_sample(record: &Record) {
             | FailureKind::Refused
             | FailureKind::Unknown
             | FailureKind::Unreached => {}
+        },
+        Record::Waiting { wait, .. } => match &wait.answer {
+            None
+            | Some(
+                Answer::Command(_)
+                | Answer::Checklist { .. }
+                | Answer::Choice { .. }
+                | Answer::Text { .. },
+            ) => {}
+            Some(Answer::Signature { subject, .. }) => match subject {
+                Subject::Signoff | Subject::Review | Subject::Waiver => {}
+            },
         },
         Record::Ordered { order, .. } => match order {
             Order::Retry
@@ -62,6 +76,7 @@ fn every_variant_has_a_sample(record: &Record) {
 pub(crate) fn samples() -> Vec<(&'static str, Entry)> {
     let mut all = first_half();
     all.extend(second_half());
+    all.extend(questions());
     all.into_iter()
         .map(|(name, record)| {
             every_variant_has_a_sample(&record);
@@ -95,6 +110,43 @@ fn undo_failed(kind: FailureKind, retry_at: Option<Timestamp>) -> Record {
         failure: Failure::new("no way back"),
         retry_at,
     }
+}
+
+/// A wait of every kind of answer that is data.
+fn questions() -> Vec<(&'static str, Record)> {
+    let asks = |answer| Record::Waiting {
+        step: 1,
+        wait: Wait {
+            answer: Some(answer),
+            ..wait("qa", Some(AT))
+        },
+        seen: 2,
+    };
+    let signature = |subject, about: Option<&str>| Answer::Signature {
+        role: "qa".into(),
+        subject,
+        about: about.map(str::to_owned),
+    };
+    let trial = Trial {
+        key: "login".into(),
+        text: "Login works".into(),
+        required: true,
+    };
+    let (items, more) = (vec![trial], 3);
+    vec![
+        ("waiting-signoff", asks(signature(Subject::Signoff, None))),
+        (
+            "waiting-review",
+            asks(signature(Subject::Review, Some("ab"))),
+        ),
+        (
+            "waiting-waiver",
+            asks(signature(Subject::Waiver, Some("cd"))),
+        ),
+        ("waiting-checklist", asks(Answer::Checklist { items, more })),
+        ("waiting-choice", asks(Answer::choice(["blue", "green"]))),
+        ("waiting-text", asks(Answer::Text { max: 300 })),
+    ]
 }
 
 fn first_half() -> Vec<(&'static str, Record)> {

@@ -1,6 +1,7 @@
 //! What the golden files are made of, for all their tests.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use flow_engine::answer::Answer;
 use flow_engine::clock::Timestamp;
 use flow_engine::record::{Failure, Payload, Wait};
 use flow_engine::signal::Actor;
@@ -26,7 +27,7 @@ pub(crate) fn wait(who: &str, until: Option<Timestamp>) -> Wait {
     Wait {
         who: who.into(),
         what: "an answer".into(),
-        command: "flow check".into(),
+        answer: Some(Answer::Command("flow check".into())),
         until,
     }
 }

@@ -63,7 +63,7 @@ impl Step for Odd {
             Wait {
                 who: who.into(),
                 what,
-                command: String::new(),
+                answer: None,
                 until,
             }
         };

@@ -16,8 +16,8 @@ const CHECK: &str = "flow check r-one try/features";
 
 fn commands(run: &Run) -> Vec<String> {
     answers(run)
-        .into_iter()
-        .map(|again| again.command)
+        .iter()
+        .map(|asked| crate::commands::answering(run, asked))
         .collect()
 }
 
@@ -49,7 +49,7 @@ async fn who_rejected_a_release_is_named_with_the_command_until_they_answered_ag
     assert_eq!(commands(&run), [SIGN], "an older yes takes nothing back");
     let told = mail(&run, &team);
     assert!(
-        told.contains(&format!("developer answers again: {SIGN}\n")),
+        told.contains(&format!("  {SIGN}     developer answers again")),
         "{told}"
     );
 
@@ -105,7 +105,7 @@ async fn whoever_tried_a_feature_that_failed_is_named_in_the_mail_too() {
     assert_eq!(commands(&run), [CHECK]);
     let told = mail(&run, &team);
     assert!(
-        told.contains(&format!("qa answers again: {CHECK}\n")),
+        told.contains(&format!("  {CHECK}     answer again what did not pass")),
         "{told}"
     );
 }

@@ -95,8 +95,14 @@ async fn look_first(cx: &Cx, services: &StopSpec) -> Result<(), StepError> {
          overrides it ({rows}); restoring would set them aside, and nobody has said so. Nothing was stopped: services go \
          on with the new release"
     ))
-    .hint("`flow retry` restores all the same: the replaced database is kept, with those rows in it")
-    .hint("`flow skip` this step and the restore to take back the rest without the database"))
+    .hint(format!(
+        "to restore all the same (the replaced database is kept, with those rows in it): flow retry {}",
+        cx.run_id()
+    ))
+    .hint(format!(
+        "to take back the rest without the database, for this step and for the restore: flow skip {} STEP --reason …",
+        cx.run_id()
+    )))
 }
 
 /// An old run must not undo over a newer release: whoever holds the lease now has the host. Where the lease was given back

@@ -11,7 +11,8 @@ use flow_engine::signal::Order;
 use crate::people::{People, SignedOff, sign_off, summary};
 use crate::plain;
 
-mod told;
+mod parked;
+mod topics;
 
 /// The longest subject and text, in characters.
 const SUBJECT_MAX: usize = 160;
@@ -38,13 +39,13 @@ pub fn render(
     domain: &str,
     head: Option<(u64, Digest)>,
 ) -> Mail {
-    let told = told::tell(run, &notice.topic);
+    let topic = topics::text_of(run, &notice.topic);
     let mut body = String::new();
-    let _ = writeln!(body, "{}\n", told.first);
-    for block in [told.detail, changes(run), signatures(run)] {
+    let _ = writeln!(body, "{}\n", topic.first);
+    for block in [topic.detail, changes(run), signatures(run)] {
         push(&mut body, &block);
     }
-    if told.grave {
+    if topic.grave {
         push(&mut body, &contacts(people));
     }
     push(&mut body, &rollback(run));
@@ -52,7 +53,7 @@ pub fn render(
     let id = |notice: u64| format!("<{}.{notice}@flow.{domain}>", run.id);
     Mail {
         subject: one_line(
-            &format!("[{}] {} {}", run.plan.environment, run.id, told.subject),
+            &format!("[{}] {} {}", run.plan.environment, run.id, topic.subject),
             SUBJECT_MAX,
         ),
         body: text(&body),

@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use flow_engine::answer::{Answer, Asked, Refusal, Trial};
 use flow_engine::clock::Timestamp;
+use flow_engine::id::RunId;
 use flow_engine::record::Wait;
+use flow_engine::run::Run;
 use flow_engine::signal::Signal;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
@@ -128,11 +131,11 @@ pub enum ItemRefusal {
 }
 
 impl Checklist {
-    /// Whether an answer would count; for the command that hands it in.
+    /// An answer, where it would count.
     ///
     /// # Errors
     /// [`ItemRefusal`].
-    pub fn accepts(&self, body: &str) -> Result<ItemAnswer, ItemRefusal> {
+    pub fn read(&self, body: &str) -> Result<ItemAnswer, ItemRefusal> {
         let answer: ItemAnswer =
             serde_json::from_str(body).map_err(|e| ItemRefusal::Unreadable(e.to_string()))?;
         let item = self.items.iter().find(|i| i.key == answer.item);
@@ -187,7 +190,7 @@ impl Checklist {
                 ));
                 continue;
             }
-            match self.accepts(&signal.body) {
+            match self.read(&signal.body) {
                 Err(why) => ignored.push(format!("answer {} does not count: {why}", signal.id)),
                 Ok(answer) => {
                     let one = Answered {
@@ -242,6 +245,22 @@ fn started(cx: &Cx) -> Option<Timestamp> {
     cx.run().steps[index as usize].started
 }
 
+/// What leads on from a list that did not pass.
+struct Lead {
+    answer: String,
+    retry: String,
+}
+
+impl Lead {
+    fn of(cx: &Cx) -> Lead {
+        let run: &RunId = cx.run_id();
+        Lead {
+            answer: format!("flow check {run} {}", cx.key()),
+            retry: format!("flow retry {run}"),
+        }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct Begun {
     attempt: u16,
@@ -273,15 +292,36 @@ impl Step for Checklist {
         Some(self.who.clone())
     }
 
+    /// Whether the list has begun and is not over, it has that item, and who sends the answer is who tried it.
+    async fn accepts(&self, asked: &Asked<'_>, signal: &Signal) -> Result<(), Refusal> {
+        if asked.state().started.is_none() {
+            return Err(asked.not_asked("it has not begun, so there is nothing to try yet"));
+        }
+        if asked.is_over() {
+            return Err(asked.not_asked("the step is over"));
+        }
+        let answer = self
+            .read(&signal.body)
+            .map_err(|e| Refusal::DoesNotCount(e.into()))?;
+        if answer.by == signal.by.name {
+            return Ok(());
+        }
+        let why = format!(
+            "it says that {} tried it, and {} sends it",
+            answer.by, signal.by.name
+        );
+        Err(Refusal::DoesNotCount(why.into()))
+    }
+
     async fn run(&self, cx: &Cx) -> Result<ChecklistResult, StepError> {
         let until = self.deadline(cx).await?;
         let (answered, ignored) = self.tally(cx.signals(), started(cx));
         for line in ignored {
             cx.log(line);
         }
-        let command = format!("flow check {} {}", cx.run_id(), cx.key());
+        let lead = Lead::of(cx);
         if let Some((item, bad)) = answered.iter().find(|(_, a)| a.result == ItemResult::Fail) {
-            return Err(self.failed(item, bad, &command));
+            return Err(self.failed(item, bad, &lead));
         }
         let open = self.keys(|i| i.required && !answered.contains_key(&i.key));
         let tried = |a: &Answered| a.result == ItemResult::Pass;
@@ -290,9 +330,9 @@ impl Step for Checklist {
                 "{}: every answer says that its item does not apply, so nothing was tried",
                 self.title
             );
-            return Err(StepError::refuse(message).hint(format!(
-                "try at least one, answer with `{command}`, then `flow retry`"
-            )));
+            let Lead { answer, retry } = lead;
+            return Err(StepError::refuse(message)
+                .hint(format!("try at least one, answer: {answer}, then: {retry}")));
         }
         if open.is_empty() {
             return Ok(self.result(answered));
@@ -301,14 +341,50 @@ impl Step for Checklist {
         Err(StepError::Wait(Wait {
             who: self.who.clone(),
             what: format!("{}: {open}", self.title),
-            command,
+            answer: Some(self.question()),
             until,
         }))
     }
 }
 
 impl Checklist {
-    fn failed(&self, item: &str, bad: &Answered, command: &str) -> StepError {
+    /// The answer that is asked for: a result for each item.
+    pub fn question(&self) -> Answer {
+        let trial = |item: &Item| Trial {
+            key: item.key.clone(),
+            text: item.text.clone(),
+            required: item.required,
+        };
+        Answer::Checklist {
+            items: self.items.iter().map(trial).collect(),
+            more: 0,
+        }
+    }
+
+    /// The checklist that a step of a run is, or the one that it asks for as data while it waits.
+    pub fn of(run: &Run, step: &str) -> Option<Checklist> {
+        let (place, node) = run.plan.node(step)?;
+        if node.kind == KIND {
+            return Checklist::decode(node.version, &node.params).ok();
+        }
+        let wait = run.steps[place as usize].wait.as_ref()?;
+        let Some(Answer::Checklist { items, .. }) = &wait.answer else {
+            return None;
+        };
+        let item = |trial: &Trial| Item {
+            key: trial.key.clone(),
+            text: trial.text.clone(),
+            required: trial.required,
+        };
+        Some(Checklist {
+            title: wait.what.clone(),
+            items: items.iter().map(item).collect(),
+            who: wait.who.clone(),
+            deadline_minutes: None,
+        })
+    }
+
+    fn failed(&self, item: &str, bad: &Answered, lead: &Lead) -> StepError {
         let text = self
             .items
             .iter()
@@ -319,7 +395,8 @@ impl Checklist {
             self.title, bad.by, bad.note
         ))
         .hint(format!(
-            "when it is cleared up, answer the item again with `{command}`, then `flow retry`"
+            "when it is cleared up, answer the item again: {}, then: {}",
+            lead.answer, lead.retry
         ))
     }
 }

@@ -62,7 +62,7 @@ impl RosterAt {
 pub struct RosterUnread(pub String);
 
 /// What is to be done where the roster lacks somebody.
-pub(crate) const FROZEN: &str = "the roster of a run is the one of its commit: commit a flow.people.toml that names them, `flow cancel`, and start anew";
+pub(crate) const FROZEN: &str = "the roster of a run is the one of its commit: commit a flow.people.toml that names them, cancel this run, and start anew with that commit";
 
 /// Reads rosters. Each call reads anew: a key that was taken out counts no more from then on.
 #[async_trait]

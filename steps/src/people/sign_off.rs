@@ -1,14 +1,17 @@
 //! `people.signoff`: the run goes on when somebody of a role has signed.
 
 use async_trait::async_trait;
+use flow_engine::answer::{self, Answer, Asked, Refusal};
 use flow_engine::clock::Timestamp;
 use flow_engine::id::RunId;
 use flow_engine::record::Wait;
 use flow_engine::run::{Run, Status};
+use flow_engine::signal::Signal;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::decision::{self, Standing};
+use super::judging;
 use super::origin;
 use super::roster::People;
 use super::starter;
@@ -79,6 +82,15 @@ impl Step for SignOff {
         Some(self.role.clone())
     }
 
+    /// Before the step asks, too; and after it is done, for a sign-off can be withdrawn until production is changed.
+    async fn accepts(&self, asked: &Asked<'_>, signal: &Signal) -> Result<(), Refusal> {
+        if asked.run.production_changed() {
+            return Err(asked.not_asked("production is changed already"));
+        }
+        let (answer, people) = judging::signed(asked, signal).await?;
+        Ok(hand_in(asked.run, asked.key(), &people, &answer, asked.now).await?)
+    }
+
     async fn run(&self, cx: &Cx) -> Result<SignedOff, StepError> {
         let people = origin::needed(cx).await?;
         if people.of_role(&self.role).is_empty() {
@@ -95,25 +107,36 @@ impl Step for SignOff {
             cx.log(line);
         }
         match standing.into_last() {
-            Some(no) if no.rejects() => Err(rejected(&no)),
+            Some(no) if no.rejects() => Err(rejected(cx.run_id(), &no)),
             Some(yes) => Ok(yes.into()),
             None => Err(StepError::Wait(Wait {
                 who: self.role.clone(),
                 what: format!("sign-off by {}", self.role),
-                command: format!("flow sign {} --role {}", cx.run_id(), self.role),
+                answer: Some(question(&self.role)),
                 until: None,
             })),
         }
     }
 }
 
-fn rejected(no: &Accepted) -> StepError {
+/// The answer that a role is asked for.
+pub(crate) fn question(role: &str) -> Answer {
+    Answer::Signature {
+        role: role.to_owned(),
+        subject: answer::Subject::Signoff,
+        about: None,
+    }
+}
+
+fn rejected(run: &RunId, no: &Accepted) -> StepError {
     let said = &no.statement;
     StepError::refuse(format!(
         "{} ({}) rejected the release: {}",
         said.signer, said.role, said.note
     ))
-    .hint("clear it up, have the role sign again, then `flow retry`; or `flow cancel`")
+    .hint(format!(
+        "clear it up, have the role sign again, then: flow retry {run}; or: flow cancel {run} --reason …"
+    ))
 }
 
 /// What the answers to a sign-off come to now, and why some of them do not count.

@@ -8,11 +8,11 @@
 //! not void one another, and one that is given while an earlier step is still open is refused rather than stored to
 //! be void later.
 
-use flow_engine::audit;
 use flow_engine::clock::Timestamp;
 use flow_engine::id::Digest;
 use flow_engine::plan::Plan;
 use flow_engine::run::{Run, Status};
+use flow_engine::{answer, audit};
 use serde::{Deserialize, Serialize};
 
 use super::{sign_off, summary};
@@ -44,7 +44,7 @@ pub struct Statement {
     pub decision: Decision,
     /// Of the plan, in hexadecimal digits.
     pub plan_digest: String,
-    /// What is released.
+    /// What is released, in full; empty where the plan names no commit. Its digest binds the plan all the same.
     pub commit: String,
     /// See the module, in hexadecimal digits.
     pub evidence_digest: String,
@@ -79,6 +79,16 @@ pub enum Subject {
     Review,
     /// That a release is started, and by whom.
     Start,
+}
+
+impl From<answer::Subject> for Subject {
+    fn from(subject: answer::Subject) -> Subject {
+        match subject {
+            answer::Subject::Signoff => Subject::Signoff,
+            answer::Subject::Review => Subject::Review,
+            answer::Subject::Waiver => Subject::Waiver,
+        }
+    }
 }
 
 /// Yes or no.
@@ -136,9 +146,6 @@ pub enum StatementError {
     /// A step before it is open.
     #[error("step `{0}` is not finished, so the evidence is not complete; sign when it is")]
     Early(String),
-    /// The plan names no commit.
-    #[error("the plan of this run names no commit, so there is nothing to sign for")]
-    NoCommit,
     /// A note that is too long, not plain, or missing where one is needed.
     #[error("give a reason as the note: 1 to {NOTE_MAX} bytes of plain text, without line breaks")]
     Note,
@@ -152,7 +159,6 @@ pub fn build(run: &Run, step: &str, words: Words) -> Result<Statement, Statement
     words.check()?;
     let cut = cut(&run.plan, step).ok_or_else(|| StatementError::NoStep(step.into()))?;
     let evidence = evidence(run, cut)?;
-    let commit = Some(run.plan.fact("commit")).filter(|c| !c.is_empty());
     Ok(Statement {
         version: VERSION,
         subject: words.subject,
@@ -163,7 +169,7 @@ pub fn build(run: &Run, step: &str, words: Words) -> Result<Statement, Statement
         signer: words.signer,
         decision: words.decision,
         plan_digest: run.plan_digest.to_string(),
-        commit: commit.ok_or(StatementError::NoCommit)?.to_owned(),
+        commit: run.plan.fact("commit").to_owned(),
         evidence_digest: evidence.to_string(),
         finding: words.finding,
         after: words.after,

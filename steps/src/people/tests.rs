@@ -49,7 +49,10 @@ async fn waiting(
 async fn a_run_waits_for_each_role_and_goes_on_when_both_signed() {
     let team = Team::new();
     let (engine, run) = waiting(&team).await;
-    let commands: Vec<_> = run.waiting().map(|(_, w)| w.command.clone()).collect();
+    let waiting = run.waiting();
+    let commands: Vec<_> = waiting
+        .map(|(step, wait)| crate::commands::of_wait(&run, step, wait))
+        .collect();
     assert_eq!(
         commands,
         ["flow sign r-1 --role developer", "flow sign r-1 --role qa"]

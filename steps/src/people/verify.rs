@@ -329,7 +329,7 @@ fn about(
             "the plan",
             signed.plan_digest == run.plan_digest.to_string(),
         ),
-        ("the commit", signed.commit == commit && !commit.is_empty()),
+        ("the commit", signed.commit == commit),
     ];
     match same.into_iter().find(|(_, same)| !same) {
         Some((what, _)) => Err(SignOffRefusal::Changed { what }),

@@ -1,12 +1,15 @@
 //! One warning, or one reviewed file, accepted by signature. Errors cannot be waived; the step that asks decides what
 //! is a warning.
 
+use flow_engine::answer::{self, Answer, Asked, Refusal};
 use flow_engine::clock::Timestamp;
 use flow_engine::run::{Run, Status};
+use flow_engine::signal::Signal;
 use flow_engine::step::{Cx, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::decision::{self, Standing};
+use super::judging;
 use super::roster::People;
 use super::starter;
 use super::statement::{Statement, Subject};
@@ -146,7 +149,7 @@ impl AskedWaivers {
     }
 
     /// What a step of a run asks to be waived now; nothing when it does not wait for a waiver. A run that waited
-    /// before steps noted it is read from the command that it names.
+    /// before steps noted it is read from its question: the finding, or the command line of an older version.
     pub fn of(run: &Run, step: &str) -> Option<AskedWaivers> {
         let (index, _) = run.plan.node(step)?;
         let state = &run.steps[index as usize];
@@ -154,8 +157,18 @@ impl AskedWaivers {
             .wait
             .as_ref()
             .filter(|_| state.status == Status::Waiting)?;
-        let mut words = wait.command.strip_prefix("flow waive ")?.split(' ').skip(2);
-        let named = words.next()?.to_owned();
+        let named = match wait.answer.as_ref()? {
+            Answer::Signature {
+                subject: answer::Subject::Waiver,
+                about: Some(about),
+                ..
+            } => about.clone(),
+            Answer::Command(line) => {
+                let mut words = line.strip_prefix("flow waive ")?.split(' ').skip(2);
+                words.next()?.to_owned()
+            }
+            _ => return None,
+        };
         let noted = state.note.as_deref();
         let noted = noted.and_then(|note| serde_json::from_slice::<AskedWaivers>(note).ok());
         Some(
@@ -197,6 +210,27 @@ impl AskedWaivers {
         };
         shown.join(", ") + &more
     }
+}
+
+/// The answer that a step asks for to accept one finding.
+pub fn question(role: &str, finding: &str) -> Answer {
+    Answer::Signature {
+        role: role.to_owned(),
+        subject: answer::Subject::Waiver,
+        about: Some(finding.to_owned()),
+    }
+}
+
+/// As [`Step::accepts`](flow_engine::step::Step::accepts), for a step that asks for waivers.
+///
+/// # Errors
+/// [`Refusal`].
+pub async fn accepts(asked: &Asked<'_>, signal: &Signal) -> Result<(), Refusal> {
+    if asked.is_over() {
+        return Err(asked.not_asked("the step is over"));
+    }
+    let (answer, people) = judging::signed(asked, signal).await?;
+    Ok(hand_in(asked.run, asked.key(), &people, &answer, asked.now).await?)
 }
 
 /// Whether a waiver would count, were it stored now: the step waits for one, for this finding, by this role.

@@ -206,8 +206,15 @@ impl Baseline {
                  and nobody has said so. Services are stopped, nothing was restored",
                 some_of(&unasked, 8)
             ))
-            .hint("`flow retry` restores all the same: the replaced database is kept, with those rows in it")
-            .hint("`flow skip` with a reason leaves the database as it is and undoes the rest"));
+            .hint(format!(
+                "to restore all the same (the replaced database is kept, with those rows in it): flow retry {}",
+                cx.run_id()
+            ))
+            .hint(format!(
+                "to leave the database as it is and undo the rest: flow skip {} {} --reason …",
+                cx.run_id(),
+                cx.key()
+            )));
         }
         let progress = bytes_shown(cx);
         let plan = restore::Plan {
@@ -230,8 +237,8 @@ impl Baseline {
         }
         done.map_err(|e| {
             StepError::from(e).hint(format!(
-                "the backup is {} on `{}`; nothing is ever dropped; `flow retry` continues where it stopped",
-                backup.path, self.db.host
+                "the backup is {} on `{}`; nothing is ever dropped; to go on where it stopped: flow retry {}",
+                backup.path, self.db.host, cx.run_id()
             ))
         })
     }

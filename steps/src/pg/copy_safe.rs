@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use async_trait::async_trait;
+use flow_engine::answer::{Asked, Refusal};
 use flow_engine::plan::Effect;
 use flow_engine::retry::Policy as Retries;
+use flow_engine::signal::Signal;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +17,7 @@ use super::policy::{KEEP, Policy};
 use super::scratch::{self, Mark};
 use super::state::{self, DbState, Look, TableState};
 use super::{Database, Pg, PgError, proof, settings, swap};
+use crate::people::waiver;
 use send::Source;
 
 mod policy;
@@ -207,6 +210,10 @@ impl Step for CopySafe {
 
     fn policy(&self) -> Retries {
         Retries::within(HOURS)
+    }
+
+    async fn accepts(&self, asked: &Asked<'_>, signal: &Signal) -> Result<(), Refusal> {
+        waiver::accepts(asked, signal).await
     }
 
     async fn run(&self, cx: &Cx) -> Result<Copied, StepError> {

@@ -245,7 +245,10 @@ impl Integrity {
             self.db.words()
         ))
         .hint("find out who ended read-only mode (another run, `flow thaw`, the timer on the host)")
-        .hint("`flow retry` goes by what is found all the same; a rollback asks before it sets rows aside"))
+        .hint(format!(
+            "to go by what is found all the same: flow retry {}; a rollback asks before it sets rows aside",
+            cx.run_id()
+        )))
     }
 }
 

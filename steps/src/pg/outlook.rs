@@ -2,6 +2,7 @@
 //! cannot be made.
 
 use flow_engine::clock::Timestamp;
+use flow_engine::id::RunId;
 use flow_engine::planner::Arg;
 use flow_engine::run::{GivenOrder, Run};
 use flow_engine::signal::Order;
@@ -165,7 +166,7 @@ async fn differing(
 }
 
 /// Whether there is something to restore; asks while services run when it could not be restored.
-async fn can_be_made(pg: &Pg, backup: &Backup) -> Result<bool, StepError> {
+async fn can_be_made(run: &RunId, pg: &Pg, backup: &Backup) -> Result<bool, StepError> {
     let Err(why) = possible(pg, backup).await else {
         return Ok(true);
     };
@@ -180,8 +181,10 @@ async fn can_be_made(pg: &Pg, backup: &Backup) -> Result<bool, StepError> {
         "{} could not be restored, so nothing was stopped: {why}. Services go on with the new release",
         pg.db.words()
     ))
-    .hint("put that right, then `flow retry`")
-    .hint("`flow skip` this step, and the restore after it, to take back the rest without the database"))
+    .hint(format!("put that right, then: flow retry {run}"))
+    .hint(format!(
+        "to take back the rest without the database, for this step and for the restore after it: flow skip {run} STEP --reason …"
+    )))
 }
 
 /// What the undo of a deploy looks at before it stops anything, where writers have not been let in again: whether the
@@ -208,7 +211,7 @@ impl BeforeStop {
         };
         let pg = self.db.open(cx)?;
         if restore::is_under_way(&pg, cx.run_id().as_str()).await?
-            || !can_be_made(&pg, &backup).await?
+            || !can_be_made(cx.run_id(), &pg, &backup).await?
         {
             return Ok(None);
         }
@@ -255,7 +258,7 @@ impl Restorable {
         if restore::is_under_way(&pg, run).await? {
             return Ok("the restore is under way already".into());
         }
-        if !can_be_made(&pg, &backup).await? {
+        if !can_be_made(cx.run_id(), &pg, &backup).await? {
             return Ok("there is nothing to restore".into());
         }
         let orders = &cx.run().orders;
@@ -276,8 +279,15 @@ impl Restorable {
              and nobody has said so. Nothing was stopped: services go on with the new release",
             some_of(&written, 8)
         ))
-        .hint("`flow retry` restores all the same: the replaced database is kept, with those rows in it")
-        .hint("`flow skip` with a reason goes on without looking; the restore itself asks again"))
+        .hint(format!(
+            "to restore all the same (the replaced database is kept, with those rows in it): flow retry {}",
+            cx.run_id()
+        ))
+        .hint(format!(
+            "to go on without looking (the restore itself asks again): flow skip {} {} --reason …",
+            cx.run_id(),
+            cx.key()
+        )))
     }
 }
 

@@ -175,7 +175,7 @@ pub(crate) async fn restore(pg: &Pg, plan: &Plan<'_>) -> Result<String, PgError>
     };
     if self::seen(&look(pg).await?) != seen {
         return Err(PgError::Check(format!(
-            "`{live}` was written to although it is read-only: a session there overrides that. It is as it was, the              restored copy waits as `{fresh}`; end that writer and try again"
+            "`{live}` was written to although it is read-only: a session there overrides that. It is as it was, the restored copy waits as `{fresh}`; end that writer and try again"
         )));
     }
     switch(pg, plan, &fresh, &failed, &mark).await

@@ -25,7 +25,7 @@ use flow_lint::code::{Hit, graphql, syntax};
 use self::checkout::Checkout;
 pub use self::enums::EnumUsage;
 pub use self::nullable::NullableAccess;
-use crate::people::{AskedWaivers, Subject, Waiver, origin, waived};
+use crate::people::{AskedWaivers, Subject, Waiver, origin, waived, waiver};
 
 /// Where the code is, and where it runs now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -319,11 +319,7 @@ async fn accepted(
     Err(StepError::Wait(Wait {
         who: role.to_owned(),
         what: in_short(&open, not_typed),
-        command: format!(
-            "flow waive {} {} {digest} --reason …",
-            cx.run_id(),
-            cx.key()
-        ),
+        answer: Some(waiver::question(role, &digest)),
         until: None,
     }))
 }

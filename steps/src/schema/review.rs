@@ -1,17 +1,19 @@
 //! `schema.migration-review`: somebody of a role reads every pending migration beside what was found in it.
 
 use async_trait::async_trait;
+use flow_engine::answer::{self, Answer, Refusal};
 use flow_engine::id::Digest;
 use flow_engine::planner::Arg;
 use flow_engine::record::Wait;
 use flow_engine::run::Run;
+use flow_engine::signal::Signal;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::shown::{self, ShownFile};
 use super::{Checked, Pending, source};
 use crate::people::review::{self, Asked};
-use crate::people::{SignOffRefusal, Waiver, origin};
+use crate::people::{SignOffRefusal, Waiver, judging, origin};
 
 /// The kind of [`MigrationReview`] in plans.
 pub const KIND: &str = "schema.migration-review";
@@ -73,6 +75,15 @@ pub fn digest(checked: &Checked) -> String {
     Digest::of(&text).to_string()
 }
 
+/// The answer that a role is asked for, about everything with this digest.
+pub(crate) fn question(role: &str, digest: &str) -> Answer {
+    Answer::Signature {
+        role: role.to_owned(),
+        subject: answer::Subject::Review,
+        about: Some(digest.to_owned()),
+    }
+}
+
 /// What a step of a run asks a reviewer for. Nothing when the step is no review, its check has not reported yet, or
 /// no migration is pending.
 pub fn asked(run: &Run, step: &str) -> Option<Asked> {
@@ -119,6 +130,18 @@ impl Step for MigrationReview {
         Some(self.role.clone())
     }
 
+    async fn accepts(&self, question: &answer::Asked<'_>, signal: &Signal) -> Result<(), Refusal> {
+        if question.is_over() {
+            return Err(question.not_asked("the step is over"));
+        }
+        let (run, step) = (question.run, question.key());
+        let asked = asked(run, step).ok_or_else(|| {
+            question.not_asked("its check has not reported, or nothing is pending")
+        })?;
+        let (answer, people) = judging::signed(question, signal).await?;
+        Ok(review::hand_in(run, step, &people, &asked, &answer, question.now).await?)
+    }
+
     async fn run(&self, cx: &Cx) -> Result<Reviewed, StepError> {
         let checked = cx.arg(&self.checked)?;
         if checked.pending.is_empty() {
@@ -157,10 +180,14 @@ impl Step for MigrationReview {
                 "{} ({}) rejected the migrations: {}",
                 no.statement.signer, no.statement.role, no.statement.note
             ))
-            .hint("a changed migration is another commit: `flow cancel`, and start with that one")
-            .hint(
-                "if it was cleared up without a change: have the role approve, then `flow retry`",
-            )),
+            .hint(format!(
+                "a changed migration is another commit: flow cancel {} --reason …, and start with that one",
+                cx.run_id()
+            ))
+            .hint(format!(
+                "if it was cleared up without a change: have the role approve, then: flow retry {}",
+                cx.run_id()
+            ))),
             Some(yes) => Ok(Reviewed {
                 verdict: format!(
                     "{} approved {}",
@@ -238,7 +265,7 @@ impl MigrationReview {
                 names.join(", "),
                 checked.report.findings.len()
             ),
-            command: format!("flow sign {run} --role {} --step {step}", self.role),
+            answer: Some(question(&self.role, digest)),
             until: None,
         }
     }

@@ -340,7 +340,7 @@ async fn a_warning_waits_for_the_role_that_may_waive_exactly_that_finding() {
     bench.people = Some(People::default());
     let (run, stop) = bench.start("r-one", plan).await;
     assert_eq!(stop, Stop::WaitingForPeople);
-    let (_, wait) = run.waiting().next().unwrap();
+    let (step, wait) = run.waiting().next().unwrap();
     assert_eq!(wait.who, "tech-lead");
     assert!(
         wait.what
@@ -348,7 +348,8 @@ async fn a_warning_waits_for_the_role_that_may_waive_exactly_that_finding() {
         "{}",
         wait.what
     );
-    assert!(wait.command.starts_with("flow waive r-one prep/safety "));
+    let command = crate::commands::of_wait(&run, step, wait);
+    assert!(command.starts_with("flow waive r-one prep/safety "));
 }
 
 /// What a script is run by, so that it writes the name of its folder to `named`.

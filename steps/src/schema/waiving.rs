@@ -3,7 +3,7 @@
 use flow_engine::record::Wait;
 use flow_engine::step::{Cx, StepError};
 
-use crate::people::{AskedWaivers, Subject, Waiver, origin, waived};
+use crate::people::{AskedWaivers, Subject, Waiver, origin, waived, waiver};
 use flow_lint::migration::Finding;
 
 /// The waivers of all of them, by people of a role; waits for the first that is missing.
@@ -44,12 +44,7 @@ pub(crate) async fn all(
             first.line,
             first.message.chars().take(300).collect::<String>()
         ),
-        command: format!(
-            "flow waive {} {} {} --reason …",
-            cx.run_id(),
-            cx.key(),
-            first.digest
-        ),
+        answer: Some(waiver::question(role, &first.digest)),
         until: None,
     }))
 }

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use flow_engine::plan::OnFailure;
 use flow_engine::planner::Planner;
 use flow_engine::record::{FailureKind, Record, Verdict};
-use flow_steps::people::Item;
+use flow_engine::signal::Order;
+use flow_steps::people::{Checklist, Item};
 
 use super::*;
 use crate::testing::{self, Change, Look, NOON, done};
@@ -243,4 +244,57 @@ fn a_long_command_stands_whole_and_only_the_words_behind_it_are_cut() {
         line.chars().count() < next.command.len() + 2 + WHY + 1,
         "{line}"
     );
+}
+
+/// The commands behind a heading, up to the next empty line.
+fn listed(text: &str, heading: &str) -> Vec<String> {
+    let lines = text
+        .lines()
+        .skip_while(|line| line.trim() != heading)
+        .skip(1);
+    let lines = lines.take_while(|line| !line.trim().is_empty());
+    let command = |line: &str| {
+        line.trim()
+            .split("  ")
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    lines.map(command).collect()
+}
+
+#[test]
+fn the_screen_the_mail_and_json_offer_the_same_wherever_a_run_is_parked() {
+    use flow_engine::run::Topic;
+    use flow_steps::mail::render;
+    use flow_steps::people::People;
+
+    for (place, records) in places() {
+        let run = run(&records);
+        let json = super::super::json::Status::of(&run, &Driver::Unasked, NOON);
+        let json = serde_json::to_value(json).expect("JSON");
+        let next = json["next"].as_array().expect("a list").iter();
+        let next: Vec<&str> = next.filter_map(|next| next["command"].as_str()).collect();
+        let options = json["options"].as_array().expect("a list").iter();
+        let leading: Vec<&str> = options
+            .filter(|option| option["leads_on"] == true)
+            .filter_map(|option| option["command"].as_str())
+            .collect();
+        let screen = super::super::text::status(&run, &Driver::Unasked, NOON);
+        let parked = run
+            .notices
+            .iter()
+            .find(|notice| notice.topic == Topic::Parked);
+        let mail = parked.expect("it is told");
+        let mail = render(&run, mail, &People::default(), "example.org", None);
+        assert!(!next.is_empty(), "{place}");
+        assert_eq!(leading, next, "{place}");
+        assert_eq!(listed(&screen, "next:"), next, "{place}: {screen}");
+        assert_eq!(
+            listed(&mail.body, "Next, one of:"),
+            next,
+            "{place}: {}",
+            mail.body
+        );
+    }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::answer::Answer;
 use crate::record::FailureKind;
 
 fn masked() -> Masked {
@@ -170,7 +171,7 @@ fn largest() -> Vec<Record> {
     let mut wait = Wait {
         who: "qa".into(),
         what: long.clone(),
-        command: long.clone(),
+        answer: Some(Answer::Command(long.clone())),
         until: None,
     };
     wait.bound();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use flow_engine::answer::Answer;
 use flow_engine::clock::Timestamp;
 use flow_engine::id::Digest;
 use flow_engine::plan::{OnFailure, Plan};
@@ -202,7 +203,11 @@ fn each_topic_has_its_mail() {
     let wait = Wait {
         who: "qa".into(),
         what: "sign-off by qa".into(),
-        command: "flow sign r-20261122-k7f3 --role qa".into(),
+        answer: Some(Answer::Signature {
+            role: "qa".into(),
+            subject: flow_engine::answer::Subject::Signoff,
+            about: None,
+        }),
         until: Some(Timestamp(1_795_003_600_000)),
     };
     insta::assert_snapshot!(
@@ -349,7 +354,7 @@ fn telling(url: &str) -> Vec<Run> {
                 wait: Wait {
                     who: "qa".into(),
                     what: format!("look at {url}"),
-                    command: format!("curl {url}"),
+                    answer: Some(Answer::Command(format!("curl {url}"))),
                     until: None,
                 },
                 seen: 0,

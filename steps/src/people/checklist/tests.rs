@@ -51,7 +51,8 @@ async fn a_checklist_waits_names_what_is_open_and_ends_when_all_required_items_a
         (wait.who.as_str(), wait.what.as_str()),
         ("qa", "Smoke test: login, customer")
     );
-    assert_eq!(wait.command, "flow check r-1 prod/smoke");
+    let command = crate::commands::of_wait(&run, 0, wait);
+    assert_eq!(command, "flow check r-1 prod/smoke");
 
     let (run, stop) = answer(
         &engine,
@@ -161,7 +162,7 @@ fn answers_that_cannot_count_are_refused_with_the_reason() {
     let list = smoke(None);
     let say = |item: &str, result: &str, note: &str, by: &str| {
         let body = serde_json::json!({"item": item, "result": result, "note": note, "by": by});
-        list.accepts(&body.to_string())
+        list.read(&body.to_string())
     };
     assert!(say("login", "pass", "", "me").is_ok());
     assert!(say("extra", "na", "", "me").is_ok());

@@ -11,7 +11,7 @@ use flow_engine::step::{Cx, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::{KEEP, Policy};
-use crate::people::{Subject, Waiver, origin, waived};
+use crate::people::{Subject, Waiver, origin, waived, waiver};
 use crate::pg::text::{some_of, table_key};
 
 /// A policy that was corrected after the run was planned.
@@ -107,7 +107,7 @@ async fn accepted(cx: &Cx, corrected: &Corrected, role: &str) -> Result<Waiver, 
             what: format!(
                 "flow.data.toml was changed: columns that the plan calls personal would be copied to staging: {columns}"
             ),
-            command: format!("flow waive {} {} {finding} --reason …", cx.run_id(), cx.key()),
+            answer: Some(waiver::question(role, &finding)),
             until: None,
         })
     })

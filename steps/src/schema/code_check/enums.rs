@@ -1,11 +1,14 @@
 //! `schema/enum-usage`: code that still uses a value that an enum no longer has.
 
 use async_trait::async_trait;
+use flow_engine::answer::{Asked, Refusal};
 use flow_engine::retry::Policy;
+use flow_engine::signal::Signal;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::{CodeAt, CodeChecked, MOST, Subjects, accepted, line};
+use crate::people::waiver;
 use flow_lint::code::Hit;
 use flow_lint::code::schema::Changes;
 
@@ -41,6 +44,10 @@ impl Step for EnumUsage {
 
     fn policy(&self) -> Policy {
         Policy::within(900)
+    }
+
+    async fn accepts(&self, asked: &Asked<'_>, signal: &Signal) -> Result<(), Refusal> {
+        waiver::accepts(asked, signal).await
     }
 
     async fn run(&self, cx: &Cx) -> Result<CodeChecked, StepError> {

@@ -135,10 +135,10 @@ async fn nothing_pending_passes_and_asks_nobody() {
 async fn a_pending_file_is_shown_once_and_waits_until_the_role_approves_exactly_that() {
     let mut asking = ask(with_a_note()).await;
     assert_eq!(asking.stop, Stop::WaitingForPeople);
-    let (_, wait) = asking.run.waiting().next().unwrap();
+    let (step, wait) = asking.run.waiting().next().unwrap();
     assert_eq!(wait.who, "developer");
     assert_eq!(
-        wait.command,
+        crate::commands::of_wait(&asking.run, step, wait),
         "flow sign r-one --role developer --step prep/review"
     );
     let digest = asking.asked().digest;
@@ -298,8 +298,10 @@ async fn a_rejection_refuses_the_release_and_the_starter_may_be_barred() {
         failure(&asking.run, REVIEW).message,
         "dev (developer) rejected the migrations: notes need a limit"
     );
-    let again = crate::again::answers(&asking.run);
-    let again: Vec<_> = again.iter().map(|again| again.command.as_str()).collect();
+    let again = crate::again::on_record(&asking.run).again.into_iter();
+    let again: Vec<_> = again
+        .map(|asked| crate::commands::answering(&asking.run, &asked))
+        .collect();
     let command = format!("flow sign r-one --role developer --step {REVIEW}");
     assert_eq!(again, [command]);
 }

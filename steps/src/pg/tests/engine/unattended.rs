@@ -39,7 +39,7 @@ impl Step for Pause {
         Err(StepError::Wait(Wait {
             who: "qa".into(),
             what: "a word".into(),
-            command: "say it".into(),
+            answer: Some(flow_engine::answer::Answer::Text { max: 100 }),
             until: None,
         }))
     }

@@ -2,16 +2,19 @@
 
 use std::fmt::Write as _;
 
+use flow_engine::answer::Answer;
 use flow_engine::plan::Node;
-use flow_engine::record::{Failure, ParkReason, Verdict};
-use flow_engine::run::{GivenOrder, Life, Run, Status, Topic, Undo};
+use flow_engine::record::{Failure, Verdict, Wait};
+use flow_engine::run::options::Question;
+use flow_engine::run::{GivenOrder, Run, Status, Topic, Undo};
 use flow_engine::signal::Order;
 
-use crate::again::{self, Again};
+use super::parked;
+use crate::commands;
 use crate::mail::notify::{DEPLOYING, Notify, ROLLED_BACK};
 
 /// What is particular to a topic.
-pub(super) struct Told {
+pub(super) struct TopicText {
     pub(super) subject: String,
     pub(super) first: String,
     pub(super) detail: String,
@@ -19,9 +22,9 @@ pub(super) struct Told {
     pub(super) grave: bool,
 }
 
-impl Told {
-    fn new(subject: impl Into<String>, first: impl Into<String>) -> Told {
-        Told {
+impl TopicText {
+    pub(super) fn new(subject: impl Into<String>, first: impl Into<String>) -> TopicText {
+        TopicText {
             subject: subject.into(),
             first: first.into(),
             detail: String::new(),
@@ -29,18 +32,18 @@ impl Told {
         }
     }
 
-    fn with(mut self, detail: String) -> Told {
+    pub(super) fn with(mut self, detail: String) -> TopicText {
         self.detail = detail;
         self
     }
 
-    fn grave(mut self) -> Told {
+    pub(super) fn grave(mut self) -> TopicText {
         self.grave = true;
         self
     }
 }
 
-pub(super) fn tell(run: &Run, topic: &Topic) -> Told {
+pub(super) fn text_of(run: &Run, topic: &Topic) -> TopicText {
     let workflow = &run.plan.workflow;
     match topic {
         Topic::Started => {
@@ -50,25 +53,25 @@ pub(super) fn tell(run: &Run, topic: &Topic) -> Told {
                 phases.join(", "),
                 run.id
             );
-            Told::new(
+            TopicText::new(
                 format!("{workflow} started"),
                 format!("The {workflow} was started by {}.", run.by.name),
             )
             .with(detail)
         }
         Topic::Waiting { step } => waiting(run, *step),
-        Topic::Parked => parked(run),
+        Topic::Parked => parked::text_of(run),
         Topic::RollbackStarted => {
             let why = run
                 .unwinding()
                 .map_or_else(|| unwinding_reason(run), |u| u.why.clone());
             if !run.production_changed() {
                 let first = "The run is taken back before it changed production. What it prepared is undone.";
-                return Told::new(format!("is taken back: {why}"), first)
+                return TopicText::new(format!("is taken back: {why}"), first)
                     .with(format!("Why: {why}\n{}", failures(run)));
             }
             let first = "Everything this run changed is being undone, newest first.".to_owned();
-            Told::new(format!("ROLLING BACK: {why}"), first)
+            TopicText::new(format!("ROLLING BACK: {why}"), first)
                 .with(format!("Why: {why}\n{}", failures(run)))
                 .grave()
         }
@@ -77,7 +80,7 @@ pub(super) fn tell(run: &Run, topic: &Topic) -> Told {
     }
 }
 
-fn waiting(run: &Run, step: u32) -> Told {
+fn waiting(run: &Run, step: u32) -> TopicText {
     let node = &run.plan.nodes[step as usize];
     let state = &run.steps[step as usize];
     let Some(wait) = state
@@ -89,176 +92,81 @@ fn waiting(run: &Run, step: u32) -> Told {
             "Step {} waited for an answer; it does not any more.",
             node.key
         );
-        return Told::new(format!("{} was answered", node.key), first);
+        return TopicText::new(format!("{} was answered", node.key), first);
     };
     let until = wait
         .until
         .map(|at| format!("By: {at}\n"))
         .unwrap_or_default();
-    let detail = format!(
-        "Asked: {}\nFor: {}\n{until}Answer: {}\n",
-        wait.who, wait.what, wait.command
-    );
-    Told::new(
+    let answer = answer_line(run, &node.key, wait);
+    let detail = format!("Asked: {}\nFor: {}\n{until}{answer}", wait.who, wait.what);
+    TopicText::new(
         format!("waits for {}: {}", wait.who, wait.what),
         "The run waits for a person.",
     )
     .with(detail)
 }
 
-fn parked(run: &Run) -> Told {
-    let Life::Parked { why, .. } = &run.life else {
-        return Told::new(
-            "was stopped and goes on",
-            "The run had stopped for a decision; by now it goes on.",
-        );
+/// By which command the question is answered, and with which words where there are only some.
+fn answer_line(run: &Run, step: &str, wait: &Wait) -> String {
+    let Some(answer) = wait.answer.clone() else {
+        return String::new();
     };
-    let (step, incomplete) = match why {
-        ParkReason::UndoFailed { step } | ParkReason::UndoUnreached { step } => (*step, true),
-        ParkReason::StepFailed { step }
-        | ParkReason::Refused { step }
-        | ParkReason::Unreached { step }
-        | ParkReason::Unknown { step }
-        | ParkReason::Unreadable { step, .. } => (*step, false),
+    let choices = match &answer {
+        Answer::Choice { of } => format!("One of: {}\n", of.join(", ")),
+        _ => String::new(),
     };
-    let key = &run.plan.nodes[step as usize].key;
-    let id = &run.id;
-    let (what, next) = match why {
-        ParkReason::StepFailed { .. } => {
-            let give_up = if run.production_changed() {
-                "rollback"
-            } else {
-                "cancel"
-            };
-            (
-                "failed",
-                format!("Next: flow retry {id}, or flow {give_up} {id} --reason …\n"),
-            )
-        }
-        ParkReason::Refused { .. } => (
-            "refused",
-            format!("Next: clear it up, then flow retry {id}\n"),
-        ),
-        ParkReason::Unknown { .. } => (
-            "has an unknown outcome",
-            if run.plan.nodes[step as usize].settles {
-                format!(
-                    "Next: find out, then flow settle {id} {key} --done|--not-done --reason …\n"
-                )
-            } else {
-                format!(
-                    "Next: find out, then flow retry {id}, or undo it all with flow rollback {id} --reason …\n"
-                )
-            },
-        ),
-        ParkReason::Unreadable { .. } => (
-            "is unknown to this flow",
-            format!("Next: flow resume {id} with the right flow\n"),
-        ),
-        ParkReason::UndoFailed { .. } => (
-            "could not be undone",
-            format!("Next: repair by hand, then flow retry {id}\n"),
-        ),
-        ParkReason::Unreached { .. } => (
-            "got no answer",
-            format!(
-                "That says nothing about the release; nothing was rolled back.\nNext: when it can be reached again, flow resume {id}\n"
-            ),
-        ),
-        ParkReason::UndoUnreached { .. } => (
-            "is not undone for want of an answer",
-            format!("Next: when it can be reached again, flow resume {id}\n"),
-        ),
+    let asked = Question {
+        step: step.to_owned(),
+        who: wait.who.clone(),
+        answer,
     };
-    let reason = if let ParkReason::Unreadable { why, .. } = why {
-        format!("Why: {why}\n")
-    } else {
-        String::new()
-    };
-    let mut standing = crate::standing::standing(run).join(
-        ".
-",
-    );
-    if !standing.is_empty() {
-        standing.push_str(
-            ".
-",
-        );
-    }
-    let detail = format!("{standing}{reason}{}{}{next}", failures(run), again(run));
-    if incomplete && !run.production_changed() {
-        let first =
-            "The run is not taken back whole yet. Production was not touched, and is as it was.";
-        return Told::new(format!("not taken back whole: {key} {what}"), first)
-            .with(detail)
-            .grave();
-    }
-    if incomplete {
-        let first = "The rollback is INCOMPLETE. Production is neither the old nor the new version. Act now.";
-        return Told::new(format!("ROLLBACK INCOMPLETE: {key} {what}"), first)
-            .with(detail)
-            .grave();
-    }
-    let first = format!("The run stopped for a decision: step {key} {what}.");
-    Told::new(format!("stopped: {key} {what}"), first)
-        .with(detail)
-        .grave()
+    format!("{choices}Answer: {}\n", commands::answering(run, &asked))
 }
 
-/// By which commands those who said no answer again. Without that a retry comes to the same.
-fn again(run: &Run) -> String {
-    let line = |again: &Again| format!("{} answers again: {}\n", again.who, again.command);
-    again::answers(run).iter().map(line).collect()
-}
-
-fn finished(run: &Run, verdict: Verdict) -> Told {
+fn finished(run: &Run, verdict: Verdict) -> TopicText {
     let why = || unwinding_reason(run);
     let undone = || format!("{}{}", failures(run), undone(run));
     let untouched = !run.production_changed();
     match verdict {
-        Verdict::Completed => Told::new("completed", "Every step is done."),
+        Verdict::Completed => TopicText::new("completed", "Every step is done."),
         Verdict::RolledBack if untouched => {
             let first = "The run was taken back before it changed production. What it had prepared was undone.";
-            Told::new(format!("taken back: {}", why()), first).with(undone())
+            TopicText::new(format!("taken back: {}", why()), first).with(undone())
         }
         Verdict::RolledBackInPart if untouched => {
             let first = "The run was taken back before it changed production; what is named below was given up on and stays.";
-            Told::new(format!("taken back in part: {}", why()), first)
+            TopicText::new(format!("taken back in part: {}", why()), first)
                 .with(undone())
                 .grave()
         }
         Verdict::RolledBack => {
             let first = "Everything this run changed was undone.";
-            Told::new(format!("rolled back: {}", why()), first)
+            TopicText::new(format!("rolled back: {}", why()), first)
                 .with(undone())
                 .grave()
         }
         Verdict::Cancelled => {
             let first = "The run was cancelled before production changed.";
-            Told::new(format!("cancelled: {}", why()), first).with(undone())
+            TopicText::new(format!("cancelled: {}", why()), first).with(undone())
         }
         Verdict::RolledBackInPart => {
             let first =
                 "The rollback is over, but steps were given up on: production is NOT as before.";
-            Told::new(format!("ROLLED BACK IN PART: {}", why()), first)
+            TopicText::new(format!("ROLLED BACK IN PART: {}", why()), first)
                 .with(undone())
                 .grave()
         }
     }
 }
 
-fn by_step(run: &Run, topic: &str, body: &str) -> Told {
+fn by_step(run: &Run, topic: &str, body: &str) -> TopicText {
     let window = serde_json::from_str::<Notify>(body).ok();
     let detail = window.map_or_else(String::new, |w| {
         let changes: Vec<String> = w
             .changes
             .iter()
-            .map(|c| {
-                format!(
-                    "Changes: {c}
-"
-                )
-            })
+            .map(|c| format!("Changes: {c}\n"))
             .collect();
         let changes = changes.concat();
         format!(
@@ -268,18 +176,18 @@ fn by_step(run: &Run, topic: &str, body: &str) -> Told {
     });
     let environment = &run.plan.environment;
     match topic {
-        DEPLOYING => Told::new("deploys now", format!("{environment} is about to change."))
+        DEPLOYING => TopicText::new("deploys now", format!("{environment} is about to change."))
             .with(detail)
             .grave(),
         ROLLED_BACK => {
             let first = format!(
                 "The deployment to {environment} was taken back; the announced window is void."
             );
-            Told::new("deployment taken back", first)
+            TopicText::new("deployment taken back", first)
                 .with(detail)
                 .grave()
         }
-        other => Told::new(other, format!("A step of the run reports: {other}.")),
+        other => TopicText::new(other, format!("A step of the run reports: {other}.")),
     }
 }
 
@@ -297,7 +205,7 @@ fn unwinding_reason(run: &Run) -> String {
         .unwrap_or_else(|| "see `flow status`".into())
 }
 
-fn failures(run: &Run) -> String {
+pub(super) fn failures(run: &Run) -> String {
     let mut out = String::new();
     for (node, state) in run.plan.nodes.iter().zip(&run.steps) {
         if let Some((_, failure)) = state
