@@ -276,4 +276,44 @@ mod tests {
         let said = super::refused(refusal, &interrupted, &Driver::Unasked).render();
         assert!(said.contains("no step `nonsense`"), "{said}");
     }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_order_that_nobody_here_could_obey_is_not_stored_and_the_run_is_as_it_was() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (config, folder) = (dir.path().join("flow.toml"), dir.path().join("state"));
+        let state = crate::state::State::at(&folder).expect("a state folder");
+        {
+            let (journal, _) = crate::store::open(&state.journal()).await.expect("opens");
+            let engine = testing::engine(Arc::new(journal), testing::registry());
+            let new = testing::new_run("r-one", true);
+            let (driver, _handle) = engine.start(new).await.expect("starts");
+            driver.drive().await.expect("parks");
+        }
+        std::fs::write(&config, "this is no configuration").expect("writes");
+        let global = crate::args::Global {
+            config: Some(config),
+            state: Some(folder),
+            plain: true,
+        };
+        let session = Session::new(Arc::new(testing::registry()), global);
+        let given = give(
+            &session,
+            "r-one",
+            Order::Retry,
+            "again",
+            Obey::default(),
+            |_| Ok(()),
+        );
+        let said = given.await.expect_err("nobody could obey it");
+        assert_eq!(said.exit, Exit::Usage);
+        assert!(
+            said.render().contains("Nothing was changed"),
+            "{}",
+            said.render()
+        );
+        let run = session.open().await.expect("opens").find("r-one").await;
+        let run = run.expect("it is there");
+        assert_eq!(run.orders, [], "and it says the truth");
+        assert!(matches!(run.life, flow_engine::run::Life::Parked { .. }));
+    }
 }
