@@ -101,6 +101,7 @@ fn help_never_acts_and_names_every_command() {
       logs         Output of a run's steps
       rows         Rows a run lost or changed, or its rollback set aside, by key: read on the host, kept
                    nowhere
+      answer       Answers whatever a step asks; `check`, `sign` and `waive` are short forms of it
       check        Answers a checklist
       sign         Signs off with an SSH key what a run shows, or rejects it
       waive        Accepts one warning that may be waived, with a reason

@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use flow_engine::answer::{Answer, Asked, Refusal, Trial};
+use flow_engine::answer::{Asked, Refusal};
 use flow_engine::clock::Timestamp;
 use flow_engine::id::RunId;
 use flow_engine::record::Wait;
-use flow_engine::run::Run;
 use flow_engine::signal::Signal;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
+
+mod question;
 
 /// The kind of [`Checklist`] in stored plans.
 pub const KIND: &str = "people.checklist";
@@ -348,42 +349,6 @@ impl Step for Checklist {
 }
 
 impl Checklist {
-    /// The answer that is asked for: a result for each item.
-    pub fn question(&self) -> Answer {
-        let trial = |item: &Item| Trial {
-            key: item.key.clone(),
-            text: item.text.clone(),
-            required: item.required,
-        };
-        Answer::Checklist {
-            items: self.items.iter().map(trial).collect(),
-            more: 0,
-        }
-    }
-
-    /// The checklist that a step of a run is, or the one that it asks for as data while it waits.
-    pub fn of(run: &Run, step: &str) -> Option<Checklist> {
-        let (place, node) = run.plan.node(step)?;
-        if node.kind == KIND {
-            return Checklist::decode(node.version, &node.params).ok();
-        }
-        let wait = run.steps[place as usize].wait.as_ref()?;
-        let Some(Answer::Checklist { items, .. }) = &wait.answer else {
-            return None;
-        };
-        let item = |trial: &Trial| Item {
-            key: trial.key.clone(),
-            text: trial.text.clone(),
-            required: trial.required,
-        };
-        Some(Checklist {
-            title: wait.what.clone(),
-            items: items.iter().map(item).collect(),
-            who: wait.who.clone(),
-            deadline_minutes: None,
-        })
-    }
-
     fn failed(&self, item: &str, bad: &Answered, lead: &Lead) -> StepError {
         let text = self
             .items

@@ -83,6 +83,25 @@ async fn a_run_waits_for_each_role_and_goes_on_when_both_signed() {
 }
 
 #[tokio::test]
+async fn a_plan_without_a_commit_is_signed_and_its_digest_binds_it_all_the_same() {
+    let team = Team::new();
+    let engine = engine(Some(team.people()));
+    let mut plan = usual();
+    plan.facts.remove("commit");
+    let (run, stop) = start(&engine, "r-1", plan).await;
+    assert_eq!(stop, Stop::WaitingForPeople);
+    let dev = signed(&run, DEV, yes("developer", "dev"), &team.dev).await;
+    let now = SystemClock.now();
+    let judged = verify_answer(&run, DEV, &team.people(), &dev, now).await;
+    assert!(judged.is_ok(), "{judged:?}");
+    let (_, other) = waiting(&team).await;
+    let other = signed(&other, DEV, yes("developer", "dev"), &team.dev).await;
+    let judged = verify_answer(&run, DEV, &team.people(), &other, now).await;
+    let changed = SignOffRefusal::Changed { what: "the plan" };
+    assert_eq!(judged, Err(changed), "signed for another plan");
+}
+
+#[tokio::test]
 async fn answers_that_do_not_count_leave_the_run_waiting() {
     let team = Team::new();
     let (engine, run) = waiting(&team).await;
