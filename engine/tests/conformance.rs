@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use flow_engine::answer::Answer;
 use flow_engine::plan::Effect;
 use flow_engine::record::Wait;
 use flow_engine::run::Run;
@@ -138,7 +139,7 @@ impl Step for Append {
             return Err(StepError::Wait(Wait {
                 who: "qa".into(),
                 what: "a word".into(),
-                command: "say".into(),
+                answer: Some(Answer::Text { max: 100 }),
                 until: None,
             }));
         }
