@@ -10,13 +10,15 @@ use serde::{Deserialize, Serialize};
 use crate::host::Hosts;
 
 mod ask;
+mod checks;
+mod probe;
 mod unwell;
 
 pub use ask::Answer;
+pub use checks::Checks;
+pub(crate) use checks::Complaint;
+pub use probe::{Port, Probe, Reply, Run};
 pub use unwell::Unwell;
-
-/// The pause between two questions.
-const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// A question to an application, and the answer that means it is well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,68 +113,13 @@ impl Check {
             }
         }
     }
-
-    /// Asks until it is healthy without a break for `stable`, at most for `within` plus that.
-    ///
-    /// Fails with the last answer, and is [unreached](StepError::Unreached) when nobody could ask in the end. Asking again
-    /// is always safe.
-    pub async fn until_healthy(
-        &self,
-        cx: &Cx,
-        within: Duration,
-        stable: Duration,
-    ) -> Result<Healthy, StepError> {
-        let hosts = cx.resource::<Hosts>()?;
-        let begun = cx.now();
-        let mut well_since = None;
-        let mut questions = 0;
-        loop {
-            questions += 1;
-            let answer = self.ask(&hosts).await;
-            let now = cx.now();
-            let why = match answer {
-                Ok(answer) => {
-                    let since = *well_since.get_or_insert(now);
-                    if now.since(since) >= stable {
-                        return Ok(Healthy {
-                            status: answer.status,
-                            body: answer.body.chars().take(500).collect(),
-                            millis: answer.millis,
-                            questions,
-                            after_seconds: since.since(begun).as_secs(),
-                        });
-                    }
-                    Unwell::Sick("healthy, but not for long enough".into())
-                }
-                Err(why) => {
-                    if well_since.take().is_some() || questions == 1 {
-                        cx.log(format!("{}: {why}", self.url));
-                    }
-                    why
-                }
-            };
-            if now.since(begun) >= within + stable {
-                let seconds = (within + stable).as_secs();
-                let said = format!(
-                    "{} was not healthy within {seconds} s; the last of {questions} answers: {why}",
-                    self.url
-                );
-                let error = match why {
-                    Unwell::Sick(_) => StepError::fail(said),
-                    Unwell::Unreached(_) => StepError::unreached(said),
-                };
-                return Err(error.hint(format!("ask it yourself: curl -i {}", self.url)));
-            }
-            cx.sleep(ASK_EVERY).await?;
-        }
-    }
 }
 
 /// The application answers as it should. Run twice: it is asked again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
-    /// What is asked.
-    pub check: Check,
+    /// What is asked: one question, or several that must all be answered well.
+    pub check: Checks,
     /// How long it may take to become healthy, in seconds.
     pub within_seconds: u64,
     /// How long it must stay healthy, in seconds.
@@ -182,16 +129,19 @@ pub struct Health {
 /// The answer that counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Healthy {
-    /// The HTTP status of the answer.
-    pub status: u16,
-    /// The beginning of its body.
+    /// The HTTP status of the answer; of several, of the first page. Nothing where no page was asked for.
+    pub status: Option<u16>,
+    /// The beginning of its body, at most 500 characters.
     pub body: String,
-    /// How long the last answer took, in milliseconds.
+    /// How long the last answer took, in milliseconds; of several, the slowest.
     pub millis: u64,
     /// How often it was asked.
     pub questions: u32,
     /// When it became healthy, in seconds after the first question.
     pub after_seconds: u64,
+    /// What was asked, in words, where it was more than one thing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<String>,
 }
 
 #[async_trait]
@@ -200,23 +150,35 @@ impl Step for Health {
     type Output = Healthy;
 
     fn summary(&self) -> String {
-        let from = self
-            .check
-            .via_host
-            .as_deref()
-            .map(|h| format!(" (asked from `{h}`)"));
+        let name = |probe: &Probe| {
+            let from = probe.via_host().map(|h| format!(" (asked from `{h}`)"));
+            format!("{}{}", probe.name(), from.unwrap_or_default())
+        };
+        let names: Vec<String> = self.check.probes().iter().map(name).collect();
+        if let [Probe::Http(check)] = self.check.probes() {
+            let from = check
+                .via_host
+                .as_deref()
+                .map(|h| format!(" (asked from `{h}`)"));
+            return format!(
+                "{} is healthy within {} s and stays so for {} s{}",
+                check.url,
+                self.within_seconds,
+                self.stable_for_seconds,
+                from.unwrap_or_default()
+            );
+        }
         format!(
-            "{} is healthy within {} s and stays so for {} s{}",
-            self.check.url,
+            "healthy within {} s and for {} s: {}",
             self.within_seconds,
             self.stable_for_seconds,
-            from.unwrap_or_default()
+            names.join(", ")
         )
     }
 
     fn policy(&self) -> Policy {
         Policy::within(
-            self.within_seconds + self.stable_for_seconds + 2 * self.check.timeout_seconds + 60,
+            self.within_seconds + self.stable_for_seconds + 2 * self.check.timeout_seconds() + 60,
         )
     }
 

@@ -19,6 +19,7 @@ pub mod pm2;
 mod reach;
 pub mod schema;
 pub mod standing;
+pub mod supervisor;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod watch;

@@ -15,20 +15,20 @@ use flow_engine::retry::Policy;
 use flow_engine::step::{Cx, Progress, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use crate::health::Check;
-use crate::host::{Host, Hosts};
-use crate::pm2::{Application, Pm2, ProcessList};
+use crate::health::Checks;
+use crate::host::Hosts;
 use crate::reach;
 use crate::reach::patterns::Patterns;
+use crate::supervisor::contract::Supervisor;
+use crate::supervisor::logs::Place;
+use crate::supervisor::{self, Application, ProcessList};
 
 mod aftermath;
-mod files;
 mod judge;
 mod reconnect;
 mod reloads;
 
 use aftermath::Aftermath;
-use files::Place;
 pub use reconnect::{Mark, Reconnect};
 use reloads::Reloads;
 
@@ -60,7 +60,7 @@ pub struct Watch {
     /// Lines that match one of these are no errors after all.
     pub allow: Vec<String>,
     /// What must stay healthy, if anything.
-    pub health: Option<Check>,
+    pub health: Option<Checks>,
     /// How many restarts are forgiven, all processes together. Usually 0.
     pub max_restarts: u64,
     /// The processes right after the deploy, from [`Restarted`](crate::pm2::Restarted): restarts and log lines count
@@ -170,7 +170,7 @@ impl Step for Watch {
         let patterns = Patterns::new(&self.errors, &self.allow)?;
         let eyes = Eyes {
             cx,
-            host: &*host,
+            supervisor: supervisor::of(&*host, &self.pm2, &self.application),
             hosts: cx.resource::<Hosts>()?,
             patterns,
             aftermath: Aftermath::new(),
@@ -182,7 +182,7 @@ impl Step for Watch {
 /// What looking takes.
 struct Eyes<'a> {
     cx: &'a Cx,
-    host: &'a dyn Host,
+    supervisor: Box<dyn Supervisor + 'a>,
     hosts: std::sync::Arc<Hosts>,
     patterns: Patterns,
     aftermath: Aftermath,
@@ -240,11 +240,11 @@ impl Watch {
     /// One look at everything. The logs come first: they may explain a restart.
     async fn look(&self, eyes: &Eyes<'_>, seen: &mut Seen) -> Result<ProcessList, StepError> {
         if !seen.begun {
-            *seen = self.begin(eyes.cx, eyes.host).await?;
+            *seen = self.begin(eyes.cx, &*eyes.supervisor).await?;
             eyes.cx.note(seen).await?;
         }
         let before = seen.clone();
-        let list = self.processes(eyes.host).await?;
+        let list = self.processes(&*eyes.supervisor).await?;
         let judged = match self.read_logs(eyes, &list, seen).await {
             Ok(()) => seen
                 .forgive(eyes.cx, &list)
@@ -285,25 +285,17 @@ impl Watch {
         Ok(dark + UNREACHED_PAUSE)
     }
 
-    fn pm2<'a>(&'a self, host: &'a dyn Host) -> Pm2<'a> {
-        Pm2 {
-            host,
-            program: &self.pm2,
-            application: &self.application,
-        }
-    }
-
     /// The processes that are watched.
-    async fn processes(&self, host: &dyn Host) -> Result<ProcessList, StepError> {
-        let mut list = self.pm2(host).list().await?;
+    async fn processes(&self, supervisor: &dyn Supervisor) -> Result<ProcessList, StepError> {
+        let mut list = supervisor.list().await?;
         list.apps
             .retain(|a| self.apps.is_empty() || self.apps.contains(&a.name));
         Ok(list)
     }
 
     /// Where everything stood after the deploy, or stands now: what is in the logs already was there before.
-    async fn begin(&self, cx: &Cx, host: &dyn Host) -> Result<Seen, StepError> {
-        let list = self.processes(host).await?;
+    async fn begin(&self, cx: &Cx, supervisor: &dyn Supervisor) -> Result<Seen, StepError> {
+        let list = self.processes(supervisor).await?;
         let mut apps: Vec<String> = list.apps.iter().map(|a| a.name.clone()).collect();
         apps.dedup();
         let missing = self.apps.iter().find(|a| !apps.contains(a));
@@ -312,14 +304,15 @@ impl Watch {
             .or(apps.is_empty().then(|| "any process".into()))
         {
             return Err(StepError::fail(format!(
-                "pm2 on `{}` does not know {missing}: nothing to watch",
+                "{} on `{}` does not know {missing}: nothing to watch",
+                supervisor.name(),
                 self.host
             )));
         }
         let since = self.since.as_ref().map(|s| cx.arg(s)).transpose()?;
         let mut places = BTreeMap::new();
         for file in list.apps.iter().flat_map(|a| &a.logs) {
-            let mut place = files::end_of(host, file).await?;
+            let mut place = supervisor.log_end(file).await?;
             if let Some(since) = since.as_ref().filter(|s| !s.log_sizes.is_empty()) {
                 let size = since.log_sizes.get(file).copied().unwrap_or(0);
                 place.go_back_to(size, since.log_inodes.get(file).copied());
@@ -327,9 +320,11 @@ impl Watch {
             places.insert(file.clone(), place);
         }
         if !places.values().any(Place::is_there) {
-            let why = "nothing was watched: no log file that pm2 names can be read";
-            return Err(StepError::fail(format!("{why} on `{}`", self.host))
-                .hint("give the processes log files in pm2's configuration, readable for the login of `flow`"));
+            let name = supervisor.name();
+            let why = format!("nothing was watched: no log file that {name} names can be read");
+            return Err(StepError::fail(format!("{why} on `{}`", self.host)).hint(format!(
+                "give the processes log files in {name}'s configuration, readable for the login of `flow`"
+            )));
         }
         let counted = since.as_ref().unwrap_or(&list);
         let restarts: BTreeMap<u64, u64> =

@@ -11,8 +11,8 @@ use crate::host::job::{self, JobError, JobSpec, Launch, Probe};
 use crate::host::{Command, Host};
 use crate::lease::{in_force, lock_state};
 use crate::pg::{BeforeStop, Question};
-use crate::pm2::{Application, Pm2};
 use crate::reach;
+use crate::supervisor::{self, Application};
 
 /// What is stopped when a deploy is undone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,12 +59,8 @@ pub(super) async fn undo(cx: &Cx, step: &Deploy) -> Result<String, StepError> {
     }
     if let Some(services) = &step.stop_on_undo {
         look_first(cx, services).await?;
-        let pm2 = Pm2 {
-            host: &*host,
-            program: &services.pm2,
-            application: &services.application,
-        };
-        report.push(pm2.stop(cx).await?.in_words());
+        let supervisor = supervisor::of(&*host, &services.pm2, &services.application);
+        report.push(supervisor.stop(cx).await?);
     }
     Ok(report.join("; "))
 }

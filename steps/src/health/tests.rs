@@ -11,6 +11,8 @@ use super::*;
 use crate::host::Local;
 use crate::reach::testing::{Bench, Say, failure, output, plan};
 
+mod probes;
+
 /// A tiny server that answers each request with what `answer` makes of its number and path.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -154,7 +156,7 @@ async fn an_endless_body_and_a_silent_server_are_bounded() {
 
 fn health(url: String, within_seconds: u64, stable_for_seconds: u64) -> Health {
     Health {
-        check: json_ok(url),
+        check: json_ok(url).into(),
         within_seconds,
         stable_for_seconds,
     }
@@ -326,7 +328,7 @@ async fn an_application_that_is_ill_by_its_name_is_ill_whatever_answers_on_the_l
 async fn what_could_not_be_asked_in_the_end_is_no_failure_of_the_release() {
     let bench = Bench::new(registry);
     let step = Health {
-        check: Check::ok(closed()),
+        check: Check::ok(closed()).into(),
         within_seconds: 1,
         stable_for_seconds: 0,
     };

@@ -6,9 +6,10 @@ use flow_engine::retry::Policy;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::settle::{self, Wanted};
-use super::{App, Application, Pm2, ProcessList};
+use super::{App, Application, ProcessList};
 use crate::reach;
+use crate::supervisor;
+use crate::supervisor::settle::{self, Wanted};
 
 /// Every process of the application is online: those that ran before, and those that came with the release.
 ///
@@ -40,7 +41,8 @@ impl Step for Online {
 
     fn summary(&self) -> String {
         format!(
-            "every pm2 process of `{}` is online: {}",
+            "every {} process of `{}` is online: {}",
+            self.application.supervisor.name(),
             self.host,
             self.application.in_words()
         )
@@ -52,22 +54,18 @@ impl Step for Online {
 
     async fn run(&self, cx: &Cx) -> Result<ProcessList, StepError> {
         let host = reach::host(cx, &self.host)?;
-        let pm2 = Pm2 {
-            host: &*host,
-            program: &self.pm2,
-            application: &self.application,
-        };
+        let supervisor = supervisor::of(&*host, &self.pm2, &self.application);
         let expected = cx.arg(&self.expected)?;
         let since = self.since.as_ref().map(|s| cx.arg(s)).transpose()?;
         let gone = since.iter().flat_map(|since| &since.gone);
         let wanted = Wanted::as_before(&expected).without(gone);
         if let Some(since) = &since {
-            let now = pm2.list().await?;
+            let now = supervisor.list().await?;
             if now.counters() == since.counters() && down(&now, &expected).is_empty() {
                 return Ok(now);
             }
         }
-        let list = settle::up(cx, &pm2, &wanted, self.settle_seconds).await?;
+        let list = settle::up(cx, &*supervisor, &wanted, self.settle_seconds).await?;
         let down = down(&list, &expected);
         if down.is_empty() {
             Ok(list)

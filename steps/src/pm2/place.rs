@@ -9,9 +9,9 @@ use flow_engine::step::StepError;
 use serde::{Deserialize, Serialize};
 
 use super::App;
-use super::application::Folder;
 use crate::host::{Command, Host};
 use crate::reach;
+use crate::supervisor::Folder;
 
 /// What was released, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

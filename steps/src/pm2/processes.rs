@@ -8,11 +8,13 @@ use flow_engine::retry::Policy;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::settle::CRASH_LOOP;
-use super::{Application, ONLINE_WITHIN, Pm2, ProcessList, bring_back};
+use super::{Application, ProcessList};
 use crate::deploy::has_begun;
-use crate::health::Check;
+use crate::health::Checks;
 use crate::reach;
+use crate::supervisor;
+use crate::supervisor::contract::Supervisor;
+use crate::supervisor::settle::{CRASH_LOOP, ONLINE_WITHIN};
 
 /// Records the processes that run now and has pm2 save them; undone, starts again what was running, as it was defined.
 ///
@@ -32,7 +34,7 @@ pub struct Processes {
     /// How long all restart counters must stand still after a restart, in seconds.
     pub settle_seconds: u64,
     /// What must be healthy after a restart, if anything.
-    pub health: Option<Check>,
+    pub health: Option<Checks>,
     /// The folder on the host where the definitions are kept, absolute. Without it a rollback restarts by name, with
     /// whatever definition pm2 has then.
     #[serde(default)]
@@ -53,7 +55,8 @@ impl Step for Processes {
 
     fn summary(&self) -> String {
         format!(
-            "record the pm2 processes of `{}`: {}",
+            "record the {} processes of `{}`: {}",
+            self.application.supervisor.name(),
             self.host,
             self.application.in_words()
         )
@@ -76,13 +79,22 @@ impl Step for Processes {
 
     async fn run(&self, cx: &Cx) -> Result<ProcessList, StepError> {
         let host = reach::host(cx, &self.host)?;
-        let pm2 = self.pm2(&*host);
-        let first = pm2.inventory().await?;
+        let supervisor = self.supervisor(&*host);
+        let first = supervisor.survey().await?;
         if first.own.apps.is_empty() {
-            return Err(self.nothing(&first.others));
+            return Err(supervisor::nothing(
+                &self.host,
+                &self.pm2,
+                &self.application,
+                &first.others,
+            ));
         }
+        self.all_there(&first.own)?;
         cx.sleep(Duration::from_secs(self.settle_seconds)).await?;
-        let now = pm2.inventory().await?;
+        let run = cx.run_id();
+        let now = supervisor
+            .record(self.keep_in.as_deref(), run.as_str())
+            .await?;
         let mut found = now.own;
         self.mark_restless(cx, &first.own, &mut found);
         for app in &found.apps {
@@ -92,11 +104,7 @@ impl Step for Processes {
         for other in &now.others {
             cx.log(format!("left alone: {other}"));
         }
-        if let Some(dir) = &self.keep_in {
-            let run = cx.run_id();
-            found.kept = Some(pm2.keep(dir, run.as_str(), &now.definitions).await?);
-        }
-        pm2.save().await?;
+        supervisor.save().await?;
         Ok(found)
     }
 
@@ -108,14 +116,16 @@ impl Step for Processes {
         let newer = self.newer.as_deref().and_then(|key| cx.run().output(key));
         let newer = newer.and_then(|json| serde_json::from_str(json).ok());
         let host = reach::host(cx, &self.host)?;
-        let pm2 = self.pm2(&*host);
+        let supervisor = self.supervisor(&*host);
         let before = match newer.or(done) {
             Some(before) => before,
-            None => pm2.list().await?.as_if_online(),
+            None => supervisor.list().await?.as_if_online(),
         };
-        let back = bring_back::all(cx, &pm2, &before, self.settle_seconds).await?;
+        let back = supervisor
+            .bring_back(cx, &before, self.settle_seconds)
+            .await?;
         // The release may have saved its own list; after a restart of the host that one would come up.
-        pm2.save().await?;
+        supervisor.save().await?;
         let healthy = match &self.health {
             Some(check) if !before.running().is_empty() => {
                 check
@@ -130,34 +140,25 @@ impl Step for Processes {
 }
 
 impl Processes {
-    fn pm2<'a>(&'a self, host: &'a dyn crate::host::Host) -> Pm2<'a> {
-        Pm2 {
-            host,
-            program: &self.pm2,
-            application: &self.application,
-        }
+    fn supervisor<'a>(&'a self, host: &'a dyn crate::host::Host) -> Box<dyn Supervisor + 'a> {
+        supervisor::of(host, &self.pm2, &self.application)
     }
 
-    /// Every user has a pm2 of its own: an empty list is most often another user's.
-    fn nothing(&self, others: &[String]) -> StepError {
-        let pm2 = self.pm2.join(" ");
-        if others.is_empty() {
-            return StepError::refuse(format!(
-                "pm2 shows no process for `{pm2}` on `{}`: is it the right user?",
-                self.host
-            ))
-            .hint("name the user that runs the application, such as `sudo -u app pm2`");
+    /// Fails when one of the application's processes that the configuration names is not there.
+    fn all_there(&self, list: &ProcessList) -> Result<(), StepError> {
+        let missing = self.application.missing(list);
+        if missing.is_empty() {
+            return Ok(());
         }
-        StepError::refuse(format!(
-            "none of pm2's processes on `{}` is the application's ({}); there are: {}",
-            self.host,
-            self.application.in_words(),
-            others.join(", ")
-        ))
-        .hint(format!(
-            "name them in flow.toml: [env.{}] processes = [\"…\"]; then start anew",
+        let (name, names) = (self.application.supervisor.name(), missing.join(", "));
+        Err(StepError::refuse(format!(
+            "{name} on `{}` knows no {names}, which the configuration names as the application's",
             self.host
         ))
+        .hint(format!(
+            "start it there, or correct flow.toml: [env.{}] processes; one that comes with this release is named after it",
+            self.host
+        )))
     }
 
     /// Marks what is crash-looping: it moved while it was looked at, or is between two starts.

@@ -9,10 +9,11 @@ use flow_engine::retry::Policy;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::settle::{self, Wanted};
-use super::{Application, Pm2, ProcessList, Released, place};
+use super::{Application, ProcessList, Released, place};
 use crate::deploy::Deployed;
 use crate::reach;
+use crate::supervisor;
+use crate::supervisor::settle::{self, Wanted};
 
 /// Every process that ran before was really restarted and stays up: it has another pid, and where the release says what
 /// and where it is, it runs from that folder, with that version and that commit.
@@ -58,7 +59,8 @@ impl Step for Restarted {
 
     fn summary(&self) -> String {
         format!(
-            "the pm2 processes of `{}` were restarted and stay up for {} s: {}",
+            "the {} processes of `{}` were restarted and stay up for {} s: {}",
+            self.application.supervisor.name(),
             self.host,
             self.settle_seconds,
             self.application.in_words()
@@ -71,17 +73,13 @@ impl Step for Restarted {
 
     async fn run(&self, cx: &Cx) -> Result<ProcessList, StepError> {
         let host = reach::host(cx, &self.host)?;
-        let pm2 = Pm2 {
-            host: &*host,
-            program: &self.pm2,
-            application: &self.application,
-        };
+        let supervisor = supervisor::of(&*host, &self.pm2, &self.application);
         let before = cx.arg(&self.before)?;
         // Taken first: what is written from here on is for the watch to see.
-        let first = pm2.marked().await?;
+        let first = supervisor.marked().await?;
         let gone = self.gone(cx, &before, &first).await?;
         let wanted = Wanted::as_before(&before).without(&gone);
-        let mut list = settle::up(cx, &pm2, &wanted, self.settle_seconds).await?;
+        let mut list = settle::up(cx, &*supervisor, &wanted, self.settle_seconds).await?;
         let mut old = before.same_process_in(&list);
         if old.is_empty()
             && let Some(released) = &self.released
@@ -159,8 +157,9 @@ impl Restarted {
         })
         .await?;
         let failed = StepError::fail(format!(
-            "`{}`: {names} ran before, and pm2 no longer knows it: lost or removed",
-            self.host
+            "`{}`: {names} ran before, and {} no longer knows it: lost or removed",
+            self.host,
+            self.application.supervisor.name()
         ));
         Err(if parks {
             failed.hint(format!(

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use flow_engine::driver::Stop;
 use flow_engine::record::Verdict;
@@ -14,6 +15,7 @@ use flow_engine::step::StepError;
 use super::*;
 use crate::host::Local;
 use crate::reach::testing::{Bench, Change, Say, failure, output, plan, undone};
+use crate::supervisor::contract::Supervisor as _;
 
 /// A pm2 of its own: own home, own daemon, ended with it.
 pub(crate) struct Pm2 {
@@ -59,7 +61,7 @@ impl Pm2 {
 
     /// The application's processes now; all but modules where none is named.
     pub(crate) async fn list(&self, application: &Application) -> ProcessList {
-        let pm2 = super::Pm2 {
+        let pm2 = crate::supervisor::pm2::Pm2 {
             host: &Local::new("here"),
             program: &self.prefix,
             application,
@@ -137,7 +139,7 @@ fn the_list_is_the_last_line_and_keeps_nothing_of_the_environment() {
     let text = "\n  Runtime Edition\n[PM2] Spawning PM2 daemon with pm2_home=/root/.pm2\n[PM2] PM2 Successfully daemonized\n\
         [{\"pid\":17,\"name\":\"api\",\"pm2_env\":{\"status\":\"online\",\"restart_time\":3,\"version\":\"1.4.0\",\
         \"DATABASE_URL\":\"hunter2\",\"pm_out_log_path\":\"/l/o\",\"pm_err_log_path\":\"/dev/null\"},\"pm_id\":4}]\n";
-    let all = read::parse(text).unwrap();
+    let all = crate::supervisor::pm2::parse(text).unwrap();
     let [(app, _, definition)] = &all[..] else {
         panic!("not one");
     };
@@ -152,11 +154,12 @@ fn the_list_is_the_last_line_and_keeps_nothing_of_the_environment() {
 
 #[test]
 fn an_answer_that_is_no_list_fails_without_repeating_it() {
-    let StepError::Fail(failure) = read::parse("[{\"hunter2\":1}]").unwrap_err() else {
+    let StepError::Fail(failure) = crate::supervisor::pm2::parse("[{\"hunter2\":1}]").unwrap_err()
+    else {
         panic!("not a failure");
     };
     assert!(!format!("{failure:?}").contains("hunter2"));
-    assert!(read::parse("").is_err());
+    assert!(crate::supervisor::pm2::parse("").is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -210,6 +213,36 @@ async fn a_pm2_without_any_process_is_taken_for_the_wrong_user() {
     let (run, _) = bench.start("r-one", plan).await;
     let message = failure(&run, "prep/processes").message;
     assert!(message.contains("is it the right user?"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_the_configuration_names_and_pm2_does_not_know_stops_the_run_before_production()
+ {
+    let pm2 = Pm2::start();
+    pm2.app("api", STEADY);
+    let bench = Bench::new(registry);
+    let step = Processes {
+        application: Application {
+            processes: vec!["api".into(), "worker".into()],
+            ..Application::default()
+        },
+        ..processes(&pm2)
+    };
+    let plan = plan(
+        |p| {
+            p.step("prep/processes", step);
+        },
+        |p| {
+            p.step("prod/deploy", Change);
+        },
+    );
+    let (run, _) = bench.start("r-one", plan).await;
+    let message = failure(&run, "prep/processes").message;
+    assert!(
+        message.contains("pm2 on `here` knows no worker,"),
+        "{message}"
+    );
+    assert!(run.steps[1].attempts == 0, "production was not touched");
 }
 
 #[tokio::test(flavor = "multi_thread")]

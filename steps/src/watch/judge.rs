@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use flow_engine::step::{Cx, StepError};
 
-use super::files::{self, Line};
 use super::{Eyes, Mark, Reloads, Seen, Thaw, Watch};
-use crate::health::Unwell;
-use crate::pm2::{App, ProcessList};
+use crate::health::{Complaint, Unwell};
+use crate::supervisor::logs::Line;
+use crate::supervisor::{App, ProcessList};
 
 /// So many unhealthy answers one after the other are no hiccup any more.
 const UNHEALTHY_MAX: u32 = 3;
@@ -93,7 +93,8 @@ impl Watch {
         }
         if let Some(gone) = seen.apps.iter().find(|name| seen.lost(name, list)) {
             return Err(StepError::fail(format!(
-                "pm2 on `{}` no longer knows {gone}",
+                "{} on `{}` no longer knows {gone}",
+                self.application.supervisor.name(),
                 self.host
             )));
         }
@@ -139,7 +140,7 @@ impl Watch {
             for file in &app.logs {
                 // A process that came during the watch is read from its beginning.
                 let place = seen.places.entry(file.clone()).or_default();
-                let news = files::read_on(eyes.host, file, place).await?;
+                let news = eyes.supervisor.log_news(file, place).await?;
                 let lines = &news.lines;
                 seen.log_bytes += lines.iter().map(|l| l.text.len() as u64 + 1).sum::<u64>();
                 if let Some(unread) = news.unread {
@@ -202,25 +203,34 @@ impl Watch {
     }
 
     pub(super) async fn ask(&self, eyes: &Eyes<'_>, seen: &mut Seen) -> Result<(), StepError> {
-        let Some(check) = &self.health else {
+        let Some(checks) = &self.health else {
             return Ok(());
         };
+        if checks.probes().is_empty() {
+            return Err(StepError::fail(
+                "no question about the application's health is configured",
+            ));
+        }
         seen.asked += 1;
-        match check.ask(&eyes.hosts).await {
-            Ok(_) => seen.unhealthy = 0,
-            Err(Unwell::Unreached(why)) => {
-                return Err(StepError::unreached(format!("{}: {why}", check.url)));
-            }
-            Err(Unwell::Sick(why)) => {
+        let Err(complaints) = checks.ask(&eyes.hosts).await else {
+            seen.unhealthy = 0;
+            return Ok(());
+        };
+        let Some(Complaint { probe, why }) = complaints.into_iter().next() else {
+            return Err(StepError::unreached("the application was not asked"));
+        };
+        let name = probe.name();
+        match why {
+            Unwell::Unreached(why) => return Err(StepError::unreached(format!("{name}: {why}"))),
+            Unwell::Sick(why) => {
                 seen.unhealthy += 1;
                 eyes.cx.log(format!(
-                    "{} is not healthy ({} in a row): {why}",
-                    check.url, seen.unhealthy
+                    "{name} is not healthy ({} in a row): {why}",
+                    seen.unhealthy
                 ));
                 if seen.unhealthy >= UNHEALTHY_MAX {
                     return Err(StepError::fail(format!(
-                        "{} was unhealthy {UNHEALTHY_MAX} times in a row: {why}",
-                        check.url
+                        "{name} was unhealthy {UNHEALTHY_MAX} times in a row: {why}"
                     )));
                 }
             }

@@ -7,8 +7,8 @@ use flow_engine::retry::Policy;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use crate::pm2::{Application, Pm2, ProcessList};
 use crate::reach;
+use crate::supervisor::{self, Application, ProcessList};
 
 /// So much later than meant, a mark says nothing any more about what was written before it.
 const LATE: Duration = Duration::from_secs(30);
@@ -63,15 +63,11 @@ impl Step for Reconnect {
             return Err(StepError::fail(format!("{} has not ended", self.thaw)));
         };
         let host = reach::host(cx, &self.host)?;
-        let pm2 = Pm2 {
-            host: &*host,
-            program: &self.pm2,
-            application: &self.application,
-        };
+        let supervisor = supervisor::of(&*host, &self.pm2, &self.application);
         let meant = Duration::from_secs(self.seconds);
         cx.sleep(meant.saturating_sub(cx.now().since(thawed)))
             .await?;
-        let processes = pm2.marked().await?;
+        let processes = supervisor.marked().await?;
         let late = cx.now().since(thawed) > meant + LATE;
         if late {
             cx.log(format!(

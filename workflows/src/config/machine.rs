@@ -80,6 +80,7 @@ impl Environment {
         Application {
             processes: self.processes.clone(),
             folder: Some(self.app_dir.clone()),
+            ..Application::default()
         }
     }
 

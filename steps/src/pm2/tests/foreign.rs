@@ -18,6 +18,7 @@ impl World {
         let application = Application {
             processes: vec![],
             folder: Some(folder.to_str().unwrap().into()),
+            supervisor: Kind::Pm2,
         };
         let world = World { pm2, application };
         world.app("api", STEADY, &[]);

@@ -50,6 +50,7 @@ impl Releases {
             application: Application {
                 processes: vec![],
                 folder: Some(folder.clone()),
+                ..Application::default()
             },
             before: Arg::Value(before.clone()),
             settle_seconds: 1,

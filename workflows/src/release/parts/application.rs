@@ -120,7 +120,7 @@ impl Release<'_> {
     pub(in crate::release) fn processes(&self, at: &Place) -> Processes {
         Processes {
             restart_if_started: Some(at.key(DEPLOY)),
-            health: at.has_health.then(|| self.check(at)),
+            health: at.has_health.then(|| self.check(at).into()),
             keep_in: Some(at.env.backup_dir.clone()),
             newer: Some(at.key(RUNNING)),
             ..self.processes_seen(at)
@@ -233,7 +233,7 @@ impl Release<'_> {
             seconds: watch.seconds,
             errors: watch.patterns.clone(),
             allow: watch.allow.clone(),
-            health: at.has_health.then(|| self.check(at)),
+            health: at.has_health.then(|| self.check(at).into()),
             max_restarts: 0,
             since: Some(restarted.into()),
             thaw: Some(mark.into()),
@@ -260,7 +260,7 @@ impl Release<'_> {
 
     pub(in crate::release) fn health(&self, at: &Place) -> Health {
         Health {
-            check: self.check(at),
+            check: self.check(at).into(),
             within_seconds: self.config.watch.healthy_within_seconds,
             stable_for_seconds: STABLE_SECONDS,
         }

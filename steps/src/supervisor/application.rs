@@ -1,6 +1,6 @@
-//! Which of pm2's processes are the application's.
+//! Which of a supervisor's processes are the application's.
 //!
-//! One pm2 often keeps more than one application, and its own modules. What is not the application's is neither
+//! One pm2 often keeps more than one application, and its own modules; so do systemd and docker. What is not the application's is neither
 //! stopped, nor restarted, nor judged.
 
 use std::collections::BTreeMap;
@@ -8,10 +8,45 @@ use std::collections::BTreeMap;
 use flow_engine::step::StepError;
 use serde::{Deserialize, Serialize};
 
+use super::list::ProcessList;
 use crate::host::{Command, Host};
 use crate::reach;
 
-/// What makes a process the application's. The default takes every process but pm2's modules.
+/// What keeps an application's processes running.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// pm2 of one user. Its program is such as `sudo -u app pm2`.
+    #[default]
+    Pm2,
+    /// systemd, of the system or of one user. Its program is such as `systemctl --user`; logs come from `journalctl`
+    /// with the same words before it.
+    Systemd,
+    /// The containers of docker compose. Its program is such as `docker compose -p shop`, or `docker` alone.
+    Compose,
+}
+
+impl Kind {
+    /// Whether it is pm2, which plans from before there were others mean.
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde passes a reference"
+    )]
+    fn is_pm2(&self) -> bool {
+        *self == Kind::Pm2
+    }
+
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Pm2 => "pm2",
+            Kind::Systemd => "systemd",
+            Kind::Compose => "docker compose",
+        }
+    }
+}
+
+/// What makes a process the application's, and what keeps it running. The default takes every process but pm2's modules.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Application {
     /// The names of its processes; none: the folder decides.
@@ -21,42 +56,45 @@ pub struct Application {
     /// it, links followed. Where it is a link to one of several releases, the other releases belong to it as well.
     #[serde(default)]
     pub folder: Option<String>,
+    /// What keeps them running.
+    #[serde(default, skip_serializing_if = "Kind::is_pm2")]
+    pub supervisor: Kind,
 }
 
 /// What is known of a process before it is known whose it is.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Place {
-    pub(super) name: String,
-    pub(super) module: bool,
-    pub(super) folder: Option<String>,
-    pub(super) script: Option<String>,
+pub(crate) struct Place {
+    pub(crate) name: String,
+    pub(crate) module: bool,
+    pub(crate) folder: Option<String>,
+    pub(crate) script: Option<String>,
 }
 
 /// Where a folder really is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Folder {
+pub(crate) struct Folder {
     /// As it is written.
-    pub(super) written: String,
+    pub(crate) written: String,
     /// Where it leads to.
-    pub(super) real: String,
+    pub(crate) real: String,
 }
 
 impl Folder {
     /// Whether a path is in it, as written or followed.
-    pub(super) fn holds(&self, path: &str) -> bool {
+    pub(crate) fn holds(&self, path: &str) -> bool {
         inside(path, &self.written) || inside(path, &self.real)
     }
 
     /// The folder of all releases, where this one is a link to one of them: `/srv/app/current` that leads to
     /// `/srv/app/releases/7`. A link that leads elsewhere (to another disk, say) has no such folder.
-    pub(super) fn releases(&self) -> Option<&str> {
+    pub(crate) fn releases(&self) -> Option<&str> {
         let above = parent(&self.written)?;
         let all = parent(&self.real)?;
         (self.real != self.written && all != above && inside(all, above)).then_some(all)
     }
 
     /// Whether a path is in another release than the one this folder leads to.
-    pub(super) fn other_release(&self, real: &str) -> bool {
+    pub(crate) fn other_release(&self, real: &str) -> bool {
         let in_releases = |all: &str| inside(real, all) && real != all;
         self.releases().is_some_and(in_releases) && !inside(real, &self.real)
     }
@@ -67,15 +105,32 @@ impl Application {
     pub fn in_words(&self) -> String {
         match (&self.processes[..], &self.folder) {
             ([], Some(folder)) => format!("those that run in {folder}"),
-            ([], None) => "all but pm2's modules".into(),
+            ([], None) if self.supervisor == Kind::Pm2 => "all but pm2's modules".into(),
+            ([], None) => format!("all of {}", self.supervisor.name()),
             (names, _) => names.join(", "),
         }
     }
 
+    /// Whether a configured name is a process's: systemd's services may be named with their ending.
+    fn means(&self, configured: &str, name: &str) -> bool {
+        let ending = configured.strip_suffix(".service");
+        configured == name || (self.supervisor == Kind::Systemd && ending == Some(name))
+    }
+
+    /// Those of the names that are given of which there is no process.
+    pub fn missing(&self, list: &ProcessList) -> Vec<&str> {
+        let unknown = |name: &&String| !list.apps.iter().any(|a| self.means(name, &a.name));
+        let names = self.processes.iter().filter(unknown);
+        names.map(String::as_str).collect()
+    }
+
     /// For each of these, whether it is the application's.
-    pub(super) async fn own(&self, host: &dyn Host, all: &[Place]) -> Result<Vec<bool>, StepError> {
+    pub(crate) async fn own(&self, host: &dyn Host, all: &[Place]) -> Result<Vec<bool>, StepError> {
         if !self.processes.is_empty() {
-            let named = |p: &Place| !p.module && self.processes.contains(&p.name);
+            let named = |p: &Place| {
+                let mut names = self.processes.iter();
+                !p.module && names.any(|name| self.means(name, &p.name))
+            };
             return Ok(all.iter().map(named).collect());
         }
         let Some(folder) = &self.folder else {
@@ -135,7 +190,7 @@ async fn follow(
 }
 
 /// Whether a path is a folder or lies in it; both as written.
-pub(super) fn inside(path: &str, folder: &str) -> bool {
+pub(crate) fn inside(path: &str, folder: &str) -> bool {
     let folder = folder.trim_end_matches('/');
     let rest = path.strip_prefix(folder);
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -199,6 +254,7 @@ mod tests {
         let by_folder = Application {
             processes: vec![],
             folder: at("app/current"),
+            supervisor: Kind::Pm2,
         };
         let here = Local::new("here");
         let own = by_folder.own(&here, &all).await.unwrap();

@@ -20,45 +20,55 @@ const KNOWN: u64 = 64;
 
 /// How far a file was read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// Which file had the name; 0 when there was none.
-    inode: u64,
+    pub(super) inode: u64,
     /// Bytes that were read, up to the end of a line.
-    offset: u64,
+    pub(super) offset: u64,
     /// A digest of the last bytes before that: a file that was cut short may have grown past it since.
     #[serde(default)]
-    known: Option<String>,
+    pub(super) known: Option<String>,
     /// Whether it was cut short since the watch began: what a place meant before means nothing any more.
     #[serde(default)]
-    cut: bool,
+    pub(super) cut: bool,
 }
 
 /// Where a line stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Line {
+pub(crate) struct Line {
     /// Which file, and its first byte there; nothing in a file that was cut short meanwhile.
-    pub(super) at: Option<(u64, u64)>,
+    pub(crate) at: Option<(u64, u64)>,
     /// Without its end.
-    pub(super) text: String,
+    pub(crate) text: String,
 }
 
 /// What was written since the last look.
 #[derive(Debug, Default)]
-pub(super) struct News {
-    pub(super) lines: Vec<Line>,
+pub(crate) struct News {
+    pub(crate) lines: Vec<Line>,
     /// In words, what cannot be read any more.
-    pub(super) unread: Option<String>,
+    pub(crate) unread: Option<String>,
 }
 
 impl Place {
     /// Whether there was a file that can be read.
-    pub(super) fn is_there(&self) -> bool {
+    pub(crate) fn is_there(&self) -> bool {
         self.inode != 0
+    }
+
+    /// Which file it is in; 0 when there was none.
+    pub(crate) fn number(&self) -> u64 {
+        self.inode
+    }
+
+    /// How far it was read.
+    pub(crate) fn size(&self) -> u64 {
+        self.offset
     }
 
     /// Reads on from an earlier size of the file of that number (or of the one that has its name now). One that has
     /// become shorter, or is another one by now, is read as such.
-    pub(super) fn go_back_to(&mut self, size: u64, inode: Option<u64>) {
+    pub(crate) fn go_back_to(&mut self, size: u64, inode: Option<u64>) {
         self.offset = size;
         self.inode = inode.unwrap_or(self.inode);
     }
@@ -74,8 +84,27 @@ fi
 stat -c '%i %s' -- "$f"
 if [ "$2" -ge 0 ]; then tail -c "+$(($2 + 1))" -- "$f" | head -c "$3"; fi"#;
 
+/// Number and size of each of these files as it is now; zeros for one that does not exist yet.
+pub(crate) async fn sizes(host: &dyn Host, files: &[String]) -> Result<Vec<(u64, u64)>, StepError> {
+    let text = r#"for f in "$@"; do if [ -f "$f" ]; then stat -c "%i %s" -- "$f"; else echo "0 0"; fi; done"#;
+    let command = Command::script(text).arg("sh").args(files.iter().cloned());
+    let answer = reach::run(host, &command).await?;
+    let numbers = answer.lines().filter_map(|line| {
+        let (inode, size) = line.split_once(' ')?;
+        Some((inode.parse().ok()?, size.parse().ok()?))
+    });
+    let numbers: Vec<(u64, u64)> = numbers.collect();
+    if numbers.len() == files.len() {
+        return Ok(numbers);
+    }
+    Err(StepError::fail(format!(
+        "the sizes of the log files on `{}` cannot be read",
+        host.name()
+    )))
+}
+
 /// The end of a file as it is now.
-pub(super) async fn end_of(host: &dyn Host, file: &str) -> Result<Place, StepError> {
+pub(crate) async fn end_of(host: &dyn Host, file: &str) -> Result<Place, StepError> {
     let (inode, size, _) = look(host, file, None, 0).await?;
     Ok(Place {
         inode,
@@ -86,7 +115,7 @@ pub(super) async fn end_of(host: &dyn Host, file: &str) -> Result<Place, StepErr
 
 /// Whole lines that were written since. A file that was renamed is read to its end first; one that was cut short or
 /// whose old one is gone is read from its beginning, and what may be missing is said.
-pub(super) async fn read_on(
+pub(crate) async fn read_on(
     host: &dyn Host,
     file: &str,
     place: &mut Place,

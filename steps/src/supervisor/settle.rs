@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use flow_engine::step::{Cx, StepError};
 
-use super::list::{App, Inventory, ProcessList};
-use super::{ONLINE_WITHIN, Pm2};
+use super::contract::Supervisor;
+use super::list::{App, ProcessList};
+
+/// How long processes may take to come online; the slowest Node application seen with a cold disk took a third of it.
+pub(crate) const ONLINE_WITHIN: Duration = Duration::from_mins(1);
 
 /// The pause between two looks. A look takes half a second of the host's time.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -15,9 +18,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(crate) const CRASH_LOOP: u64 = 3;
 
 /// What is waited for.
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     /// How many processes of each name must run.
-    pub(super) names: BTreeMap<String, usize>,
+    pub(crate) names: BTreeMap<String, usize>,
     /// What was there before: those that were not well then are no witness, and what they do is not looked at.
     before: ProcessList,
     /// Names that are no witness either.
@@ -26,7 +29,7 @@ pub(super) struct Wanted {
 
 impl Wanted {
     /// What ran before must run again; what was not well before is no witness.
-    pub(super) fn as_before(before: &ProcessList) -> Self {
+    pub(crate) fn as_before(before: &ProcessList) -> Self {
         Wanted {
             names: before.wanted(),
             before: before.clone(),
@@ -35,7 +38,7 @@ impl Wanted {
     }
 
     /// The same without some names.
-    pub(super) fn without<'a>(mut self, names: impl IntoIterator<Item = &'a String>) -> Self {
+    pub(crate) fn without<'a>(mut self, names: impl IntoIterator<Item = &'a String>) -> Self {
         for name in names {
             self.names.remove(name);
             self.gone.insert(name.clone());
@@ -44,35 +47,35 @@ impl Wanted {
     }
 
     /// Those of a list whose state says something: neither what was no witness before, nor what was given up.
-    pub(super) fn witnesses<'a>(&self, list: &'a ProcessList) -> Vec<&'a App> {
+    pub(crate) fn witnesses<'a>(&self, list: &'a ProcessList) -> Vec<&'a App> {
         let excused = self.before.no_witness(list);
         let says = |a: &&App| !excused.contains(&a.id) && !self.gone.contains(&a.name);
         list.apps.iter().filter(says).collect()
     }
 }
 
-pub(super) enum Settled {
+pub(crate) enum Settled {
     /// All are up and nothing restarted for long enough.
-    Still(Box<Inventory>),
+    Still(Box<ProcessList>),
     /// In words, why not.
     Not(String),
 }
 
 /// Waits until as many processes of each name run as wanted, and no counter or pid changes for `still`.
-pub(super) async fn settle(
+pub(crate) async fn settle(
     cx: &Cx,
-    pm2: &Pm2<'_>,
+    supervisor: &dyn Supervisor,
     wanted: &Wanted,
     (within, still): (Duration, Duration),
 ) -> Result<Settled, StepError> {
     let begun = cx.now();
     let mut looked = begun;
-    let mut found = pm2.inventory().await?;
-    let first = judged(&found.own, wanted);
+    let mut found = supervisor.list().await?;
+    let first = judged(&found, wanted);
     let mut since = cx.now();
     loop {
-        let seen = judged(&found.own, wanted);
-        let missing = missing(&found.own, &seen, wanted);
+        let seen = judged(&found, wanted);
+        let missing = missing(supervisor, &found, &seen, wanted);
         // From the end of one look to the begin of another: how long a look itself takes proves nothing.
         let calm = looked.since(since);
         if missing.is_empty() && calm >= still {
@@ -89,7 +92,7 @@ pub(super) async fn settle(
                 )
             }));
         }
-        if let Some(why) = given_up(&first, &seen, wanted) {
+        if let Some(why) = given_up(supervisor, &first, &seen, wanted) {
             return Ok(Settled::Not(why));
         }
         let left = still.saturating_sub(cx.now().since(since));
@@ -100,8 +103,8 @@ pub(super) async fn settle(
         };
         cx.sleep(pause).await?;
         looked = cx.now();
-        let now = pm2.inventory().await?;
-        if judged(&now.own, wanted).counters() != seen.counters() {
+        let now = supervisor.list().await?;
+        if judged(&now, wanted).counters() != seen.counters() {
             since = cx.now();
         }
         found = now;
@@ -109,24 +112,36 @@ pub(super) async fn settle(
 }
 
 /// The processes once they are up and nothing restarted for `settle_seconds`; fails with what is not so.
-pub(super) async fn up(
+pub(crate) async fn up(
     cx: &Cx,
-    pm2: &Pm2<'_>,
+    supervisor: &dyn Supervisor,
     wanted: &Wanted,
     settle_seconds: u64,
 ) -> Result<ProcessList, StepError> {
     let within = (ONLINE_WITHIN, Duration::from_secs(settle_seconds));
-    match settle(cx, pm2, wanted, within).await? {
-        Settled::Still(found) => Ok(found.own),
-        Settled::Not(why) => Err(StepError::fail(format!("`{}`: {why}", pm2.host.name()))),
+    match settle(cx, supervisor, wanted, within).await? {
+        Settled::Still(found) => Ok(*found),
+        Settled::Not(why) => Err(StepError::fail(format!(
+            "`{}`: {why}",
+            supervisor.host().name()
+        ))),
     }
 }
 
 /// Why there is nothing more to wait for, in words.
-fn given_up(first: &ProcessList, seen: &ProcessList, wanted: &Wanted) -> Option<String> {
+fn given_up(
+    supervisor: &dyn Supervisor,
+    first: &ProcessList,
+    seen: &ProcessList,
+    wanted: &Wanted,
+) -> Option<String> {
     let errored = |a: &&App| a.status == "errored" && wanted.names.contains_key(&a.name);
     if let Some(app) = seen.apps.iter().find(errored) {
-        return Some(format!("it crashed until pm2 gave up: {}", app.in_words()));
+        return Some(format!(
+            "it crashed until {} gave up: {}",
+            supervisor.name(),
+            app.in_words()
+        ));
     }
     (most_restarts(first, seen) >= CRASH_LOOP).then(|| crash_loop(first, seen))
 }
@@ -140,7 +155,12 @@ fn judged(list: &ProcessList, wanted: &Wanted) -> ProcessList {
     }
 }
 
-fn missing(all: &ProcessList, seen: &ProcessList, wanted: &Wanted) -> Vec<String> {
+fn missing(
+    supervisor: &dyn Supervisor,
+    all: &ProcessList,
+    seen: &ProcessList,
+    wanted: &Wanted,
+) -> Vec<String> {
     let running = seen.running();
     let short = wanted
         .names
@@ -155,7 +175,7 @@ fn missing(all: &ProcessList, seen: &ProcessList, wanted: &Wanted) -> Vec<String
                 .map(App::in_words)
                 .collect();
             if found.is_empty() {
-                format!("{name}: pm2 does not know it")
+                format!("{name}: {} does not know it", supervisor.name())
             } else {
                 format!("{n} of {name} wanted, found {}", found.join(", "))
             }

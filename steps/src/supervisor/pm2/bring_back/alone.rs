@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::super::list::Inventory;
 use super::{Report, Was, parts};
+use crate::supervisor::pm2::Inventory;
 
 /// Names what is left alone.
 pub(super) fn name(was: &[Was<'_>], now: &Inventory, report: &mut Report) {

@@ -9,7 +9,7 @@ use super::list::{App, ProcessList};
 
 /// For each of `now`, in that order, where in `before` it is; nothing for one that came since. Each is found once. Where
 /// several could be meant, what runs is taken for what ran.
-pub(super) fn counterparts(before: &[App], now: &[App]) -> Vec<Option<usize>> {
+pub(crate) fn counterparts(before: &[App], now: &[App]) -> Vec<Option<usize>> {
     let mut found = vec![None; now.len()];
     let mut open: Vec<usize> = (0..before.len()).collect();
     open.sort_by_key(|at| !before[*at].is_running());
@@ -57,7 +57,7 @@ impl ProcessList {
     }
 
     /// Those in a later list that run there and were stopped here by a person's hand.
-    pub(super) fn woken<'a>(&self, now: &'a ProcessList) -> Vec<&'a App> {
+    pub(crate) fn woken<'a>(&self, now: &'a ProcessList) -> Vec<&'a App> {
         let parts = counterparts(&self.apps, &now.apps);
         let rested = |was: &App| {
             let by_itself = was.ends || was.by_clock || was.watched;

@@ -6,9 +6,9 @@ use flow_engine::step::StepError;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::application::Place;
 use super::definition::Definition;
-use super::list::App;
+use crate::supervisor::application::Place;
+use crate::supervisor::list::App;
 
 #[derive(Deserialize)]
 struct Raw {
@@ -23,7 +23,7 @@ struct Raw {
 /// application's; [`Pm2::inventory`](super::Pm2::inventory) sorts.
 ///
 /// Fails without repeating the text, which is full of environment variables.
-pub(super) fn parse(text: &str) -> Result<Vec<(App, Place, Definition)>, StepError> {
+pub(crate) fn parse(text: &str) -> Result<Vec<(App, Place, Definition)>, StepError> {
     let no_list = |column: usize| {
         StepError::fail(format!(
             "`pm2 jlist` answered {} bytes that are no list of processes (column {column})",
@@ -90,6 +90,7 @@ fn process(raw: Raw) -> (App, Place, Definition) {
         revision: revision.and_then(Value::as_str).map(str::to_owned),
         ends: is("autorestart", false) || ends_with_0(env.get("stop_exit_codes")),
         by_clock,
+        triggers: Vec::new(),
         watched: watches(env.get("watch")),
         reloads: is_limited(env.get("max_memory_restart")),
         exit_code: env.get("exit_code").and_then(Value::as_i64),

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use flow_engine::step::{Cx, StepError};
 
-use super::Pm2;
-use super::list::{App, Inventory};
+use super::{Inventory, Pm2};
 use crate::reach;
+use crate::supervisor::contract::Supervisor as _;
+use crate::supervisor::list::App;
 
 /// The pause between two looks. A look takes half a second of the host's time.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -63,7 +64,7 @@ impl Pm2<'_> {
     /// clock is saved in pm2's list and then deleted, to be brought back by the rollback. Verified by a second look.
     ///
     /// With none up and no timer there is nothing to do; twice is once. Fails when one still runs a minute later.
-    pub(crate) async fn stop(&self, cx: &Cx) -> Result<AtRest, StepError> {
+    pub(super) async fn bring_to_rest(&self, cx: &Cx) -> Result<AtRest, StepError> {
         let begun = cx.now();
         let mut rest = AtRest::default();
         let mut down_since = None;

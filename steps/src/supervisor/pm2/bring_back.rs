@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use flow_engine::step::{Cx, StepError};
 
-use super::counterparts::counterparts;
 use super::definition::{Definition, alike};
-use super::list::{App, Inventory};
-use super::settle::{Settled, Wanted, settle};
-use super::{ONLINE_WITHIN, Pm2, ProcessList};
+use super::{Inventory, Pm2};
+use crate::supervisor::counterparts::counterparts;
+use crate::supervisor::list::{App, ProcessList};
+use crate::supervisor::settle::{ONLINE_WITHIN, Settled, Wanted, settle};
 
 mod alone;
 mod timers;
@@ -205,7 +205,7 @@ impl Report {
         let mut failed = std::mem::take(&mut self.failed);
         let online = match settled {
             Settled::Still(list) => {
-                let up = wanted.witnesses(&list.own).into_iter();
+                let up = wanted.witnesses(&list).into_iter();
                 up.filter(|a| a.is_running() && wanted.names.contains_key(&a.name))
                     .count()
             }

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use flow_engine::step::{Cx, StepError};
 
-use super::super::Pm2;
-use super::super::definition::alike;
-use super::super::list::{App, Inventory};
 use super::{Report, Was, kept, now, parts};
+use crate::supervisor::list::App;
+use crate::supervisor::pm2::definition::alike;
+use crate::supervisor::pm2::{Inventory, Pm2};
 
 /// Puts back the jobs that rested between two runs, at rest, and forgets what came with the release: its timer would start
 /// code that is not there any more. What ran is put back by its restart.

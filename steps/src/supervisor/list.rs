@@ -1,16 +1,8 @@
-//! What `pm2 jlist` says, as far as it may be kept.
+//! The processes of an application at one moment, as their supervisor tells of them and as far as it may be kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flow_engine::step::StepError;
 use serde::{Deserialize, Serialize};
-
-use super::Pm2;
-use super::application::Place;
-use super::definition::Definition;
-use super::read::parse;
-use crate::host::{Command, Host};
-use crate::reach;
 
 /// One process, as pm2 listed it at one moment: one entry for each instance of a cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +11,7 @@ use crate::reach;
     reason = "independent facts, stored under these names"
 )]
 pub struct App {
-    /// pm2's number for it.
+    /// pm2's number for it; of a service or a container, a number that goes with its name.
     pub id: u64,
     /// Its name; several processes may share one.
     pub name: String,
@@ -46,7 +38,7 @@ pub struct App {
     /// ended, by the host's clock, in milliseconds since 1970.
     #[serde(default)]
     pub ordered: Option<u64>,
-    /// The script it runs.
+    /// The script it runs; of a container, the id of its image.
     #[serde(default)]
     pub script: Option<String>,
     /// The commit pm2 found in that folder when it started it, where pm2 was told to look.
@@ -58,6 +50,9 @@ pub struct App {
     /// Whether pm2 restarts it by the clock (`cron_restart`), so that its counter grows without any fault.
     #[serde(default)]
     pub by_clock: bool,
+    /// What else starts it, as systemd calls these timers, sockets and paths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub triggers: Vec<String>,
     /// Whether pm2 starts it when a file in its folder changes (`watch`), also after it stopped by itself.
     #[serde(default)]
     pub watched: bool,
@@ -86,26 +81,19 @@ pub struct ProcessList {
     pub log_inodes: BTreeMap<String, u64>,
     /// Where the definitions of these processes are kept, when they are.
     #[serde(default)]
-    pub kept: Option<super::Kept>,
+    pub kept: Option<Kept>,
     /// Names that ran before and were accepted as removed by the release.
     #[serde(default)]
     pub gone: BTreeSet<String>,
 }
 
-/// Everything pm2 keeps on a host, sorted by whose it is. Holds secrets: never stored, never shown.
-pub(crate) struct Inventory {
-    /// The application's processes.
-    pub(crate) own: ProcessList,
-    /// Their definitions, in the same order.
-    pub(super) definitions: Vec<Definition>,
-    /// In words, what is not the application's.
-    pub(crate) others: Vec<String>,
-    /// Those of it that are no modules of pm2.
-    pub(super) foreign: Vec<App>,
-    /// Every name of a process that pm2 knows, whoever's it is.
-    pub(super) names: BTreeSet<String>,
-    /// Every namespace that pm2 knows, whoever's it is.
-    pub(super) namespaces: BTreeSet<String>,
+/// Where definitions are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The file on the host, readable for its owner only.
+    pub file: String,
+    /// Its sha256. The file begins with random text, so that this says nothing of its secrets.
+    pub sha256: String,
 }
 
 impl App {
@@ -156,12 +144,12 @@ impl ProcessList {
     }
 
     /// Every known process, taken for one that ran.
-    pub(super) fn as_if_online(&self) -> Self {
+    pub(crate) fn as_if_online(&self) -> Self {
         Self::named(self.apps.iter().map(|a| a.name.clone()))
     }
 
     /// How many processes of each name run.
-    pub(super) fn running(&self) -> BTreeMap<String, usize> {
+    pub(crate) fn running(&self) -> BTreeMap<String, usize> {
         let mut names = BTreeMap::new();
         for app in self.apps.iter().filter(|a| a.is_running()) {
             *names.entry(app.name.clone()).or_default() += 1;
@@ -171,7 +159,7 @@ impl ProcessList {
 
     /// How many processes of each name must run after a release because they ran before it: not those that may end
     /// by themselves, and not those that were crash-looping.
-    pub(super) fn wanted(&self) -> BTreeMap<String, usize> {
+    pub(crate) fn wanted(&self) -> BTreeMap<String, usize> {
         let mut wanted = BTreeMap::new();
         let steady = |a: &&App| a.is_running() && !a.ends && !a.restless;
         for app in self.apps.iter().filter(steady) {
@@ -181,7 +169,7 @@ impl ProcessList {
     }
 
     /// The names that a release must not lose: what ran, or was a job between two runs.
-    pub(super) fn names_at_work(&self) -> BTreeSet<String> {
+    pub(crate) fn names_at_work(&self) -> BTreeSet<String> {
         self.apps
             .iter()
             .filter(|a| a.is_witness())
@@ -190,7 +178,7 @@ impl ProcessList {
     }
 
     /// The processes that run in `now` under the pid they had here.
-    pub(super) fn same_process_in(&self, now: &ProcessList) -> Vec<String> {
+    pub(crate) fn same_process_in(&self, now: &ProcessList) -> Vec<String> {
         let before: Vec<u64> = self
             .apps
             .iter()
@@ -211,82 +199,4 @@ impl ProcessList {
             .map(|a| (a.id, (a.restarts, a.pid)))
             .collect()
     }
-}
-
-impl Pm2<'_> {
-    /// Everything pm2 keeps, sorted by whose it is. Starts pm2's daemon when it does not run, as every pm2 command does.
-    pub(crate) async fn inventory(&self) -> Result<Inventory, StepError> {
-        let text = reach::run(self.host, &self.command(&["jlist"])?).await?;
-        let all = parse(&text)?;
-        let places: Vec<Place> = all.iter().map(|(_, place, _)| place.clone()).collect();
-        let own = self.application.own(self.host, &places).await?;
-        let mut found = Inventory {
-            own: ProcessList::default(),
-            definitions: Vec::new(),
-            others: Vec::new(),
-            foreign: Vec::new(),
-            names: places.iter().map(|p| p.name.clone()).collect(),
-            namespaces: BTreeSet::new(),
-        };
-        for ((app, place, definition), own) in all.into_iter().zip(own) {
-            found.namespaces.extend(app.namespace.clone());
-            if own {
-                found.own.apps.push(app);
-                found.definitions.push(definition);
-            } else {
-                let whose = if place.module {
-                    "a module of pm2"
-                } else {
-                    "not the application's"
-                };
-                found
-                    .others
-                    .push(format!("{} #{} ({whose})", app.name, app.id));
-                if !place.module {
-                    found.foreign.push(app);
-                }
-            }
-        }
-        Ok(found)
-    }
-
-    /// The application's processes now.
-    pub(crate) async fn list(&self) -> Result<ProcessList, StepError> {
-        Ok(self.inventory().await?.own)
-    }
-}
-
-impl Pm2<'_> {
-    /// The application's processes now, with where their logs are.
-    pub(crate) async fn marked(&self) -> Result<ProcessList, StepError> {
-        let mut list = self.list().await?;
-        mark_logs(self.host, &mut list).await?;
-        Ok(list)
-    }
-}
-
-/// Adds numbers and sizes of all log files of these processes as they are now; 0 for one that does not exist yet.
-async fn mark_logs(host: &dyn Host, list: &mut ProcessList) -> Result<(), StepError> {
-    let mut files: Vec<String> = list.apps.iter().flat_map(|a| a.logs.clone()).collect();
-    files.sort();
-    files.dedup();
-    let text = r#"for f in "$@"; do if [ -f "$f" ]; then stat -c "%i %s" -- "$f"; else echo "0 0"; fi; done"#;
-    let command = Command::script(text).arg("sh").args(files.iter().cloned());
-    let answer = reach::run(host, &command).await?;
-    let numbers = answer.lines().filter_map(|line| {
-        let (inode, size) = line.split_once(' ')?;
-        Some((inode.parse().ok()?, size.parse().ok()?))
-    });
-    let numbers: Vec<(u64, u64)> = numbers.collect();
-    if numbers.len() != files.len() {
-        return Err(StepError::fail(format!(
-            "the sizes of the log files on `{}` cannot be read",
-            host.name()
-        )));
-    }
-    for (file, (inode, size)) in files.into_iter().zip(numbers) {
-        list.log_inodes.insert(file.clone(), inode);
-        list.log_sizes.insert(file, size);
-    }
-    Ok(())
 }

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use super::Pm2;
 use crate::host::{Command, Stdin};
 use crate::reach;
+use crate::supervisor::list::Kept;
 
 /// What pm2 reads of a definition on its standard input: one piece of a pipe or file (pm2 7, measured).
 const START_MAX: usize = 60_000;
@@ -73,21 +74,12 @@ const PASSING: [&str; 10] = [
 /// How one process is started, as an entry of an ecosystem file. Its `Debug` shows the name only.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Definition(Map<String, Value>);
+pub(crate) struct Definition(Map<String, Value>);
 
 impl fmt::Debug for Definition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Definition({})", self.name())
     }
-}
-
-/// Where definitions are kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kept {
-    /// The file on the host, readable for its owner only.
-    pub file: String,
-    /// Its sha256. The file begins with random text, so that this says nothing of its secrets.
-    pub sha256: String,
 }
 
 /// The file's content.
@@ -136,7 +128,7 @@ impl Definition {
         Definition(made)
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.0
             .get("name")
             .and_then(Value::as_str)
