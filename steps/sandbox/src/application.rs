@@ -36,6 +36,7 @@ pub(crate) const FILES: &[File] = files![
     "src/resolvers.js" = "src/resolvers.js",
     "src/schema.graphql" = "src/schema.graphql",
     "src/server.js" = "src/server.js",
+    "src/worker.js" = "src/worker.js",
 ];
 
 /// Something a commit does to its parent's files.

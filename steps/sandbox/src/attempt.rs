@@ -5,11 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cgroups::remove_cgroups;
 use crate::claim::MARKER;
-use crate::containers::{Kit, remove_cgroups};
 use crate::error::SandboxError;
 use crate::files::{random, write};
 use crate::ground::Ground;
+use crate::kit::Kit;
 use crate::sandbox::Sandbox;
 
 impl Sandbox {
@@ -21,10 +22,10 @@ impl Sandbox {
         progress: &mut dyn FnMut(&str),
     ) -> Result<Self, String> {
         let kit = Kit::find(&ground.dir, store, &ground.tools, progress)?;
-        progress("starting three hosts");
+        progress(&format!("starting {} hosts", ground.layout.number()));
         let explanation = format!(
             "Each host in namespaces of its own with a real docker daemon, on {}.",
-            kit.addresses()
+            kit.addresses(ground.layout)
         );
         let mut ground = ground.clone();
         ground.kit = Some(Arc::new(kit));

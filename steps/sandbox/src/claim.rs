@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::containers::remove_cgroups;
+use crate::cgroups::remove_cgroups;
 use crate::error::{Doing, SandboxError};
 use crate::files::{folder, lock, remove};
+use crate::hosts::HOSTS;
 use crate::process::{Scope, run};
-use crate::sandbox::HOSTS;
 
 /// Marks a folder as a sandbox's and holds its id.
 pub(crate) const MARKER: &str = "sandbox.id";

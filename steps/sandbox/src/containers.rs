@@ -3,157 +3,24 @@
 //!
 //! Nothing of it is in this machine's mount table, and killing its first process is a power cut: the kernel then ends
 //! whatever runs in its process namespace, containers and their shims too. Only empty cgroups remain, named after the
-//! sandbox; [`remove_cgroups`] finds them.
+//! sandbox; [`crate::cgroups::remove_cgroups`] finds them.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::cgroups::CGROUP;
 use crate::error::{Doing, SandboxError};
 use crate::files::{folder, random_bytes, write};
-use crate::ground::{CONTAINER, Ground, Plan, below, usual_port};
-use crate::image;
-use crate::process::{FIRST, Identity, MARK, children_of, end_of, run_within};
-use crate::sandbox::HOSTS;
-use crate::tools::{Tools, which};
-
-/// What all hosts in containers of a sandbox need.
-#[derive(Debug)]
-pub(crate) struct Kit {
-    /// The two middle numbers of 127.x.y.0, the sandbox's addresses.
-    block: [u8; 2],
-    /// What `docker import` takes.
-    image: PathBuf,
-    /// Keeps other sandboxes from choosing the same block while the hosts are not yet up.
-    _reserved: TcpListener,
-}
+use crate::ground::{CONTAINER, Ground};
+use crate::hosts::Role;
+use crate::kit::{Kit, unshare};
+use crate::plan::Plan;
+use crate::process::{FIRST, Identity, MARK, children_of, end_of};
 
 /// The database image's name inside the hosts.
 const TAG: &str = "flow-postgres";
-
-/// All cgroups of a sandbox's containers begin with this and its id.
-const CGROUP: &str = "flow-sandbox-";
-
-/// What must be installed: program, and the package that has it in Debian.
-const PROGRAMS: [(&str, &str); 8] = [
-    ("dockerd", "docker.io"),
-    ("docker", "docker.io or docker-cli"),
-    ("containerd", "containerd"),
-    ("runc", "runc"),
-    ("unshare", "util-linux"),
-    ("nsenter", "util-linux"),
-    ("pivot_root", "mount"),
-    ("tar", "tar"),
-];
-
-/// Tries in `dir` what a host's root is made of, in namespaces of its own.
-const TRIAL: &str = "set -e
-mount --make-rprivate /
-mount -t tmpfs tmpfs \"$0\"
-mkdir \"$0/upper\" \"$0/work\" \"$0/root\"
-mount -t overlay overlay -o \"lowerdir=/,upperdir=$0/upper,workdir=$0/work\" \"$0/root\"
-mount -t proc proc \"$0/root/proc\"
-mount --rbind /sys \"$0/root/sys\"
-touch \"$0/root/etc/written\"
-hostname trial";
-
-impl Kit {
-    /// Looks whether hosts in containers can work here, and makes what they need; else why they cannot, in words.
-    ///
-    /// Whether the docker daemon and a container really start shows only when they do.
-    pub(crate) fn find(
-        dir: &Path,
-        cache: &Path,
-        tools: &Tools,
-        progress: &mut dyn FnMut(&str),
-    ) -> Result<Self, String> {
-        if !tools.root {
-            return Err("they need root".to_owned());
-        }
-        if let Some((program, package)) = PROGRAMS.iter().find(|(name, _)| which(name).is_none()) {
-            return Err(format!(
-                "`{program}` is not installed (Debian's package {package})"
-            ));
-        }
-        let trial = dir.join("trial");
-        let mut unshare = unshare();
-        unshare.args(["bash", "-c", TRIAL]).arg(&trial);
-        let limit = Duration::from_mins(1);
-        folder(&trial, 0o700)
-            .and_then(|()| run_within("making namespaces and an overlay", &mut unshare, b"", limit))
-            .map_err(|error| error.to_string())?;
-        fs::remove_dir(&trial).map_err(|error| error.to_string())?;
-        let (block, reserved) = reserve().map_err(|error| error.to_string())?;
-        let image = image::ready(cache, tools, progress).map_err(|error| error.to_string())?;
-        Ok(Self {
-            block,
-            image,
-            _reserved: reserved,
-        })
-    }
-
-    fn address(&self, last: u8) -> Ipv4Addr {
-        Ipv4Addr::new(127, self.block[0], self.block[1], last)
-    }
-
-    /// Where the hosts are, for people.
-    pub(crate) fn addresses(&self) -> String {
-        format!("{} to {}", self.address(11), self.address(13))
-    }
-
-    /// Addresses and ports for every host, in the order of [`HOSTS`].
-    pub(crate) fn plans(&self) -> Result<Vec<Plan>, SandboxError> {
-        (11..)
-            .zip(HOSTS)
-            .map(|(last, name)| {
-                let address = self.address(last);
-                Ok(Plan {
-                    name,
-                    address,
-                    ssh: usual_port(address, 22)?,
-                    database: usual_port(address, 5432)?,
-                    backend: usual_port(address, 4000)?,
-                    frontend: usual_port(address, 8080)?,
-                })
-            })
-            .collect()
-    }
-}
-
-/// Chooses a block of addresses on which nothing listens.
-fn reserve() -> Result<([u8; 2], TcpListener), SandboxError> {
-    for _ in 0..200 {
-        // 127.0.y.z is what people and other programs choose by hand.
-        let block = [64 + below(64)?, random_bytes::<1>()?[0]];
-        let listening = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
-        // Little-endian hexadecimal: 127.x.y.z is ZZYYXX7F.
-        if listening.contains(&format!("{:02X}{:02X}7F:", block[1], block[0])) {
-            continue;
-        }
-        if let Ok(reserved) = TcpListener::bind((Ipv4Addr::new(127, block[0], block[1], 1), 1)) {
-            return Ok((block, reserved));
-        }
-    }
-    Err(SandboxError::Timeout {
-        what: "finding a free block of loopback addresses".to_owned(),
-        seconds: 0,
-    })
-}
-
-fn unshare() -> Command {
-    let mut unshare = Command::new("unshare");
-    unshare.args([
-        "--mount",
-        "--uts",
-        "--ipc",
-        "--pid",
-        "--fork",
-        "--kill-child",
-    ]);
-    unshare
-}
 
 impl Ground {
     /// The variables that say where things are on the host.
@@ -197,6 +64,9 @@ impl Ground {
             "[safe]\n\tdirectory = *\n[advice]\n\tdetachedHead = false\n",
             0o600,
         )?;
+        if plan.role == Role::Frontend {
+            self.lay_out_unit(plan, &root.join("root"))?;
+        }
         let etc = root.join("etc");
         // A machine's network is not the sandbox's to change.
         let daemon = format!(
@@ -207,7 +77,7 @@ impl Ground {
         write(&etc.join("daemon.json"), &daemon, 0o644)?;
         let machine = u128::from_ne_bytes(random_bytes()?);
         write(&etc.join("machine-id"), &format!("{machine:032x}\n"), 0o444)?;
-        let names = (11..).zip(HOSTS).fold(
+        let names = (11..).zip(self.layout.hosts()).fold(
             String::from("127.0.0.1 localhost\n"),
             |text, (last, name)| format!("{text}{} {name}.dap.test {name}\n", kit.address(last)),
         );
@@ -218,6 +88,20 @@ impl Ground {
             self.sshd_lines(plan),
         );
         write(&etc.join("sshd_config"), &sshd, 0o600)
+    }
+
+    /// The page as a service of the user's systemd, with what it finds in its environment.
+    fn lay_out_unit(&self, plan: &Plan, home: &Path) -> Result<(), SandboxError> {
+        let units = home.join(".config/systemd/user");
+        folder(&units, 0o755)?;
+        let unit = include_str!("../files/dap-frontend.service");
+        write(&units.join("dap-frontend.service"), unit, 0o644)?;
+        let env: String = self
+            .env(plan)
+            .iter()
+            .map(|(name, value)| format!("{name}=\"{value}\"\n"))
+            .collect();
+        write(&home.join("dap.env"), &env, 0o600)
     }
 
     /// Makes the namespaces; returns when the host's first process is in place.
@@ -236,6 +120,8 @@ impl Ground {
             .env("HOME", "/root")
             .env("LANG", "C.UTF-8")
             .env("NAME", plan.name)
+            .env("ROLE", plan.role.word())
+            .env("SLICE", format!("{CGROUP}{}-{}.slice", self.id, plan.name))
             .env("HERE", &root)
             .env("ORIGIN", self.dir.join("origin.git"))
             .env("NPM", &self.cache.npm)
@@ -305,52 +191,4 @@ impl Ground {
             .arg(program);
         Ok(command)
     }
-}
-
-/// Removes the empty cgroups that the containers of a sandbox left; nothing to do when there are none.
-///
-/// The kernel takes a moment to notice that the last process of one has ended, so this tries for two seconds.
-pub(crate) fn remove_cgroups(id: &str) {
-    if id.len() < 16 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return;
-    }
-    let until = Instant::now() + Duration::from_secs(2);
-    loop {
-        let left = cgroups(id);
-        for path in &left {
-            remove_tree(path);
-        }
-        if left.iter().all(|path| !path.exists()) || Instant::now() > until {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// The sandbox's topmost cgroups, in every hierarchy.
-fn cgroups(id: &str) -> Vec<PathBuf> {
-    let root = Path::new("/sys/fs/cgroup");
-    let name = format!("{CGROUP}{id}");
-    let inside = |dir: &Path| {
-        let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-        entries.map(|entry| entry.path()).collect::<Vec<_>>()
-    };
-    let own = |path: &PathBuf| {
-        path.file_name()
-            .is_some_and(|found| found.as_encoded_bytes().starts_with(name.as_bytes()))
-    };
-    // With version 1 there is one folder for each controller, with version 2 only the root.
-    let tops = inside(root);
-    let below = tops.iter().flat_map(|top| inside(top));
-    below.chain(tops.clone()).filter(own).collect()
-}
-
-fn remove_tree(cgroup: &Path) {
-    for entry in fs::read_dir(cgroup).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_tree(&entry.path());
-        }
-    }
-    // Its files are the kernel's and go with it.
-    fs::remove_dir(cgroup).ok();
 }

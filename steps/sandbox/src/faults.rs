@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::error::SandboxError;
-use crate::probe::healthy;
+use crate::probe::answers;
 use crate::process::{run, send};
 use crate::sandbox::Sandbox;
 
@@ -50,8 +50,10 @@ impl Sandbox {
                 .unwrap_or_else(PoisonError::into_inner)
                 .push(child);
         }
-        self.ground.start_database(plan)?;
-        if !healthy(plan.at(plan.frontend)) {
+        if plan.role.has_database() {
+            self.ground.start_database(plan)?;
+        }
+        if !answers(plan) {
             self.ground.start_application(plan)?;
         }
         Self::wait_for(plan)

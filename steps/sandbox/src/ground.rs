@@ -1,20 +1,20 @@
 //! What the hosts of a sandbox share, whichever way they are kept apart.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cache::{Cache, free_port};
-use crate::containers::Kit;
+use crate::cache::Cache;
 use crate::error::SandboxError;
-use crate::files::{copy, folder, random_bytes, write};
+use crate::files::{copy, folder, write};
+use crate::hosts::{Layout, Role};
+use crate::kit::Kit;
 use crate::origin::git;
+use crate::plan::Plan;
 use crate::probe::greets;
 use crate::process::{MARK, Scope, run, run_with};
-use crate::sandbox::HOSTS;
 use crate::tools::{Tools, User};
 
 /// What every host of a sandbox shares.
@@ -26,50 +26,9 @@ pub(crate) struct Ground {
     pub(crate) cache: Cache,
     pub(crate) postgres: User,
     pub(crate) pause: Duration,
+    pub(crate) layout: Layout,
     /// What hosts in containers need; `None` when they are plain processes.
     pub(crate) kit: Option<Arc<Kit>>,
-}
-
-/// One host's name, address and ports.
-#[derive(Debug, Clone)]
-pub(crate) struct Plan {
-    pub(crate) name: &'static str,
-    pub(crate) address: Ipv4Addr,
-    pub(crate) ssh: u16,
-    pub(crate) database: u16,
-    pub(crate) backend: u16,
-    pub(crate) frontend: u16,
-}
-
-impl Plan {
-    /// Every port of this host.
-    pub(crate) fn ports(&self) -> [u16; 4] {
-        [self.ssh, self.database, self.backend, self.frontend]
-    }
-
-    /// Where one of the ports is.
-    pub(crate) fn at(&self, port: u16) -> SocketAddr {
-        (self.address, port).into()
-    }
-
-    /// Ports of 127.0.0.1 for every host, in the order of [`HOSTS`].
-    pub(crate) fn all() -> Result<Vec<Self>, SandboxError> {
-        let mut taken = Vec::new();
-        HOSTS
-            .into_iter()
-            .map(|name| {
-                let mut port = || free_port(&mut taken);
-                Ok(Plan {
-                    name,
-                    address: Ipv4Addr::LOCALHOST,
-                    ssh: port()?,
-                    database: port()?,
-                    backend: port()?,
-                    frontend: port()?,
-                })
-            })
-            .collect()
-    }
 }
 
 /// The container's name, as production has it.
@@ -112,16 +71,13 @@ impl Ground {
     /// Every variable a process of this host has.
     pub(crate) fn env(&self, plan: &Plan) -> BTreeMap<String, String> {
         let password = &self.cache.password;
-        let url = format!(
-            "postgresql://{OWNER}:{password}@{}:{}/postgres",
-            plan.address, plan.database
-        );
+        let url = format!("postgresql://{OWNER}:{password}@{}/postgres", plan.data_at);
         let settings = self.data(plan).join("settings.json");
         let mut pairs = vec![
             ("LANG", "C.UTF-8".to_owned()),
             ("DAP_HOST", plan.name.to_owned()),
             ("DAP_ADDRESS", plan.address.to_string()),
-            ("DAP_BACKEND_PORT", plan.backend.to_string()),
+            ("DAP_BACKEND_PORT", plan.backend_at.port().to_string()),
             ("DAP_FRONTEND_PORT", plan.frontend.to_string()),
             ("DAP_SETTINGS", settings.display().to_string()),
             ("DATABASE_URL", url),
@@ -131,6 +87,14 @@ impl Ground {
             ("PRISMA_HIDE_UPDATE_MESSAGE", "1".to_owned()),
             (MARK, format!("{}.{}", self.id, plan.name)),
         ];
+        if plan.role != Role::Whole {
+            pairs.push(("DAP_PROCESSES", plan.role.processes().join(",")));
+            pairs.push(("DAP_BACKEND_ADDRESS", plan.backend_at.ip().to_string()));
+        }
+        if plan.role == Role::Frontend {
+            pairs.push(("DAP_SUPERVISOR", "systemd".to_owned()));
+            pairs.push(("XDG_RUNTIME_DIR", "/run/user/0".to_owned()));
+        }
         pairs.extend(match self.kit {
             Some(_) => self.own_places(),
             None => self.plain_places(plan),
@@ -193,8 +157,18 @@ impl Ground {
     /// Switches the host on and fills it; the application runs when this returns, and may not answer yet.
     pub(crate) fn build(&self, plan: &Plan) -> Result<Child, SandboxError> {
         let child = std::thread::scope(|scope| {
-            let files = scope.spawn(|| self.check_out(plan));
-            let child = self.fill_database(plan);
+            let files = scope.spawn(|| {
+                if plan.role.has_code() {
+                    self.check_out(plan)
+                } else {
+                    Ok(())
+                }
+            });
+            let child = if plan.role.has_database() {
+                self.fill_database(plan)
+            } else {
+                self.power_on(plan)
+            };
             files.join().expect("checking out does not panic")?;
             child
         })?;
@@ -247,10 +221,15 @@ impl Ground {
         }
         let child = self.power_on(plan)?;
         self.start_database(plan)?;
+        // A database of its own is production's.
+        let content = match plan.role {
+            Role::Database => "prod",
+            _ => plan.name,
+        };
         run_with(
             &format!("filling the database of {}", plan.name),
             &mut self.psql(plan)?,
-            crate::data::seed(plan.name).as_bytes(),
+            crate::data::seed(content).as_bytes(),
         )?;
         let mut psql = self.psql(plan)?;
         psql.args(["-v", &format!("password={}", self.cache.password)]);
@@ -285,6 +264,14 @@ impl Ground {
     /// Starts the application's processes, as a host's boot does; bounded by the caller's wait for its health.
     pub(crate) fn start_application(&self, plan: &Plan) -> Result<(), SandboxError> {
         let app = self.data(plan).join("app");
+        if plan.role == Role::Database {
+            return Ok(());
+        }
+        if plan.role == Role::Frontend {
+            let mut bash = self.command(plan, Path::new("/"), "bash")?;
+            bash.args(["-c", include_str!("../files/start-frontend.sh")]);
+            return run(&format!("starting the page on {}", plan.name), &mut bash).map(drop);
+        }
         let mut pm2 = self.command(plan, &app, "pm2")?;
         pm2.args(["startOrRestart", "ecosystem.config.js", "--silent"]);
         run(
@@ -311,17 +298,4 @@ impl Ground {
             env.concat(),
         )
     }
-}
-
-/// A port of this address that nobody listens on: the usual one, or another when something has the usual one everywhere.
-pub(crate) fn usual_port(address: Ipv4Addr, usual: u16) -> Result<u16, SandboxError> {
-    if std::net::TcpListener::bind((address, usual)).is_ok() {
-        return Ok(usual);
-    }
-    free_port(&mut Vec::new())
-}
-
-/// A random number below `limit`.
-pub(crate) fn below(limit: u8) -> Result<u8, SandboxError> {
-    Ok(random_bytes::<1>()?[0] % limit)
 }

@@ -1,4 +1,5 @@
-//! Three throw-away hosts on this machine — test, stage and prod — for `flow demo` and for end-to-end tests.
+//! Three throw-away hosts on this machine — test, stage and prod — for `flow demo` and for end-to-end tests; or one
+//! environment of five hosts ([`Layout::FiveHosts`]), for those who have more.
 //!
 //! Every part is real: sshd, `PostgreSQL`, pm2, git, Node, a GraphQL application, Prisma's migrations, and a mail server
 //! with STARTTLS. All of it lives in one folder, listens on loopback only and ends with the [`Sandbox`].
@@ -13,6 +14,7 @@
 mod application;
 mod attempt;
 mod cache;
+mod cgroups;
 mod claim;
 mod containers;
 mod data;
@@ -20,14 +22,18 @@ mod error;
 mod faults;
 mod files;
 mod ground;
+mod host;
+mod hosts;
 mod image;
 mod keys;
+mod kit;
 mod ledger;
 mod mail;
 mod neighbours;
 mod options;
 mod origin;
 mod plain;
+mod plan;
 mod probe;
 mod process;
 mod roster;
@@ -37,11 +43,13 @@ mod tools;
 mod wire;
 
 pub use error::SandboxError;
+pub use host::Host;
+pub use hosts::{FIVE_HOSTS, HOSTS, Layout, Role};
 pub use keys::Person;
 pub use ledger::LedgerLine;
 pub use mail::{Mail, Smtp};
 pub use neighbours::NEIGHBOURS;
 pub use options::{Isolation, Options};
 pub use roster::commit_alone;
-pub use sandbox::{HOSTS, Host, Sandbox};
+pub use sandbox::Sandbox;
 pub use wire::Wire;

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::SandboxError;
+use crate::hosts::Layout;
 
-/// How the three hosts are kept apart from this machine.
+/// How the hosts are kept apart from this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isolation {
     /// Each host in namespaces of its own, with a real docker daemon. Needs root.
@@ -17,6 +18,8 @@ pub enum Isolation {
 /// What may be chosen about a sandbox; [`Options::default`] suits the demo and the tests.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
+    /// Which hosts there are.
+    pub layout: Layout,
     /// Forces one kind; an error when it does not work here. Otherwise `FLOW_SANDBOX=plain|containers` is asked, then
     /// the best kind that works is taken.
     pub isolation: Option<Isolation>,
@@ -27,6 +30,30 @@ pub struct Options {
     pub cache: Option<PathBuf>,
     /// How long the demo application's deploy rests between its parts. Half a second when not given.
     pub deploy_pause: Option<Duration>,
+}
+
+/// systemd's own program, as Debian has it.
+const SYSTEMD: &str = "/lib/systemd/systemd";
+
+impl Layout {
+    /// The kind of hosts that this layout can have; an error when another was asked for, or a program is missing.
+    pub(crate) fn isolation(
+        self,
+        wanted: Option<Isolation>,
+    ) -> Result<Option<Isolation>, SandboxError> {
+        if self == Layout::Environments {
+            return Ok(wanted);
+        }
+        if wanted == Some(Isolation::Plain) {
+            let why = "five hosts need namespaces: one has a systemd of its own".to_owned();
+            return Err(SandboxError::Isolation(why));
+        }
+        if !Path::new(SYSTEMD).exists() {
+            let why = format!("five hosts need {SYSTEMD} (Debian's package systemd)");
+            return Err(SandboxError::Isolation(why));
+        }
+        Ok(Some(Isolation::Containers))
+    }
 }
 
 impl Options {

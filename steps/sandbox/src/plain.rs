@@ -6,7 +6,8 @@ use std::process::{Child, Command, Stdio};
 
 use crate::error::{Doing, SandboxError};
 use crate::files::{folder, write};
-use crate::ground::{CONTAINER, Ground, Plan};
+use crate::ground::{CONTAINER, Ground};
+use crate::plan::Plan;
 use crate::process::{Identity, MARK};
 use crate::tools::Tools;
 

@@ -4,6 +4,9 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use crate::hosts::Role;
+use crate::plan::Plan;
+
 /// Whether something at this address begins to talk like this.
 pub(crate) fn greets(at: SocketAddr, beginning: &[u8]) -> bool {
     let limit = Duration::from_secs(2);
@@ -30,4 +33,13 @@ pub(crate) fn healthy(at: SocketAddr) -> bool {
         Ok::<_, std::io::Error>(told == *b"HTTP/1.1 200")
     };
     ask().unwrap_or(false)
+}
+
+/// Whether what people ask on this host answers; false for a host on which they ask nothing.
+pub(crate) fn answers(plan: &Plan) -> bool {
+    match plan.role {
+        Role::Whole | Role::Frontend => healthy(plan.at(plan.frontend)),
+        Role::Backend => healthy(plan.at(plan.backend)),
+        Role::Worker | Role::Database => false,
+    }
 }

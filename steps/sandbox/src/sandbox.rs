@@ -8,52 +8,25 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::cache::{Cache, free_port};
+use crate::cgroups::remove_cgroups;
 use crate::claim::{claim, clear, clear_shared_memory};
-use crate::containers::remove_cgroups;
 use crate::error::SandboxError;
 use crate::files::{folder, remove};
-use crate::ground::{CONTAINER, Ground, OWNER, Plan};
+use crate::ground::Ground;
+use crate::host::Host;
+use crate::hosts::Role;
 use crate::keys::{self, Person};
 use crate::ledger::LedgerLine;
 use crate::mail::{self, Mail, Smtp};
 use crate::options::{Isolation, Options};
 use crate::origin;
-use crate::probe::{greets, healthy};
+use crate::plan::Plan;
+use crate::probe::{answers, greets};
 use crate::process::{run, wait_until};
 use crate::ssh;
 use crate::tools::{Tools, User};
 
-/// The names of the hosts, in the order a release visits them. They are also their aliases in the ssh configuration.
-pub const HOSTS: [&str; 3] = ["test", "stage", "prod"];
-
-/// One of the three hosts.
-#[derive(Debug, Clone)]
-pub struct Host {
-    /// `test`, `stage` or `prod`.
-    pub name: String,
-    /// The address of its sshd.
-    pub address: String,
-    /// The port of its sshd.
-    pub port: u16,
-    /// Where people find the application; `/health` and `/graphql` are below it. No slash at the end.
-    pub base_url: String,
-    /// The host's data folder as a command on the host names it, such as `/data/dap`; holds `app`, `backups`, `ledger`.
-    pub data: PathBuf,
-    /// The same folder as this process names it.
-    pub data_here: PathBuf,
-    /// The application's checkout, as a command on the host names it.
-    pub app: PathBuf,
-    /// The name of the database's container.
-    pub container: String,
-    /// The database's owner, an ordinary role without a superuser's rights.
-    pub owner: String,
-    /// The first words of a command on the host that runs SQL as a superuser; reads standard input.
-    pub database: Vec<String>,
-    /// What every command on this host finds in its environment, pm2's variables among them.
-    pub env: BTreeMap<String, String>,
-}
-
-/// Three running hosts, a mail server and a repository to deploy from. Ends with the value.
+/// Running hosts, a mail server and a repository to deploy from. Ends with the value.
 #[derive(Debug)]
 pub struct Sandbox {
     pub(crate) ground: Ground,
@@ -84,6 +57,7 @@ impl Sandbox {
         progress: &mut dyn FnMut(&str),
     ) -> Result<Self, SandboxError> {
         let wanted = options.wanted()?;
+        let wanted = options.layout.isolation(wanted)?;
         let tools = Tools::find()?;
         let (dir, held) = claim(dir)?;
         let postgres = User::first_of(&tools, &["postgres", "nobody"])?;
@@ -96,6 +70,7 @@ impl Sandbox {
             cache,
             postgres,
             pause: options.deploy_pause.unwrap_or(Duration::from_millis(500)),
+            layout: options.layout,
             kit: None,
         };
         let why = match wanted {
@@ -114,7 +89,7 @@ impl Sandbox {
                 }
             },
         };
-        progress("starting three hosts");
+        progress(&format!("starting {} hosts", ground.layout.number()));
         let explanation = format!("Plain processes on loopback ports, {why}");
         Ok(Self::attempt(ground, options.keep, explanation)?.holding(held))
     }
@@ -134,7 +109,7 @@ impl Sandbox {
             folder(&dir.join(name), mode)?;
         }
         let plans = match &ground.kit {
-            Some(kit) => kit.plans()?,
+            Some(kit) => kit.plans(ground.layout)?,
             None => Plan::all()?,
         };
         let smtp_port = free_port(&mut plans.iter().flat_map(Plan::ports).collect())?;
@@ -193,8 +168,11 @@ impl Sandbox {
         wait_until(&format!("ssh to {}", plan.name), limit, || {
             greets(plan.at(plan.ssh), b"SSH-")
         })?;
+        if matches!(plan.role, Role::Worker | Role::Database) {
+            return Ok(());
+        }
         wait_until(&format!("the application of {}", plan.name), limit, || {
-            healthy(plan.at(plan.frontend))
+            answers(plan)
         })
     }
 
@@ -230,7 +208,7 @@ impl Sandbox {
         ssh
     }
 
-    /// All hosts, in the order of [`HOSTS`].
+    /// All hosts, in the order of [`Layout::hosts`](crate::Layout::hosts).
     pub fn hosts(&self) -> &[Host] {
         &self.hosts
     }
@@ -374,28 +352,6 @@ impl Drop for Sandbox {
     fn drop(&mut self) {
         if let Err(error) = self.end() {
             tracing::warn!(%error, "the sandbox did not end cleanly");
-        }
-    }
-}
-
-impl Ground {
-    fn describe(&self, plan: &Plan) -> Host {
-        let data = self.data(plan);
-        let words = [
-            "docker", "exec", "-i", CONTAINER, "psql", "-U", "postgres", "-d", "postgres",
-        ];
-        Host {
-            name: plan.name.to_owned(),
-            address: plan.address.to_string(),
-            port: plan.ssh,
-            base_url: format!("http://{}", plan.at(plan.frontend)),
-            app: data.join("app"),
-            data_here: self.host(plan.name).join("data/dap"),
-            data,
-            container: CONTAINER.to_owned(),
-            owner: OWNER.to_owned(),
-            database: words.map(str::to_owned).to_vec(),
-            env: self.env(plan),
         }
     }
 }

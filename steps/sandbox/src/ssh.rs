@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use crate::error::SandboxError;
 use crate::files::write;
-use crate::ground::{Ground, Plan};
+use crate::ground::Ground;
 use crate::keys;
+use crate::plan::Plan;
 
 /// Makes the hosts' keys, the list of known hosts and the client's configuration.
 pub(crate) fn client_files(ground: &Ground, plans: &[Plan]) -> Result<PathBuf, SandboxError> {

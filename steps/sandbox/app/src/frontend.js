@@ -3,12 +3,13 @@ const http = require('node:http')
 const fs = require('node:fs')
 const path = require('node:path')
 const host = process.env.DAP_ADDRESS
+const backend = process.env.DAP_BACKEND_ADDRESS || host
 const files = { '/': ['index.html', 'text/html'], '/app.js': ['app.js', 'text/javascript'] }
 
 const server = http.createServer((request, response) => {
   if (request.url === '/health' || request.url === '/graphql') {
     const { method, headers, url } = request
-    const behind = http.request({ host, port: Number(process.env.DAP_BACKEND_PORT), path: url, method, headers }, (told) => {
+    const behind = http.request({ host: backend, port: Number(process.env.DAP_BACKEND_PORT), path: url, method, headers }, (told) => {
       response.writeHead(told.statusCode, told.headers)
       told.pipe(response)
     })

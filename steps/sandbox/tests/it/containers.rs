@@ -3,6 +3,7 @@
 mod apart;
 mod choice;
 mod deploy;
+mod five;
 mod hosts;
 mod life;
 mod mail;

@@ -1,6 +1,7 @@
 //! The sandbox, exercised as `flow` and its tests use it: real ssh, real databases, real mail; hosts as processes of this machine.
 
 mod deploy;
+mod five;
 mod hosts;
 mod life;
 mod mail;

@@ -19,6 +19,11 @@ echo "deploy: migrating the database"
 PGOPTIONS="${FLOW_MIGRATE_PGOPTIONS:-}" npx prisma migrate deploy
 rest
 echo "deploy: restarting"
-pm2 startOrRestart ecosystem.config.js --update-env
+if [ "${DAP_SUPERVISOR:-pm2}" = systemd ]; then
+  systemctl --user daemon-reload
+  systemctl --user restart dap-frontend.service
+else
+  pm2 startOrRestart ecosystem.config.js --update-env
+fi
 rest
 echo "deploy: done, version $(node -p 'require("./package.json").version')"

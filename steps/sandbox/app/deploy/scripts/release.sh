@@ -10,8 +10,8 @@ main() {
   cd "$app"
   case "${1:-}" in
     deploy) deploy "${2:-main}" ;;
-    stop) pm2 stop all ;;
-    start) pm2 startOrRestart ecosystem.config.js --update-env ;;
+    stop) if [ "${DAP_SUPERVISOR:-pm2}" = systemd ]; then systemctl --user stop dap-frontend.service; else pm2 stop all; fi ;;
+    start) if [ "${DAP_SUPERVISOR:-pm2}" = systemd ]; then systemctl --user start dap-frontend.service; else pm2 startOrRestart ecosystem.config.js --update-env; fi ;;
     *)
       echo "usage: release.sh deploy [COMMIT] | stop | start" >&2
       return 2
