@@ -22,7 +22,7 @@ mod team;
 pub use checklist::{Checklist, Item};
 pub use environments::{Data, Environments, Place};
 pub use host::{HostEntry, Machine};
-pub use machine::{Database, Environment, Healthy};
+pub use machine::{Database, Environment, Healthy, Supervision};
 pub(crate) use read::parse_toml;
 pub use read::{ConfigError, read_toml};
 pub use rules::{Gates, SignOff, Watch};

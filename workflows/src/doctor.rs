@@ -244,7 +244,7 @@ impl Setup {
             words(commit),
             "clone the application into `app_dir`",
         );
-        let whose = pm2::whose(host, &env.pm2, &env.application()).await;
+        let whose = pm2::whose(host, &env.program(), &env.application()).await;
         report.add(
             "pm2",
             whose.map(|found| found.words),
@@ -284,7 +284,8 @@ impl Setup {
 
 async fn tools(report: &mut Report, host: &dyn Host, env: &Environment, exec: &[String]) {
     let mut wanted: Vec<&str> = TOOLS.to_vec();
-    wanted.extend(env.pm2.first().map(String::as_str));
+    let program = env.program();
+    wanted.extend(program.first().map(String::as_str));
     wanted.extend(exec.first().map(String::as_str));
     let script = "for tool; do command -v \"$tool\" >/dev/null || printf '%s ' \"$tool\"; done";
     let ask = Command::new("sh").args(["-c", script, "sh"]).args(wanted);

@@ -45,7 +45,8 @@ impl Setup {
         };
         let database = tokio::time::timeout(PATIENCE, access(&*host, &env.database)).await;
         let application = env.application();
-        let whose = pm2::whose(&*host, &env.pm2, &application);
+        let program = env.program();
+        let whose = pm2::whose(&*host, &program, &application);
         let processes = tokio::time::timeout(PATIENCE, whose).await;
         let late = || "no answer in time".to_owned();
         let database = database.unwrap_or_else(|_| Err(late()));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use flow_steps::plain::is_plain;
 use serde::Deserialize;
 
+use super::machine::Supervision;
 use super::{Environment, Healthy};
 
 /// One further host. What it does not say is as on the environment's own host.
@@ -42,6 +43,9 @@ pub struct HostEntry {
     /// As in [`Environment`].
     #[serde(default)]
     pub install: Option<Vec<String>>,
+    /// As in [`Environment`].
+    #[serde(default)]
+    pub supervisor: Option<Supervision>,
     /// As in [`Environment`].
     #[serde(default)]
     pub processes: Option<Vec<String>>,
@@ -91,6 +95,7 @@ impl HostEntry {
             flow_dir: own(&self.flow_dir, &env.flow_dir),
             deploy: self.deploy.clone().unwrap_or_else(|| env.deploy.clone()),
             install: self.install.clone().or_else(|| env.install.clone()),
+            supervisor: self.supervisor.clone().or_else(|| env.supervisor.clone()),
             processes: self
                 .processes
                 .clone()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use flow_steps::host::{Command, quote};
-use flow_steps::pm2::Application;
+use flow_steps::pm2::{Application, Kind};
 use serde::Deserialize;
 
 use super::host::{HostEntry, Machine};
@@ -49,7 +49,10 @@ pub struct Environment {
     /// The program that asks pm2.
     #[serde(default = "pm2")]
     pub pm2: Vec<String>,
-    /// The names of the application's processes, as pm2 calls them. Without them: those whose working folder or script
+    /// What keeps the application's processes running, where it is not pm2.
+    #[serde(default)]
+    pub supervisor: Option<Supervision>,
+    /// The names of the application's processes, as their supervisor calls them. Without them: those whose working folder or script
     /// lies in `app_dir`. What is not the application's, and pm2's own modules, are left alone and not judged.
     #[serde(default)]
     pub processes: Vec<String>,
@@ -74,14 +77,39 @@ pub struct Environment {
     pub machines: Vec<Machine>,
 }
 
+/// What keeps an application's processes running.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Supervision {
+    /// `pm2`, `systemd` or `compose`.
+    pub kind: Kind,
+    /// The program that asks it, with its leading arguments, such as `["systemctl", "--user"]`. Without it `systemctl` or
+    /// `docker compose`, for pm2 what `pm2` says.
+    #[serde(default)]
+    pub program: Option<Vec<String>>,
+}
+
 impl Environment {
-    /// Which of pm2's processes there are the application's.
+    /// Which of the supervisor's processes there are the application's.
     pub fn application(&self) -> Application {
         Application {
             processes: self.processes.clone(),
             folder: Some(self.app_dir.clone()),
-            ..Application::default()
+            supervisor: self.supervisor.as_ref().map_or(Kind::Pm2, |s| s.kind),
         }
+    }
+
+    /// The program that asks the supervisor, with its leading arguments.
+    pub fn program(&self) -> Vec<String> {
+        let given = self.supervisor.as_ref().and_then(|s| s.program.clone());
+        given.unwrap_or_else(|| {
+            let words: &[&str] = match self.application().supervisor {
+                Kind::Pm2 => return self.pm2.clone(),
+                Kind::Systemd => &["systemctl"],
+                Kind::Compose => &["docker", "compose"],
+            };
+            words.iter().map(|word| (*word).to_owned()).collect()
+        })
     }
 
     /// The first thing about it that is well-formed but cannot be meant.
@@ -100,6 +128,9 @@ impl Environment {
                     "`env.{name}.{key}` must be an absolute path without `..`, not `{path}`"
                 ));
             }
+        }
+        if self.program().first().is_none_or(String::is_empty) {
+            return Some(format!("`env.{name}.supervisor.program` names no program"));
         }
         let odd = |name: &&String| name.trim().is_empty() || name.chars().any(char::is_control);
         if let Some(odd) = self.processes.iter().find(odd) {
@@ -237,4 +268,33 @@ impl Database {
 
 fn template1() -> String {
     "template1".into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(more: &str) -> Environment {
+        let text = format!(
+            "ssh = \"h\"\napp_dir = \"/a\"\nbackup_dir = \"/b\"\nflow_dir = \"/f\"\ndeploy = [\"d\"]\n\
+             health = \"http://h/\"\n{more}\n[database]\nuser = \"u\"\nname = \"n\"\n"
+        );
+        toml::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn a_supervisor_is_pm2_unless_another_is_named_and_has_its_own_program() {
+        let of = |more: &str| {
+            let env = environment(more);
+            (env.application().supervisor, env.program().join(" "))
+        };
+        assert_eq!(of("pm2 = [\"my\", \"pm2\"]"), (Kind::Pm2, "my pm2".into()));
+        let systemd = "supervisor = { kind = \"systemd\", program = [\"systemctl\", \"--user\"] }";
+        assert_eq!(of(systemd), (Kind::Systemd, "systemctl --user".into()));
+        let compose = "supervisor = { kind = \"compose\" }";
+        assert_eq!(of(compose), (Kind::Compose, "docker compose".into()));
+        let nothing = environment("supervisor = { kind = \"systemd\", program = [] }");
+        let why = nothing.problem("prod").unwrap();
+        assert!(why.contains("names no program"), "{why}");
+    }
 }

@@ -73,7 +73,7 @@ impl Release<'_> {
                 .then(|| super::database::database(self.production())),
             gate: Some(self.promotion_rule()),
             stop_on_undo: Some(StopSpec {
-                pm2: at.env.pm2.clone(),
+                pm2: at.env.program(),
                 application: at.env.application(),
                 look: Some(self.look_before_stop()),
             }),
@@ -144,7 +144,7 @@ impl Release<'_> {
     pub(in crate::release) fn processes_seen(&self, at: &Place) -> Processes {
         Processes {
             host: at.name.to_owned(),
-            pm2: at.env.pm2.clone(),
+            pm2: at.env.program(),
             application: at.env.application(),
             restart_if_started: None,
             settle_seconds: self.config.watch.settle_seconds,
@@ -163,7 +163,7 @@ impl Release<'_> {
     ) -> Restarted {
         Restarted {
             host: at.name.to_owned(),
-            pm2: at.env.pm2.clone(),
+            pm2: at.env.program(),
             application: at.env.application(),
             before: before.into(),
             settle_seconds: self.config.watch.settle_seconds,
@@ -198,7 +198,7 @@ impl Release<'_> {
     ) -> Online {
         Online {
             host: at.name.to_owned(),
-            pm2: at.env.pm2.clone(),
+            pm2: at.env.program(),
             application: at.env.application(),
             expected: before.into(),
             since: Some(restarted.into()),
@@ -209,7 +209,7 @@ impl Release<'_> {
     pub(in crate::release) fn reconnect(&self, at: &Place) -> Reconnect {
         Reconnect {
             host: at.name.to_owned(),
-            pm2: at.env.pm2.clone(),
+            pm2: at.env.program(),
             application: at.env.application(),
             thaw: self.production().key(WRITABLE),
             seconds: RECONNECT_SECONDS,
@@ -227,7 +227,7 @@ impl Release<'_> {
         let watch = &self.config.watch;
         Watch {
             host: at.name.to_owned(),
-            pm2: at.env.pm2.clone(),
+            pm2: at.env.program(),
             application: at.env.application(),
             apps: watch.apps.clone(),
             seconds: watch.seconds,
