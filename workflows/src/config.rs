@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 mod checklist;
 mod environments;
+mod health;
 mod host;
 mod machine;
 mod read;
@@ -21,8 +22,9 @@ mod team;
 
 pub use checklist::{Checklist, Item};
 pub use environments::{Data, Environments, Place};
+pub use health::{AskedFrom, Healthy};
 pub use host::{HostEntry, Machine};
-pub use machine::{Database, Environment, Healthy, Supervision};
+pub use machine::{Database, Environment, Supervision};
 pub(crate) use read::parse_toml;
 pub use read::{ConfigError, read_toml};
 pub use rules::{Gates, SignOff, Watch};

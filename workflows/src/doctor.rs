@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flow_engine::clock::{Clock as _, SystemClock};
-use flow_steps::health::{Body, Check};
 use flow_steps::host::{Command, Host, HostExt as _};
 use flow_steps::pg::{Purpose, mode};
 use flow_steps::pm2;
@@ -255,20 +254,7 @@ impl Setup {
         if !place.has_health {
             return;
         }
-        let value = serde_json::Value::String(env.healthy.value.clone());
-        let body = Body::Json {
-            pointer: env.healthy.pointer.clone(),
-            value,
-        };
-        let ca_file = env
-            .health_ca
-            .as_deref()
-            .map(|path| self.config.path(path).display().to_string());
-        let check = Check {
-            body,
-            ca_file,
-            ..Check::ok(&env.health)
-        };
+        let check = self.config.check(place);
         let answer = check
             .ask(&self.hosts())
             .await

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use flow_steps::plain::is_plain;
 use serde::Deserialize;
 
+use super::Environment;
+use super::health::{AskedFrom, Healthy, answered_here};
 use super::machine::Supervision;
-use super::{Environment, Healthy};
 
 /// One further host. What it does not say is as on the environment's own host.
 #[derive(Debug, Clone, Deserialize)]
@@ -55,6 +56,9 @@ pub struct HostEntry {
     pub health: Option<String>,
     /// As in [`Environment`].
     #[serde(default)]
+    pub health_from: Option<AskedFrom>,
+    /// As in [`Environment`].
+    #[serde(default)]
     pub health_ca: Option<PathBuf>,
     /// As in [`Environment`].
     #[serde(default)]
@@ -101,6 +105,7 @@ impl HostEntry {
                 .clone()
                 .unwrap_or_else(|| env.processes.clone()),
             health: own(&self.health, &env.health),
+            health_from: self.health_from.unwrap_or(env.health_from),
             health_ca: self.health_ca.clone().or_else(|| env.health_ca.clone()),
             healthy: self.healthy.clone().unwrap_or_else(|| env.healthy.clone()),
             host: Vec::new(),
@@ -173,7 +178,12 @@ impl Environment {
                 return Some(format!("`env.{name}.host`: {why}"));
             }
         }
-        let mut machines = self.machines.iter();
-        machines.find_map(|machine| machine.env.problem(&machine.name))
+        self.machines.iter().find_map(|machine| {
+            let Machine { name, env, .. } = machine;
+            let asked = machine.has_health.then_some(env);
+            let here = asked.and_then(|env| answered_here(&env.health, env.health_from));
+            let here = here.map(|why| format!("`env.{name}`: {why}"));
+            env.problem(name).or(here)
+        })
     }
 }

@@ -7,6 +7,7 @@ use flow_steps::host::{Command, quote};
 use flow_steps::pm2::{Application, Kind};
 use serde::Deserialize;
 
+use super::health::{AskedFrom, Healthy};
 use super::host::{HostEntry, Machine};
 use super::{Checklist, Data};
 
@@ -64,7 +65,10 @@ pub struct Environment {
     /// A certificate authority file for `health`, when it is not a public one.
     #[serde(default)]
     pub health_ca: Option<PathBuf>,
-    /// What its answer must say, besides status 200.
+    /// Who asks there.
+    #[serde(default)]
+    pub health_from: AskedFrom,
+    /// What its answer must be.
     #[serde(default)]
     pub healthy: Healthy,
     /// How its database is reached, and as whom.
@@ -175,6 +179,9 @@ impl Environment {
                 self.ssh
             ));
         }
+        if let Some(why) = self.healthy.problem() {
+            return Some(format!("`env.{name}.healthy`: {why}"));
+        }
         if !self.health.starts_with("http://") && !self.health.starts_with("https://") {
             return Some(format!(
                 "`env.{name}.health` must be a URL, not `{}`",
@@ -192,26 +199,6 @@ fn unusable(variable: &str) -> Option<String> {
     }
     let line = quote::line(&Command::new("env").env(variable, ""));
     line.err().map(|e| e.to_string())
-}
-
-/// What a healthy application's JSON says.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Healthy {
-    /// Where to look: a JSON pointer (RFC 6901).
-    pub pointer: String,
-    /// What must stand there.
-    pub value: String,
-}
-
-impl Default for Healthy {
-    /// `{"status": "ok"}`. A status of 200 alone proves little: many proxies answer so for a dead application.
-    fn default() -> Self {
-        Healthy {
-            pointer: "/status".into(),
-            value: "ok".into(),
-        }
-    }
 }
 
 fn deploy_minutes() -> u64 {

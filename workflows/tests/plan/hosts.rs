@@ -3,7 +3,7 @@
 use super::path::{plan_of, why_not};
 use super::*;
 
-const TWO: &str = "[[env.prod.host]]\nname = \"web-2\"\nssh = \"dapweb2\"\nrole = \"backend\"\nhealth = \"http://127.0.0.1:4000/health\"\n\
+const TWO: &str = "[[env.prod.host]]\nname = \"web-2\"\nssh = \"dapweb2\"\nrole = \"backend\"\nhealth = \"http://127.0.0.1:4000/health\"\nhealth_from = \"host\"\n\
                    [[env.prod.host]]\nname = \"worker\"\nssh = \"dapworker\"\nprocesses = [\"dap-worker\"]\napp_dir = \"/srv/worker\"\n";
 
 fn with(more: &str) -> String {
@@ -170,6 +170,11 @@ fn a_host_that_is_named_twice_is_refused_with_both_places() {
             "wave = 1\nrole =",
             "one of `web-2` and `worker` has a `wave`",
         ),
+        (
+            "health_from = \"host\"\n",
+            "",
+            "`health` leads to the machine where flow runs: write health_from",
+        ),
         ("role =", "rolle =", "unknown field `rolle`"),
         (
             "/srv/worker",
@@ -183,6 +188,58 @@ fn a_host_that_is_named_twice_is_refused_with_both_places() {
         ),
     ] {
         let said = why_not(&with(&TWO.replace(right, wrong)));
+        assert!(said.contains(why), "{wrong}: {said}");
+    }
+}
+
+#[test]
+fn what_a_healthy_application_answers_and_who_asks_is_the_teams_to_say() {
+    let check = |more: &str| {
+        let text = config().replace(
+            "health = \"https://prod",
+            &format!("{more}\nhealth = \"https://prod"),
+        );
+        let plan = plan_of(&text);
+        plan.node("prod/health").expect("a health step").1.params["check"].clone()
+    };
+    let usual = check("");
+    assert_eq!(
+        usual["body"]["json"],
+        serde_json::json!({"pointer": "/status", "value": "ok"})
+    );
+    assert_eq!(
+        (&usual["status"], usual["via_host"].is_null()),
+        (&200.into(), true)
+    );
+    let text = check("healthy = { status = 204, text = \"UP\" }\nhealth_from = \"host\"");
+    assert_eq!(
+        (&text["body"]["text"], &text["status"]),
+        (&"UP".into(), &204.into())
+    );
+    assert_eq!(text["via_host"], "prod");
+    let typed = check("healthy = { pointer = \"/checks/0/up\", value = true }");
+    assert_eq!(
+        typed["body"]["json"],
+        serde_json::json!({"pointer": "/checks/0/up", "value": true})
+    );
+    for (wrong, why) in [
+        ("{ text = \"\" }", "every answer holds an empty one"),
+        (
+            "{ text = \"UP\", value = 1 }",
+            "either `text` or `pointer` and `value`",
+        ),
+        ("{ pointer = \"status\" }", "`pointer` must begin with `/`"),
+        (
+            "{ status = 20 }",
+            "`status` must be the status of an answer",
+        ),
+        ("{ state = 200 }", "unknown field `state`"),
+    ] {
+        let text = config().replace(
+            "health = \"https://prod",
+            &format!("healthy = {wrong}\nhealth = \"https://prod"),
+        );
+        let said = why_not(&text);
         assert!(said.contains(why), "{wrong}: {said}");
     }
 }

@@ -3,7 +3,7 @@
 use flow_engine::planner::Out;
 use flow_steps::code::CodeSnapshot;
 use flow_steps::deploy::{Deploy, Deployed, InPlace, StopSpec};
-use flow_steps::health::{Body, Check, Health};
+use flow_steps::health::{Check, Health};
 use flow_steps::lease::Lease;
 use flow_steps::mail::secret;
 use flow_steps::pm2::{Online, ProcessList, Processes, Released, Restarted};
@@ -241,21 +241,7 @@ impl Release<'_> {
     }
 
     fn check(&self, at: &Place) -> Check {
-        let ca = at
-            .env
-            .health_ca
-            .as_ref()
-            .map(|path| self.config.path(path).display().to_string());
-        let value = serde_json::Value::String(at.env.healthy.value.clone());
-        Check {
-            body: Body::Json {
-                pointer: at.env.healthy.pointer.clone(),
-                value,
-            },
-            ca_file: ca,
-            own_host: Some(at.name.to_owned()),
-            ..Check::ok(&at.env.health)
-        }
+        self.config.check(at)
     }
 
     pub(in crate::release) fn health(&self, at: &Place) -> Health {

@@ -1,0 +1,110 @@
+//! What a healthy application answers, and who asks it.
+
+use flow_steps::health::{Body, Check};
+use serde::Deserialize;
+
+use super::{Config, Place};
+
+/// What the answer of a healthy application is. Without `text`, `pointer` or `value`: JSON with `{"status": "ok"}`. A status of
+/// 200 alone proves little: many proxies answer so for a dead application.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Healthy {
+    /// The status of the answer; 200 by default.
+    pub status: Option<u16>,
+    /// Where to look in JSON: a pointer (RFC 6901), `/status` by default.
+    pub pointer: Option<String>,
+    /// What must stand there, of whatever type; `"ok"` by default.
+    pub value: Option<serde_json::Value>,
+    /// A text that must be in the body, for answers that are no JSON.
+    pub text: Option<String>,
+}
+
+/// Who asks for the health.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AskedFrom {
+    /// The machine where flow runs. One that gets no answer has the application's host ask as well.
+    #[default]
+    Here,
+    /// The application's own host, with its `curl`: for an address that leads to it only there, such as `127.0.0.1`.
+    Host,
+}
+
+/// The longest text that is searched for, in bytes.
+const TEXT_MAX: usize = 200;
+
+impl Healthy {
+    fn body(&self) -> Body {
+        if let Some(text) = &self.text {
+            return Body::Text(text.clone());
+        }
+        Body::Json {
+            pointer: self.pointer.clone().unwrap_or_else(|| "/status".into()),
+            value: self.value.clone().unwrap_or_else(|| "ok".into()),
+        }
+    }
+
+    /// The first thing about it that is well-formed but cannot be meant.
+    pub(super) fn problem(&self) -> Option<String> {
+        if self
+            .status
+            .is_some_and(|status| !(100..600).contains(&status))
+        {
+            return Some("`status` must be the status of an answer, such as 200".into());
+        }
+        if self.text.is_some() && (self.pointer.is_some() || self.value.is_some()) {
+            return Some("either `text` or `pointer` and `value`, not both".into());
+        }
+        if self
+            .text
+            .as_ref()
+            .is_some_and(|text| text.trim().is_empty() || text.len() > TEXT_MAX)
+        {
+            return Some(format!(
+                "`text` must have 1 to {TEXT_MAX} bytes: every answer holds an empty one"
+            ));
+        }
+        let pointer = self.pointer.as_deref().unwrap_or_default();
+        (!pointer.is_empty() && !pointer.starts_with('/')).then(|| {
+            format!(
+                "`pointer` must begin with `/`, not `{}`",
+                pointer.escape_debug()
+            )
+        })
+    }
+}
+
+/// Whether an address leads to the very machine that asks.
+fn is_loopback(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = host.rsplit('@').next().unwrap_or_default();
+    ["localhost", "127.", "[::1]"]
+        .iter()
+        .any(|name| host.to_lowercase().starts_with(name))
+}
+
+impl Config {
+    /// How an environment's application, or that of a further host, is asked for its health.
+    pub(crate) fn check(&self, at: &Place) -> Check {
+        let env = at.env;
+        let ca = env.health_ca.as_ref();
+        let ok = Check::ok(&env.health);
+        Check {
+            status: env.healthy.status.unwrap_or(ok.status),
+            body: env.healthy.body(),
+            ca_file: ca.map(|path| self.path(path).display().to_string()),
+            via_host: (env.health_from == AskedFrom::Host).then(|| at.name.to_owned()),
+            own_host: Some(at.name.to_owned()),
+            ..ok
+        }
+    }
+}
+
+/// Refuses an address of a further host that would be answered by the machine where flow runs.
+pub(super) fn answered_here(url: &str, from: AskedFrom) -> Option<String> {
+    (from == AskedFrom::Here && is_loopback(url)).then(|| {
+        "`health` leads to the machine where flow runs: write health_from = \"host\", or an address of the host".into()
+    })
+}
