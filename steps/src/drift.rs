@@ -21,7 +21,7 @@ use crate::pg::{Database, Pg, PgError};
 use crate::reach;
 use crate::schema::waiving;
 use flow_lint::drift::{
-    Catalog, Compared, Declared, QUERY, Sides, Unreadable, catalog_and_migrations,
+    Catalog, Comparison, Declaration, QUERY, Sides, UnreadableSchema, catalog_and_migrations,
     catalog_and_schema, findings, schema_and_migrations,
 };
 use flow_lint::migration::history::{self, Place, Row};
@@ -84,7 +84,7 @@ pub struct DriftReport {
 }
 
 impl DriftReport {
-    fn add(&mut self, what: &str, compared: &Compared, sides: &Sides) {
+    fn add(&mut self, what: &str, compared: &Comparison, sides: &Sides) {
         let left_out = match compared.undecided.len() {
             0 => String::new(),
             n => {
@@ -176,7 +176,7 @@ impl Statements {
         Ok((files, sides))
     }
 
-    fn declared(&self, sides: &Sides) -> Result<Option<Declared>, StepError> {
+    fn declared(&self, sides: &Sides) -> Result<Option<Declaration>, StepError> {
         sides
             .read(&self.own)
             .map_err(|e| StepError::fail(format!("commit {}: {e}", self.words())).hint(e.hint()))
@@ -277,7 +277,7 @@ impl Step for DeployedDrift {
         report.add("the database and the migrations", &compared, &sides);
         let declared = match sides.read(&self.of.own) {
             // No evidence against the deploy. A run that begins now was stopped by it before anything was changed.
-            Err(e @ Unreadable::Incomplete { .. }) => {
+            Err(e @ UnreadableSchema::Incomplete { .. }) => {
                 report.compared.push(e.to_string());
                 None
             }
@@ -295,7 +295,7 @@ impl Step for DeployedDrift {
 
 /// What `schema.prisma` and the migrations disagree about is found, and accepted, before the deploy: the database follows the
 /// migrations, so each of it would be found again under another name. What the database has against both is named once.
-fn without<'a>(mut compared: Compared, named: impl Iterator<Item = &'a Finding>) -> Compared {
+fn without<'a>(mut compared: Comparison, named: impl Iterator<Item = &'a Finding>) -> Comparison {
     let named: BTreeSet<&str> = named.map(|each| each.object.as_str()).collect();
     compared
         .differences

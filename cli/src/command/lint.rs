@@ -1,7 +1,7 @@
 //! `flow lint`.
 
-use flow_lint::compared::Compared;
-use flow_lint::migration::{self, Finding, Level, Linted, RuleId, Weighing};
+use flow_lint::baseline::Baseline;
+use flow_lint::migration::{self, Finding, Level, LintReport, RuleId, Weighing};
 use flow_lint::settings::{File, FileError};
 use flow_lint::since::SinceError;
 use flow_lint::source::{Source, SourceError};
@@ -68,7 +68,7 @@ fn configured(session: &Session) -> Result<File, Diagnostic> {
 }
 
 /// A finding about the configuration belongs to the folder with the migration it names, else to the first.
-fn blame(judged: &mut [(Source, Linted)], finding: Finding) {
+fn blame(judged: &mut [(Source, LintReport)], finding: Finding) {
     let names = |source: &Source| source.names().contains(&finding.migration);
     let at = judged.iter().position(|(source, _)| names(source));
     if let Some((_, linted)) = judged.get_mut(at.unwrap_or(0)) {
@@ -81,13 +81,13 @@ async fn judge(
     args: &Lint,
     file: &File,
     weighing: &mut Weighing<'_>,
-) -> Result<Linted, Diagnostic> {
+) -> Result<LintReport, Diagnostic> {
     let mut compared = match (&args.since, &args.database) {
         (Some(revision), _) => since::compare(source, revision)?,
         (None, Some(text)) => database::compare(source, &url(text)?).map_err(unasked)?,
-        (None, None) => Compared {
+        (None, None) => Baseline {
             new: source.names(),
-            ..Compared::default()
+            ..Baseline::default()
         },
     };
     if let Some(only) = &source.only {

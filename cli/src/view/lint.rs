@@ -5,13 +5,13 @@ mod json;
 mod sarif;
 mod text;
 
-use flow_lint::migration::{Finding, Level, Linted, RuleId};
+use flow_lint::migration::{Finding, Level, LintReport, RuleId};
 use flow_lint::source::Source;
 
 use crate::args::{Lint, LintFormat};
 
 /// A folder, and what was found in it.
-type Judged = (Source, Linted);
+type Judged = (Source, LintReport);
 
 /// Prints what was found, in the form that was asked for.
 pub(crate) fn show(judged: &[Judged], args: &Lint) {

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use flow_lint::drift::{
-    self, Compared, catalog_and_migrations, catalog_and_schema, schema_and_migrations,
+    self, Comparison, catalog_and_migrations, catalog_and_schema, schema_and_migrations,
 };
 use flow_lint::migration;
 
@@ -69,7 +69,7 @@ async fn one(argument: &str) -> Result<bool, String> {
         .any(|(_, compared)| !compared.differences.is_empty()))
 }
 
-fn show(what: &str, compared: &Compared) {
+fn show(what: &str, compared: &Comparison) {
     println!(
         " {what}: {} tables, {} columns compared, {} differences, {} not compared",
         compared.tables,

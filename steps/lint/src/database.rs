@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde::de::DeserializeOwned;
 
-use crate::compared::Compared;
+use crate::baseline::Baseline;
 use crate::migration::history::{self, History, Place};
 use crate::source::Source;
 use crate::url::Url;
@@ -28,11 +28,11 @@ pub enum DatabaseError {
 
 /// Asks the database which migrations it has applied, and compares them with the files. Reads only, within 30 s a query, by
 /// `psql`, which gets the URL's parts from its environment, where no list of processes shows them.
-pub fn compare(source: &Source, url: &str) -> Result<Compared, DatabaseError> {
+pub fn compare(source: &Source, url: &str) -> Result<Baseline, DatabaseError> {
     let (connection, schema) = connection(url)?;
     let history = applied(&connection, schema)?;
     let compared = history::compare(&source.migrations, &history);
-    Ok(Compared {
+    Ok(Baseline {
         new: compared.pending,
         schema: Some(history.schema),
         faults: compared.faults,

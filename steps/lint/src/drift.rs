@@ -1,7 +1,7 @@
 //! Drift: `schema.prisma`, the migrations and a database's catalog are three statements of one thing, and must agree.
 //!
 //! Each is brought to a [`Shape`], and two shapes are compared. Silence means that two things are known to be equal, or that
-//! text does not tell: the latter is counted ([`Compared::undecided`]), never guessed.
+//! text does not tell: the latter is counted ([`Comparison::undecided`]), never guessed.
 
 mod catalog;
 mod close;
@@ -15,11 +15,11 @@ mod source;
 
 pub use crate::shape::{Guard, Shape};
 pub use catalog::{Catalog, QUERY};
-pub use compare::{Compared, Difference, Scope};
+pub use compare::{Comparison, Difference, Scope};
 pub use external::External;
 pub use prisma::declared;
 pub use sides::{
-    Declared, SCHEMA, Sides, Unreadable, catalog_and_migrations, catalog_and_schema, findings,
-    left_by, schema_and_migrations,
+    Declaration, SCHEMA, Sides, UnreadableSchema, catalog_and_migrations, catalog_and_schema,
+    findings, left_by, schema_and_migrations,
 };
 pub use source::{MOST, Tree, beside, find, is_schema};

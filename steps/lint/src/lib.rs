@@ -9,8 +9,8 @@
 //! | [`source`], [`since`], [`database`], [`settings`] | what is judged, and by whose word | files, git, `psql` |
 //! | [`git`] | git as every question of this machine asks it | git |
 
+pub mod baseline;
 pub mod code;
-pub mod compared;
 pub mod database;
 pub mod drift;
 pub mod git;

@@ -38,7 +38,7 @@ use self::finding::{finding, of_file, start};
 use self::fingerprint::Fingerprints;
 use self::fold::Fold;
 use self::lines::Lines;
-use self::op::{Parsed, Problem, Trouble};
+use self::op::{Content, Problem, Trouble};
 use self::state::Schema;
 use self::suppress::Directives;
 
@@ -46,7 +46,7 @@ pub use self::foreign::{already_there, historical};
 pub(crate) use self::foreign::{drifted, said};
 pub use self::load::{LoadError, MAX_FILE, Migration, from_pairs, read_folder};
 pub use self::report::{
-    ChangedRows, Finding, Level, Linted, NullableColumn, RemovedLabels, Report, Suppressed,
+    ChangedRows, Finding, Level, LintReport, NullableColumn, RemovedLabels, Report, Suppression,
     UniqueKey, Verdict,
 };
 pub use self::rule::{EXAMPLE_CONTEXT, Explanation, RuleId, UnknownRule, explain, rules_page};
@@ -71,7 +71,7 @@ pub fn lint(
     migrations: &[Migration],
     pending: &BTreeSet<String>,
     weighing: &mut Weighing<'_>,
-) -> Linted {
+) -> LintReport {
     let mut linted = run(migrations, pending, true);
     let findings = std::mem::take(&mut linted.report.findings);
     weighing.asked(Origin::Text, pending);
@@ -79,8 +79,8 @@ pub fn lint(
     linted
 }
 
-fn run(migrations: &[Migration], pending: &BTreeSet<String>, suppress: bool) -> Linted {
-    let mut linted = Linted::default();
+fn run(migrations: &[Migration], pending: &BTreeSet<String>, suppress: bool) -> LintReport {
+    let mut linted = LintReport::default();
     let mut schema = Schema::default();
     let all = syntax::parse_all(migrations);
     for (migration, parsed) in migrations.iter().zip(&all) {
@@ -111,10 +111,10 @@ fn run(migrations: &[Migration], pending: &BTreeSet<String>, suppress: bool) -> 
 
 fn judge_one(
     migration: &Migration,
-    parsed: &Parsed,
+    parsed: &Content,
     schema: &mut Schema,
     suppress: bool,
-    linted: &mut Linted,
+    linted: &mut LintReport,
 ) {
     let report = &mut linted.report;
     report.pending += 1;
@@ -170,7 +170,7 @@ fn judge_one(
     if suppress {
         drafts = kept(drafts, parsed, &lines, |draft, reason| {
             let finding = finding(migration, &draft, &lines, &mut prints);
-            linted.suppressed.push(Suppressed { finding, reason });
+            linted.suppressed.push(Suppression { finding, reason });
         });
     }
     let drafts = in_order(drafts);
@@ -193,7 +193,7 @@ fn judge_one(
 /// The drafts no comment suppresses, and what is wrong with the comments.
 fn kept(
     drafts: Vec<Draft>,
-    parsed: &Parsed,
+    parsed: &Content,
     lines: &Lines<'_>,
     mut suppressed: impl FnMut(Draft, String),
 ) -> Vec<Draft> {

@@ -79,7 +79,7 @@ impl Default for Options {
 
 /// What a replay showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Replayed {
+pub struct ReplayOutcome {
     /// The server, such as `PostgreSQL 15.18`.
     pub version: String,
     /// Migrations that were applied, pending or not.
@@ -94,7 +94,7 @@ pub struct Replayed {
     pub findings: Vec<Finding>,
 }
 
-impl Replayed {
+impl ReplayOutcome {
     /// In one line, for people.
     pub fn in_words(&self) -> String {
         let unreached = match self.unreached {
@@ -165,12 +165,12 @@ pub fn replay(
     pending: &BTreeSet<String>,
     report: &Report,
     options: &Options,
-) -> Result<Replayed, ReplayError> {
+) -> Result<ReplayOutcome, ReplayError> {
     let until = Instant::now() + options.all;
     let lab = Lab::open(&options.place, options.setup.as_deref(), until)?;
     // Open before the first migration: it may close the database to new sessions.
     let mut eye = lab.session(until)?;
-    let mut replayed = Replayed {
+    let mut replayed = ReplayOutcome {
         version: lab.version.clone(),
         applied: 0,
         compared: 0,

@@ -1,6 +1,6 @@
 //! `--since REV`: what the work tree has that the revision has not.
 
-use crate::compared::Compared;
+use crate::baseline::Baseline;
 use crate::git;
 use crate::migration::history::Fault;
 use crate::migration::{self, Level, RuleId};
@@ -31,7 +31,7 @@ pub enum SinceError {
 }
 
 /// Compares the folder with the commit at which the work tree left the revision's line.
-pub fn compare(source: &Source, revision: &str) -> Result<Compared, SinceError> {
+pub fn compare(source: &Source, revision: &str) -> Result<Baseline, SinceError> {
     if revision.starts_with('-') {
         return Err(SinceError::NoRevision(revision.to_owned()));
     }
@@ -39,7 +39,7 @@ pub fn compare(source: &Source, revision: &str) -> Result<Compared, SinceError> 
     // A migration that arrived on the other line meanwhile was not removed here.
     let base = git(&["merge-base", revision, "HEAD"])?;
     let base = base.trim();
-    let mut compared = Compared::default();
+    let mut compared = Baseline::default();
     let fault = |migration, message| Fault {
         migration,
         message,

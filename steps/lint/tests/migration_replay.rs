@@ -11,7 +11,7 @@ mod server;
 use std::collections::BTreeSet;
 
 use flow_lint::migration::{Migration, Report, RuleId, check, from_pairs};
-use flow_lint::replay::{Options, Place, Replayed, replay};
+use flow_lint::replay::{Options, Place, ReplayOutcome, replay};
 
 use random::Random;
 use server::Server;
@@ -37,7 +37,7 @@ impl History {
         check(&self.all, &self.pending)
     }
 
-    fn replay(&self, server: &Server, report: &Report) -> Replayed {
+    fn replay(&self, server: &Server, report: &Report) -> ReplayOutcome {
         let options = Options {
             place: Place::Server(format!(
                 "postgres://postgres@/postgres?host={}",

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Checked, source};
 use crate::reach;
 use flow_lint::migration::{self, Finding, Level, Migration};
-use flow_lint::replay::{self, Options, ReplayError, Replayed};
+use flow_lint::replay::{self, Options, ReplayError, ReplayOutcome};
 
 /// Replays the commit's migrations in a throw-away PostgreSQL of its own on this machine and compares what the catalog shows of the
 /// pending ones with what the migration check says.
@@ -101,7 +101,7 @@ fn run(
     files: &[Migration],
     pending: &BTreeSet<String>,
     options: &Options,
-) -> Result<Replayed, ReplayError> {
+) -> Result<ReplayOutcome, ReplayError> {
     replay::replay(files, pending, &migration::check(files, pending), options)
 }
 
@@ -119,7 +119,7 @@ fn refused(error: &ReplayError) -> StepError {
     }
 }
 
-fn judge(done: Replayed) -> Result<ReplayReport, StepError> {
+fn judge(done: ReplayOutcome) -> Result<ReplayReport, StepError> {
     let errors: Vec<&Finding> = done
         .findings
         .iter()

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use flow_lint::drift::{self, Sides, Unreadable};
-use flow_lint::migration::{Linted, Origin, RuleId, Weighing};
+use flow_lint::drift::{self, Sides, UnreadableSchema};
+use flow_lint::migration::{LintReport, Origin, RuleId, Weighing};
 use flow_lint::settings::File;
 use flow_lint::source::Source;
 
@@ -12,7 +12,7 @@ use crate::diagnostic::Diagnostic;
 /// Compares what belongs to the folder. The answer is what a person must be told beside the findings, such as that nothing was
 /// compared; empty when that is nothing, and for a plain folder of SQL files, which no schema belongs to.
 pub(super) async fn add(
-    linted: &mut Linted,
+    linted: &mut LintReport,
     source: &Source,
     own: &str,
     (file, weighing): (&File, &mut Weighing<'_>),
@@ -59,7 +59,7 @@ pub(super) async fn add(
             weighing.add(linted, findings);
         }
         Ok(None) => said.push(format!("{folder}: schema-drift: {}", sides.nothing())),
-        Err(e @ Unreadable::Incomplete { .. }) => {
+        Err(e @ UnreadableSchema::Incomplete { .. }) => {
             said.push(format!("{folder}: schema-drift: {e}; {}", e.hint()));
         }
         Err(e) => return Err(failed(&e.to_string(), e.hint())),

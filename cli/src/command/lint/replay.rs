@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use flow_lint::migration::{self, Linted, MAX_FILE, Origin, Weighing};
+use flow_lint::migration::{self, LintReport, MAX_FILE, Origin, Weighing};
 use flow_lint::replay::{self, Options, Place, ReplayError};
 use flow_lint::source::Source;
 
@@ -13,7 +13,7 @@ use crate::view;
 
 /// Adds the findings of a replay. Nothing that could not be replayed passes in silence: it is a finding, or ends the command.
 pub(super) fn add(
-    linted: &mut Linted,
+    linted: &mut LintReport,
     source: &Source,
     pending: &BTreeSet<String>,
     (args, weighing): (&Lint, &mut Weighing<'_>),

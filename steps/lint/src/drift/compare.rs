@@ -41,7 +41,7 @@ pub struct Difference {
 
 /// What came of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Compared {
+pub struct Comparison {
     /// Ordered by object.
     pub differences: Vec<Difference>,
     /// Tables that both have.
@@ -65,13 +65,18 @@ const PASSED: &[&str] = &[
 ];
 
 /// Compares; `blind` is what may hide from either.
-pub(crate) fn compare(wanted: &Shape, there: &Shape, blind: &Blind, scope: Scope<'_>) -> Compared {
+pub(crate) fn compare(
+    wanted: &Shape,
+    there: &Shape,
+    blind: &Blind,
+    scope: Scope<'_>,
+) -> Comparison {
     let mut work = Work {
         wanted,
         there,
         blind,
         scope,
-        found: Compared::default(),
+        found: Comparison::default(),
     };
     work.enums();
     work.tables();
@@ -93,7 +98,7 @@ struct Work<'a> {
     there: &'a Shape,
     blind: &'a Blind,
     scope: Scope<'a>,
-    found: Compared,
+    found: Comparison,
 }
 
 /// A difference before it is known whether it counts.

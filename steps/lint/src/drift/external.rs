@@ -104,7 +104,7 @@ fn places(tokens: &[Token], key: &str) -> Vec<usize> {
 
 /// What a `prisma.config` says about one setting.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Written {
+pub(super) enum Literal {
     /// It is not there.
     Nothing,
     /// Written out: a path as it stands there, relative to the folder of the configuration.
@@ -114,7 +114,7 @@ pub(super) enum Written {
 }
 
 /// The place of the schema that a configuration's text names: `schema` of the outermost object that has one.
-pub(super) fn schema(text: &str) -> Written {
+pub(super) fn schema(text: &str) -> Literal {
     let tokens = tokens(text);
     let (mut depth, mut best) = (0_u32, None);
     for (at, token) in tokens.iter().enumerate() {
@@ -135,12 +135,12 @@ pub(super) fn schema(text: &str) -> Written {
         }
     }
     let Some((_, at)) = best else {
-        return Written::Nothing;
+        return Literal::Nothing;
     };
     if !is(tokens.get(at + 1), ':') {
-        return Written::Computed;
+        return Literal::Computed;
     }
-    path(&tokens[at + 2..]).map_or(Written::Computed, Written::Path)
+    path(&tokens[at + 2..]).map_or(Literal::Computed, Literal::Path)
 }
 
 /// A path that is written out: a string, or `path.join` of strings, also beginning with the file's own folder.

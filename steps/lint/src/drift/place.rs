@@ -1,6 +1,6 @@
 //! Where a schema may lie, in the order in which it is looked for. All paths are inside the tree, with `/` and without `.`.
 
-use super::external::{self, Written};
+use super::external::{self, Literal};
 
 /// A place to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(super) struct Place {
 
 /// What a project says about its schema.
 #[derive(Debug, Default)]
-pub(super) struct Said {
+pub(super) struct Hints {
     /// `[app] schema` of `flow.toml`.
     pub(super) given: Option<String>,
     /// Path and text of the nearest `prisma.config`.
@@ -65,7 +65,7 @@ fn of_package(text: &str) -> Result<Option<String>, serde_json::Error> {
 
 /// What names the schema, and what is to be said about it. `[app] schema` comes first, then `prisma.config`, then
 /// `package.json`, as for Prisma's own commands.
-fn named(said: &Said, notes: &mut Vec<String>) -> Option<(String, String)> {
+fn named(said: &Hints, notes: &mut Vec<String>) -> Option<(String, String)> {
     let mut found = |base: &str, path: &str, by: String| {
         let place = inside(base, path);
         if place.is_none() {
@@ -84,13 +84,13 @@ fn named(said: &Said, notes: &mut Vec<String>) -> Option<(String, String)> {
     let mut computed = None;
     if let Some((file, text)) = &said.config {
         match external::schema(text) {
-            Written::Path(path) => {
+            Literal::Path(path) => {
                 if let Some(place) = found(folder(file), &path, file.clone()) {
                     return Some(place);
                 }
             }
-            Written::Computed => computed = Some(file),
-            Written::Nothing => {}
+            Literal::Computed => computed = Some(file),
+            Literal::Nothing => {}
         }
     }
     let mut wrong = Vec::new();
@@ -111,7 +111,7 @@ fn named(said: &Said, notes: &mut Vec<String>) -> Option<(String, String)> {
 }
 
 /// The places for the schema of a folder of migrations.
-pub(super) fn places(migrations: &str, said: &Said, notes: &mut Vec<String>) -> Vec<Place> {
+pub(super) fn places(migrations: &str, said: &Hints, notes: &mut Vec<String>) -> Vec<Place> {
     if let Some((path, by)) = named(said, notes) {
         // What is one file today may be a folder in another commit.
         let folder = path
@@ -157,7 +157,7 @@ pub(super) fn places(migrations: &str, said: &Said, notes: &mut Vec<String>) -> 
 mod tests {
     use super::*;
 
-    fn first(said: &Said) -> (String, Option<String>, Vec<String>) {
+    fn first(said: &Hints) -> (String, Option<String>, Vec<String>) {
         let mut notes = Vec::new();
         let place = places("apps/api/prisma/migrations", said, &mut notes).remove(0);
         (place.path, place.named, notes)
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn flow_toml_comes_before_prisma_config_before_package_json_each_in_its_own_folder() {
-        let mut said = Said {
+        let mut said = Hints {
             given: Some("./db/".into()),
             config: Some(file(
                 "apps/api/prisma.config.ts",
@@ -216,7 +216,7 @@ mod tests {
             ),
             ("x({})", "{,", "is no JSON"),
         ] {
-            let said = Said {
+            let said = Hints {
                 given: None,
                 config: Some(file("apps/prisma.config.ts", config)),
                 packages: vec![file("package.json", package)],

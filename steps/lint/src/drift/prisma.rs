@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use self::keys::{Sort, key};
 use self::types::native_type;
 pub(super) use self::types::scalar;
-use super::{Declared, External, names};
+use super::{Declaration, External, names};
 use crate::code::schema::{Attribute, Enum, Expression, Field, Kind, Model, Schema};
 use crate::shape::value::DefaultValue;
 use crate::shape::{Column, Foreign, Key, Name, Shape, Table, Type};
@@ -17,7 +17,7 @@ mod keys;
 mod types;
 
 /// Reads a schema as the database of an application whose own schema is `own`.
-pub fn declared(schema: &Schema, own: &str) -> Declared {
+pub fn declared(schema: &Schema, own: &str) -> Declaration {
     let reader = Reader { schema, own };
     let mut shape = Shape::default();
     for (name, each) in &schema.enums {
@@ -38,7 +38,7 @@ pub fn declared(schema: &Schema, own: &str) -> Declared {
     let listed = schema.source.get("schemas").map_or("", String::as_str);
     let listed = listed.split('"').skip(1).step_by(2);
     schemas.extend(listed.map(|each| reader.place(each)));
-    Declared {
+    Declaration {
         shape,
         schemas,
         external: External::default(),

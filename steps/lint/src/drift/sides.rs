@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::catalog::Catalog;
-use super::compare::{Compared, Scope, compare};
+use super::compare::{Comparison, Scope, compare};
 use super::external::External;
 use super::prisma::{declared, scalar};
 use crate::code::schema::{Field, Schema, SchemaError};
@@ -24,7 +24,7 @@ pub fn left_by(migrations: &[Migration], own: &str) -> Shape {
 
 /// What a schema declares.
 #[derive(Debug, Clone, Default)]
-pub struct Declared {
+pub struct Declaration {
     /// The tables and enums.
     pub shape: Shape,
     /// The schemas that it speaks of; what lies in others is none of its business. The application's own is empty.
@@ -48,7 +48,7 @@ pub struct Sides {
 
 /// Why a schema cannot be compared.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
+pub enum UnreadableSchema {
     /// Text that makes no sense.
     #[error("{path}: {source}")]
     Text {
@@ -73,12 +73,12 @@ pub enum Unreadable {
     },
 }
 
-impl Unreadable {
+impl UnreadableSchema {
     /// What to do.
     pub fn hint(&self) -> &'static str {
         match self {
-            Unreadable::Text { .. } => "`npx prisma validate` says the same, or more",
-            Unreadable::Incomplete { .. } => {
+            UnreadableSchema::Text { .. } => "`npx prisma validate` says the same, or more",
+            UnreadableSchema::Incomplete { .. } => {
                 "name the file or the folder of the whole schema: [app] schema = \"prisma\" in flow.toml, or `schema` in prisma.config"
             }
         }
@@ -104,12 +104,12 @@ impl Sides {
     /// Reads it; nothing when it has no models, or its datasource is no PostgreSQL, whose migrations alone are understood.
     ///
     /// # Errors
-    /// [`Unreadable`], with the file's own line.
-    pub fn read(&self, own: &str) -> Result<Option<Declared>, Unreadable> {
+    /// [`UnreadableSchema`], with the file's own line.
+    pub fn read(&self, own: &str) -> Result<Option<Declaration>, UnreadableSchema> {
         let mut text = String::new();
         for (path, each) in &self.files {
             // Each must make sense by itself, so that an error is about a line that somebody can find.
-            Schema::read(each).map_err(|source| Unreadable::Text {
+            Schema::read(each).map_err(|source| UnreadableSchema::Text {
                 path: path.clone(),
                 source,
             })?;
@@ -121,7 +121,7 @@ impl Sides {
         let schema = Schema::read(&text).map_err(|e| {
             let (path, line) = self.line(e.line);
             let source = SchemaError { line, ..e };
-            Unreadable::Text { path, source }
+            UnreadableSchema::Text { path, source }
         })?;
         let provider = schema
             .source
@@ -132,14 +132,14 @@ impl Sides {
         }
         if let Some((name, field)) = undeclared(&schema) {
             let (path, line) = self.line(field.line);
-            return Err(Unreadable::Incomplete {
+            return Err(UnreadableSchema::Incomplete {
                 path,
                 line,
                 field: name,
                 kind: field.kind.clone(),
             });
         }
-        Ok(Some(Declared {
+        Ok(Some(Declaration {
             external: self.external.clone(),
             ..declared(&schema, own)
         }))
@@ -175,7 +175,11 @@ impl Sides {
 }
 
 /// What `schema.prisma` declares beside what the migrations make.
-pub fn schema_and_migrations(declared: &Declared, migrations: &[Migration], own: &str) -> Compared {
+pub fn schema_and_migrations(
+    declared: &Declaration,
+    migrations: &[Migration],
+    own: &str,
+) -> Comparison {
     let folded = shape::fold(migrations, own);
     let scope = Scope {
         wanted: SCHEMA,
@@ -195,7 +199,7 @@ pub fn catalog_and_migrations(
     migrations: &[Migration],
     external: &External,
     own: &str,
-) -> Compared {
+) -> Comparison {
     let folded = shape::fold(migrations, own);
     let mut schemas: BTreeSet<String> = [String::new()].into();
     schemas.extend(folded.shape.tables.keys().map(|name| name.schema.clone()));
@@ -211,7 +215,7 @@ pub fn catalog_and_migrations(
 }
 
 /// What `schema.prisma` declares beside what a database has.
-pub fn catalog_and_schema(catalog: &Catalog, declared: &Declared, own: &str) -> Compared {
+pub fn catalog_and_schema(catalog: &Catalog, declared: &Declaration, own: &str) -> Comparison {
     let scope = Scope {
         wanted: SCHEMA,
         there: DATABASE,
@@ -229,7 +233,7 @@ pub fn catalog_and_schema(catalog: &Catalog, declared: &Declared, own: &str) -> 
 }
 
 /// The differences as findings about a schema's lines. `waivable`: each is a warning that somebody may accept.
-pub fn findings(compared: &Compared, sides: &Sides, waivable: bool) -> Vec<Finding> {
+pub fn findings(compared: &Comparison, sides: &Sides, waivable: bool) -> Vec<Finding> {
     let each = compared.differences.iter().map(|difference| {
         let (file, line) = sides.line(difference.line.max(1));
         let level = if waivable {

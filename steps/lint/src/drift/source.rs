@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::Sides;
 use super::external::{External, FILES};
-use super::place::{self, Place, Said};
+use super::place::{self, Hints, Place};
 use crate::migration::MAX_FILE;
 
 /// The most files of one schema. A folder that holds more is no schema's, and is refused.
@@ -83,9 +83,9 @@ async fn given<T: Tree>(tree: &T, own: &str, schema: &str) -> Result<Option<Stri
 pub async fn find<T: Tree>(tree: &T, migrations: &str, schema: &str) -> Result<Sides, T::Error> {
     let own = place::inside("", migrations.trim_matches('/')).unwrap_or_default();
     let migrations = own.as_str();
-    let mut said = Said {
+    let mut said = Hints {
         given: given(tree, migrations, schema).await?,
-        ..Said::default()
+        ..Hints::default()
     };
     for folder in place::above(migrations) {
         let here = |name: &str| place::inside(&folder, name);

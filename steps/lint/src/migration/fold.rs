@@ -144,7 +144,7 @@ impl<'a> Fold<'a> {
             Op::Guard(table, nulls) => {
                 for null in nulls {
                     let column = self.schema.table(table).column(null, site);
-                    column.filled = column.filled.max(super::state::Filled::Likely);
+                    column.filled = column.filled.max(super::state::Fill::Likely);
                 }
             }
             Op::Cascade(what) => {

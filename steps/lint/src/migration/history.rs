@@ -72,7 +72,7 @@ pub struct Fault {
 
 /// A history beside the files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Compared {
+pub struct Comparison {
     /// What `migrate deploy` would apply.
     pub pending: BTreeSet<String>,
     /// What is wrong, in the order of the migrations.
@@ -136,8 +136,8 @@ pub fn rows_sql(schema: &str) -> String {
 /// As `prisma migrate deploy` does it: rows that were rolled back do not count, one that never finished stops everything
 /// (P3009), and so do objects without a history (P3005). Beyond it, which says nothing of either: a file that was changed
 /// since (with LF and CRLF taken as equal, as Prisma's own checksum does), and one that is gone.
-pub fn compare(files: &[Migration], history: &History) -> Compared {
-    let mut compared = Compared::default();
+pub fn compare(files: &[Migration], history: &History) -> Comparison {
+    let mut compared = Comparison::default();
     if !history.place.history && !history.place.objects.is_empty() {
         compared.faults.push(no_history(files, history));
     }

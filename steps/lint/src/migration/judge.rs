@@ -11,7 +11,7 @@ use super::state::{Schema, Table, lost};
 
 /// What a finished file amounts to.
 #[derive(Debug, Default)]
-pub(super) struct Judged {
+pub(super) struct Judgement {
     pub(super) drafts: Vec<Draft>,
     /// Unique keys over existing rows, and the draft that says so.
     pub(super) keys: Vec<(usize, Name, Key)>,
@@ -21,8 +21,8 @@ pub(super) struct Judged {
 }
 
 /// Compares the schema with what it was at [`Schema::begin`].
-pub(super) fn judge(schema: &Schema) -> Judged {
-    let mut judged = Judged::default();
+pub(super) fn judge(schema: &Schema) -> Judgement {
+    let mut judged = Judgement::default();
     judged.enums(schema);
     for ((kind, name), site) in &schema.objects_dropped {
         let message = format!(
@@ -62,7 +62,7 @@ pub(super) fn judge(schema: &Schema) -> Judged {
     judged
 }
 
-impl Judged {
+impl Judgement {
     fn table(&mut self, schema: &Schema, name: &Name, was: &Name, table: &Table) {
         if let Some(site) = table.renamed.as_ref().filter(|_| name != was) {
             let message =

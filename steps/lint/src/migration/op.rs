@@ -363,7 +363,7 @@ pub(super) struct Problem {
 
 /// One file, read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Parsed {
+pub(super) struct Content {
     pub(super) items: Vec<Item>,
     pub(super) problems: Vec<Problem>,
     /// Statements in the file itself, not counting those in bodies.

@@ -148,7 +148,7 @@ pub struct Report {
 
 /// A finding somebody took responsibility for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Suppressed {
+pub struct Suppression {
     /// What was found.
     pub finding: Finding,
     /// Why they accept it, in their words.
@@ -157,11 +157,11 @@ pub struct Suppressed {
 
 /// A report, and what was left out of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Linted {
+pub struct LintReport {
     /// What is left.
     pub report: Report,
     /// What a comment or the configuration suppresses.
-    pub suppressed: Vec<Suppressed>,
+    pub suppressed: Vec<Suppression>,
 }
 
 /// The report in one word.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::fold::Fold;
 use super::load::Migration;
-use super::op::{self, Item, Op, Parsed, Rule, SqlType, Value};
+use super::op::{self, Content, Item, Op, Rule, SqlType, Value};
 use super::state::{self, Schema};
 use super::syntax;
 use crate::shape::blind::Blind;
@@ -15,18 +15,18 @@ mod guards;
 
 /// The shape, and what of it the text does not tell.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Folded {
+pub(crate) struct Outline {
     pub(crate) shape: Shape,
     pub(crate) blind: Blind,
 }
 
 /// Folds the migrations, in their order, for an application whose own schema is `own`.
-pub(crate) fn fold(migrations: &[Migration], own: &str) -> Folded {
+pub(crate) fn fold(migrations: &[Migration], own: &str) -> Outline {
     let mut schema = Schema {
         own: Some(own.to_owned()),
         ..Schema::default()
     };
-    let mut folded = Folded::default();
+    let mut folded = Outline::default();
     let mut functions: BTreeMap<String, String> = BTreeMap::new();
     for (migration, parsed) in migrations.iter().zip(syntax::parse_all(migrations)) {
         schema.begin();
@@ -50,7 +50,7 @@ pub(crate) fn fold(migrations: &[Migration], own: &str) -> Folded {
 /// Notes every statement that may do more, or less, than was folded.
 fn unknown(
     migration: &Migration,
-    parsed: &Parsed,
+    parsed: &Content,
     functions: &mut BTreeMap<String, String>,
     blind: &mut Blind,
 ) {

@@ -90,7 +90,7 @@ pub(super) struct Facts {
 
 /// What speaks for there being no NULL left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Filled {
+pub(super) enum Fill {
     No,
     /// An UPDATE, a DELETE of the NULLs, a default, or a check of the same file: evidence, not proof.
     Likely,
@@ -103,9 +103,9 @@ pub(super) struct Column {
     /// As the file began; `None`: the file added it.
     pub(super) was: Option<Facts>,
     pub(super) now: Facts,
-    pub(super) filled: Filled,
+    pub(super) filled: Fill,
     /// `filled` when NULL was forbidden: what fills it later comes too late.
-    pub(super) evidence: Filled,
+    pub(super) evidence: Fill,
     /// Names read by the UPDATEs that filled it.
     pub(super) sources: Vec<String>,
     /// Where it was added, or last changed in the respect named.
@@ -160,12 +160,8 @@ impl Column {
                 value: def.value.clone(),
                 known: true,
             },
-            filled: if def.default {
-                Filled::Likely
-            } else {
-                Filled::No
-            },
-            evidence: Filled::No,
+            filled: if def.default { Fill::Likely } else { Fill::No },
+            evidence: Fill::No,
             sources: Vec::new(),
             added: Some(site.clone()),
             renamed: None,
@@ -268,7 +264,7 @@ impl Table {
             if let (true, Rule::Check(_, Some(column))) = (check.valid, &check.rule)
                 && let Some(column) = self.columns.get_mut(column)
             {
-                column.filled = Filled::Proven;
+                column.filled = Fill::Proven;
             }
         }
     }

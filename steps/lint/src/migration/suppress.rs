@@ -3,7 +3,7 @@
 
 use super::draft::Draft;
 use super::lines::Lines;
-use super::op::{Parsed, Site};
+use super::op::{Content, Site};
 use super::rule::RuleId;
 
 /// What a comment for this check begins with.
@@ -31,7 +31,7 @@ pub(super) struct Directives {
 }
 
 impl Directives {
-    pub(super) fn read(parsed: &Parsed, lines: &Lines<'_>) -> Self {
+    pub(super) fn read(parsed: &Content, lines: &Lines<'_>) -> Self {
         let mut found = Self::default();
         for (at, comment) in &parsed.directives {
             for (offset, line) in line_offsets(comment) {
@@ -43,7 +43,7 @@ impl Directives {
         found
     }
 
-    fn line(&mut self, parsed: &Parsed, lines: &Lines<'_>, at: usize, line: &str) {
+    fn line(&mut self, parsed: &Content, lines: &Lines<'_>, at: usize, line: &str) {
         let whole = line.contains(MARK_FILE);
         let mark = if whole { MARK_FILE } else { MARK };
         let text = line.split_once(mark).map_or("", |(_, rest)| rest);
@@ -124,7 +124,7 @@ fn line_offsets(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 /// Inside a statement: that line and the next. Behind a statement on its line: that statement. Else: the next statement.
-fn covered(parsed: &Parsed, lines: &Lines<'_>, at: usize) -> (usize, usize) {
+fn covered(parsed: &Content, lines: &Lines<'_>, at: usize) -> (usize, usize) {
     let (line, _) = lines.position(at);
     let inside = parsed
         .spans

@@ -1,4 +1,4 @@
-//! The only place that knows the SQL parser (`squawk-syntax`, whose tree changes almost weekly): text in, [`Parsed`] out.
+//! The only place that knows the SQL parser (`squawk-syntax`, whose tree changes almost weekly): text in, [`Content`] out.
 
 mod body;
 mod column;
@@ -14,7 +14,7 @@ use squawk_syntax::{SyntaxKind as K, SyntaxNode};
 pub(super) use self::parse::parse_all;
 
 use self::tree::{has, kid, kids, name_of, sole_text};
-use super::op::{Item, Name, Op, Parsed, Problem, Site, Trouble};
+use super::op::{Content, Item, Name, Op, Problem, Site, Trouble};
 
 /// Syntax errors reported per file; the first is the one that matters.
 const MAX_ERRORS: usize = 10;
@@ -26,7 +26,7 @@ fn range(node: &SyntaxNode) -> (usize, usize) {
 
 /// Translates statements; `place` maps a node to the bytes of the file (bodies are texts of their own).
 struct Reader<'a> {
-    parsed: Parsed,
+    parsed: Content,
     place: &'a dyn Fn(&SyntaxNode) -> (usize, usize),
     inside: Option<String>,
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::load::Migration;
-use super::op::{ColumnChange, Item, Op, Parsed, TableChange};
+use super::op::{ColumnChange, Content, Item, Op, TableChange};
 use super::report::ChangedRows;
 
 /// Every table whose rows the file changes, once.
-pub(super) fn changed_rows(migration: &Migration, parsed: &Parsed) -> Vec<ChangedRows> {
+pub(super) fn changed_rows(migration: &Migration, parsed: &Content) -> Vec<ChangedRows> {
     let table = |item: &Item| match &item.op {
         Op::Truncate(name) | Op::Delete(name, _) | Op::Update(name, ..) | Op::Upsert(name) => {
             Some((name.to_string(), false))

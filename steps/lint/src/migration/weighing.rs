@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::draft::Draft;
 use super::finding::{of_file, start};
 use super::load::Migration;
-use super::report::{Finding, Level, Linted, Suppressed};
+use super::report::{Finding, Level, LintReport, Suppression};
 use super::rule::RuleId;
 use super::settings::{Ignore, Settings};
 
@@ -66,7 +66,7 @@ impl<'a> Weighing<'a> {
 
     /// Adds findings as the team weighs them: at its levels, and apart where an entry with a reason accepts them. Findings of
     /// [`Origin::History`] do not come here. Comments in a file speak to the text check only, which has followed them.
-    pub fn add(&mut self, linted: &mut Linted, findings: impl IntoIterator<Item = Finding>) {
+    pub fn add(&mut self, linted: &mut LintReport, findings: impl IntoIterator<Item = Finding>) {
         for mut finding in findings {
             let Some(level) = self.settings.weigh(finding.rule, finding.level) else {
                 continue;
@@ -79,7 +79,7 @@ impl<'a> Weighing<'a> {
                 Some(at) => {
                     self.used[at] = true;
                     let reason = self.settings.ignore[at].reason.clone();
-                    linted.suppressed.push(Suppressed { finding, reason });
+                    linted.suppressed.push(Suppression { finding, reason });
                 }
                 None => linted.report.findings.push(finding),
             }
@@ -201,7 +201,7 @@ mod tests {
             entry(RuleId::SchemaDrift, "schema.prisma"),
         ]);
         let mut weighing = Weighing::new(&settings);
-        let mut linted = Linted::default();
+        let mut linted = LintReport::default();
         weighing.asked(Origin::Replay, &pending(&["2_b"]));
         weighing.asked(Origin::Schema, &pending(&[]));
         let drift = drifted("schema.prisma", Level::Error, "\"T\"".into(), "x".into());

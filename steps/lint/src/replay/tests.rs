@@ -8,7 +8,7 @@ use crate::migration::{check, from_pairs};
 
 const INIT: &str = r#"CREATE TABLE "Task" ("id" INTEGER PRIMARY KEY, "title" TEXT, "notes" TEXT);"#;
 
-fn replayed(sql: &[&str], pending: usize, options: &Options) -> Result<Replayed, ReplayError> {
+fn replayed(sql: &[&str], pending: usize, options: &Options) -> Result<ReplayOutcome, ReplayError> {
     let pairs = sql.iter().enumerate();
     let all = from_pairs(pairs.map(|(at, sql)| (format!("{at:03}"), (*sql).to_owned()))).unwrap();
     let names = all.iter().skip(sql.len() - pending);

@@ -27,7 +27,7 @@ pub enum DefaultValue {
 
 /// How two defaults stand to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Same {
+pub enum Equality {
     /// They fill with the same.
     Yes,
     /// They do not.
@@ -76,29 +76,31 @@ impl DefaultValue {
         clippy::match_same_arms,
         reason = "the order of the arms decides, and each says something of its own"
     )]
-    pub fn compare(&self, other: &DefaultValue, base: &str, list: bool) -> Same {
+    pub fn compare(&self, other: &DefaultValue, base: &str, list: bool) -> Equality {
         use DefaultValue::{Constant, Expression, List, Nothing, Some, Unknown};
-        let same = |yes: bool| if yes { Same::Yes } else { Same::No };
+        let same = |yes: bool| if yes { Equality::Yes } else { Equality::No };
         match (self, other) {
-            (Unknown, _) | (_, Unknown) => Same::Undecided,
-            (Nothing, Nothing) => Same::Yes,
-            (Nothing, _) | (_, Nothing) => Same::No,
-            (Some, _) | (_, Some) => Same::Undecided,
+            (Unknown, _) | (_, Unknown) => Equality::Undecided,
+            (Nothing, Nothing) => Equality::Yes,
+            (Nothing, _) | (_, Nothing) => Equality::No,
+            (Some, _) | (_, Some) => Equality::Undecided,
             // What a time or bytes are depends on settings; Prisma does not compare them either.
-            (Constant(_), Constant(_)) if is_written_variously(base) && !list => Same::Undecided,
+            (Constant(_), Constant(_)) if is_written_variously(base) && !list => {
+                Equality::Undecided
+            }
             (Constant(a), Constant(b)) if list => match (items_of(a), items_of(b)) {
                 (Option::Some(a), Option::Some(b)) => same(lists(&a, &b, base)),
-                _ => Same::Undecided,
+                _ => Equality::Undecided,
             },
             (Constant(a), Constant(b)) => same(constants(a, b, base)),
             (List(a), List(b)) if is_written_variously(base) => same(a.len() == b.len()),
             (List(a), List(b)) => same(lists(a, b, base)),
             (List(a), Constant(b)) | (Constant(b), List(a)) => match items_of(b) {
                 Option::Some(b) => same(lists(a, &b, base)),
-                None => Same::Undecided,
+                None => Equality::Undecided,
             },
-            (Expression(a), Expression(b)) if a == b => Same::Yes,
-            (Expression(_), _) | (_, Expression(_)) => Same::Undecided,
+            (Expression(a), Expression(b)) if a == b => Equality::Yes,
+            (Expression(_), _) | (_, Expression(_)) => Equality::Undecided,
             (a, b) => same(a == b),
         }
     }
@@ -268,37 +270,49 @@ mod tests {
     fn what_text_cannot_tell_is_no_difference() {
         let of = DefaultValue::of_sql;
         let table = [
-            ("1", "1.0", "numeric", false, Same::Yes),
-            ("0", "'0'", "integer", false, Same::Yes),
-            ("true", "'t'", "boolean", false, Same::Yes),
+            ("1", "1.0", "numeric", false, Equality::Yes),
+            ("0", "'0'", "integer", false, Equality::Yes),
+            ("true", "'t'", "boolean", false, Equality::Yes),
             (
                 "'{\"a\": 1}'",
                 "'{\"a\":1}'::jsonb",
                 "jsonb",
                 false,
-                Same::Yes,
+                Equality::Yes,
             ),
-            ("ARRAY[]::text[]", "'{}'::text[]", "text", true, Same::Yes),
-            ("ARRAY['a']", "'{a}'", "text", true, Same::Yes),
-            ("'{}'", "'{a}'", "text", true, Same::No),
-            ("'a'", "'b'", "text", false, Same::No),
+            (
+                "ARRAY[]::text[]",
+                "'{}'::text[]",
+                "text",
+                true,
+                Equality::Yes,
+            ),
+            ("ARRAY['a']", "'{a}'", "text", true, Equality::Yes),
+            ("'{}'", "'{a}'", "text", true, Equality::No),
+            ("'a'", "'b'", "text", false, Equality::No),
             (
                 "'2020-01-01'",
                 "'2020-01-01 00:00:00'::timestamp",
                 "timestamp",
                 false,
-                Same::Undecided,
+                Equality::Undecided,
             ),
             (
                 "gen_random_uuid()",
                 "uuid_generate_v4()",
                 "uuid",
                 false,
-                Same::Undecided,
+                Equality::Undecided,
             ),
-            ("gen_random_uuid()", "NULL", "uuid", false, Same::No),
-            ("nextval('a')", "1", "integer", false, Same::No),
-            ("now()", "CURRENT_TIMESTAMP", "timestamp", false, Same::Yes),
+            ("gen_random_uuid()", "NULL", "uuid", false, Equality::No),
+            ("nextval('a')", "1", "integer", false, Equality::No),
+            (
+                "now()",
+                "CURRENT_TIMESTAMP",
+                "timestamp",
+                false,
+                Equality::Yes,
+            ),
         ];
         for (a, b, base, list, expected) in table {
             assert_eq!(of(a).compare(&of(b), base, list), expected, "{a} {b}");

@@ -11,7 +11,7 @@ use oxc_semantic::NodeId;
 use oxc_span::GetSpan;
 
 use super::path::last_name;
-use super::proof::Missing;
+use super::proof::Absence;
 use super::view::{Path, Root, View};
 
 /// Functions that do not return: of frameworks, and of Node.js.
@@ -28,7 +28,7 @@ const ASSERTS: [&str; 4] = ["assert", "invariant", "ok", "strict"];
 
 impl<'a> View<'a, '_> {
     /// Whether `target` is proved present at `node`.
-    pub(super) fn guarded(&self, node: NodeId, target: &Path, missing: Missing) -> bool {
+    pub(super) fn guarded(&self, node: NodeId, target: &Path, missing: Absence) -> bool {
         let nodes = self.nodes();
         let used = nodes.kind(node).span().start;
         let of = |e: &'a Expression<'a>, truth| {
@@ -96,7 +96,7 @@ impl<'a> View<'a, '_> {
         list: &'a [Statement<'a>],
         child: NodeId,
         target: &Path,
-        missing: Missing,
+        missing: Absence,
         used: u32,
     ) -> bool {
         let earlier = list.iter().take_while(|s| s.node_id() != child);
@@ -106,7 +106,7 @@ impl<'a> View<'a, '_> {
         })
     }
 
-    fn leaves_proved(&self, statement: &'a Statement<'a>, target: &Path, missing: Missing) -> bool {
+    fn leaves_proved(&self, statement: &'a Statement<'a>, target: &Path, missing: Absence) -> bool {
         match statement {
             Statement::IfStatement(s) => {
                 let test = AstKind::from_expression(&s.test);

@@ -7,8 +7,8 @@ use oxc_ast::ast::{BindingPattern, BindingProperty, Expression};
 use oxc_semantic::{NodeId, SymbolId};
 use oxc_span::GetSpan;
 
-use super::proof::Missing;
-use super::used::Used;
+use super::proof::Absence;
+use super::used::Usage;
 use super::view::{Path, View, called};
 use crate::code::Hit;
 use crate::code::schema::{Changes, FieldName, Schema};
@@ -17,7 +17,7 @@ use crate::code::schema::{Changes, FieldName, Schema};
 const NAMES: u32 = 4;
 
 /// What may be missing: fields of one name, of one model or several.
-type Fields<'c> = Vec<(&'c FieldName, Missing)>;
+type Fields<'c> = Vec<(&'c FieldName, Absence)>;
 
 /// A value that may be missing, at one place.
 struct Value<'c> {
@@ -31,8 +31,8 @@ impl<'a> View<'a, '_> {
     /// The hits of all fields that may be missing.
     pub(super) fn nulls(&self, old: &Schema, changes: &Changes) -> Vec<Hit> {
         let mut names: BTreeMap<&str, Fields<'_>> = BTreeMap::new();
-        let nullable = changes.nullable.iter().map(|f| (f, Missing::Null));
-        let removed = changes.removed.iter().map(|f| (f, Missing::Undefined));
+        let nullable = changes.nullable.iter().map(|f| (f, Absence::Null));
+        let removed = changes.removed.iter().map(|f| (f, Absence::Undefined));
         for (field, missing) in nullable.chain(removed) {
             names
                 .entry(field.field.as_str())
@@ -84,7 +84,7 @@ impl<'a> View<'a, '_> {
         value.path = self.path(self.nodes().kind(id));
         let used = self.used(id);
         if self.is_any(base) && !self.is_target(id) && !self.is_defaulted(id) {
-            self.report(id, Used::AsAny, &value, hits);
+            self.report(id, Usage::AsAny, &value, hits);
         } else {
             self.follow(id, used, &value, NAMES, hits);
         }
@@ -125,13 +125,13 @@ impl<'a> View<'a, '_> {
                     return;
                 };
                 if base.is_some_and(|base| self.is_any(base)) {
-                    self.report(id, Used::AsAny, &value, hits);
+                    self.report(id, Usage::AsAny, &value, hits);
                 } else {
-                    self.follow(id, Used::Named(symbol), &value, NAMES, hits);
+                    self.follow(id, Usage::Named(symbol), &value, NAMES, hits);
                 }
             }
             BindingPattern::AssignmentPattern(_)
-                if fields.iter().all(|f| f.1 == Missing::Undefined) => {}
+                if fields.iter().all(|f| f.1 == Absence::Undefined) => {}
             // A default stands in for `undefined`, not for null.
             BindingPattern::AssignmentPattern(p) => {
                 if let BindingPattern::BindingIdentifier(name) = &p.left
@@ -140,22 +140,22 @@ impl<'a> View<'a, '_> {
                     let only_null = value
                         .fields
                         .iter()
-                        .filter(|f| f.1 == Missing::Null)
+                        .filter(|f| f.1 == Absence::Null)
                         .copied()
                         .collect();
                     value.fields = only_null;
-                    self.follow(id, Used::Named(symbol), &value, NAMES, hits);
+                    self.follow(id, Usage::Named(symbol), &value, NAMES, hits);
                 }
             }
-            _ => self.follow(id, Used::Opened, &value, NAMES, hits),
+            _ => self.follow(id, Usage::Opened, &value, NAMES, hits),
         }
     }
 
-    fn follow(&self, id: NodeId, used: Used, value: &Value<'_>, names: u32, hits: &mut Vec<Hit>) {
+    fn follow(&self, id: NodeId, used: Usage, value: &Value<'_>, names: u32, hits: &mut Vec<Hit>) {
         let Some(names) = names.checked_sub(1) else {
             return;
         };
-        if used == Used::Fine || self.is_target(id) {
+        if used == Usage::Fine || self.is_target(id) {
             return;
         }
         let fields = value.fields.iter().copied().filter(|(_, missing)| {
@@ -174,7 +174,7 @@ impl<'a> View<'a, '_> {
             return;
         }
         match used {
-            Used::Named(symbol) => self.follow_name(symbol, &left, names, hits),
+            Usage::Named(symbol) => self.follow_name(symbol, &left, names, hits),
             _ => self.report(id, used, &left, hits),
         }
     }
@@ -193,7 +193,7 @@ impl<'a> View<'a, '_> {
         }
     }
 
-    fn report(&self, id: NodeId, used: Used, value: &Value<'_>, hits: &mut Vec<Hit>) {
+    fn report(&self, id: NodeId, used: Usage, value: &Value<'_>, hits: &mut Vec<Hit>) {
         let at = self.nodes().kind(id).span();
         let written = self
             .text
@@ -204,23 +204,23 @@ impl<'a> View<'a, '_> {
         for (field, missing) in &value.fields {
             let name = called(field);
             let (state, reads) = match missing {
-                Missing::Null => ("may be null now", "null"),
-                Missing::Undefined => ("is no more", "undefined"),
+                Absence::Null => ("may be null now", "null"),
+                Absence::Undefined => ("is no more", "undefined"),
             };
             let (kind, message) = match used {
-                Used::Asserted => (
+                Usage::Asserted => (
                     "non-null-assertion",
                     format!(
                         "`{written}` is asserted with `!`, and {name} {state}: say what happens without it"
                     ),
                 ),
-                Used::AsAny => (
+                Usage::AsAny => (
                     "any",
                     format!(
                         "`{written}` has type any, so the compiler cannot see that {name} {state}: give it its type"
                     ),
                 ),
-                Used::Printed => (
+                Usage::Printed => (
                     "unguarded-access",
                     format!(
                         "`{written}` becomes part of a text that reads \"{reads}\" when {name}, which {state}, is missing"

@@ -13,7 +13,7 @@ const DEPTH: u32 = 64;
 
 /// What a value is when it is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Missing {
+pub(super) enum Absence {
     /// A column that may be null: the client returns `null`, never `undefined`.
     Null,
     /// A field that is no more.
@@ -39,7 +39,7 @@ impl<'a> View<'a, '_> {
         condition: AstKind<'a>,
         truth: bool,
         target: &Path,
-        missing: Missing,
+        missing: Absence,
     ) -> bool {
         self.proved(condition, truth, target, missing, DEPTH)
     }
@@ -49,7 +49,7 @@ impl<'a> View<'a, '_> {
         condition: AstKind<'a>,
         truth: bool,
         target: &Path,
-        missing: Missing,
+        missing: Absence,
         depth: u32,
     ) -> bool {
         let Some(depth) = depth.checked_sub(1) else {
@@ -110,7 +110,7 @@ impl<'a> View<'a, '_> {
         e: &'a BinaryExpression<'a>,
         truth: bool,
         target: &Path,
-        missing: Missing,
+        missing: Absence,
     ) -> bool {
         use BinaryOperator as Op;
         let equals = matches!(e.operator, Op::Equality | Op::StrictEquality);
@@ -141,8 +141,8 @@ impl<'a> View<'a, '_> {
                     _ if loose => other.is_null_or_undefined(),
                     // Through `?.` a missing value is `undefined`.
                     _ if deeper => other.is_undefined(),
-                    Missing::Null => other.is_null(),
-                    Missing::Undefined => other.is_undefined(),
+                    Absence::Null => other.is_null(),
+                    Absence::Undefined => other.is_undefined(),
                 };
             }
             match e.operator {
@@ -169,18 +169,18 @@ impl<'a> View<'a, '_> {
 }
 
 /// `typeof x === "string"`.
-fn type_proves(word: &Expression<'_>, missing: Missing) -> bool {
+fn type_proves(word: &Expression<'_>, missing: Absence) -> bool {
     let Expression::StringLiteral(word) = word else {
         return false;
     };
-    word.value != "undefined" && (missing == Missing::Undefined || word.value != "object")
+    word.value != "undefined" && (missing == Absence::Undefined || word.value != "object")
 }
 
 /// `typeof x !== "undefined"`, which says nothing about null.
-fn type_rules_out(word: &Expression<'_>, missing: Missing) -> bool {
+fn type_rules_out(word: &Expression<'_>, missing: Absence) -> bool {
     let of_missing = match missing {
-        Missing::Null => "object",
-        Missing::Undefined => "undefined",
+        Absence::Null => "object",
+        Absence::Undefined => "undefined",
     };
     word.is_specific_string_literal(of_missing)
 }

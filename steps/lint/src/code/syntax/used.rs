@@ -8,7 +8,7 @@ use super::view::View;
 
 /// What is done with a value that may be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Used {
+pub(super) enum Usage {
     /// `!` declares it to be there.
     Asserted,
     /// It becomes `any`.
@@ -25,18 +25,18 @@ pub(super) enum Used {
 
 impl<'a> View<'a, '_> {
     /// What is done with the value of an expression.
-    pub(super) fn used(&self, value: NodeId) -> Used {
+    pub(super) fn used(&self, value: NodeId) -> Usage {
         let nodes = self.nodes();
         let mut at = value;
         loop {
             let parent = nodes.parent_id(at);
             if parent == at {
-                return Used::Fine;
+                return Usage::Fine;
             }
             match nodes.kind(parent) {
-                AstKind::TSNonNullExpression(_) => return Used::Asserted,
-                AstKind::TSAsExpression(e) if is_any(&e.type_annotation) => return Used::AsAny,
-                AstKind::TSTypeAssertion(e) if is_any(&e.type_annotation) => return Used::AsAny,
+                AstKind::TSNonNullExpression(_) => return Usage::Asserted,
+                AstKind::TSAsExpression(e) if is_any(&e.type_annotation) => return Usage::AsAny,
+                AstKind::TSTypeAssertion(e) if is_any(&e.type_annotation) => return Usage::AsAny,
                 AstKind::ConditionalExpression(e) if e.test.node_id() != at => at = parent,
                 AstKind::LogicalExpression(e) if e.right.node_id() == at => at = parent,
                 AstKind::TSAsExpression(_)
@@ -49,7 +49,7 @@ impl<'a> View<'a, '_> {
         }
     }
 
-    fn used_by(&self, parent: AstKind<'a>, id: NodeId, at: NodeId) -> Used {
+    fn used_by(&self, parent: AstKind<'a>, id: NodeId, at: NodeId) -> Usage {
         let opened = match parent {
             AstKind::StaticMemberExpression(m) => !m.optional,
             AstKind::PrivateFieldExpression(m) => !m.optional,
@@ -66,7 +66,7 @@ impl<'a> View<'a, '_> {
                     e.right.node_id() == at && e.operator == BinaryOperator::In
                 }
                 BinaryOperator::Addition if is_text(&e.left) || is_text(&e.right) => {
-                    return Used::Printed;
+                    return Usage::Printed;
                 }
                 _ => false,
             },
@@ -75,17 +75,17 @@ impl<'a> View<'a, '_> {
                     self.nodes().parent_kind(id),
                     AstKind::TaggedTemplateExpression(_)
                 );
-                return if tagged { Used::Fine } else { Used::Printed };
+                return if tagged { Usage::Fine } else { Usage::Printed };
             }
             AstKind::VariableDeclarator(d) => match &d.id {
                 BindingPattern::BindingIdentifier(name) => {
-                    return name.symbol_id.get().map_or(Used::Fine, Used::Named);
+                    return name.symbol_id.get().map_or(Usage::Fine, Usage::Named);
                 }
                 _ => true,
             },
             _ => false,
         };
-        if opened { Used::Opened } else { Used::Fine }
+        if opened { Usage::Opened } else { Usage::Fine }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Draft, Work, close};
 use crate::migration::Level;
 use crate::shape::blind::Sort;
-use crate::shape::value::{DefaultValue, Same};
+use crate::shape::value::{DefaultValue, Equality};
 use crate::shape::{Column, Name, quoted};
 
 impl Work<'_> {
@@ -115,9 +115,9 @@ impl Work<'_> {
         let ty = wanted.ty.as_ref().or(there.ty.as_ref());
         let (base, list) = ty.map_or(("", false), |ty| (ty.base.name.as_str(), ty.list));
         match wanted.default.compare(&there.default, base, list) {
-            Same::Yes => {}
-            Same::Undecided => self.found.undecided.push(format!("{object} (default)")),
-            Same::No => {
+            Equality::Yes => {}
+            Equality::Undecided => self.found.undecided.push(format!("{object} (default)")),
+            Equality::No => {
                 let message = format!(
                     "the column {object} has {} in {a} and {} in {b}",
                     in_words(wanted),

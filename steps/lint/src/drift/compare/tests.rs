@@ -10,7 +10,7 @@ mod places;
 const SOURCE: &str =
     "datasource db {\n  provider = \"postgresql\"\n  url = env(\"DATABASE_URL\")\n}\n";
 
-fn compared(schema: &str, sql: &str) -> Compared {
+fn compared(schema: &str, sql: &str) -> Comparison {
     let read = Schema::read(&format!("{SOURCE}{schema}")).unwrap();
     let files = from_pairs([("1".to_owned(), sql.to_owned())]).unwrap();
     schema_and_migrations(&declared(&read, "public"), &files, "public")

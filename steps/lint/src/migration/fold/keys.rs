@@ -5,7 +5,7 @@ use crate::migration::draft::Draft;
 use crate::migration::op::{Constraint, Name, NewIndex, Rule, Site, quoted};
 use crate::migration::query;
 use crate::migration::rule::RuleId;
-use crate::migration::state::{Filled, Table, TableKey};
+use crate::migration::state::{Fill, Table, TableKey};
 
 impl Fold<'_> {
     pub(super) fn constrain(&mut self, name: &Name, constraint: &Constraint, site: &Site) {
@@ -14,9 +14,10 @@ impl Fold<'_> {
             let touches_old = |columns: &[String]| {
                 columns.is_empty()
                     || columns.iter().any(|each| {
-                        table.columns.get(each).is_none_or(|column| {
-                            column.was.is_some() || column.filled != Filled::No
-                        })
+                        table
+                            .columns
+                            .get(each)
+                            .is_none_or(|column| column.was.is_some() || column.filled != Fill::No)
                     })
             };
             let (what, risky) = match &constraint.rule {
@@ -133,7 +134,7 @@ impl Fold<'_> {
             check.valid = true;
             if let Rule::Check(_, Some(column)) = check.rule.clone() {
                 let column = table.column(&column, site);
-                column.filled = column.filled.max(Filled::Likely);
+                column.filled = column.filled.max(Fill::Likely);
             }
         }
         if table.was.is_some() {

@@ -5,7 +5,7 @@ use crate::migration::draft::Draft;
 use crate::migration::op::{Assignment, Filter, Name, Op, Site};
 use crate::migration::query;
 use crate::migration::rule::RuleId;
-use crate::migration::state::Filled;
+use crate::migration::state::Fill;
 
 impl Fold<'_> {
     pub(super) fn rows(&mut self, op: &Op, site: &Site) {
@@ -40,7 +40,7 @@ impl Fold<'_> {
             Op::Delete(_, Filter::Some { nulls, text }) => {
                 for null in nulls {
                     let column = self.schema.table(name).column(null, site);
-                    column.filled = column.filled.max(Filled::Likely);
+                    column.filled = column.filled.max(Fill::Likely);
                 }
                 if existed {
                     let message = format!("rows of {name} are deleted");
@@ -76,7 +76,7 @@ impl Fold<'_> {
         for (each, reads) in assignments.iter().zip(copied) {
             let column = table.column(&each.column, site);
             if !each.null {
-                column.filled = column.filled.max(Filled::Likely);
+                column.filled = column.filled.max(Fill::Likely);
                 column.sources.extend(reads);
             }
             if column.was.is_some() {

@@ -7,7 +7,7 @@ use crate::migration::op::{
 };
 use crate::migration::query;
 use crate::migration::rule::RuleId;
-use crate::migration::state::{Column, Filled, Table};
+use crate::migration::state::{Column, Fill, Table};
 
 impl Fold<'_> {
     pub(super) fn create_table(&mut self, new: &NewTable, site: &Site) {
@@ -187,7 +187,7 @@ impl Fold<'_> {
                 each.now.not_null = false;
                 each.loosened = Some(site.clone());
                 // Proof and backfill end where NULL may be written again.
-                each.filled = Filled::No;
+                each.filled = Fill::No;
             }
             ColumnChange::SetDefault(value) => {
                 each.now.default = true;

@@ -41,7 +41,7 @@ fn a_checkout_with_crlf_and_one_with_lf_have_the_same_checksum_for_prisma() {
             &files(&[("1", file)]),
             &history(vec![row("1", applied, true, false)]),
         );
-        assert_eq!(compared, Compared::default(), "{applied:?} {file:?}");
+        assert_eq!(compared, Comparison::default(), "{applied:?} {file:?}");
     }
     let other = compare(
         &files(&[("1", lf)]),

@@ -1,11 +1,11 @@
 //! Columns: gone, renamed, tightened, retyped, required.
 
-use super::{Judged, labels_before, labels_now};
+use super::{Judgement, labels_before, labels_now};
 use crate::migration::draft::Draft;
 use crate::migration::op::{Name, Site, SqlType, quoted};
 use crate::migration::query;
 use crate::migration::rule::RuleId;
-use crate::migration::state::{Column, Facts, Filled, Schema, Table};
+use crate::migration::state::{Column, Facts, Fill, Schema, Table};
 use crate::migration::types::{Fit, fit, limit};
 
 /// A second column instead of a change of the first: both versions find what they know.
@@ -17,7 +17,7 @@ fn beside(table: &Name, old: &str, new: &str, ty: Option<&SqlType>) -> String {
     )
 }
 
-impl Judged {
+impl Judgement {
     pub(super) fn columns(&mut self, schema: &Schema, table_name: &Name, table: &Table) {
         for (name, facts, site) in &table.lost_columns {
             self.lost(schema, table_name, table, (name, facts, site));
@@ -209,19 +209,19 @@ impl Judged {
     ) {
         let object = name.column(old);
         let filled = if table.emptied {
-            column.evidence.max(Filled::Likely)
+            column.evidence.max(Fill::Likely)
         } else {
             column.evidence
         };
         let draft = match filled {
-            Filled::Proven => return,
-            Filled::Likely => {
+            Fill::Proven => return,
+            Fill::Likely => {
                 let message = format!(
                     "{object} no longer takes NULL; rows were filled before, but whether all were, only a count can tell"
                 );
                 Draft::warning(RuleId::SetNotNull, site, object, message)
             }
-            Filled::No => {
+            Fill::No => {
                 let message = format!(
                     "{object} no longer takes NULL and nothing fills it before: the migration fails on the first NULL"
                 );
@@ -330,7 +330,7 @@ impl Judged {
         } else {
             column.filled
         };
-        let filled = evidence != Filled::No || table.emptied;
+        let filled = evidence != Fill::No || table.emptied;
         let ty = column
             .now
             .ty

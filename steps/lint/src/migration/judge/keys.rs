@@ -1,13 +1,13 @@
 //! Unique keys: put over rows that exist, or taken away.
 
-use super::Judged;
+use super::Judgement;
 use crate::migration::draft::Draft;
 use crate::migration::op::{Key, Name, quoted};
 use crate::migration::query;
 use crate::migration::rule::RuleId;
-use crate::migration::state::{Filled, Table};
+use crate::migration::state::{Fill, Table};
 
-impl Judged {
+impl Judgement {
     pub(super) fn keys(&mut self, name: &Name, table: &Table) {
         for key in table.keys.iter().filter(|key| !key.existed) {
             if table.emptied || kept_apart(table, &key.key) || implied(table, &key.key) {
@@ -91,7 +91,7 @@ fn kept_apart(table: &Table, key: &Key) -> bool {
                 column.was.is_none()
                     && !column.now.not_null
                     && !column.now.default
-                    && column.filled == Filled::No
+                    && column.filled == Fill::No
             })
         })
 }

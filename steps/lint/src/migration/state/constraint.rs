@@ -1,6 +1,6 @@
 //! Constraints, and the foreign keys that point at what is renamed.
 
-use super::{Filled, Schema, Table, TableCheck, TableKey};
+use super::{Fill, Schema, Table, TableCheck, TableKey};
 use crate::migration::op::{Constraint, Details, Name, Rule, Site};
 
 impl Table {
@@ -63,7 +63,7 @@ impl Table {
                 };
                 if let (false, Rule::Check(_, Some(column))) = (constraint.not_valid, rule) {
                     let column = self.column(column, site);
-                    column.filled = column.filled.max(Filled::Likely);
+                    column.filled = column.filled.max(Fill::Likely);
                 }
                 self.checks.push(TableCheck {
                     name: given.unwrap_or(name),

@@ -5,7 +5,7 @@ use squawk_syntax::{SyntaxKind as K, SyntaxNode};
 
 use super::tree::{kid, name_of, sole_text};
 use super::{MAX_ERRORS, Reader, range};
-use crate::migration::op::{Op, Parsed, Problem, Site, Trouble};
+use crate::migration::op::{Content, Op, Problem, Site, Trouble};
 
 impl Reader<'_> {
     /// A DO block runs: its statements count as if they stood in the file.
@@ -129,7 +129,7 @@ fn read_statements(
     place: &dyn Fn(&SyntaxNode) -> (usize, usize),
 ) -> Vec<crate::migration::op::Item> {
     let mut reader = Reader {
-        parsed: Parsed::default(),
+        parsed: Content::default(),
         place,
         inside: Some(inside),
     };
@@ -144,9 +144,9 @@ fn read_body(
     root: &SyntaxNode,
     inside: Option<String>,
     place: &dyn Fn(&SyntaxNode) -> (usize, usize),
-) -> Parsed {
+) -> Content {
     let mut reader = Reader {
-        parsed: Parsed::default(),
+        parsed: Content::default(),
         place,
         inside,
     };

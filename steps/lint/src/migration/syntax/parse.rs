@@ -10,7 +10,7 @@ use squawk_syntax::{SourceFile, SyntaxKind as K, SyntaxNode, ast::AstNode};
 use super::{MAX_ERRORS, Reader, labels, range};
 use crate::migration::guard::{self, Refusal};
 use crate::migration::load::Migration;
-use crate::migration::op::{Parsed, Problem, Site, Trouble};
+use crate::migration::op::{Content, Problem, Site, Trouble};
 use crate::migration::suppress;
 
 /// Stack of the parsing thread; the guard keeps the worst nesting under 16 MiB in an unoptimised build.
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const LARGE: usize = 128 << 10;
 
 /// Reads every file, in order. Never panics and always ends; what could not be read is in `problems`.
-pub(in crate::migration) fn parse_all(migrations: &[Migration]) -> Vec<Parsed> {
+pub(in crate::migration) fn parse_all(migrations: &[Migration]) -> Vec<Content> {
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicUsize::new(0);
     let work = || {
@@ -63,7 +63,7 @@ pub(in crate::migration) fn parse_all(migrations: &[Migration]) -> Vec<Parsed> {
         .collect()
 }
 
-fn parse(migration: &Migration) -> Parsed {
+fn parse(migration: &Migration) -> Content {
     let sql = migration.sql.as_str();
     if let Some(why) = &migration.unreadable {
         return failed(sql, 0, Trouble::Unreadable, why);
@@ -94,7 +94,7 @@ fn parse(migration: &Migration) -> Parsed {
 
 const FAILED: &str = "the SQL parser failed on it";
 
-fn patiently(sql: &str) -> Parsed {
+fn patiently(sql: &str) -> Content {
     let (sender, receiver) = mpsc::channel();
     let text = sql.to_owned();
     let spawned = thread::Builder::new()
@@ -127,27 +127,27 @@ fn patiently(sql: &str) -> Parsed {
     }
 }
 
-fn failed(sql: &str, at: usize, trouble: Trouble, message: &str) -> Parsed {
+fn failed(sql: &str, at: usize, trouble: Trouble, message: &str) -> Content {
     let site = Site {
         start: at,
         end: sql.len().min(at + 80),
         inside: None,
     };
-    Parsed {
+    Content {
         items: Vec::new(),
         problems: vec![Problem {
             site,
             trouble,
             message: message.to_owned(),
         }],
-        ..Parsed::default()
+        ..Content::default()
     }
 }
 
-fn read(text: &str) -> Parsed {
+fn read(text: &str) -> Content {
     let parse = SourceFile::parse(text);
     let mut reader = Reader {
-        parsed: Parsed::default(),
+        parsed: Content::default(),
         place: &|node: &SyntaxNode| range(node),
         inside: None,
     };

@@ -6,7 +6,7 @@ use crate::migration::history::Fault;
 
 /// Which migrations are new, and which are no longer what they were.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Compared {
+pub struct Baseline {
     /// The names of the migrations that are to be judged.
     pub new: BTreeSet<String>,
     /// What happened to those that were there before.
