@@ -1,28 +1,31 @@
-//! What a program is made of: its steps. It parses, runs, renders the error and exits.
+//! What a program is made of: its workflows and its steps. It parses, runs, renders the error and exits.
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser as _;
 use flow_engine::registry::{Clash, Registry};
+use flow_workflows::workflow::{Workflow, Workflows};
 
-use crate::args::Cli;
+use crate::args;
 use crate::command;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::session::Session;
 use crate::view;
 
-/// A `flow` program. The steps of this repository are in it; more are added to them.
+/// A `flow` program. The steps of this repository are in it, and more are added to them; workflows are named one by one.
 ///
 /// ```no_run
+/// use flow_workflows::shipped::{Promote, Release};
+///
 /// fn main() -> std::process::ExitCode {
-///     flow_cli::App::new().main()
+///     flow_cli::App::new().workflow(Release).workflow(Promote).main()
 /// }
 /// ```
 #[derive(Debug)]
 pub struct App {
     registry: Registry,
+    workflows: Workflows,
 }
 
 impl Default for App {
@@ -32,11 +35,20 @@ impl Default for App {
 }
 
 impl App {
-    /// A program with the steps of this repository.
+    /// A program with the steps of this repository, and no workflow yet.
     pub fn new() -> App {
         App {
             registry: flow_workflows::registry::registry(),
+            workflows: Workflows::default(),
         }
+    }
+
+    /// Adds a workflow. The first is started when none is named. A name that is taken already, or an argument that `flow
+    /// start` has, is said by [`App::main`], naming both sides.
+    #[must_use]
+    pub fn workflow<W: Workflow>(mut self, workflow: W) -> App {
+        self.workflows = self.workflows.with(workflow);
+        self
     }
 
     /// Adds steps: `app.steps(|registry| registry.with::<MyStep>())`. A kind that is taken already is said by
@@ -50,12 +62,12 @@ impl App {
     /// Does what the command line asks for. The exit code is the one of `flow`'s table.
     #[must_use]
     pub fn main(self) -> ExitCode {
-        if let Some(clash) = self.registry.clash() {
-            let diagnostic = clashing(clash);
+        if let Some(diagnostic) = self.problem() {
             view::note(&diagnostic.render());
             return diagnostic.exit.into();
         }
-        let cli = match Cli::try_parse() {
+        let words: Vec<_> = std::env::args_os().collect();
+        let cli = match args::parse(&self.workflows, &words) {
             Ok(cli) => cli,
             Err(said) => return view::out_usage(&said).into(),
         };
@@ -79,7 +91,7 @@ impl App {
                 return Exit::Bug.into();
             }
         };
-        let session = Session::new(Arc::new(self.registry), cli.global);
+        let session = Session::new(Arc::new(self.registry), self.workflows, cli.global);
         let exit = runtime
             .block_on(command::run(&session, cli.command))
             .unwrap_or_else(|diagnostic| {
@@ -89,6 +101,19 @@ impl App {
         // Jobs on remote hosts and blocking reads must not keep a stopped process alive.
         runtime.shutdown_timeout(std::time::Duration::from_secs(2));
         view::as_written(exit).into()
+    }
+}
+
+impl App {
+    /// Why this program cannot be used.
+    fn problem(&self) -> Option<Diagnostic> {
+        let workflows = || {
+            let why = args::problem(&self.workflows)?;
+            Some(Diagnostic::usage(format!("this program cannot be used: {why}")).hint(
+                "change what its main() adds, where it is implemented; a name that stands in stored runs is never changed",
+            ))
+        };
+        self.registry.clash().map(clashing).or_else(workflows)
     }
 }
 

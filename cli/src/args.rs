@@ -2,15 +2,17 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgMatches, Args, Parser, Subcommand};
 
 mod journal;
 mod lock;
 mod look;
+mod workflow;
 
 pub(crate) use journal::*;
 pub(crate) use lock::*;
 pub(crate) use look::*;
+pub(crate) use workflow::{asks_for_something, command, parse, problem};
 
 /// Runs the release protocol as a durable plan: every step is on record before it touches anything, may be killed at
 /// any moment, and is undone in reverse order when production does not come up.
@@ -91,6 +93,8 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// Every step a run would take: what it does, who answers, what undoes it
     Plan(Plan),
+    /// Writes a small crate with a workflow and a step of your own
+    NewWorkflow(NewWorkflow),
     /// Runs the whole protocol on three throw-away hosts on this machine
     Demo(Demo),
     /// Checks migrations for what loses data or breaks the version that runs, for CI and pre-commit
@@ -111,12 +115,12 @@ pub(crate) struct Completions {
 /// RUN is an id, the beginning of one, or `latest`.
 #[derive(Debug, Args)]
 pub(crate) struct Start {
-    /// The workflow: `release` or `promote`
-    #[arg(default_value = "release")]
+    /// The workflow; `flow start WORKFLOW --help` shows what it asks
+    #[arg(required = true)]
     pub(crate) workflow: String,
-    /// The commit to release, as git names it
-    #[arg(long, value_name = "REV", default_value = "HEAD")]
-    pub(crate) commit: String,
+    /// What was typed for the workflow itself
+    #[arg(skip)]
+    pub(crate) input: ArgMatches,
     /// Why, for the record
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) reason: String,

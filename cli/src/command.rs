@@ -16,6 +16,7 @@ pub(crate) mod lint;
 mod list;
 mod lock;
 mod logs;
+mod new_workflow;
 mod orders;
 mod plan;
 mod resume;
@@ -34,6 +35,7 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<Exit, Dia
         Command::Demo(_)
             | Command::Lint(_)
             | Command::Plan(_)
+            | Command::NewWorkflow(_)
             | Command::Completions(_)
             | Command::Journal(_)
             | Command::Logs(_)
@@ -70,9 +72,10 @@ async fn obey(session: &Session, command: Command) -> Result<Exit, Diagnostic> {
         Command::Export(args) => export::run(session, args).await,
         Command::Doctor(args) => doctor::run(session, &args).await,
         Command::Plan(args) => plan::run(session, &args),
+        Command::NewWorkflow(args) => new_workflow::run(&args),
         Command::Demo(args) => crate::demo::run(args).await,
         Command::Lint(args) => lint::run(session, &args).await,
-        Command::Completions(args) => Ok(completions::run(&args)),
+        Command::Completions(args) => Ok(completions::run(session, &args)),
         Command::Journal(args) => journal::run(session, args).await,
     }
 }

@@ -125,6 +125,11 @@ impl From<SetupError> for Diagnostic {
             error @ SetupError::Unfinished { .. } => Diagnostic::usage(error.to_string())
                 .world("Nothing was looked at or started.")
                 .hint(FILES),
+            SetupError::Refused { ref fix, .. } => {
+                Diagnostic::usage(error.to_string()).hint(fix.clone())
+            }
+            error @ SetupError::NoRelease(_) => Diagnostic::usage(error.to_string())
+                .hint("[release.app] and what belongs to it: docs/README.md of flow"),
             other => Diagnostic::usage(other.to_string()).beneath(&other),
         }
     }

@@ -18,7 +18,8 @@ use flow_engine::signal::Signal;
 use flow_engine::step::Resources;
 use flow_steps::host::Hosts;
 use flow_steps::pg::Heartbeat;
-use flow_workflows::setup::{Setup, SetupError};
+use flow_workflows::project::Project;
+use flow_workflows::setup::SetupError;
 
 use crate::args::Wait;
 use crate::control::server::{self, Bound, Served, Verifier};
@@ -50,17 +51,17 @@ impl Parts {
     /// [`SetupError`]; nothing was changed.
     pub(crate) fn of(
         registry: Arc<Registry>,
-        setup: &Setup,
+        project: &Project,
         journal: &Arc<dyn Journal>,
         state: &State,
     ) -> Result<Parts, SetupError> {
-        let resources = setup.resources();
+        let resources = project.resources();
         Ok(Parts {
             verifier: crate::people::verifier(&registry, &resources),
             registry,
             resources,
-            notifier: setup.notifier(journal, &state.mails())?,
-            masked: setup.masked(),
+            notifier: project.notifier(journal, &state.mails())?,
+            masked: project.masked(),
         })
     }
 }

@@ -94,17 +94,17 @@ fn is_untold(notice: &Notice) -> bool {
 /// Whether mail is set up, rightly or wrongly; also where the configuration does not say, for it cannot be read.
 fn has_mail(session: &Session) -> bool {
     !session
-        .setup()
-        .is_ok_and(|setup| matches!(setup.mailer(), Ok(None)))
+        .project()
+        .is_ok_and(|project| matches!(project.mailer(), Ok(None)))
 }
 
 async fn deliver(session: &Session, runs: &[Run]) -> Result<(), String> {
-    let setup = session.setup().map_err(|e| e.message)?;
+    let project = session.project().map_err(|e| e.message)?;
     let state = session.state().map_err(|e| e.message)?;
     let Store::Held(journal) = session.open().await.map_err(|e| e.message)? else {
         return Err("another process has the journal".into());
     };
-    let notifier = setup
+    let notifier = project
         .notifier(&Arc::clone(&journal), &state.mails())
         .map_err(|e| e.to_string())?
         .ok_or("[mail] is not configured in flow.toml")?;

@@ -8,7 +8,9 @@ use flow_engine::journal::Journal;
 use flow_engine::registry::Registry;
 use flow_engine::step::Resources;
 use flow_workflows::config::{Config, ConfigError};
+use flow_workflows::project::Project;
 use flow_workflows::setup::Setup;
+use flow_workflows::workflow::Workflows;
 
 use crate::args::{Global, Wait};
 use crate::diagnostic::Diagnostic;
@@ -20,20 +22,32 @@ use crate::store::Store;
 /// See the module. The configuration is read at most once; a command that does not ask for it also works where it is broken.
 pub(crate) struct Session {
     registry: Arc<Registry>,
+    workflows: Workflows,
     global: Global,
     state: OnceLock<State>,
-    setup: OnceLock<Setup>,
+    project: OnceLock<Project>,
 }
 
 impl Session {
-    /// A session of a program that has these steps, for what the command line says.
-    pub(crate) fn new(registry: Arc<Registry>, global: Global) -> Session {
+    /// A session of a program that has these steps and workflows, for what the command line says.
+    pub(crate) fn new(registry: Arc<Registry>, workflows: Workflows, global: Global) -> Session {
         Session {
             registry,
+            workflows,
             global,
             state: OnceLock::new(),
-            setup: OnceLock::new(),
+            project: OnceLock::new(),
         }
+    }
+
+    /// The steps of the program.
+    pub(crate) fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// The workflows of the program.
+    pub(crate) fn workflows(&self) -> &Workflows {
+        &self.workflows
     }
 
     /// Whether only plain lines are wanted on a terminal.
@@ -72,13 +86,21 @@ impl Session {
         Ok(self.state.get_or_init(|| state))
     }
 
-    /// The configuration and the files it names.
-    pub(crate) fn setup(&self) -> Result<&Setup, Diagnostic> {
-        if let Some(setup) = self.setup.get() {
-            return Ok(setup);
+    /// The configuration and the files it names. Every section of a workflow of this program is judged.
+    pub(crate) fn project(&self) -> Result<&Project, Diagnostic> {
+        if let Some(project) = self.project.get() {
+            return Ok(project);
         }
-        let setup = Setup::load(&self.config_path()?)?;
-        Ok(self.setup.get_or_init(|| setup))
+        let project = Project::load(&self.config_path()?, &self.workflows.sections())?;
+        for workflow in self.workflows.all() {
+            workflow.check(&project)?;
+        }
+        Ok(self.project.get_or_init(|| project))
+    }
+
+    /// What the section `[release]` says, with the roster, the policy and the repository that belong to it.
+    pub(crate) fn setup(&self) -> Result<&Setup, Diagnostic> {
+        Ok(self.project()?.release()?)
     }
 
     /// The journal, to store an answer or an order in, or to go on with it.
@@ -124,7 +146,12 @@ impl Session {
     /// What driving needs from the project.
     pub(crate) fn parts(&self, journal: &Arc<dyn Journal>) -> Result<Parts, Diagnostic> {
         let registry = Arc::clone(&self.registry);
-        Ok(Parts::of(registry, self.setup()?, journal, self.state()?)?)
+        Ok(Parts::of(
+            registry,
+            self.project()?,
+            journal,
+            self.state()?,
+        )?)
     }
 
     /// What drives a run of a journal that this process holds.

@@ -154,6 +154,14 @@ pub(crate) fn commit(plan: &Plan) -> String {
     commit_of(plan.fact("commit"), plan.fact("subject"))
 }
 
+/// The workflow, and the commit where it is about one.
+pub(crate) fn what(plan: &Plan) -> String {
+    match plan.fact("commit") {
+        "" => plan.workflow.clone(),
+        _ => format!("{} of {}", plan.workflow, commit(plan)),
+    }
+}
+
 /// A commit, shortened, and its subject where there is one.
 pub(crate) fn commit_of(commit: &str, subject: &str) -> String {
     let commit: String = commit.chars().take(12).collect();

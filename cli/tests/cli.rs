@@ -227,6 +227,40 @@ fn an_unknown_key_is_refused_with_its_line() {
 }
 
 #[test]
+fn an_unknown_section_two_layouts_and_an_unknown_workflow_are_refused_with_the_place_and_the_fix() {
+    let refused = |config: &str, args: &[&str]| {
+        let dir = project(config);
+        let said = flow(dir.path(), args);
+        assert_eq!(said.status.code(), Some(2), "{args:?}");
+        assert_eq!(names(dir.path()), ["flow.toml"], "{args:?}");
+        String::from_utf8_lossy(&said.stderr).into_owned()
+    };
+    for command in ["start", "plan", "resume", "doctor"] {
+        let unknown = refused(&format!("{CONFIG}\n[relase.gates]\n"), &[command]);
+        assert!(
+            unknown.contains("flow.toml:31:2: `relase` is no key of the core")
+                && unknown.contains("did you mean `release`?"),
+            "{command}: {unknown}"
+        );
+        let both = refused(&format!("{CONFIG}\n[release.gates]\n"), &[command]);
+        assert!(
+            both.contains("[app] stands on the top level")
+                && both.contains("write [release.app]")
+                && both.contains("Nothing was changed."),
+            "{command}: {both}"
+        );
+    }
+    for command in ["start", "plan"] {
+        let other = refused(CONFIG, &[command, "relase"]);
+        assert!(
+            other.contains("a similar value exists: 'release'")
+                && other.contains("release, promote"),
+            "{command}: {other}"
+        );
+    }
+}
+
+#[test]
 fn a_value_of_the_wrong_type_is_refused_with_its_line() {
     let dir = project(&format!("{CONFIG}\n[watch]\nseconds = \"long\"\n"));
     insta::assert_snapshot!(shown(dir.path(), &["start"]), @r#"

@@ -76,6 +76,13 @@ pub struct Command {
 pub struct Secret(pub(crate) String);
 
 impl Secret {
+    /// Keeps a value out of `Debug` output. Where it may appear in what a program prints, [`Cx::keep_secret`] masks it too.
+    ///
+    /// [`Cx::keep_secret`]: flow_engine::step::Cx::keep_secret
+    pub fn new(value: impl Into<String>) -> Secret {
+        Secret(value.into())
+    }
+
     /// The value, for the one who hands it over or masks it in output.
     pub fn expose(&self) -> &str {
         &self.0

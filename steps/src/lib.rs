@@ -16,7 +16,7 @@ pub mod people;
 pub mod pg;
 pub mod plain;
 pub mod pm2;
-mod reach;
+pub mod reach;
 pub mod schema;
 pub mod standing;
 pub mod supervisor;

@@ -80,7 +80,8 @@ pub use rehearsal::{Rehearsal, RestoreRehearsal};
 pub use rights::{Purpose, Remarks, Right, Rights, rights};
 pub use room::{Room, room};
 pub use rows::{Fate, Row, RunRows, TableRows, rows_of};
-pub(crate) use text::{ident, literal, rows};
+pub(crate) use text::rows;
+pub use text::{ident, literal};
 pub use watchdog::{Guarded, Guardian, Heartbeat, Opening, Watchdog};
 
 pub use shape::{Change, Shape, Thing};
@@ -112,8 +113,11 @@ impl Database {
         format!("database `{}` on `{}`", self.name, self.host)
     }
 
-    /// Finds the host and checks what the configuration says.
-    pub(crate) fn open(&self, cx: &Cx) -> Result<Pg, StepError> {
+    /// Finds the host and checks what the configuration says. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// [`StepError::Fail`] for a host or a name that cannot be used.
+    pub fn open(&self, cx: &Cx) -> Result<Pg, StepError> {
         let mut pg = Pg::new(reach::host(cx, &self.host)?, self.clone())?;
         pg.session = SessionName::of(cx.run_id().as_str(), &cx.idempotency_key())?;
         Ok(pg)
@@ -122,7 +126,7 @@ impl Database {
 
 /// An opened [`Database`].
 #[derive(Clone)]
-pub(crate) struct Pg {
+pub struct Pg {
     host: Arc<dyn Host>,
     db: Database,
     /// What its sessions call themselves.
@@ -180,22 +184,29 @@ impl Pg {
 
 /// Why something with a database did not work.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum PgError {
+#[non_exhaustive]
+pub enum PgError {
     /// The host, or a program on it.
     #[error(transparent)]
     Host(#[from] HostError),
     /// `psql` or `pg_dump` said no.
     #[error("database `{database}` on `{host}`: {message}")]
     Sql {
+        /// The name of the host.
         host: String,
+        /// The name of the database.
         database: String,
+        /// The server's words, or the program's.
         message: String,
     },
     /// An answer that is not what was asked for.
     #[error("database `{database}` on `{host}` answered something that is not understood: {why}")]
     Answer {
+        /// The name of the host.
         host: String,
+        /// The name of the database.
         database: String,
+        /// What is not understood.
         why: String,
     },
     /// Something that is configured cannot be used.
@@ -225,7 +236,7 @@ const NO_SESSION: [&str; 6] = [
 impl PgError {
     /// Whether nothing was decided and another attempt is safe: no connection, or one that broke. Every operation
     /// of this module can be begun again.
-    pub(crate) fn is_transient(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
             Self::Cut(..) => true,
             Self::Host(e) => crate::reach::is_silence(e),

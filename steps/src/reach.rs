@@ -1,4 +1,4 @@
-//! From a step to a machine: the few lines every step that talks to a host needs.
+//! From a step to a machine: the few lines every step that talks to a host needs, those of other crates too.
 
 use std::sync::Arc;
 
@@ -9,13 +9,14 @@ use crate::lease;
 
 pub(crate) mod patterns;
 
-/// The host of that name.
-///
-/// Fails when no hosts were provided or none has the name: a mistake in the configuration.
+/// The host of that name, which is that of its environment in `flow.toml`.
 ///
 /// While this run holds the lease of that host, every command looks at it first, in the same call, and is not started
 /// when it is not ours any more ([`HostError::NotLeased`]).
-pub(crate) fn host(cx: &Cx, name: &str) -> Result<Arc<dyn Host>, StepError> {
+///
+/// # Errors
+/// [`StepError::Fail`] when no hosts were provided or none has the name: a mistake in the configuration.
+pub fn host(cx: &Cx, name: &str) -> Result<Arc<dyn Host>, StepError> {
     let host = unguarded(cx, name)?;
     Ok(match lease::in_force(cx.run(), name)? {
         Some(held) => Arc::new(lease::Guard::new(host, held, cx)),
@@ -30,7 +31,7 @@ pub(crate) fn unguarded(cx: &Cx, name: &str) -> Result<Arc<dyn Host>, StepError>
 
 /// What a host's error means for a step that may safely be run again: a host that could not be asked says nothing,
 /// whatever stood in the way; a program that said no does.
-pub(crate) fn error(e: &HostError) -> StepError {
+pub fn error(e: &HostError) -> StepError {
     match e {
         HostError::NotLeased {
             host, run, lapse, ..
@@ -42,7 +43,7 @@ pub(crate) fn error(e: &HostError) -> StepError {
 
 /// Whether a host was not asked, or its answer did not arrive: no way to it, a connection that broke, no answer in
 /// time, our own keys and settings, or a lease that is not this run's any more.
-pub(crate) fn is_silence(e: &HostError) -> bool {
+pub fn is_silence(e: &HostError) -> bool {
     match e {
         HostError::Unreachable { .. }
         | HostError::Lost { .. }
@@ -81,15 +82,20 @@ fn not_leased(e: &HostError, host: &str, run: &str, lapse: &Lapse) -> StepError 
     }
 }
 
-/// Runs a command that must succeed, and that may be run again after a broken connection.
-pub(crate) async fn run(host: &dyn Host, command: &Command) -> Result<String, StepError> {
+/// Runs a command that must succeed, and that may be run again after a broken connection; what it printed.
+///
+/// # Errors
+/// As [`error`] sorts them: [`StepError::Unreached`] for a host that could not be asked, [`StepError::Fail`] for a program
+/// that said no, [`StepError::Ask`] where the lease is another run's by now.
+pub async fn run(host: &dyn Host, command: &Command) -> Result<String, StepError> {
     host.run(command).await.map_err(|e| error(&e))
 }
 
 /// A command made of a configured program with its leading arguments, such as `sudo -u app pm2`, and further ones.
 ///
-/// Fails on an empty program.
-pub(crate) fn command(prefix: &[String], args: &[&str]) -> Result<Command, StepError> {
+/// # Errors
+/// [`StepError::Fail`] on an empty program.
+pub fn command(prefix: &[String], args: &[&str]) -> Result<Command, StepError> {
     let (program, rest) = prefix
         .split_first()
         .ok_or_else(|| StepError::fail("a configured command is empty; name at least a program"))?;
@@ -97,7 +103,10 @@ pub(crate) fn command(prefix: &[String], args: &[&str]) -> Result<Command, StepE
 }
 
 /// A path that may stand in a command line: absolute, without line breaks and without `..`.
-pub(crate) fn absolute(path: &str) -> Result<&str, StepError> {
+///
+/// # Errors
+/// [`StepError::Fail`] for any other.
+pub fn absolute(path: &str) -> Result<&str, StepError> {
     let bad = !path.starts_with('/')
         || path.contains(['\0', '\n', '\r'])
         || path.split('/').any(|part| part == "..");

@@ -12,18 +12,22 @@ use flow_steps::schema::CodeAt;
 use serde::Deserialize;
 
 mod checklist;
+mod core;
 mod environments;
 mod health;
 mod host;
+mod layout;
 mod machine;
 mod read;
 mod rules;
 mod team;
 
 pub use checklist::{Checklist, Item};
+pub use core::{Core, HostAt};
 pub use environments::{Data, Environments, Place};
 pub use health::{AskedFrom, Healthy};
 pub use host::{HostEntry, Machine};
+pub use layout::{CORE, Layout, RELEASE, RELEASE_KEYS, closest};
 pub use machine::{Database, Environment, Supervision};
 pub(crate) use read::parse_toml;
 pub use read::{ConfigError, read_toml};
@@ -33,7 +37,7 @@ pub use team::{Mail, Window};
 /// The longest text that is shown and mailed as it stands, in characters.
 const TEXT_MAX: usize = 200;
 
-/// The whole of `flow.toml`.
+/// All that a release is told: the core of `flow.toml` and its section `[release]`, as one table.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -176,7 +180,15 @@ impl Config {
     /// # Errors
     /// [`ConfigError`], naming file, line and key.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
-        let mut config: Config = read_toml(path)?;
+        Config::of(&Layout::read(path)?, path)
+    }
+
+    /// What the core and the section `[release]` of a file say together.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming file, line and key.
+    pub fn of(layout: &Layout, path: &Path) -> Result<Config, ConfigError> {
+        let mut config: Config = layout.release()?;
         config.dir = path.parent().map(Path::to_owned).unwrap_or_default();
         path.clone_into(&mut config.file);
         for (name, env) in &mut config.env {
@@ -221,12 +233,7 @@ impl Config {
     /// The name of a secret, a file's path relative to the configuration and a program run in its folder; any other text
     /// as it is.
     pub fn beside(&self, name: &str) -> String {
-        match name.split_once(':') {
-            Some(("file", path)) => format!("file:{}", self.path(Path::new(path)).display()),
-            Some(("command", words)) => SecretCommand::parse(words)
-                .map_or_else(|_| name.to_owned(), |c| c.within(&self.dir).name()),
-            _ => name.to_owned(),
-        }
+        beside(&self.dir, name)
     }
 
     /// The first thing that is well-formed but cannot be meant.
@@ -264,6 +271,17 @@ impl Config {
             return Some("`signoff.roles` names nobody; the protocol demands sign-offs".into());
         }
         None
+    }
+}
+
+/// The name of a secret that a file in this folder names: the path of a `file:` made absolute, a program of a `command:` run in
+/// the folder; any other text as it is.
+pub(crate) fn beside(dir: &Path, name: &str) -> String {
+    match name.split_once(':') {
+        Some(("file", path)) => format!("file:{}", dir.join(path).display()),
+        Some(("command", words)) => SecretCommand::parse(words)
+            .map_or_else(|_| name.to_owned(), |c| c.within(dir).name()),
+        _ => name.to_owned(),
     }
 }
 

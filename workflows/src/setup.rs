@@ -11,17 +11,19 @@ use flow_engine::planner::{PlanError, Planner};
 use flow_engine::step::Resources;
 use flow_steps::host::Hosts;
 use flow_steps::host::{SshConfig, SshHost};
-use flow_steps::mail::{ByName, MailSettings, Mailer, Secrets as _, TeamMail, Tls, secret};
+use flow_steps::mail::{ByName, Mailer, Secrets as _, TeamMail, secret};
 use flow_steps::people::People;
 use flow_steps::people::origin::{RosterAt, Rosters};
 use flow_steps::pg::Policy;
 use flow_steps::schema::CodeAt;
 
-use crate::config::{Config, ConfigError, Mail, read_toml};
+use crate::config::{Config, ConfigError, Layout, RELEASE, read_toml};
 use crate::git::{GitError, Repository};
 use crate::guard::{self, NotOurs};
-use crate::release::{self, Release};
+use crate::project::Project;
+use crate::release::Release;
 use crate::roster::{Committed, RosterError};
+use crate::workflow::Workflows;
 
 /// Everything read from `flow.toml` and the files it names.
 #[derive(Debug, Clone)]
@@ -32,6 +34,7 @@ pub struct Setup {
     pub people: People,
     /// Which columns may leave production.
     pub policy: Policy,
+    layout: Layout,
 }
 
 /// Why no plan was made. Nothing was changed.
@@ -54,8 +57,31 @@ pub enum SetupError {
     #[error("the repository cannot be read")]
     Repository(#[from] GitError),
     /// There is no workflow of that name.
-    #[error("there is no workflow `{0}`; there are: release, promote")]
-    NoWorkflow(String),
+    #[error("there is no workflow `{name}`{}; there are: {}", .meant.as_ref().map(|m| format!(", did you mean `{m}`?")).unwrap_or_default(), .known.join(", "))]
+    NoWorkflow {
+        /// What was asked for.
+        name: String,
+        /// The workflows of the program.
+        known: Vec<String>,
+        /// The one that may be meant.
+        meant: Option<String>,
+    },
+    /// What was typed for a workflow cannot be read.
+    #[error("the arguments of the workflow cannot be read: {0}")]
+    Input(String),
+    /// The workflow itself said no.
+    #[error("the workflow `{workflow}` cannot be planned: {message}")]
+    Refused {
+        /// The workflow.
+        workflow: String,
+        /// What is wrong.
+        message: String,
+        /// What to do or type instead.
+        fix: String,
+    },
+    /// The project has no section `[release]`, and what was asked for needs one.
+    #[error("{0} has no section [release], and this needs one")]
+    NoRelease(String),
     /// A role that must sign has nobody.
     #[error("{file}: the role `{role}` must sign, but nobody holds it")]
     NobodyHolds {
@@ -85,9 +111,6 @@ pub enum SetupError {
     #[error("the workflow is wrong: this is a bug in flow")]
     Plan(#[from] PlanError),
 }
-
-/// The workflows there are.
-pub const WORKFLOWS: [&str; 2] = ["release", "promote"];
 
 fn repository(config: &Config) -> Repository {
     Repository::at(&config.path(&config.app.repository))
@@ -156,7 +179,17 @@ impl Setup {
     /// [`SetupError::Config`], [`SetupError::Unfinished`], [`SetupError::NotOurs`], [`SetupError::NobodyHolds`].
     pub fn load(path: &Path) -> Result<Setup, SetupError> {
         guard::only_ours(path)?;
-        let config = Config::load(path)?;
+        let layout = Layout::read(path)?;
+        layout.refuse_others(&[RELEASE])?;
+        Setup::of(&layout, path)
+    }
+
+    /// The same for a `flow.toml` that was read, whatever other sections it has.
+    ///
+    /// # Errors
+    /// As [`Setup::load`].
+    pub fn of(layout: &Layout, path: &Path) -> Result<Setup, SetupError> {
+        let config = Config::of(layout, path)?;
         let (file, data) = (config.path(&config.people), config.path(&config.data));
         everything_there(path, &[&file, &data])?;
         let ssh = config.ssh.config.as_deref().map(|path| config.path(path));
@@ -170,6 +203,7 @@ impl Setup {
             config,
             people,
             policy,
+            layout: layout.clone(),
         })
     }
 
@@ -197,6 +231,18 @@ impl Setup {
         Ok((people, at))
     }
 
+    /// The environment that a release changes last.
+    ///
+    /// # Errors
+    /// [`SetupError::Config`].
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "a configured order may not name one"
+    )]
+    pub fn production(&self) -> Result<String, SetupError> {
+        Ok("prod".into())
+    }
+
     /// The full name of a commit in the local repository.
     ///
     /// # Errors
@@ -213,16 +259,34 @@ impl Setup {
         Ok(self.repository().newest(count)?)
     }
 
-    /// Plans a workflow for a commit (40 hexadecimal digits).
+    /// The project that this is the release of.
+    ///
+    /// # Errors
+    /// [`SetupError::Config`].
+    pub fn project(&self) -> Result<Project, SetupError> {
+        Project::of(self.layout.clone(), self.clone())
+    }
+
+    /// Plans a workflow of this repository for a commit (40 hexadecimal digits).
     ///
     /// # Errors
     /// [`SetupError::NoWorkflow`], [`SetupError::Repository`].
     pub fn plan(&self, workflow: &str, commit: &str) -> Result<Plan, SetupError> {
-        let make = match workflow {
-            "release" => release::release,
-            "promote" => release::promote,
-            other => return Err(SetupError::NoWorkflow(other.escape_default().to_string())),
-        };
+        let workflows = Workflows::shipped();
+        let facts = [("commit".to_owned(), commit.to_owned())].into();
+        let plan = workflows
+            .named(workflow)?
+            .plan_again(&self.project()?, &facts)?;
+        plan.ok_or_else(|| SetupError::Input("the workflow takes no commit".into()))
+    }
+
+    /// What the steps of a release of a commit (40 hexadecimal digits) are told; what people are told becomes facts of
+    /// the plan.
+    pub(crate) fn release_of(
+        &self,
+        commit: &str,
+        planner: &mut Planner,
+    ) -> Result<Release<'_>, SetupError> {
         let repository = self.repository();
         let (people, roster) = self.roster_of(commit)?;
         let release = Release {
@@ -234,9 +298,6 @@ impl Setup {
             policy: self.policy.clone(),
             bars_starter: people.forbid_starter || self.people.forbid_starter,
         };
-        let planned_by = concat!("flow ", env!("CARGO_PKG_VERSION"));
-        let production = release.environments.production.name;
-        let mut planner = Planner::new(workflow, release::PROTOCOL, production, planned_by);
         planner.fact("application", &self.config.app.name);
         planner.fact("commit", commit);
         planner.fact("subject", repository.subject(commit)?);
@@ -258,8 +319,7 @@ impl Setup {
                 line.split_whitespace().collect::<Vec<_>>().join(" "),
             );
         }
-        make(&mut planner, &release);
-        Ok(planner.finish()?)
+        Ok(release)
     }
 
     /// What steps need: hosts, people and the policy, each as the files say now. Connects to nothing yet.
@@ -326,38 +386,6 @@ impl Setup {
     /// # Errors
     /// [`SetupError::Mail`].
     pub fn mailer(&self) -> Result<Option<Mailer>, SetupError> {
-        let Some(mail) = &self.config.mail else {
-            return Ok(None);
-        };
-        let settings = self.mail_settings(mail)?;
-        let mailer =
-            Mailer::new(settings, Arc::new(ByName)).map_err(|e| SetupError::Mail(e.to_string()))?;
-        Ok(Some(mailer))
-    }
-
-    fn mail_settings(&self, mail: &Mail) -> Result<MailSettings, SetupError> {
-        let tls = match mail.tls.as_str() {
-            "starttls" => Tls::Starttls,
-            "implicit" => Tls::Implicit,
-            "none" => Tls::None,
-            other => {
-                return Err(SetupError::Mail(format!(
-                    "`tls` is `{other}`; use starttls, implicit or none"
-                )));
-            }
-        };
-        Ok(MailSettings {
-            host: mail.host.clone(),
-            port: mail.port,
-            tls,
-            user: mail.user.clone(),
-            password: mail
-                .password
-                .as_deref()
-                .map(|name| self.config.beside(name)),
-            from: mail.from.clone(),
-            to: mail.to.clone(),
-            ca_file: mail.ca.as_deref().map(|path| self.config.path(path)),
-        })
+        self.layout.core()?.mailer()
     }
 }

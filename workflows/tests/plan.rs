@@ -352,7 +352,7 @@ fn a_revision_that_is_no_commit_or_looks_like_an_option_is_refused() {
     }
     assert!(matches!(
         setup.plan("nothing", "HEAD"),
-        Err(SetupError::NoWorkflow(_))
+        Err(SetupError::NoWorkflow { .. })
     ));
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgMatches, Args, ValueEnum};
 
 #[derive(Debug, Args)]
 pub(crate) struct Status {
@@ -128,12 +128,12 @@ pub(crate) struct Doctor {
 
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
-    /// The workflow: `release` or `promote`
-    #[arg(default_value = "release")]
+    /// The workflow; `flow plan WORKFLOW --help` shows what it asks
+    #[arg(required = true)]
     pub(crate) workflow: String,
-    /// The commit to release, as git names it
-    #[arg(long, value_name = "REV", default_value = "HEAD")]
-    pub(crate) commit: String,
+    /// What was typed for the workflow itself
+    #[arg(skip)]
+    pub(crate) input: ArgMatches,
     /// In which form
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: PlanFormat,
@@ -148,6 +148,17 @@ pub(crate) enum PlanFormat {
     Json,
     /// A flow chart
     Mermaid,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewWorkflow {
+    /// The folder of the crate, whose name it gets; must be new or empty
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// The source of flow that the crate depends on: a checkout, or the URL of its git repository; by default the checkout
+    /// that this program was built from
+    #[arg(long, value_name = "PATH|URL")]
+    pub(crate) flow: Option<String>,
 }
 
 #[derive(Debug, Args)]

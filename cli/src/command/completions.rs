@@ -1,15 +1,16 @@
 //! `flow completions`.
 
-use clap::CommandFactory as _;
-
-use crate::args::{Cli, Completions};
+use crate::args::{self, Completions};
 use crate::exit::Exit;
+use crate::session::Session;
 use crate::view;
 
-/// Prints what a shell needs to complete `flow` commands.
-pub(crate) fn run(args: &Completions) -> Exit {
+/// Prints what a shell needs to complete `flow` commands, with the arguments of the first workflow.
+pub(crate) fn run(session: &Session, args: &Completions) -> Exit {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "flow", &mut script);
+    let workflows = session.workflows();
+    let mut command = args::command(workflows, workflows.all().next());
+    clap_complete::generate(args.shell, &mut command, "flow", &mut script);
     view::out_raw(&String::from_utf8_lossy(&script));
     Exit::Done
 }

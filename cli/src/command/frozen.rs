@@ -10,9 +10,9 @@ use flow_engine::plan::Plan;
 use flow_engine::run::Run;
 use flow_engine::step::Step as _;
 use flow_steps::pg::CopySafe;
-use flow_workflows::setup::Setup;
 use serde_json::Value;
 
+use crate::session::Session;
 use crate::view::{self, next};
 
 /// So many differences are named, each value cut at so many characters.
@@ -20,10 +20,11 @@ const NAMED: usize = 5;
 const VALUE: usize = 80;
 
 /// Says what differs for the step that a parked run stopped at, if anything does.
-pub(super) fn say(setup: &Setup, run: &Run) {
-    let commit = run.plan.fact("commit");
+pub(super) fn say(session: &Session, run: &Run) {
     // What cannot be planned today is not compared.
-    if let Ok(today) = setup.plan(&run.plan.workflow, commit)
+    if let Ok(workflow) = session.workflows().named(&run.plan.workflow)
+        && let Ok(project) = session.project()
+        && let Ok(Some(today)) = workflow.plan_again(project, &run.plan.facts)
         && let Some(words) = in_words(run, &today)
     {
         view::note(&words);

@@ -29,10 +29,7 @@ pub(crate) async fn retry(session: &Session, args: Retry) -> Result<Exit, Diagno
             run.id
         ))),
         _ => {
-            // Without the project's files there is nothing to compare with; whoever drives needs them and says so.
-            if let Ok(setup) = session.setup() {
-                frozen::say(setup, run);
-            }
+            frozen::say(session, run);
             Ok(())
         }
     };
@@ -149,6 +146,7 @@ async fn can_drive(
     order: &Order,
 ) -> Result<(), Diagnostic> {
     session.parts(journal)?;
+    super::resume::refuse_foreign(session, run)?;
     if matches!(order, Order::Cancel | Order::Rollback) {
         // What is undone is never kept from it.
         return Ok(());

@@ -8,9 +8,8 @@ use crate::view::{self, plan};
 
 /// Plans and shows; touches nothing.
 pub(crate) fn run(session: &Session, args: &Plan) -> Result<Exit, Diagnostic> {
-    let setup = session.setup()?;
-    let commit = setup.commit(&args.commit)?;
-    let made = setup.plan(&args.workflow, &commit)?;
+    let workflow = session.workflows().named(&args.workflow)?;
+    let made = workflow.plan(session.project()?, &args.input)?;
     match args.format {
         PlanFormat::Text => view::out(&plan::text(&made)),
         PlanFormat::Json => view::out_json(&made),

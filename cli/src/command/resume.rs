@@ -1,10 +1,13 @@
 //! `flow resume`.
 
+use std::path::Path;
+
 use flow_engine::clock::{Clock as _, SystemClock};
 use flow_engine::id::RunId;
 use flow_engine::record::ParkReason;
-use flow_engine::run::{Delivery, Life, Run, append_order};
+use flow_engine::run::{Delivery, Life, Run, Status, append_order};
 use flow_engine::signal::Order;
+use flow_workflows::local::local_paths;
 
 use super::frozen;
 use crate::actor;
@@ -21,7 +24,7 @@ use crate::view::{self, text};
 /// notices that did not go out are delivered.
 pub(crate) async fn run(session: &Session, args: Resume) -> Result<Exit, Diagnostic> {
     // Read first: one that is broken must not end this after the journal was taken over.
-    session.setup()?;
+    session.project()?;
     if args.take_over {
         take_over::take_over(session.state()?).await?;
     }
@@ -54,6 +57,8 @@ pub(super) async fn go_on(
     let is_held = matches!(store, Store::Held(_));
     let journal = session.own(store).await?;
     let parts = session.parts(&journal)?;
+    refuse_foreign(session, &run)?;
+    say_elsewhere(&run);
     if !is_held {
         // Another process had the journal, or may have had it.
         run = Run::load(&*journal, &run.id).await?;
@@ -65,7 +70,7 @@ pub(super) async fn go_on(
         return Err(crate::drive::parked(&run, exit));
     }
     if matches!(run.life, Life::Parked { .. }) {
-        frozen::say(session.setup()?, &run);
+        frozen::say(session, &run);
         let now = SystemClock.now();
         append_order(
             &*journal,
@@ -78,6 +83,51 @@ pub(super) async fn go_on(
         .await?;
     }
     session.drive(journal, parts, wait)?.resume(&run.id).await
+}
+
+/// Says which files the steps to come read on this machine that are not here: the plan names them as they lay where it was
+/// made.
+fn say_elsewhere(run: &Run) {
+    for (path, steps) in local_paths(&run.plan) {
+        let to_come = |key: &&String| {
+            let index = run.plan.node(key.as_str()).map(|(index, _)| index);
+            let status = index.map(|index| &run.steps[index as usize].status);
+            !matches!(status, Some(Status::Done | Status::Skipped))
+        };
+        let to_come: Vec<&str> = steps.iter().filter(to_come).map(String::as_str).collect();
+        if !to_come.is_empty() && !Path::new(&path).exists() {
+            view::note(&format!(
+                "{path} is not on this machine, and {} of run {} will read it: the run was planned where it is\n",
+                to_come.join(", "),
+                run.id
+            ));
+        }
+    }
+}
+
+/// Refuses a run of a workflow that another program has, and of which this one cannot carry out a step. Driving it would
+/// only park it.
+pub(super) fn refuse_foreign(session: &Session, run: &Run) -> Result<(), Diagnostic> {
+    if session.workflows().named(&run.plan.workflow).is_ok() {
+        return Ok(());
+    }
+    let Some((step, why)) = session.registry().unreadable(run) else {
+        return Ok(());
+    };
+    let message = format!(
+        "run {} is of the workflow `{}`, which this program has not, and its step `{}` cannot be carried out here",
+        run.id,
+        run.plan.workflow.escape_debug(),
+        run.plan.nodes[step as usize].key
+    );
+    let known: Vec<&str> = session.workflows().names().collect();
+    Err(Diagnostic::usage(message)
+        .because(&why)
+        .hint(format!(
+            "go on with the program that has it: flow resume {}",
+            run.id
+        ))
+        .hint(format!("this one has: {}", known.join(", "))))
 }
 
 /// Whether only a person's explicit order may go on: an outcome nobody knows, or a rollback that stopped. To resume is

@@ -7,10 +7,10 @@ use flow_engine::journal::Journal;
 use flow_engine::plan::Plan;
 use flow_engine::run::Run;
 use flow_steps::people::starter;
-use flow_workflows::setup::Setup;
+use flow_workflows::project::Project;
 
 use crate::actor;
-use crate::args::Start;
+use crate::args::{Start, asks_for_something};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::project;
@@ -20,31 +20,30 @@ use crate::view::{self, text};
 
 mod signed;
 
-/// The commit that is taken when none is named.
-const HEAD: &str = "HEAD";
-
 /// Nothing is written before configuration, commit and plan are found good, no other run is in the way, and the person
 /// at the terminal has said yes.
 pub(crate) async fn run(session: &Session, args: Start) -> Result<Exit, Diagnostic> {
     crate::control::fit_reason(&args.reason)?;
     crate::control::fit_to_keep("a key of your own", args.id.as_deref().unwrap_or_default())?;
-    let setup = session.setup()?;
+    let project = session.project()?;
+    let workflow = session.workflows().named(&args.workflow)?;
     let store = session.open().await?;
     let past = store.past().await?;
     let same = of_request(store.journal(), &past, args.id.as_deref()).await?;
-    let planned = setup
-        .commit(&args.commit)
-        .and_then(|commit| setup.plan(&args.workflow, &commit));
+    let planned = workflow.plan(project, &args.input);
     let plan = match (same, planned) {
         (Some(same), Ok(plan)) => return again(session, store, same, Some(&plan), &args).await,
-        // Where no commit was named and there is none to take, nothing says that another one is meant.
-        (Some(same), Err(_)) if args.commit == HEAD && same.plan.workflow == args.workflow => {
+        // Where nothing was typed and there is nothing to take, nothing says that another start is meant.
+        (Some(same), Err(_))
+            if same.plan.workflow == args.workflow
+                && !asks_for_something(workflow, &args.input) =>
+        {
             return again(session, store, same, None, &args).await;
         }
         (_, planned) => planned?,
     };
     // Whether mail can be set up is known before anything is made.
-    setup.mailer()?;
+    project.mailer()?;
     let nobody_in_the_way = |past: &Past, plan: &Plan| {
         project::refuse_second(&past.runs, plan)?;
         past.refuse_unknown(&plan.environment)
@@ -62,9 +61,9 @@ pub(crate) async fn run(session: &Session, args: Start) -> Result<Exit, Diagnost
     // While a person thinks, the journal is let go of: others sign and resume meanwhile.
     let store = (!asks).then_some(store);
     let answers = match signed {
-        Some(step) => vec![signed::start(setup, &new, step, &args).await?],
+        Some(step) => vec![signed::start(session.setup()?, &new, step, &args).await?],
         None if asks => {
-            confirm(setup, &new.plan)?;
+            confirm(project, &new.plan)?;
             Vec::new()
         }
         None => Vec::new(),
@@ -143,14 +142,7 @@ fn refuse_another(run: &Run, plan: &Plan) -> Result<(), Diagnostic> {
     if of(&run.plan) == of(plan) {
         return Ok(());
     }
-    let in_words = |plan: &Plan| {
-        format!(
-            "{} of {} to {}",
-            plan.workflow,
-            view::commit(plan),
-            plan.environment
-        )
-    };
+    let in_words = |plan: &Plan| format!("{} to {}", view::what(plan), plan.environment);
     let message = format!(
         "the key belongs to run {}, which is a {}; this would be a {}",
         run.id,
@@ -166,17 +158,12 @@ fn refuse_another(run: &Run, plan: &Plan) -> Result<(), Diagnostic> {
         )))
 }
 
-fn confirm(setup: &Setup, plan: &Plan) -> Result<(), Diagnostic> {
+fn confirm(project: &Project, plan: &Plan) -> Result<(), Diagnostic> {
     let name = &plan.environment;
-    let environments = setup.config.environments();
-    let host = environments
-        .iter()
-        .find(|(n, _)| n == name)
-        .map_or("", |(_, e)| e.ssh.as_str());
+    let host = project.core().env.get(name).map_or("", |at| &at.ssh);
     let question = format!(
-        "{} of {} to {name} (host {host}): {} steps, plan {}.\nType `{name}` to start: ",
-        plan.workflow,
-        view::commit(plan),
+        "{} to {name} (host {host}): {} steps, plan {}.\nType `{name}` to start: ",
+        view::what(plan),
         plan.nodes.len(),
         plan.digest().short()
     );

@@ -11,6 +11,7 @@ use flow_engine::planner::Planner;
 use flow_engine::record::ParkReason;
 use flow_engine::registry::Registry;
 use flow_engine::step::{Cx, Step, StepError};
+use flow_workflows::workflow::Workflows;
 use serde::{Deserialize, Serialize};
 
 use super::*;
@@ -181,7 +182,7 @@ async fn a_rollback_that_stopped_is_told_by_a_later_command_once_the_mail_server
             state: Some(state.dir.clone()),
             ..Global::default()
         };
-        Session::new(Arc::new(testing::registry()), global)
+        Session::new(Arc::new(testing::registry()), Workflows::shipped(), global)
     };
     // Nobody listens there: nothing is told, and that fails nothing.
     configure(dir.path(), 1);

@@ -121,10 +121,9 @@ fn orders(run: &Run) -> Vec<Ordered<'_>> {
 pub(crate) fn markdown(run: &Run, entries: &[(Stored, Entry)]) -> String {
     let plan = &run.plan;
     let mut text = format!(
-        "# Run {}: {} of {} to {}\n\n",
+        "# Run {}: {} to {}\n\n",
         run.id,
-        plan.workflow,
-        super::commit(plan),
+        super::what(plan),
         plan.environment
     );
     let head = entries

@@ -3,15 +3,15 @@
 use std::fmt::Write as _;
 
 use flow_engine::plan::{OnFailure, Plan};
+use flow_workflows::local::local_paths;
 
 use super::{clean, padded};
 
 /// The plan as a list of steps by phase, with what undoes each.
 pub(crate) fn text(plan: &Plan) -> String {
     let mut text = format!(
-        "{} of {} to {}   protocol {}, {} steps\nplan {}\n",
-        plan.workflow,
-        super::commit(plan),
+        "{} to {}   protocol {}, {} steps\nplan {}\n",
+        super::what(plan),
         plan.environment,
         plan.protocol,
         plan.nodes.len(),
@@ -46,7 +46,19 @@ pub(crate) fn text(plan: &Plan) -> String {
             let _infallible = write!(text, "\n{name}: {}", clean(value));
         }
     }
-    text
+    text + &here(plan)
+}
+
+/// What has to be on the machine that carries the plan out: another one can only where it has the same at the same place.
+fn here(plan: &Plan) -> String {
+    let mut text = String::new();
+    for (path, steps) in local_paths(plan) {
+        let _infallible = writeln!(text, "  {:<28} {}", clean(&path), steps.join(", "));
+    }
+    if text.is_empty() {
+        return text;
+    }
+    format!("\n\non the machine that carries it out, these are read:\n{text}")
 }
 
 /// A flow chart in mermaid's notation.

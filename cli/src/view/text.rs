@@ -70,7 +70,7 @@ fn standing(run: &Run, driver: &Driver, world: &Beside) -> String {
 
 fn head(run: &Run, driver: &Driver, now: Timestamp) -> String {
     let plan = &run.plan;
-    let mut text = format!("{} of {}", plan.workflow, super::commit(plan));
+    let mut text = super::what(plan);
     let _infallible = writeln!(text, " to {}   run {}", plan.environment, run.id);
     let reason = if run.reason.is_empty() {
         String::new()

@@ -1,5 +1,6 @@
-//! What the nearest `flow.toml` says to `flow lint`: `[lint]`, and in `[app]` where the migrations and their schema are. The rest
-//! of the file is not read, and no other file: the check also works where no release is set up.
+//! What the nearest `flow.toml` says to `flow lint`: `[release.lint]`, and in `[release.app]` where the migrations and their schema
+//! are; in an older file `[lint]` and `[app]`. The rest of the file is not read, and no other file: the check also works where no
+//! release is set up.
 
 use std::path::{Path, PathBuf};
 
@@ -7,17 +8,41 @@ use serde::Deserialize;
 
 use crate::migration::Settings;
 
-/// The part of `flow.toml` that is read: `[lint]` and three keys of `[app]`. Other tables are not looked at.
-#[derive(Debug, Clone, Default, Deserialize)]
+/// The part of `flow.toml` that is read: the table `lint` and three keys of the table `app`. Other tables are not looked at.
+#[derive(Debug, Clone, Default)]
 pub struct File {
     /// How the team weighs the rules.
-    #[serde(default)]
     pub lint: Settings,
-    #[serde(default)]
     app: Option<App>,
     /// Where it lies; nothing without a file.
-    #[serde(skip)]
     path: Option<PathBuf>,
+}
+
+/// The file as it is written: the tables stand under `release`, or in an older file on the top level.
+#[derive(Deserialize)]
+struct Written {
+    lint: Option<Settings>,
+    app: Option<App>,
+    release: Option<Section>,
+}
+
+#[derive(Deserialize)]
+struct Section {
+    lint: Option<Settings>,
+    app: Option<App>,
+}
+
+impl Written {
+    /// The tables, wherever they stand; nothing where they stand in both places.
+    fn tables(self) -> Option<(Option<Settings>, Option<App>)> {
+        match self.release {
+            None => Some((self.lint, self.app)),
+            Some(section) if self.lint.is_none() && self.app.is_none() => {
+                Some((section.lint, section.app))
+            }
+            Some(_) => None,
+        }
+    }
 }
 
 /// Why `flow.toml` cannot be used.
@@ -38,6 +63,15 @@ pub enum FileError {
         path: PathBuf,
         /// With the line, and what was expected there.
         source: Box<toml::de::Error>,
+    },
+    /// Which of two layouts counts cannot be known.
+    #[error(
+        "{} has [lint] or [app] on the top level and a [release], too: write [release.lint] and [release.app]",
+        path.display()
+    )]
+    BothLayouts {
+        /// The file, as it was found or named.
+        path: PathBuf,
     },
     /// No folder of migrations was named, neither by the caller nor by the file.
     #[error("no folder of migrations is named, and {}", match .0 {
@@ -65,14 +99,16 @@ impl File {
     pub fn read(path: PathBuf) -> Result<File, FileError> {
         match std::fs::read_to_string(&path) {
             Err(source) => Err(FileError::Unreadable { path, source }),
-            Ok(text) => match toml::from_str::<File>(&text) {
+            Ok(text) => match toml::from_str::<Written>(&text).map(Written::tables) {
                 Err(source) => Err(FileError::Wrong {
                     path,
                     source: Box::new(source),
                 }),
-                Ok(file) => Ok(File {
+                Ok(None) => Err(FileError::BothLayouts { path }),
+                Ok(Some((lint, app))) => Ok(File {
+                    lint: lint.unwrap_or_default(),
+                    app,
                     path: Some(path),
-                    ..file
                 }),
             },
         }
@@ -100,5 +136,33 @@ impl File {
             .ok()?;
         let same = folder.canonicalize().is_ok_and(|folder| folder == own);
         same.then_some((repository, app.schema.as_deref()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_layouts_say_the_same_and_are_refused_together() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let read = |text: &str| {
+            let path = dir.path().join("flow.toml");
+            std::fs::write(&path, text).expect("writes");
+            File::read(path)
+        };
+        let older = "[app]\nmigrations = \"m\"\n[lint.level]\ndrop-table = \"note\"\n";
+        let newer = "[release.app]\nmigrations = \"m\"\n[release.lint.level]\ndrop-table = \"note\"\n";
+        let said = [older, newer].map(|text| {
+            let file = read(text).expect("is read");
+            (file.migrations().expect("a folder"), format!("{:?}", file.lint))
+        });
+        assert_eq!(said[0], said[1]);
+        assert_ne!(said[0].1, format!("{:?}", Settings::default()));
+        let both = read(&format!("{older}[release.gates]\nfree_mib = 1\n"));
+        let why = both.expect_err("is refused").to_string();
+        assert!(why.contains("write [release.lint] and [release.app]"), "{why}");
+        let none = read("[env.prod]\nssh = \"x\"\n").expect("is read");
+        assert!(none.migrations().is_err());
     }
 }

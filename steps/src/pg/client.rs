@@ -91,13 +91,19 @@ impl Pg {
         }
     }
 
-    /// Runs statements in one connection and gives the lines they put out.
-    pub(crate) async fn query(&self, sql: &str) -> Result<Vec<String>, PgError> {
+    /// Runs statements in one connection and gives the lines they put out. For at most 15 minutes.
+    ///
+    /// # Errors
+    /// [`PgError`]; a step turns it into its own with `?`, which keeps apart what was not answered and what was refused.
+    pub async fn query(&self, sql: &str) -> Result<Vec<String>, PgError> {
         self.query_within(sql, SHORT).await
     }
 
-    /// As [`Pg::query`], for statements that read whole tables.
-    pub(crate) async fn query_long(&self, sql: &str) -> Result<Vec<String>, PgError> {
+    /// As [`Pg::query`], for statements that read whole tables: for at most 6 hours.
+    ///
+    /// # Errors
+    /// As [`Pg::query`].
+    pub async fn query_long(&self, sql: &str) -> Result<Vec<String>, PgError> {
         self.query_within(sql, LONG).await
     }
 
@@ -134,7 +140,10 @@ impl Pg {
     }
 
     /// As [`Pg::query`], each line being JSON.
-    pub(crate) async fn rows<T: DeserializeOwned>(&self, sql: &str) -> Result<Vec<T>, PgError> {
+    ///
+    /// # Errors
+    /// As [`Pg::query`]; [`PgError::Answer`] for a line that is no such JSON.
+    pub async fn rows<T: DeserializeOwned>(&self, sql: &str) -> Result<Vec<T>, PgError> {
         let lines = self.query(sql).await?;
         self.parse(&lines)
     }

@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 use super::PgError;
 
 /// A name in SQL, always quoted.
-pub(crate) fn ident(name: &str) -> String {
+pub fn ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
@@ -16,7 +16,7 @@ pub(crate) fn qualified(schema: &str, name: &str) -> String {
 
 /// A text value in SQL. The escape form is used as soon as there is a backslash, so that no setting of the server
 /// changes what it means. NUL cannot be in a PostgreSQL text and is dropped.
-pub(crate) fn literal(text: &str) -> String {
+pub fn literal(text: &str) -> String {
     let quoted = text.replace('\0', "").replace('\'', "''");
     if quoted.contains('\\') {
         format!("E'{}'", quoted.replace('\\', "\\\\"))

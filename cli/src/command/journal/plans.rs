@@ -7,7 +7,8 @@ use flow_engine::codec;
 use flow_engine::id::{Digest, RunId};
 use flow_engine::journal::Journal;
 use flow_engine::record::{Payload, Record};
-use flow_workflows::setup::{Setup, WORKFLOWS};
+use flow_workflows::setup::Setup;
+use flow_workflows::workflow::Workflows;
 
 use crate::diagnostic::Diagnostic;
 
@@ -18,17 +19,19 @@ const MOST: usize = 300;
 
 /// Computes the plan of a run again when it is what is missing, and stores it; in words what was done.
 pub(super) async fn again(
-    setup: &Setup,
+    (workflows, setup): (&Workflows, &Setup),
     journal: &dyn Journal,
     run: &RunId,
 ) -> Result<Option<String>, Diagnostic> {
     let Some((wanted, named)) = missing(journal, run).await else {
         return Ok(None);
     };
+    let project = setup.project()?;
     for commit in candidates(setup, named) {
-        for workflow in WORKFLOWS {
+        let facts = [("commit".to_owned(), commit.clone())].into();
+        for workflow in workflows.all() {
             // A commit that cannot be planned today is not the one.
-            let Ok(plan) = setup.plan(workflow, &commit) else {
+            let Ok(Some(plan)) = workflow.plan_again(&project, &facts) else {
                 continue;
             };
             let json = plan.to_json();

@@ -108,7 +108,7 @@ impl Outcome {
             }
             if let Some(setup) = setup {
                 self.repaired
-                    .extend(plans::again(setup, &journal, &id).await?);
+                    .extend(plans::again((session.workflows(), setup), &journal, &id).await?);
             }
             if let Err(error) = Run::load(&journal, &id).await {
                 self.lost.push(format!("run {id}: {error}"));
