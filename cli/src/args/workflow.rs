@@ -144,8 +144,11 @@ fn argument_clash(workflow: &dyn AnyWorkflow) -> Option<String> {
             long || short || arg.get_id() == other.get_id()
         };
         taken.iter().find(same)?;
+        let shown = arg
+            .get_long()
+            .map_or_else(|| arg.get_id().to_string(), |long| format!("--{long}"));
         Some(format!(
-            "the argument `{arg}` of the workflow `{}` ({}) clashes with one that flow start or flow plan has",
+            "the argument `{shown}` of the workflow `{}` ({}) clashes with one that flow start or flow plan has",
             workflow.name(),
             workflow.type_name()
         ))

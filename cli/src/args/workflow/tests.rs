@@ -180,7 +180,7 @@ fn workflows_that_clash_are_named_both() {
     ];
     insta::assert_snapshot!(lines.join("\n"), @r"
     two workflows have the name `look`: flow_cli::args::workflow::tests::Look and flow_cli::args::workflow::tests::SameName
-    the argument `--reason <why>` of the workflow `same` (flow_cli::args::workflow::tests::SameArgument) clashes with one that flow start or flow plan has
+    the argument `--reason` of the workflow `same` (flow_cli::args::workflow::tests::SameArgument) clashes with one that flow start or flow plan has
     the workflow flow_cli::args::workflow::tests::CoreKey reads the section `watch` of flow.toml, which is a key of the core or of [release]
     ");
 }
