@@ -93,35 +93,36 @@ fn help_never_acts_and_names_every_command() {
     Usage: flow [OPTIONS] <COMMAND>
 
     Commands:
-      start        Starts a run and drives it
-      resume       Goes on with an interrupted or parked run
-      status       One screen: where a run is, for whom it waits, what is next, what a rollback would
-                   undo now
-      list         Runs, newest first
-      logs         Output of a run's steps
-      rows         Rows a run lost or changed, or its rollback set aside, by key: read on the host, kept
-                   nowhere
-      answer       Answers whatever a step asks; `check`, `sign` and `waive` are short forms of it
-      check        Answers a checklist
-      sign         Signs off with an SSH key what a run shows, or rejects it
-      waive        Accepts one warning that may be waived, with a reason
-      retry        Tries the step that failed again, and goes on
-      skip         Goes on without a step; only steps that allow it, or an undo that cannot succeed
-      settle       States what became of a step whose outcome is unknown, and goes on
-      rollback     Undoes everything a run started, newest first
-      cancel       Stops a run before production changes, and undoes what must be undone
-      lock         Keeps releases out of an environment until someone lifts the lock
-      unlock       Lifts the lock of an environment, such as the one a rollback leaves, with a reason
-      thaw         Lets writers into a database left read-only, when no run is at hand to do it
-      export       Everything on record about a run, as a file
-      doctor       Looks at everything a run will need, touching nothing
-      plan         Every step a run would take: what it does, who answers, what undoes it
-      demo         Runs the whole protocol on three throw-away hosts on this machine
-      lint         Checks migrations for what loses data or breaks the version that runs, for CI and
-                   pre-commit
-      journal      Looks after the store of runs
-      completions  What a shell needs to complete `flow` commands
-      help         Print this message or the help of the given subcommand(s)
+      start         Starts a run and drives it
+      resume        Goes on with an interrupted or parked run
+      status        One screen: where a run is, for whom it waits, what is next, what a rollback would
+                    undo now
+      list          Runs, newest first
+      logs          Output of a run's steps
+      rows          Rows a run lost or changed, or its rollback set aside, by key: read on the host,
+                    kept nowhere
+      answer        Answers whatever a step asks; `check`, `sign` and `waive` are short forms of it
+      check         Answers a checklist
+      sign          Signs off with an SSH key what a run shows, or rejects it
+      waive         Accepts one warning that may be waived, with a reason
+      retry         Tries the step that failed again, and goes on
+      skip          Goes on without a step; only steps that allow it, or an undo that cannot succeed
+      settle        States what became of a step whose outcome is unknown, and goes on
+      rollback      Undoes everything a run started, newest first
+      cancel        Stops a run before production changes, and undoes what must be undone
+      lock          Keeps releases out of an environment until someone lifts the lock
+      unlock        Lifts the lock of an environment, such as the one a rollback leaves, with a reason
+      thaw          Lets writers into a database left read-only, when no run is at hand to do it
+      export        Everything on record about a run, as a file
+      doctor        Looks at everything a run will need, touching nothing
+      plan          Every step a run would take: what it does, who answers, what undoes it
+      new-workflow  Writes a small crate with a workflow and a step of your own
+      demo          Runs the whole protocol on three throw-away hosts on this machine
+      lint          Checks migrations for what loses data or breaks the version that runs, for CI and
+                    pre-commit
+      journal       Looks after the store of runs
+      completions   What a shell needs to complete `flow` commands
+      help          Print this message or the help of the given subcommand(s)
 
     Options:
           --config <FILE>

@@ -279,8 +279,9 @@ impl Config {
 pub(crate) fn beside(dir: &Path, name: &str) -> String {
     match name.split_once(':') {
         Some(("file", path)) => format!("file:{}", dir.join(path).display()),
-        Some(("command", words)) => SecretCommand::parse(words)
-            .map_or_else(|_| name.to_owned(), |c| c.within(dir).name()),
+        Some(("command", words)) => {
+            SecretCommand::parse(words).map_or_else(|_| name.to_owned(), |c| c.within(dir).name())
+        }
         _ => name.to_owned(),
     }
 }

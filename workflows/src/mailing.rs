@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use flow_engine::event::Masked;
-use flow_steps::mail::{EnvOrFile, MailSettings, Mailer, Secrets as _, Tls};
+use flow_steps::mail::{ByName, MailSettings, Mailer, Secrets as _, Tls, secret};
 
 use crate::config::{Core, Mail, beside};
 use crate::setup::SetupError;
@@ -18,8 +18,8 @@ impl Core {
             return Ok(None);
         };
         let settings = self.mail_settings(mail)?;
-        let mailer = Mailer::new(settings, Arc::new(EnvOrFile))
-            .map_err(|e| SetupError::Mail(e.to_string()))?;
+        let mailer =
+            Mailer::new(settings, Arc::new(ByName)).map_err(|e| SetupError::Mail(e.to_string()))?;
         Ok(Some(mailer))
     }
 
@@ -48,10 +48,11 @@ impl Core {
     }
 
     /// The value of the password for mail, to be masked in all output. One that cannot be found now is left out: whoever
-    /// needs it will say so.
+    /// needs it will say so. One that a program prints is asked for, and masked, by whoever uses it.
     pub fn masked(&self) -> Masked {
         let name = self.mail.as_ref().and_then(|mail| mail.password.as_ref());
-        let value = name.and_then(|name| EnvOrFile.resolve(&beside(&self.dir, name)).ok());
+        let name = name.filter(|name| !secret::is_command(name));
+        let value = name.and_then(|name| ByName.resolve(&beside(&self.dir, name)).ok());
         Masked::new(value.map(|secret| secret.expose().to_owned()))
     }
 }

@@ -235,12 +235,8 @@ impl Setup {
     ///
     /// # Errors
     /// [`SetupError::Config`].
-    #[expect(
-        clippy::unnecessary_wraps,
-        reason = "a configured order may not name one"
-    )]
     pub fn production(&self) -> Result<String, SetupError> {
-        Ok("prod".into())
+        Ok(self.config.order()?.production.name.to_owned())
     }
 
     /// The full name of a commit in the local repository.

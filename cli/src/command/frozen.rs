@@ -59,14 +59,14 @@ fn in_words(run: &Run, today: &Plan) -> Option<String> {
     if more > 0 {
         let _infallible = writeln!(text, "  and {more} more");
     }
+    let commit = match run.plan.fact("commit") {
+        "" => String::new(),
+        commit => format!(" --commit {commit}"),
+    };
     let again = if tested(run) {
-        format!("flow start promote --commit {}", run.plan.fact("commit"))
+        format!("flow start promote{commit}")
     } else {
-        format!(
-            "flow start {} --commit {}",
-            run.plan.workflow,
-            run.plan.fact("commit")
-        )
+        format!("flow start {}{commit}", run.plan.workflow)
     };
     let end = if run.production_changed() {
         "rollback"

@@ -152,16 +152,23 @@ mod tests {
             File::read(path)
         };
         let older = "[app]\nmigrations = \"m\"\n[lint.level]\ndrop-table = \"note\"\n";
-        let newer = "[release.app]\nmigrations = \"m\"\n[release.lint.level]\ndrop-table = \"note\"\n";
+        let newer =
+            "[release.app]\nmigrations = \"m\"\n[release.lint.level]\ndrop-table = \"note\"\n";
         let said = [older, newer].map(|text| {
             let file = read(text).expect("is read");
-            (file.migrations().expect("a folder"), format!("{:?}", file.lint))
+            (
+                file.migrations().expect("a folder"),
+                format!("{:?}", file.lint),
+            )
         });
         assert_eq!(said[0], said[1]);
         assert_ne!(said[0].1, format!("{:?}", Settings::default()));
         let both = read(&format!("{older}[release.gates]\nfree_mib = 1\n"));
         let why = both.expect_err("is refused").to_string();
-        assert!(why.contains("write [release.lint] and [release.app]"), "{why}");
+        assert!(
+            why.contains("write [release.lint] and [release.app]"),
+            "{why}"
+        );
         let none = read("[env.prod]\nssh = \"x\"\n").expect("is read");
         assert!(none.migrations().is_err());
     }
