@@ -1,5 +1,7 @@
 //! `flow start`.
 
+use std::sync::Arc;
+
 use flow_engine::clock::{Clock as _, SystemClock};
 use flow_engine::driver::NewRun;
 use flow_engine::id::RunId;
@@ -44,10 +46,6 @@ pub(crate) async fn run(session: &Session, args: Start) -> Result<Exit, Diagnost
     };
     // Whether mail can be set up is known before anything is made.
     project.mailer()?;
-    let nobody_in_the_way = |past: &Past, plan: &Plan| {
-        project::refuse_second(&past.runs, plan)?;
-        past.refuse_unknown(&plan.environment)
-    };
     nobody_in_the_way(&past, &plan)?;
     let new = NewRun {
         id: RunId::generate(SystemClock.now()),
@@ -68,24 +66,47 @@ pub(crate) async fn run(session: &Session, args: Start) -> Result<Exit, Diagnost
         }
         None => Vec::new(),
     };
-    let journal = match store {
-        Some(store @ Store::Held(_)) => session.own(store).await?,
-        store => {
-            drop(store);
-            let journal = Store::own(session.state()?).await?;
-            let past = Past::of(&*journal).await?;
-            // Another start with the same key may have come and gone since the first look.
-            if let Some(same) = of_request(&*journal, &past, args.id.as_deref()).await? {
-                let store = Store::Held(journal);
-                return again(session, store, same, Some(&new.plan), &args).await;
-            }
-            nobody_in_the_way(&past, &new.plan)?;
-            journal
+    let journal = match hold(session, store, &new).await? {
+        Holding::Journal(journal) => journal,
+        Holding::Same(run, store) => {
+            return again(session, store, run, Some(&new.plan), &args).await;
         }
     };
     let parts = session.parts(&journal)?;
     let drive = session.drive(journal, parts, args.wait)?;
     drive.start_with(new, answers).await
+}
+
+fn nobody_in_the_way(past: &Past, plan: &Plan) -> Result<(), Diagnostic> {
+    project::refuse_second(&past.runs, plan)?;
+    past.refuse_unknown(&plan.environment)
+}
+
+/// What there is to drive with.
+enum Holding {
+    /// The journal, in which nothing is in the way.
+    Journal(Arc<dyn Journal>),
+    /// Another start with the same key came first: its run.
+    Same(Run, Store),
+}
+
+/// Takes the journal to drive a new run. One that was held all the time was looked at already; any other is looked at again.
+async fn hold(
+    session: &Session,
+    store: Option<Store>,
+    new: &NewRun,
+) -> Result<Holding, Diagnostic> {
+    if let Some(store @ Store::Held(_)) = store {
+        return Ok(Holding::Journal(session.own(store).await?));
+    }
+    drop(store);
+    let journal = Store::own(session.state()?).await?;
+    let past = Past::of(&*journal).await?;
+    if let Some(same) = of_request(&*journal, &past, new.request.as_deref()).await? {
+        return Ok(Holding::Same(same, Store::Held(journal)));
+    }
+    nobody_in_the_way(&past, &new.plan)?;
+    Ok(Holding::Journal(journal))
 }
 
 async fn of_request(
