@@ -19,6 +19,7 @@ use flow_steps::people::review as people_review;
 use flow_steps::people::waiver::HOURS_MAX;
 use flow_steps::people::{Checklist, People, Person, SignOff, SignOffRefusal, Subject, sign_off};
 use flow_steps::schema::review;
+use flow_workflows::project::Project;
 use flow_workflows::setup::Setup;
 
 use crate::control::server::Verifier;
@@ -41,10 +42,10 @@ pub(crate) struct Judge {
 
 impl Judge {
     /// With everything that a configured project has.
-    pub(crate) fn of(registry: Arc<Registry>, setup: &Setup) -> Judge {
+    pub(crate) fn of(registry: Arc<Registry>, project: &Project) -> Judge {
         Judge {
             registry,
-            resources: setup.resources(),
+            resources: project.resources(),
         }
     }
 }

@@ -131,7 +131,7 @@ impl Session {
 
     /// Has answers judged by the steps that ask, with what the project has.
     pub(crate) fn judge(&self) -> Result<Judge, Diagnostic> {
-        Ok(Judge::of(Arc::clone(&self.registry), self.setup()?))
+        Ok(Judge::of(Arc::clone(&self.registry), self.project()?))
     }
 
     /// The same without the project, where its configuration cannot be read: what people tried is answered all the same. A step

@@ -293,7 +293,11 @@ mod tests {
             state: Some(folder),
             plain: true,
         };
-        let session = Session::new(Arc::new(testing::registry()), global);
+        let session = Session::new(
+            Arc::new(testing::registry()),
+            flow_workflows::workflow::Workflows::shipped(),
+            global,
+        );
         let given = give(
             &session,
             "r-one",
