@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::answer::Reply;
 use crate::clock::{Clock, Timestamp};
-use crate::event::{Event, Observers};
+use crate::event::{Event, Observers, Progress};
 use crate::id::RunId;
 use crate::journal::Journal;
 use crate::plan::Plan;
@@ -53,17 +53,6 @@ impl Resources {
             .cloned()
             .and_then(|a| a.downcast().ok())
     }
-}
-
-/// How far a long piece of work is. Shown, not stored.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Progress {
-    /// What is counted, such as `bytes` or `s`.
-    pub unit: String,
-    /// How much is done, in the same unit as the whole.
-    pub done: u64,
-    /// In all, when known.
-    pub total: Option<u64>,
 }
 
 /// Something a running step wants from the driver.

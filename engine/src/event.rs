@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::context::Progress;
+use serde::Serialize;
+
 use crate::id::RunId;
 use crate::record::Entry;
 use crate::run::Run;
@@ -103,4 +104,15 @@ impl Observers {
             self.tell(&Event::Output { run, step, text });
         }
     }
+}
+
+/// How far a long piece of work is. Shown, not stored.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Progress {
+    /// What is counted, such as `bytes` or `s`.
+    pub unit: String,
+    /// How much is done, in the same unit as the whole.
+    pub done: u64,
+    /// In all, when known.
+    pub total: Option<u64>,
 }

@@ -7,7 +7,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::answer::{Asked, Refusal};
-pub use crate::context::{Cx, Progress, Resources};
+pub use crate::context::{Cx, Resources};
+pub use crate::event::Progress;
 use crate::plan::Effect;
 use crate::record::{Failure, Wait};
 use crate::registry::Clash;

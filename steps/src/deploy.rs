@@ -11,7 +11,6 @@ use async_trait::async_trait;
 use flow_engine::plan::Effect;
 use flow_engine::planner::Arg;
 use flow_engine::retry::Policy;
-use flow_engine::run::Run;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
@@ -23,17 +22,20 @@ use crate::pg::{Database, Freeze};
 use crate::reach;
 use crate::reach::patterns::Patterns;
 
+mod ask;
 mod attach;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod in_place;
 mod jobs;
+mod kept;
 mod migrate;
 mod secrets;
 mod stop;
 mod verdict;
 
 pub use in_place::InPlace;
+pub(crate) use kept::has_begun;
 pub use migrate::MIGRATE;
 pub use stop::StopSpec;
 
@@ -156,7 +158,7 @@ impl Step for Deploy {
         let spec = self.spec(cx, cx.attempt())?;
         let job = jobs::ready(cx, self, &*host, spec).await?;
         let limit = Duration::from_secs(self.timeout_minutes.saturating_mul(60));
-        let hidden = secrets::unknown(cx, self, &job, &jobs::kept(cx)?).await;
+        let hidden = secrets::unknown(cx, self, &job, &kept::kept(cx)?).await;
         let hidden = hidden.as_deref();
         let (probe, shown) = attach::follow(cx, &*host, &job, limit, hidden).await?;
         let seen = verdict::Seen {
@@ -188,7 +190,7 @@ impl Deploy {
             let job = self.spec(cx, attempt)?;
             let probe = jobs::look(cx, host, &job).await?;
             if matches!(probe, Probe::Running { .. } | Probe::Orphaned { .. }) {
-                return Err(verdict::ask(cx, self, host, &job, &probe).await);
+                return Err(ask::ask(cx, self, host, &job, &probe).await);
             }
         }
         Ok(Deployed {
@@ -199,17 +201,6 @@ impl Deploy {
             settled: true,
         })
     }
-}
-
-/// Whether the script of a deploying step has begun, as far as its undo knows, which comes first: what was started and
-/// never got as far as to its script has changed nothing.
-pub(crate) fn has_begun(run: &Run, key: &str) -> bool {
-    let place = run.plan.node(key).map(|(place, _)| place as usize);
-    let note = place.and_then(|place| run.steps[place].note.as_deref());
-    let never_began = note
-        .and_then(|note| serde_json::from_slice::<jobs::Kept>(note).ok())
-        .is_some_and(|kept| kept.never_began);
-    run.has_started(key) && !never_began
 }
 
 #[cfg(test)]

@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use flow_engine::step::{Cx, StepError};
 
-use crate::host::{Command, Host, HostError, HostExt, Hosts, Lapse};
+use crate::host::{Command, Host, HostExt, Hosts};
 use crate::lease;
 
+mod error;
 pub(crate) mod patterns;
+
+pub use error::{absolute, error, is_silence};
 
 /// The host of that name, which is that of its environment in `flow.toml`.
 ///
 /// While this run holds the lease of that host, every command looks at it first, in the same call, and is not started
-/// when it is not ours any more ([`HostError::NotLeased`]).
+/// when it is not ours any more ([`NotLeased`](crate::host::HostError::NotLeased)).
 ///
 /// # Errors
 /// [`StepError::Fail`] when no hosts were provided or none has the name: a mistake in the configuration.
@@ -27,59 +30,6 @@ pub fn host(cx: &Cx, name: &str) -> Result<Arc<dyn Host>, StepError> {
 /// The host of that name for the steps that take and give back its lease, and for a mere look at the lease.
 pub(crate) fn unguarded(cx: &Cx, name: &str) -> Result<Arc<dyn Host>, StepError> {
     cx.resource::<Hosts>()?.get(name).map_err(|e| error(&e))
-}
-
-/// What a host's error means for a step that may safely be run again: a host that could not be asked says nothing,
-/// whatever stood in the way; a program that said no does.
-pub fn error(e: &HostError) -> StepError {
-    match e {
-        HostError::NotLeased {
-            host, run, lapse, ..
-        } => not_leased(e, host, run, lapse),
-        _ if is_silence(e) => StepError::unreached(e.to_string()),
-        _ => StepError::fail(e.to_string()),
-    }
-}
-
-/// Whether a host was not asked, or its answer did not arrive: no way to it, a connection that broke, no answer in
-/// time, our own keys and settings, or a lease that is not this run's any more.
-pub fn is_silence(e: &HostError) -> bool {
-    match e {
-        HostError::Unreachable { .. }
-        | HostError::Lost { .. }
-        | HostError::Deadline { .. }
-        | HostError::HostKey { .. }
-        | HostError::Auth { .. }
-        | HostError::Config { .. }
-        | HostError::NotLeased { .. } => true,
-        HostError::TooMuch { .. } | HostError::Failed { .. } | HostError::Spawn { .. } => false,
-    }
-}
-
-/// Never a failure, which might begin a rollback: undoing acts on the host as well. A person is asked.
-fn not_leased(e: &HostError, host: &str, run: &str, lapse: &Lapse) -> StepError {
-    let ask = StepError::ask(e.to_string());
-    match lapse {
-        Lapse::Other(other) => ask
-            .hint(format!("let run {other} end; what it released stays: flow status {other}"))
-            .hint(format!(
-                "to end this run without touching `{host}`: flow rollback {run} --reason …, then flow skip {run} STEP --reason … for each undo that is refused"
-            )),
-        Lapse::Nobody => ask
-            .hint(format!("who took it, and what was released since: flow lock {host} --show"))
-            .hint(format!(
-                "when nothing was released since: flow lock {host} --for {run} --reason …, then flow retry {run}"
-            ))
-            .hint(format!(
-                "when something was: flow rollback {run} --reason …, then flow skip {run} STEP --reason … for each undo that is refused"
-            )),
-        Lapse::Newer(_) => ask.hint(format!("leave this process; flow status {run}")),
-        Lapse::Unreadable(dir) => ask
-            .hint(format!("look at {dir}/held on the host, then: flow retry {run}")),
-        Lapse::Machine(_) => ask.hint(format!(
-            "check its address in DNS and in ssh's configuration, then: flow retry {run}"
-        )),
-    }
 }
 
 /// Runs a command that must succeed, and that may be run again after a broken connection; what it printed.
@@ -102,24 +52,6 @@ pub fn command(prefix: &[String], args: &[&str]) -> Result<Command, StepError> {
     Ok(Command::new(program).args(rest).args(args.iter().copied()))
 }
 
-/// A path that may stand in a command line: absolute, without line breaks and without `..`.
-///
-/// # Errors
-/// [`StepError::Fail`] for any other.
-pub fn absolute(path: &str) -> Result<&str, StepError> {
-    let bad = !path.starts_with('/')
-        || path.contains(['\0', '\n', '\r'])
-        || path.split('/').any(|part| part == "..");
-    if bad {
-        Err(StepError::fail(format!(
-            "`{}` is no absolute path on the host; correct the configuration",
-            path.escape_debug()
-        )))
-    } else {
-        Ok(path)
-    }
-}
-
 /// A full commit name: 40 or 64 hexadecimal digits in lower case. Anything shorter could be an option or a branch.
 pub(crate) fn is_commit(text: &str) -> bool {
     matches!(text.len(), 40 | 64)
@@ -134,6 +66,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::HostError;
 
     #[test]
     fn a_host_that_could_not_be_asked_is_unreached_and_one_that_said_no_has_failed() {

@@ -8,7 +8,6 @@ use async_trait::async_trait;
 use flow_engine::clock::SystemClock;
 use flow_engine::driver::{Driver, Engine, NewRun};
 use flow_engine::event::Observers;
-use flow_engine::id::RunId;
 use flow_engine::journal::sled::{OpenOptions, SledJournal};
 use flow_engine::plan::{OnFailure, Plan};
 use flow_engine::planner::Planner;
@@ -17,7 +16,8 @@ use flow_engine::signal::Actor;
 use flow_engine::step::{Cx, Resources, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use crate::throughput::Measured;
+use crate::disk::Measured;
+pub(crate) use crate::measure::id;
 
 /// A step that does nothing.
 #[derive(Serialize, Deserialize)]
@@ -111,10 +111,6 @@ pub(crate) fn by() -> Actor {
         name: "bench".into(),
         from: "here".into(),
     }
-}
-
-pub(crate) fn id(n: u64) -> RunId {
-    format!("r-bench-{n:05}").parse().expect("a run's name")
 }
 
 pub(crate) async fn begin(engine: Engine, n: u64, plan: Plan) -> Driver {

@@ -16,7 +16,7 @@ use flow_engine::retention;
 use flow_engine::step::Resources;
 
 use crate::common::{self, Nothing, Said, Says};
-use crate::{flow, median, milliseconds, rounds};
+use crate::measure::{flow, median, milliseconds, peak_memory, rounds};
 
 const FINISHED: u64 = 10_000;
 const STEPS: u32 = 20;
@@ -92,7 +92,7 @@ pub(crate) fn child(journal: &Path) {
         println!("effect");
         driving.await.expect("no panic").expect("it drives");
     });
-    println!("{}", crate::peak_memory());
+    println!("{}", peak_memory());
 }
 
 fn timed(flow: &Path, state: &Path, verb: &str) -> f64 {

@@ -19,12 +19,13 @@
 //! `flow export` are timed as well.
 #![expect(clippy::print_stdout, reason = "a benchmark's output is its purpose")]
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 mod common;
 mod core;
+mod disk;
 mod history;
+mod measure;
 mod scale;
 mod throughput;
 
@@ -38,7 +39,7 @@ fn main() {
     }
     words.retain(|word| !word.starts_with("--"));
     let wanted = |name: &str| words.is_empty() || words.iter().any(|word| word == name);
-    let base = std::env::var_os("BENCH_DIR").map_or_else(target, Into::into);
+    let base = std::env::var_os("BENCH_DIR").map_or_else(measure::target, Into::into);
     let dir = base.join(format!("flow-bench-{}", std::process::id()));
     std::fs::create_dir_all(&dir).expect("a folder");
     if wanted("W1") {
@@ -68,45 +69,4 @@ fn main() {
         }
     }
     std::fs::remove_dir_all(&dir).expect("it can be removed");
-}
-
-/// The folder that holds what cargo built.
-fn target() -> PathBuf {
-    let exe = std::env::current_exe().expect("it has a path");
-    let target = exe.ancestors().nth(3).expect("target/release/deps/bench");
-    target.to_owned()
-}
-
-/// The binary beside the benchmarks, when it was built.
-fn flow() -> Option<PathBuf> {
-    let flow = target().join("release/flow");
-    flow.exists().then_some(flow)
-}
-
-fn rounds(default: usize) -> usize {
-    let set = std::env::var("BENCH_ROUNDS").ok();
-    set.and_then(|n| n.parse().ok()).unwrap_or(default)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "small counts")]
-fn per_second(count: u64, took: Duration) -> f64 {
-    count as f64 / took.as_secs_f64()
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-fn milliseconds(took: Duration) -> f64 {
-    took.as_secs_f64() * 1000.0
-}
-
-/// The most memory this process ever used, in MB of 10^6 bytes.
-fn peak_memory() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|l| l.trim().trim_end_matches(" kB").parse().ok());
-    kib.unwrap_or(f64::NAN) * 1024.0 / 1e6
 }

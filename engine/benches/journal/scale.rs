@@ -9,7 +9,8 @@ use flow_engine::record::{Payload, Record};
 use flow_engine::run::Run;
 use flow_engine::step::Resources;
 
-use crate::{common, flow, history, median, milliseconds, rounds};
+use crate::measure::{flow, median, milliseconds, rounds};
+use crate::{common, history};
 
 /// Records of a step: it starts, notes how far it is, and is done.
 const PER_STEP: u32 = 10;

@@ -1,107 +1,23 @@
 //! W1 and W2.
 
-use std::fs::File;
-use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-use flow_engine::clock::{Clock as _, SystemClock};
-use flow_engine::codec;
 use flow_engine::driver::Stop;
 use flow_engine::plan::{OnFailure, Plan};
-use flow_engine::record::{Entry, Payload, Record, Verdict};
-use flow_engine::step::{Cx, Resources, Step, StepError};
-use serde::{Deserialize, Serialize};
+use flow_engine::record::Verdict;
+use flow_engine::step::Resources;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::common::{self, Nothing};
-use crate::{median, milliseconds, peak_memory, per_second, rounds};
+use crate::disk::{BLOCK, Disk, Measured, step_bytes};
+use crate::measure::{median, milliseconds, peak_memory, per_second, rounds};
 
-/// Steps of a block of W1, and syncs of the raw block beside it.
-const BLOCK: u64 = 100;
-/// What a segment adds to a commit, and to the stored form of each record in it (`journal/segment.rs`).
-const FRAME: usize = 20 + 4;
-const PLACE: usize = 51;
 const RUNS: u64 = 100;
 const STEPS: u64 = 100;
-
-/// Bytes of what a step of a sequence commits: its own result and the intent of the next one.
-fn step_bytes() -> usize {
-    let done = Record::Done {
-        step: 7,
-        output: Payload::Inline(b"null".to_vec()),
-    };
-    let started = Record::Started {
-        step: 7,
-        attempt: 1,
-    };
-    let stored = |record| {
-        let at = SystemClock.now();
-        let body = codec::encode(&Entry { at, record }).expect("a record");
-        PLACE + common::id(0).as_str().len() + body.len()
-    };
-    stored(done) + stored(started)
-}
-
-/// A step that measures the disk.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Measured;
-
-/// What [`Measured`] writes to, and when each of its measurements began and ended.
-pub(crate) struct Disk {
-    file: File,
-    at: Mutex<u64>,
-    spans: Mutex<Vec<(Instant, Instant)>>,
-}
-
-impl Disk {
-    /// A file whose blocks are there already.
-    fn new(path: &Path) -> Disk {
-        let mut file = File::create(path).expect("a file");
-        let zeros = vec![0; 1 << 18];
-        for _ in 0..16 {
-            file.write_all(&zeros).expect("a write");
-        }
-        file.sync_all().expect("a sync");
-        Disk {
-            file,
-            at: Mutex::default(),
-            spans: Mutex::default(),
-        }
-    }
-
-    fn measure(&self) {
-        let mut at = self.at.lock().expect("no panic");
-        let commit = vec![1; FRAME + step_bytes()];
-        let start = Instant::now();
-        for _ in 0..BLOCK {
-            self.file.write_all_at(&commit, *at).expect("a write");
-            self.file.sync_data().expect("a sync");
-            *at += commit.len() as u64;
-        }
-        let mut spans = self.spans.lock().expect("no panic");
-        spans.push((start, Instant::now()));
-    }
-}
-
-#[async_trait]
-impl Step for Measured {
-    const KIND: &'static str = "bench.measured";
-    type Output = ();
-
-    fn summary(&self) -> String {
-        "measures the disk".into()
-    }
-
-    async fn run(&self, cx: &Cx) -> Result<(), StepError> {
-        cx.resource::<Disk>()?.measure();
-        Ok(())
-    }
-}
 
 /// W1: blocks of steps and blocks of plain syncs in turn, within runs of 1,000 steps.
 pub(crate) fn alone(dir: &Path) -> String {

@@ -53,8 +53,10 @@ mod doubt;
 mod holder;
 mod index;
 mod lock;
+mod look;
 mod objects;
 mod open;
+mod places;
 mod read;
 mod repair;
 mod report;
@@ -67,7 +69,7 @@ mod writer;
 
 pub use closed::ClosedJournal;
 pub use holder::Holder;
-use open::Places;
+use places::Places;
 pub use report::{Dropped, OpenReport, Repair};
 use shared::Shared;
 pub use stats::Stats;
@@ -162,7 +164,7 @@ impl SledJournal {
         let completed = objects::complete(&places).map_err(|e| unusable(&places.copies, &e))?;
         let completed = completed
             .into_iter()
-            .map(|what| open::repaired(&what, "its other copy", 0, None));
+            .map(|what| report::repaired(&what, "its other copy", 0, None));
         sound.report.repaired.extend(completed);
         // A version that knows of no archive may have gone on with a sealed run: then the longer one counts.
         let grown = |run: &RunId, end: &Head| {
@@ -174,7 +176,7 @@ impl SledJournal {
             catalog
                 .store(&places.archive)
                 .map_err(|e| unusable(&places.archive, &e))?;
-            let repair = open::repaired(name, "its copy", 0, None);
+            let repair = report::repaired(name, "its copy", 0, None);
             sound.report.repaired.push(repair);
         }
         sound.report.runs += catalog

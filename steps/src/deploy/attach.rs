@@ -5,12 +5,9 @@ use std::time::Duration;
 use flow_engine::step::{Cx, StepError};
 use tokio::sync::mpsc;
 
-use super::jobs::{Kept, kept, of_job};
+use super::kept::{Kept, PATIENCE, kept, of_job};
 use crate::host::Host;
 use crate::host::job::{self, Follow, JobError, JobSpec, Probe};
-
-/// How long a claimed job may take to start; a host under load took two seconds.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Follows a job to its end, from where its output was shown last.
 ///

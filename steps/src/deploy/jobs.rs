@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use flow_engine::clock::Timestamp;
-use flow_engine::signal::Order;
 use flow_engine::step::{Cx, StepError};
-use serde::{Deserialize, Serialize};
 
-use super::{Deploy, attach, migrate, secrets, stop, verdict};
+use super::kept::{GRACE, Kept, PATIENCE, kept, of_job, statements};
+use super::{Deploy, ask, migrate, secrets};
 use crate::gate::PromotionRule;
 use crate::host::job::{self, JobError, JobSpec, Probe};
 use crate::host::{Host, HostError, quote};
@@ -16,54 +14,6 @@ use crate::people::sign_off::{self, NotValid};
 use crate::people::{origin, still_valid};
 use crate::pg::{Database, freeze_in_force, is_frozen};
 use crate::reach;
-
-/// What this step keeps for its later lives.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Kept {
-    /// The attempt whose output was shown last.
-    pub(super) attempt: u16,
-    /// How much of it was shown.
-    pub(super) offset: u64,
-    /// The last attempt whose end was judged: what it did is known, and another may be made.
-    pub(super) judged: u16,
-    /// Whether an undo found that no attempt had ever begun, and made sure that none will.
-    #[serde(default)]
-    pub(super) never_began: bool,
-    /// How many statements "not done" had been given when a person was last asked. Only a later one answers that.
-    pub(super) statements: usize,
-    /// The last attempt whose script is known to have been started.
-    #[serde(default)]
-    pub(super) launched: u16,
-    /// Whether a later attempt found the database open and froze it again: rows may have changed in between.
-    #[serde(default)]
-    pub(super) refrozen: bool,
-    /// The moment before the secrets of that attempt were looked up.
-    #[serde(default)]
-    pub(super) launched_at: Option<Timestamp>,
-    /// How many orders the run had been given when its undo asked about rows that a restore sets aside.
-    #[serde(default)]
-    pub(super) orders: Option<usize>,
-}
-
-impl Kept {
-    /// Whether an attempt's script was started for all that is known: then a folder that is not there is lost.
-    pub(super) fn has_launched(&self, attempt: u16) -> bool {
-        self.launched >= attempt
-            || self.judged >= attempt
-            || (self.attempt >= attempt && self.offset > 0)
-    }
-}
-
-pub(super) fn kept(cx: &Cx) -> Result<Kept, StepError> {
-    Ok(cx.noted()?.unwrap_or_default())
-}
-
-/// How often a person has stated that this step was not done.
-pub(super) fn statements(cx: &Cx) -> usize {
-    let says =
-        |order: &Order| matches!(order, Order::Settle { step, done: false } if step == cx.key());
-    cx.run().orders.iter().filter(|o| says(&o.order)).count()
-}
 
 impl Deploy {
     /// The job of one attempt.
@@ -137,18 +87,18 @@ pub(super) async fn ready(
             Probe::Done { .. } | Probe::Orphaned { .. } => return Ok(earlier),
             Probe::Lost | Probe::LostByReboot if stated => {}
             // It may still begin, unless it is told that it must not.
-            Probe::Claimed if stated => match job::kill(host, &earlier, stop::GRACE).await {
+            Probe::Claimed if stated => match job::kill(host, &earlier, GRACE).await {
                 Ok(Probe::Never) => {}
                 Ok(_) => return Ok(earlier),
                 Err(e) => return Err(of_job(cx, &e)),
             },
-            unknown => return Err(verdict::ask(cx, step, host, &earlier, &unknown).await),
+            unknown => return Err(ask::ask(cx, step, host, &earlier, &unknown).await),
         }
     }
     match look(cx, host, &own).await? {
         // Launched, and its folder is gone: whether it ran to its end is not known, and a second one must not follow it.
         Probe::Absent if kept.has_launched(own.attempt) && !stated => {
-            Err(verdict::ask(cx, step, host, &own, &Probe::Absent).await)
+            Err(ask::ask(cx, step, host, &own, &Probe::Absent).await)
         }
         Probe::Absent => {
             about_to_act(cx, step.gate.as_ref()).await?;
@@ -261,7 +211,7 @@ pub(super) async fn look(cx: &Cx, host: &dyn Host, spec: &JobSpec) -> Result<Pro
     let begun = cx.now();
     loop {
         match job::probe(host, spec).await {
-            Ok(Probe::Claimed) if cx.now().since(begun) < attach::PATIENCE => {
+            Ok(Probe::Claimed) if cx.now().since(begun) < PATIENCE => {
                 cx.sleep(Duration::from_secs(1)).await?;
             }
             Ok(probe) => return Ok(probe),
@@ -280,30 +230,4 @@ fn passing(e: &JobError) -> bool {
             HostError::Unreachable { .. } | HostError::Lost { .. } | HostError::Deadline { .. }
         )
     )
-}
-
-/// What a job's error means here. Where the host did not say no, the script may run: only asking is honest. One that
-/// says that this run may not act there any more is no reason to roll back either, which would act there.
-pub(super) fn of_job(cx: &Cx, e: &JobError) -> StepError {
-    match e {
-        JobError::Host(host @ HostError::NotLeased { .. }) => reach::error(host),
-        JobError::Fenced { .. } | JobError::NotLeased { .. } | JobError::WrongHost { .. } => {
-            StepError::ask(e.to_string()).hint(format!(
-                "when that is put right: flow retry {} (it looks first, and starts nothing twice)",
-                cx.run_id()
-            ))
-        }
-        JobError::Thawed { .. } => StepError::ask(e.to_string())
-            .hint("what is in the database now is in no baseline of this run; the release has not begun there")
-            .hint(format!(
-                "take back what was prepared, then start again: flow rollback {} --reason …",
-                cx.run_id()
-            )),
-        JobError::Invalid { .. } | JobError::Refused { .. } => StepError::fail(e.to_string()),
-        JobError::Host(host) if reach::is_silence(host) => StepError::unreached(format!(
-            "whether the release script runs is not known: {e}; it is looked at first, and nothing is started twice"
-        )),
-        _ => StepError::ask(format!("whether the release script runs is not known: {e}"))
-            .hint(format!("when the host can be reached again: flow retry {} (it looks first, and starts nothing twice)", cx.run_id())),
-    }
 }

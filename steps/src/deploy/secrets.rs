@@ -6,7 +6,7 @@ use flow_engine::clock::Timestamp;
 use flow_engine::step::{Cx, StepError};
 
 use super::Deploy;
-use super::jobs::Kept;
+use super::kept::Kept;
 use crate::host::job::JobSpec;
 use crate::mail::secret;
 

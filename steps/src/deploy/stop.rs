@@ -1,11 +1,10 @@
 //! Step 1 of the protocol's rollback: stop services. First of all the script itself.
 
-use std::time::Duration;
-
 use flow_engine::signal::Order;
 use flow_engine::step::{Cx, StepError};
 use serde::{Deserialize, Serialize};
 
+use super::kept::{GRACE, Kept, kept, of_job};
 use super::{Deploy, jobs};
 use crate::host::job::{self, JobError, JobSpec, Launch, Probe};
 use crate::host::{Command, Host};
@@ -27,9 +26,6 @@ pub struct StopSpec {
     pub look: Option<BeforeStop>,
 }
 
-/// How long a script is given to end by itself once it is told to.
-pub(super) const GRACE: Duration = Duration::from_secs(10);
-
 const NEVER: &str = "the script had never been started, and cannot be any more";
 
 pub(super) async fn undo(cx: &Cx, step: &Deploy) -> Result<String, StepError> {
@@ -48,9 +44,9 @@ pub(super) async fn undo(cx: &Cx, step: &Deploy) -> Result<String, StepError> {
     let mut report: Vec<String> = ends.iter().enumerate().map(said).collect();
     // What never ran changed nothing: there is no reason to stop anybody, nor to restore.
     if !ends.is_empty() && ends.iter().all(|end| *end == NEVER) {
-        let kept = jobs::kept(cx)?;
+        let kept = kept(cx)?;
         let never_began = true;
-        cx.note(&jobs::Kept {
+        cx.note(&Kept {
             never_began,
             ..kept
         })
@@ -75,7 +71,7 @@ async fn look_first(cx: &Cx, services: &StopSpec) -> Result<(), StepError> {
         return Ok(());
     };
     cx.log(format!("a restore sets rows aside: {rows}"));
-    let kept = jobs::kept(cx)?;
+    let kept = kept(cx)?;
     let orders = &cx.run().orders;
     let asked = Question {
         orders: kept.orders,
@@ -85,7 +81,7 @@ async fn look_first(cx: &Cx, services: &StopSpec) -> Result<(), StepError> {
         return Ok(());
     }
     let orders = Some(orders.len());
-    cx.note(&jobs::Kept { orders, ..kept }).await?;
+    cx.note(&Kept { orders, ..kept }).await?;
     Err(StepError::ask(format!(
         "rows were written although the database is read-only, after the release's own script had ended: a client \
          overrides it ({rows}); restoring would set them aside, and nobody has said so. Nothing was stopped: services go \
@@ -131,7 +127,7 @@ async fn still_ours(cx: &Cx, step: &Deploy) -> Result<(), StepError> {
 /// Makes sure that the script of an attempt neither runs nor ever starts.
 async fn end(cx: &Cx, host: &dyn Host, spec: &JobSpec) -> Result<&'static str, StepError> {
     let mut probe = jobs::look(cx, host, spec).await.map_err(retry)?;
-    if probe == Probe::Absent && jobs::kept(cx)?.has_launched(spec.attempt) {
+    if probe == Probe::Absent && kept(cx)?.has_launched(spec.attempt) {
         return vanished(host, spec).await;
     }
     if probe == Probe::Absent {
@@ -156,7 +152,7 @@ async fn end(cx: &Cx, host: &dyn Host, spec: &JobSpec) -> Result<&'static str, S
         Probe::Running { .. } | Probe::Orphaned { .. } | Probe::Claimed => {
             let left = job::kill(host, spec, GRACE)
                 .await
-                .map_err(|e| retry(jobs::of_job(cx, &e)))?;
+                .map_err(|e| retry(of_job(cx, &e)))?;
             match left {
                 Probe::Running { .. } | Probe::Orphaned { .. } | Probe::Claimed => Err(StepError::fail(format!(
                     "the release script in {} cannot be ended; the database must not be restored while it runs",

@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
+use super::horizon::{self, Horizon};
 use super::text::{ident, literal, some_of};
-use super::{Database, Pg, PgError, horizon, words};
+use super::{Database, Pg, PgError, words};
 
 /// Looks into `_prisma_migrations`: every expected migration must be finished, and none there failed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -128,6 +129,17 @@ impl Step for MigrationsApplied {
             .hint("look into the migration's log; `prisma migrate resolve` settles a failed one")
         })
     }
+}
+
+/// What the run noted for this database, if it did.
+pub(super) fn noted(cx: &Cx, db: &Database) -> Option<Horizon> {
+    use flow_engine::step::Step as _;
+    let db = serde_json::to_value(db).ok();
+    let mut steps = cx.plan().nodes.iter().zip(&cx.run().steps);
+    let (_, state) = steps.find(|(node, _)| {
+        node.kind == MigrationsApplied::KIND && node.params.get("db") == db.as_ref()
+    })?;
+    serde_json::from_slice(state.note.as_ref()?).ok()
 }
 
 #[cfg(test)]

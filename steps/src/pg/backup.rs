@@ -8,35 +8,16 @@ use flow_engine::retry::Policy;
 use flow_engine::step::{Cx, Progress, Step, StepError};
 use serde::{Deserialize, Serialize};
 
+use super::capture::{self, Look};
 use super::dump::{self, Dumped};
+use super::manifest::{Backup, Compression, Manifest};
 use super::settings::{self, Plate};
 use super::space::{self, Sizes};
-use super::state::{self, DbState, Look};
 use super::text::{check_dir, check_prefix, table_key};
 use super::{Database, Pg, PgError};
 
 /// The longest a step that moves a whole database may take, in seconds.
 pub(crate) const HOURS: u64 = 6 * 3600;
-
-/// How a dump is compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Compression {
-    /// The default: as small as gzip and 2.5 times as fast to write (measured).
-    #[default]
-    Zstd,
-    /// For tools that know nothing else.
-    Gzip,
-}
-
-impl Compression {
-    fn suffix(self) -> &'static str {
-        match self {
-            Self::Zstd => "sql.zst",
-            Self::Gzip => "sql.gz",
-        }
-    }
-}
 
 /// Takes a backup of one database into a file on its host.
 ///
@@ -59,43 +40,6 @@ pub struct TakeBackup {
     pub compression: Compression,
     /// How many bytes must be free in the folder before it begins.
     pub min_free_bytes: u64,
-}
-
-/// A finished backup.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Backup {
-    /// The file on the database's host. The manifest is beside it, with `.json` added.
-    pub path: String,
-    /// The file's size.
-    pub bytes: u64,
-    /// The dump's size before it was compressed.
-    pub raw_bytes: u64,
-    /// Of the file.
-    pub sha256: String,
-    /// Of the dump before it was compressed.
-    pub raw_sha256: String,
-    /// How it is compressed.
-    pub compression: Compression,
-    /// How long it took.
-    pub seconds: u64,
-    /// What `pg_dump --version` says.
-    pub tool_version: String,
-    /// The uncompressed size of the newest earlier backup with this prefix.
-    pub previous_raw_bytes: Option<u64>,
-    /// What the database held in the dumped snapshot.
-    pub state: DbState,
-}
-
-/// What lies beside the file. The state comes last, so that the beginning reads well.
-#[derive(Debug, Serialize, Deserialize)]
-struct Manifest {
-    format: u8,
-    /// The run and step that made it.
-    made_by: String,
-    /// Settings and rights of the database itself, which no dump holds. Nothing in older manifests.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    plate: Option<Plate>,
-    backup: Backup,
 }
 
 /// Where and how to back up, and for whom.
@@ -172,8 +116,8 @@ async fn fresh(pg: &Pg, order: &Order<'_>, path: &str, part: &str) -> Result<Bac
     let version =
         crate::host::HostExt::run(&*pg.host, &pg.tool("pg_dump").arg("--version")).await?;
     let previous = previous(pg, order).await.map(|last| last.raw_bytes);
-    let mut snapshot = state::snapshot(pg).await?;
-    let state = state::capture_in(pg, &mut snapshot.session, Look::All).await?;
+    let mut snapshot = capture::snapshot(pg).await?;
+    let state = capture::capture_in(pg, &mut snapshot.session, Look::All).await?;
     let plate = settings::of_session(&mut snapshot.session).await?;
     let missing = order.critical.iter().map(|t| table_key(t));
     let missing: Vec<_> = missing.filter(|t| !state.tables.contains_key(t)).collect();

@@ -7,10 +7,11 @@ use flow_engine::run::{Status, StepState, Undo};
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::backup::{self, Backup, HOURS, Order as Dump, bytes_shown};
-use super::state::{self, Look};
+use super::backup::{self, HOURS, Order as Dump, bytes_shown};
+use super::capture::{self, Look};
+use super::manifest::Backup;
 use super::text::some_of;
-use super::{Database, Freeze, Guarded, Pg, PgError, Watchdog, freeze, proof, restore};
+use super::{Database, Freeze, Guarded, Pg, PgError, Watchdog, freeze, proof, read_only, restore};
 use crate::deploy::has_begun;
 use crate::lease::{Lease, lock_state};
 use crate::reach;
@@ -112,7 +113,7 @@ impl Baseline {
     ) -> Result<String, StepError> {
         let run = cx.run_id().as_str();
         if let Some(watchdog) = &self.watchdog {
-            let was = match freeze::setting(pg).await? {
+            let was = match read_only::setting(pg).await? {
                 Some((_, true)) => freeze::before(cx, &self.db),
                 off => off.map(|(value, _)| value),
             };
@@ -122,7 +123,7 @@ impl Baseline {
         let done = self.take_back(cx, pg, backup, let_in).await;
         let opened = hold.let_go(pg, run).await;
         if let (Some(watchdog), Ok(()), Ok(false)) =
-            (&self.watchdog, &opened, freeze::is_on(pg).await)
+            (&self.watchdog, &opened, read_only::is_on(pg).await)
         {
             watchdog.disarm(cx, pg).await?;
         }
@@ -264,7 +265,7 @@ impl Baseline {
                 progress,
             };
             let backup = backup::take_for_copy(pg, &order).await?;
-            let now = state::capture(pg, Look::All).await?;
+            let now = capture::capture(pg, Look::All).await?;
             if restore::exactly(&backup.state, &now) {
                 return Ok(backup);
             }
@@ -289,7 +290,7 @@ pub(super) async fn was_thawed(cx: &Cx, pg: &Pg) -> Result<bool, PgError> {
             && state.status == Status::Done
             && state.undo != Undo::Undone
     });
-    Ok(frozen && !freeze::is_on(pg).await?)
+    Ok(frozen && !read_only::is_on(pg).await?)
 }
 
 /// What the undo noted.
@@ -351,7 +352,7 @@ impl Step for Baseline {
         let pg = self.db.begin(cx).await?;
         self.frozen_again(cx, &pg).await?;
         self.still_frozen(cx, &pg).await?;
-        let now = state::capture(&pg, Look::All).await?;
+        let now = capture::capture(&pg, Look::All).await?;
         if !restore::exactly(&earlier.state, &now) {
             cx.log("rows or schema changed since the last backup: taking and proving a new one");
         } else if self.whole(cx, &pg, &earlier).await? {

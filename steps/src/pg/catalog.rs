@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::text::{ident, qualified};
-use super::{Column, PgError, client::Session};
+use super::{PgError, client::Session};
 use sha2::{Digest as _, Sha256};
 
 /// Which schemas and relations are the user's: nothing of the system's, nothing temporary, nothing that belongs to an
@@ -286,4 +286,14 @@ fn digest<'a>(lines: impl Iterator<Item = &'a String>) -> String {
         hasher.update([0]);
     }
     hex::encode(hasher.finalize())
+}
+
+/// A column of a table whose rows were counted and summed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// Its name, unquoted.
+    pub name: String,
+    /// Its type as SQL.
+    #[serde(rename = "type")]
+    pub type_: String,
 }

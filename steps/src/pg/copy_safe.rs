@@ -11,11 +11,13 @@ use flow_engine::signal::Signal;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::backup::{self, Compression, HOURS, Order, bytes_shown};
+use super::backup::{self, HOURS, Order, bytes_shown};
+use super::capture::{self, Look};
 use super::catalog::{self, TableSpec};
-use super::policy::{KEEP, Policy};
+use super::manifest::Compression;
+use super::policy::{HISTORY, KEEP, Policy};
 use super::scratch::{self, Mark};
-use super::state::{self, DbState, Look, TableState};
+use super::state::{DbState, TableState};
 use super::{Database, Pg, PgError, proof, settings, swap};
 use crate::people::waiver;
 use send::Source;
@@ -29,9 +31,6 @@ pub(super) mod take_back;
 
 pub use policy::Corrected;
 pub use take_back::{TakeBack, TakenBack};
-
-/// Where the application's migrations are written down. It speaks of the schema it lies in, and goes with it.
-pub(super) const HISTORY: &str = "_prisma_migrations";
 
 /// Copies those tables of production whose every column is classified `keep` into staging.
 ///
@@ -130,7 +129,7 @@ pub(super) async fn copy_all(
     let old = scratch::name_for("precopy", run);
     swap::reopen(to, run, &scratch::name_for("copy", run), &old).await?;
     scratch::drop_own(to, &old, run).await?;
-    let mut snapshot = state::snapshot(from).await?;
+    let mut snapshot = capture::snapshot(from).await?;
     let mut specs = catalog::tables(&mut snapshot.session).await?;
     specs.retain(|spec| spec.name != HISTORY);
     let (safe, not_copied) = policy.judge(&specs)?;
@@ -140,7 +139,8 @@ pub(super) async fn copy_all(
             "the policy lets no table be copied as it is".into(),
         ));
     }
-    let prod_state = state::capture_in(from, &mut snapshot.session, Look::Critical(&names)).await?;
+    let prod_state =
+        capture::capture_in(from, &mut snapshot.session, Look::Critical(&names)).await?;
     if from.db.name == to.db.name && instance(from).await? == instance(to).await? {
         return Err(PgError::Check(
             "production and staging are the same database; nothing was changed".into(),
@@ -168,7 +168,7 @@ pub(super) async fn copy_all(
     snapshot.session.close().await?;
     check(
         &prod_state,
-        &state::capture(&copy, Look::As(&prod_state)).await?,
+        &capture::capture(&copy, Look::As(&prod_state)).await?,
     )?;
     quiet.let_go(&copy).await?;
     let set: BTreeSet<(String, String)> = safe

@@ -9,10 +9,11 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::backup::HOURS;
+use super::capture::{self, Look};
 use super::expected::Expectation;
 use super::integrity::{Declared, gone_columns, other_shape};
 use super::places::Sequences;
-use super::state::{self, DbState, Look, TableState};
+use super::state::{DbState, TableState};
 use super::text::{rows, some_of};
 use super::{Database, Pg, PgError, baseline, catalog, freeze};
 
@@ -217,7 +218,7 @@ impl Step for CountsMatch {
         let declared = Declared::read(&self.allowed)?.at_every_depth(&recorded.shape);
         let before = declared.left_out(&recorded);
         let pg = self.db.open(cx)?;
-        let mut now = state::capture(&pg, Look::As(&before)).await?;
+        let mut now = capture::capture(&pg, Look::As(&before)).await?;
         let nameless = declared.nameless(&recorded, &now);
         if !nameless.is_empty() {
             return Err(StepError::refuse(format!(

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::backup::Compression;
 use super::catalog::LARGE_OBJECTS;
 use super::client::{Feed, LONG};
+use super::manifest::Compression;
 use super::scan::DumpScanner;
 use super::state::DbState;
 use super::text::some_of;

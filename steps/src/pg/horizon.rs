@@ -7,7 +7,7 @@ use flow_engine::step::{Cx, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::text::{literal, rows};
-use super::{Database, MigrationsApplied, Pg, PgError, catalog};
+use super::{Pg, PgError, catalog};
 
 /// The first transaction that began after the script had ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,17 +37,6 @@ pub(super) async fn now(pg: &Pg) -> Result<Horizon, PgError> {
     let xid = found.into_iter().next();
     let xid = xid.ok_or_else(|| pg.answer_error("no transaction number"))?;
     Ok(Horizon { xid })
-}
-
-/// What the run noted for this database, if it did.
-pub(super) fn noted(cx: &Cx, db: &Database) -> Option<Horizon> {
-    use flow_engine::step::Step as _;
-    let db = serde_json::to_value(db).ok();
-    let mut steps = cx.plan().nodes.iter().zip(&cx.run().steps);
-    let (_, state) = steps.find(|(node, _)| {
-        node.kind == MigrationsApplied::KIND && node.params.get("db") == db.as_ref()
-    })?;
-    serde_json::from_slice(state.note.as_ref()?).ok()
 }
 
 /// Tables with rows of transactions from the horizon on, and how many.

@@ -8,14 +8,16 @@ use flow_engine::retry::Policy;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::backup::{Backup, HOURS, bytes_shown};
+use super::backup::{HOURS, bytes_shown};
+use super::capture::{self, Look};
 use super::drill::{self, Columns};
 use super::expected::Expectation;
+use super::manifest::Backup;
 use super::outlook::Question;
 use super::places::{Behind, Sequences};
 use super::scratch::{self, Mark};
 use super::shape::Change;
-use super::state::{self, DbState, Look, TableState};
+use super::state::{DbState, TableState};
 use super::text::{rows, some_of};
 use super::{Database, Pg, PgError, baseline, proof};
 
@@ -167,7 +169,7 @@ pub(super) async fn compare(
     if !only.is_empty() {
         wanted.tables.retain(|key, _| only.contains(key));
     }
-    let now = state::capture(pg, Look::As(&wanted)).await?;
+    let now = capture::capture(pg, Look::As(&wanted)).await?;
     let Suspects { mut report, drill } = suspects(before, &wanted, &declared, &now);
     if !drill.is_empty() {
         let name = scratch::name_for("compare", run);

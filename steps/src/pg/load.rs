@@ -5,7 +5,7 @@ use std::io::Write as _;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use super::backup::{Backup, Compression};
+use super::manifest::{Backup, Compression};
 use super::scan::DumpScanner;
 use super::{Pg, PgError, loadable};
 

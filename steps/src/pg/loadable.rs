@@ -3,7 +3,7 @@
 //! A dump is loaded with an empty `search_path`. A function that names tables or functions without their schema works
 //! for the application and fails there: in a generated column, a check, an index, a materialized view.
 
-use super::rights::Right;
+use super::right::Right;
 use super::text::some_of;
 use super::{Pg, PgError};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::watchdog::{self, Guardian};
-use super::{Database, Pg, PgError, freeze, scratch, text::ident};
+use super::{Database, Pg, PgError, read_only, scratch, text::ident};
 use crate::host::Host;
 
 /// Whether a database lets writers in, and whose freeze it is when it does not.
@@ -54,7 +54,7 @@ pub async fn look(host: Arc<dyn Host>, db: &Database, lease: &str) -> Result<Mod
     let pg = Pg::new(host, db.clone())?;
     let live = scratch::find(&pg, &pg.db.name).await?;
     Ok(Mode {
-        read_only: freeze::is_on(&pg).await?,
+        read_only: read_only::is_on(&pg).await?,
         closed: live.is_some_and(|live| !live.connectable),
         guardian: watchdog::whose(&*pg.host, lease).await?,
     })
@@ -79,7 +79,7 @@ pub async fn open(
             ident(&pg.db.name)
         ))
         .await?;
-    let open = freeze::thaw(&pg).await?;
+    let open = read_only::thaw(&pg).await?;
     if let Some(guardian) = guardian {
         watchdog::disarm(&*pg.host, lease, &guardian.run).await?;
     }

@@ -10,11 +10,13 @@ use flow_engine::step::{Cx, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::addition;
+use super::applied;
 use super::aside::{self, Aside};
-use super::backup::Backup;
+use super::capture::{self, Look};
 use super::horizon::{self, Horizon};
+use super::manifest::Backup;
 use super::scratch::{self, Mark};
-use super::state::{self, DbState, Look};
+use super::state::{self, DbState};
 use super::text::{rows, some_of};
 use super::{Baseline, Database, Pg, PgError, load, proof, restore, space};
 use crate::deploy::has_begun;
@@ -215,7 +217,7 @@ impl BeforeStop {
         {
             return Ok(None);
         }
-        let written = match horizon::noted(cx, &self.db) {
+        let written = match applied::noted(cx, &self.db) {
             Some(horizon) => horizon::written(&pg, &horizon).await?,
             None => Vec::new(),
         };
@@ -267,7 +269,7 @@ impl Restorable {
         if ordered || asked.is_answered(orders) {
             return Ok("the backup is there, whole, and fits beside the database".into());
         }
-        let horizon = horizon::noted(cx, db);
+        let horizon = applied::noted(cx, db);
         let written = written(&pg, &backup, horizon.as_ref()).await?;
         if written.is_empty() {
             return Ok("the backup is there, whole and fits; no row was written since".into());
@@ -301,8 +303,8 @@ pub(super) async fn written(
     backup: &Backup,
     horizon: Option<&Horizon>,
 ) -> Result<Vec<String>, PgError> {
-    let now = state::capture(pg, Look::All).await?;
-    let then = state::capture(pg, Look::As(&backup.state)).await?;
+    let now = capture::capture(pg, Look::All).await?;
+    let then = capture::capture(pg, Look::As(&backup.state)).await?;
     let changed = |(key, before): (&String, &state::TableState)| {
         let own = key.ends_with(MIGRATIONS);
         let same = then

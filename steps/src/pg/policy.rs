@@ -7,7 +7,6 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::catalog::{self, TableSpec};
-use super::copy_safe::HISTORY;
 use super::text::table_key;
 use super::{Database, Pg, PgError};
 use crate::host::Hosts;
@@ -169,3 +168,6 @@ impl Step for DataPolicy {
         )))
     }
 }
+
+/// Where the application's migrations are written down. It speaks of the schema it lies in, and goes with it.
+pub(super) const HISTORY: &str = "_prisma_migrations";

@@ -8,10 +8,12 @@ use flow_engine::retry::Policy;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::backup::{Backup, HOURS, bytes_shown};
+use super::backup::{HOURS, bytes_shown};
+use super::capture::{self, Look};
+use super::manifest::Backup;
 use super::scratch::{self, Mark};
 use super::shape::Change;
-use super::state::{self, DbState, Look};
+use super::state::DbState;
 use super::text::some_of;
 use super::{Database, Pg, PgError, load, settings, space};
 
@@ -70,7 +72,7 @@ async fn fill(
     progress: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<(), PgError> {
     load::load(target, backup, progress).await?;
-    let restored = state::capture(target, Look::All).await?;
+    let restored = capture::capture(target, Look::All).await?;
     let odd = backup.state.differences(&restored, true);
     if !odd.is_empty() {
         return Err(PgError::Damaged(format!(

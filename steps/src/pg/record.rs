@@ -6,9 +6,11 @@ use flow_engine::run::Undo;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::backup::{Backup, HOURS, bytes_shown};
+use super::backup::{HOURS, bytes_shown};
+use super::capture::{self, Look};
 use super::integrity::{Declared, TableFinding};
-use super::state::{self, DbState, Look};
+use super::manifest::Backup;
+use super::state::DbState;
 use super::text::some_of;
 use super::{Database, PgError, integrity};
 use crate::deploy::has_begun;
@@ -81,7 +83,7 @@ impl Step for RecordState {
         let pg = self.db.open(cx)?;
         let declared = Declared::read(&self.except)?;
         let look = Look::Except(&self.tables, declared);
-        let state = state::capture(&pg, look).await?;
+        let state = capture::capture(&pg, look).await?;
         if state.tables.is_empty() {
             return Err(PgError::Check(format!("{} has no tables", self.db.words())).into());
         }
@@ -113,7 +115,7 @@ impl Step for RecordState {
             before = backup.state.clone();
             before.tables.retain(|key, _| keys.contains(key));
         }
-        let now = state::capture(&pg, Look::As(&before)).await?;
+        let now = capture::capture(&pg, Look::As(&before)).await?;
         let mut odd = before.differences(&now, false);
         let all = format!(
             "{} tables, all {} rows as before",

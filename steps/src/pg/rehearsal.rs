@@ -9,10 +9,11 @@ use flow_engine::retry::Policy;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::backup::{self, Compression, HOURS, Order, bytes_shown};
+use super::backup::{self, HOURS, Order, bytes_shown};
+use super::capture::{self, Look};
 use super::copy_safe::instance;
+use super::manifest::{Backup, Compression};
 use super::scratch::{self, Mark};
-use super::state::{self, Look};
 use super::{Database, Pg, PgError, proof, settings, swap};
 
 /// Backs a staging database up, restores it into a fresh one, compares, swaps the two by rename as a rollback would,
@@ -89,7 +90,7 @@ async fn rehearse(pg: &Pg, order: &Order<'_>, run: &str) -> Result<Rehearsal, Pg
         swap::swap(pg, &fresh, &old, &mark, comment.as_deref()).await?;
         restoring.elapsed().as_secs()
     };
-    let now = state::capture(pg, Look::As(&backup.state)).await?;
+    let now = capture::capture(pg, Look::As(&backup.state)).await?;
     let lower: Vec<String> = backup
         .state
         .tables
@@ -115,7 +116,7 @@ async fn rehearse(pg: &Pg, order: &Order<'_>, run: &str) -> Result<Rehearsal, Pg
 }
 
 /// How long the restore took that an earlier life finished, when it was of this very backup.
-fn timed(mark: &Mark, backup: &backup::Backup) -> Option<u64> {
+fn timed(mark: &Mark, backup: &Backup) -> Option<u64> {
     let (seconds, sha256) = mark.note.split_once(" s from ")?;
     (sha256 == backup.sha256).then(|| seconds.parse().ok())?
 }

@@ -5,13 +5,15 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::aside::{self, Aside};
-use super::backup::{self, Backup, Compression, Order};
+use super::backup::{self, Order};
+use super::capture::{self, Look};
+use super::manifest::{Backup, Compression};
 use super::proof;
 use super::scratch::{self, Mark};
-use super::state::{self, DbState, Look};
+use super::state::DbState;
 use super::swap;
 use super::text::{database_name, some_of};
-use super::{Pg, PgError, freeze, settings, shape};
+use super::{Pg, PgError, read_only, settings, shape};
 
 /// What to take back to, and where the failed state is dumped to.
 pub(crate) struct Plan<'a> {
@@ -105,14 +107,14 @@ pub(crate) async fn hold(pg: &Pg, run: &str) -> Result<Hold, PgError> {
     if live.is_none() || is_replaced(pg, run).await? {
         return Ok(nothing);
     }
-    let was = freeze::setting(pg).await?;
+    let was = read_only::setting(pg).await?;
     let hold = match was {
         Some((_, true)) => nothing,
         off => Hold {
             put_back: Some(Was(off.map(|(value, _)| value))),
         },
     };
-    match freeze::shut(pg).await {
+    match read_only::shut(pg).await {
         Ok(_) => Ok(hold),
         Err(e) => {
             hold.let_go(pg, run).await?;
@@ -130,7 +132,7 @@ impl Hold {
         if is_replaced(pg, run).await? {
             return Ok(());
         }
-        freeze::put_back(pg, was.as_deref()).await?;
+        read_only::put_back(pg, was.as_deref()).await?;
         Ok(())
     }
 }
@@ -184,7 +186,7 @@ pub(crate) async fn restore(pg: &Pg, plan: &Plan<'_>) -> Result<String, PgError>
 /// What the failed database holds, or why it cannot be read: damage is no reason to stay with it, since it is kept.
 /// A connection that breaks is an error.
 pub(crate) async fn look(pg: &Pg) -> Result<Result<DbState, String>, PgError> {
-    match state::capture(pg, Look::All).await {
+    match capture::capture(pg, Look::All).await {
         Ok(now) => Ok(Ok(now)),
         Err(e) if e.is_transient() => Err(e),
         Err(e) => Ok(Err(e.to_string().chars().take(200).collect())),

@@ -9,28 +9,10 @@ use flow_engine::retry::Policy;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
+use super::right::Right;
 use super::text::some_of;
 use super::{Database, Pg, PgError, loadable};
 use crate::host::Hosts;
-
-/// One thing a role is or is not able to do with a database.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Right {
-    /// What for, such as `make databases`.
-    pub about: String,
-    /// Whether a release can do without.
-    pub ok: bool,
-    /// The objects, and why.
-    pub found: String,
-    /// The statement, or what else, that cures it.
-    pub fix: String,
-}
-
-impl Right {
-    fn in_words(&self) -> String {
-        format!("{}: {}. Cure: {}", self.about, self.found, self.fix)
-    }
-}
 
 /// What a database is there for, and so what is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,12 +11,13 @@ use serde_json::{Map, Value};
 
 use super::addition::{self, Addition};
 use super::aside::common;
+use super::capture::{self, Look};
 use super::catalog::TableSpec;
 use super::drill::{self, Columns};
 use super::outlook::{OutlookError, baseline};
 use super::restore::failed_name;
 use super::scratch::{self, Mark};
-use super::state::{self, DbState, Look, TableState};
+use super::state::{DbState, TableState};
 use super::text::{ident, table_key};
 use super::{Pg, PgError, proof};
 use crate::host::Hosts;
@@ -106,7 +107,7 @@ pub async fn rows_of(
         live.clone()
     };
     let only = only.map(table_key);
-    let now = state::capture(&other, Look::All).await?;
+    let now = capture::capture(&other, Look::All).await?;
     let wanted = only.as_ref();
     let known =
         |key: &String| now.tables.contains_key(key) || backup.state.tables.contains_key(key);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::backup::Backup;
+use super::manifest::Backup;
 use super::text::literal;
 use super::{Pg, PgError};
 use crate::host::{Command, Host, HostExt as _};

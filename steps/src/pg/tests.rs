@@ -16,7 +16,8 @@ mod proving;
 mod restoring;
 mod shaping;
 
-use super::backup::{self, Backup, Compression, Order};
+use super::backup::{self, Order};
+use super::manifest::{Backup, Compression};
 use super::{Pg, PgError};
 
 /// Shop data: a table with a key, one with a foreign key, one without any key, an enum, a view, a sequence.

@@ -15,7 +15,7 @@ use flow_engine::planner::Arg;
 use flow_engine::step::{Cx, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::freeze::opening;
+use super::read_only::opening;
 use super::{Pg, PgError};
 use crate::host::{Command, Host, HostExt as _, Stdin, quote};
 use crate::lease::Lease;

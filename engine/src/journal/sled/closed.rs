@@ -14,7 +14,7 @@ use std::path::Path;
 use async_trait::async_trait;
 
 use super::index::{Index, Slot};
-use super::open::Places;
+use super::places::Places;
 use super::{checkpoint, doubt, objects, read, takeover};
 use crate::id::{Digest, RunId};
 use crate::journal::archive::{self, Catalog, Filed};

@@ -16,7 +16,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::open::{Places, look};
+use super::look::look;
+use super::places::Places;
 use super::store::Store;
 use super::{OpenOptions, checkpoint, repair};
 use crate::id::RunId;

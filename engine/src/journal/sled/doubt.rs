@@ -7,7 +7,7 @@ use std::fs;
 
 use super::checkpoint::Checkpoint;
 use super::index::Index;
-use super::open::Places;
+use super::places::Places;
 use super::report::Dropped;
 use crate::journal::JournalError;
 use crate::journal::segment::end::{End, Noted};

@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::open::Places;
+use super::places::Places;
 use crate::id::Digest;
 use crate::journal::{JournalError, files};
 

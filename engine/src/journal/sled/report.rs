@@ -60,3 +60,13 @@ impl fmt::Display for Dropped {
         }
     }
 }
+
+/// A line of the report.
+pub(super) fn repaired(what: &str, from: &str, records: u64, kept: Option<PathBuf>) -> Repair {
+    Repair {
+        what: what.to_owned(),
+        from: from.to_owned(),
+        records,
+        kept,
+    }
+}

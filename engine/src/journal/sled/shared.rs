@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::lock::Lock;
-use super::open::Places;
+use super::places::Places;
 use super::store::Store;
 use crate::id::RunId;
 use crate::journal::archive::Catalog;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
-use super::open::Places;
+use super::places::Places;
 use super::shared::Shared;
 use super::{OpenOptions, SledJournal, compact, objects, read};
 use crate::id::{Digest, RunId};

@@ -4,7 +4,7 @@ use flow_engine::signal::Order;
 use flow_engine::step::{Cx, StepError};
 
 use super::super::outlook::{self, Question};
-use super::super::{Backup, Pg, horizon, restore};
+use super::super::{Backup, Pg, applied, horizon, restore};
 use super::{Baseline, Undoing, was_thawed};
 
 impl Baseline {
@@ -40,7 +40,7 @@ impl Baseline {
         if self.ordered(cx)? || restore::is_under_way(pg, cx.run_id().as_str()).await? {
             return Ok(Vec::new());
         }
-        let horizon = horizon::noted(cx, &self.db);
+        let horizon = applied::noted(cx, &self.db);
         if let_in {
             return Ok(outlook::written(pg, backup, horizon.as_ref()).await?);
         }

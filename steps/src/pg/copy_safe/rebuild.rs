@@ -7,11 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::catalog::{self, TableSpec};
+use super::super::policy::HISTORY;
 use super::super::scan::DumpScanner;
 use super::super::scratch::{self, Mark};
-use super::super::text::{literal, some_of};
-use super::super::{Pg, PgError, load, state};
-use super::HISTORY;
+use super::super::text::some_of;
+use super::super::{Pg, PgError, capture, load};
 use super::send::{self, Source};
 
 /// What production's schema and staging's differ in, in words; nothing when both are the same and have the same
@@ -30,7 +30,7 @@ pub(super) async fn differences(from: &Pg, to: &Pg) -> Result<Vec<String>, PgErr
 }
 
 async fn shape(pg: &Pg) -> Result<BTreeSet<String>, PgError> {
-    let mut snapshot = state::snapshot(pg).await?;
+    let mut snapshot = capture::snapshot(pg).await?;
     let mut lines = catalog::shape_without_owners(&mut snapshot.session).await?;
     lines.retain(|line| !line.starts_with("extension ") && !line.starts_with("schema "));
     for spec in catalog::tables(&mut snapshot.session).await? {
@@ -187,12 +187,4 @@ pub(super) fn in_words(differences: &[String]) -> String {
         "staging's schema was not production's and was taken back to it: {}",
         some_of(differences, 20)
     )
-}
-
-/// The words that make a session read in a snapshot of another one.
-pub(super) fn in_snapshot(snapshot: Option<&str>) -> String {
-    let set = snapshot.map_or(String::new(), |name| {
-        format!(" SET TRANSACTION SNAPSHOT {};", literal(name))
-    });
-    format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;{set}")
 }

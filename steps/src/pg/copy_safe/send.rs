@@ -2,8 +2,8 @@
 
 use super::super::catalog::TableSpec;
 use super::super::text::ident;
+use super::super::text::literal;
 use super::super::{Pg, PgError};
-use super::rebuild::in_snapshot;
 
 /// Where rows come from.
 pub(super) struct Source<'a> {
@@ -78,4 +78,12 @@ impl LineGuard {
         }
         Ok(lines)
     }
+}
+
+/// The words that make a session read in a snapshot of another one.
+pub(super) fn in_snapshot(snapshot: Option<&str>) -> String {
+    let set = snapshot.map_or(String::new(), |name| {
+        format!(" SET TRANSACTION SNAPSHOT {};", literal(name))
+    });
+    format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;{set}")
 }

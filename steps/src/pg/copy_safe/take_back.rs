@@ -8,12 +8,14 @@ use flow_engine::retry::Policy as Retries;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::super::backup::{self, Compression, HOURS, Order, bytes_shown};
+use super::super::backup::{self, HOURS, Order, bytes_shown};
 use super::super::catalog::{self, TableSpec};
+use super::super::manifest::Compression;
+use super::super::policy::HISTORY;
 use super::super::scratch::{self, Mark};
 use super::super::text::{ident, some_of};
-use super::super::{Database, Pg, PgError, settings, state, swap};
-use super::{HISTORY, instance, quiet, rebuild, sequences};
+use super::super::{Database, Pg, PgError, capture, settings, swap};
+use super::{instance, quiet, rebuild, sequences};
 
 /// Takes a test database back to production's schema when an earlier release left migrations there that neither the
 /// released commit nor production has, or that never finished: the deploy would meet them.
@@ -111,7 +113,7 @@ pub(in crate::pg) async fn take_back(
         ));
     }
     let (name, old) = names(run);
-    let mut snapshot = state::snapshot(from).await?;
+    let mut snapshot = capture::snapshot(from).await?;
     let own = backup::take_anew(to, order, true).await?;
     let differences = rebuild::differences(from, to).await?;
     let mark = Mark::new(run, "back", "loading", "a scratch copy; may be dropped");

@@ -1,14 +1,12 @@
 //! What a run's records say of its freezes.
 
 use flow_engine::plan::Node;
-use flow_engine::planner::Arg;
-use flow_engine::run::{Run, Status, StepState};
+use flow_engine::run::StepState;
 use flow_engine::step::{Cx, Step as _};
 use serde::Deserialize;
 
 use super::super::Database;
-use super::{Before, Freeze, Thaw};
-use crate::lease::Lease;
+use super::{Before, Freeze};
 
 /// The setting a database had before this run froze it, as the freeze noted it.
 pub(in crate::pg) fn before(cx: &Cx, db: &Database) -> Option<String> {
@@ -39,28 +37,5 @@ pub(in crate::pg) fn was_begun_again(cx: &Cx, db: &Database) -> bool {
         let note = note.and_then(|note| serde_json::from_slice::<Refrozen>(note).ok());
         freeze.is_some_and(|freeze| freeze.get("db") == db.as_ref())
             && note.is_some_and(|note| note.refrozen)
-    })
-}
-
-/// Whether this run has opened the database that a step of it froze.
-pub(in crate::pg) fn is_opened(run: &Run, freeze: &Node) -> bool {
-    let mut steps = run.plan.nodes.iter().zip(&run.steps);
-    steps.any(|(node, state)| {
-        node.kind == Thaw::KIND
-            && node.params.get("db") == freeze.params.get("db")
-            && state.status == Status::Done
-    })
-}
-
-/// Whether this run froze the database of a lease under a timer and has not opened it again, as its records have it.
-pub(crate) fn freeze_in_force(run: &Run, lease: &Arg<Lease>) -> bool {
-    let lease = serde_json::to_value(lease).ok();
-    let mut steps = run.plan.nodes.iter().zip(&run.steps);
-    steps.any(|(node, state)| {
-        let timer = node.params.get("watchdog");
-        node.kind == Freeze::KIND
-            && timer.is_some_and(|timer| timer.get("lease") == lease.as_ref())
-            && state.status == Status::Done
-            && !is_opened(run, node)
     })
 }

@@ -6,8 +6,8 @@ use flow_engine::step::StepError;
 use serde::{Deserialize, Serialize};
 
 use super::super::catalog::TableSpec;
-use super::super::copy_safe::HISTORY;
 use super::super::{Pg, applied};
+use super::HISTORY;
 use super::Policy;
 use crate::reach;
 use crate::schema::source;

@@ -1,6 +1,6 @@
 use super::super::applied;
+use super::super::capture::{self, Look};
 use super::super::integrity::{IntegrityReport, compare};
-use super::super::state::{self, Look};
 use super::cluster::{database, databases};
 use super::*;
 
@@ -116,7 +116,7 @@ async fn migrations_are_read_as_prisma_writes_them() {
             "20260103_new is not applied"
         ]
     );
-    let state = state::capture(&pg, Look::All).await.unwrap();
+    let state = capture::capture(&pg, Look::All).await.unwrap();
     assert_eq!(state.migrations, ["20260101_init"]);
     pg.query("UPDATE public._prisma_migrations SET finished_at = now();")
         .await

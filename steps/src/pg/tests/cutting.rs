@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use flow_engine::step::StepError;
 
-use super::super::freeze::freeze;
+use super::super::read_only::freeze;
 use super::super::scratch;
 use super::super::sessions::{Whom, end};
 use super::cluster::{database, value};

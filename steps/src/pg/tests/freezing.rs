@@ -1,4 +1,4 @@
-use super::super::freeze::{freeze, thaw};
+use super::super::read_only::{freeze, thaw};
 use super::cluster::{database, value};
 use super::*;
 

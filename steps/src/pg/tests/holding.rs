@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::super::capture::{self, Look};
 use super::super::restore::failed_name;
-use super::super::state::{self, Look};
 use super::cluster::{database, value};
 use super::restoring::undo;
 use super::*;
@@ -91,7 +91,7 @@ async fn a_logical_replication_that_comes_again_does_not_hold_up_a_restore() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     undo(&pg, &backup, folder, "r-slot").await.unwrap();
-    let now = state::capture(&pg, Look::All).await.unwrap();
+    let now = capture::capture(&pg, Look::All).await.unwrap();
     assert!(backup.state.differences(&now, true).is_empty());
     let of = format!("SELECT database FROM pg_replication_slots WHERE slot_name = '{slot}';");
     assert_eq!(value(&pg, &of).await, failed_name(&name, "r-slot"));

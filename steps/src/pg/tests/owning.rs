@@ -1,7 +1,7 @@
 //! An ordinary role that owns the database and what is in it, and is no superuser.
 
-use super::super::freeze::{freeze, thaw};
 use super::super::proof::prove;
+use super::super::read_only::{freeze, thaw};
 use super::super::rights::{Purpose, Right, look};
 use super::super::sessions::{Whom, end};
 use super::cluster::{as_superuser, database, ordinary, value};

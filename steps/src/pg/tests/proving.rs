@@ -1,10 +1,10 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
+use super::super::capture::{self, Look};
 use super::super::proof::prove;
 use super::super::scratch;
 use super::super::space::{Sizes, before_dump, before_release};
-use super::super::state::{self, Look};
 use super::cluster::{database, databases, value};
 use super::*;
 use crate::host::{Command, HostExt as _, Local};
@@ -181,14 +181,14 @@ async fn a_dump_with_a_changed_row_fails_the_proof_by_table() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_state_is_the_same_twice_and_differs_when_rows_are_swapped() {
     let pg = database(SHOP).await;
-    let one = state::capture(&pg, Look::All).await.unwrap();
-    let two = state::capture(&pg, Look::All).await.unwrap();
+    let one = capture::capture(&pg, Look::All).await.unwrap();
+    let two = capture::capture(&pg, Look::All).await.unwrap();
     assert!(one.differences(&two, true).is_empty());
     assert_eq!(one.schema_digest, two.schema_digest);
     pg.query("UPDATE public.\"Order\" SET amount = amount + 1 WHERE id = 3;")
         .await
         .unwrap();
-    let three = state::capture(&pg, Look::All).await.unwrap();
+    let three = capture::capture(&pg, Look::All).await.unwrap();
     let odd = one.differences(&three, true);
     assert_eq!(odd.len(), 1);
     assert!(
@@ -199,12 +199,12 @@ async fn a_state_is_the_same_twice_and_differs_when_rows_are_swapped() {
     pg.query("INSERT INTO public.\"AuditLog\" VALUES ('x'), ('x');")
         .await
         .unwrap();
-    let four = state::capture(&pg, Look::All).await.unwrap();
+    let four = capture::capture(&pg, Look::All).await.unwrap();
     assert_ne!(
         three.tables["public.AuditLog"].rows_hash,
         four.tables["public.AuditLog"].rows_hash
     );
-    let missing = state::capture(&pg, Look::Critical(&["Nope".into()]))
+    let missing = capture::capture(&pg, Look::Critical(&["Nope".into()]))
         .await
         .unwrap_err();
     assert!(missing.to_string().contains("public.Nope"));

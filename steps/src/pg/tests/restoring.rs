@@ -2,9 +2,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use super::super::capture::{self, Look};
 use super::super::restore::{self, Plan, failed_name};
 use super::super::scratch;
-use super::super::state::{self, DbState, Look};
+use super::super::state::DbState;
 use super::super::text::ident;
 use super::super::{Pg, PgError, Thing};
 use super::cluster::{database, databases, value};
@@ -74,7 +75,7 @@ async fn a_bad_migration_is_undone_with_rows_schema_settings_and_rights_and_the_
     let mut busy = pg.session().await.unwrap();
     busy.ask("SELECT 1;").await.unwrap();
     let report = undo(&pg, &backup, folder, "r-bad").await.unwrap();
-    let now = state::capture(&pg, Look::All).await.unwrap();
+    let now = capture::capture(&pg, Look::All).await.unwrap();
     assert!(backup.state.differences(&now, true).is_empty());
     assert_eq!(backup.state.shape_digest, now.shape_digest);
     assert_eq!(value(&pg, &look).await, plate);
@@ -174,7 +175,7 @@ async fn a_backup_from_before_a_grant_or_a_number_taken_is_no_baseline_and_only_
     let backup = take(&pg, dir.path().to_str().unwrap(), "r-grant/b")
         .await
         .unwrap();
-    let now = async || state::capture(&pg, Look::All).await.unwrap();
+    let now = async || capture::capture(&pg, Look::All).await.unwrap();
     assert!(restore::exactly(&backup.state, &now().await));
     pg.query("SELECT nextval('public.\"Customer_id_seq\"');")
         .await
@@ -225,7 +226,7 @@ async fn a_restore_killed_at_any_point_and_run_again_gives_the_same() {
         assert!(kills < 200, "it never ends");
     };
     assert!(kills > 3, "{kills} kills prove little");
-    let now = state::capture(&pg, Look::All).await.unwrap();
+    let now = capture::capture(&pg, Look::All).await.unwrap();
     assert!(backup.state.differences(&now, true).is_empty());
     let failed = pg.on(&failed_name(&pg.db.name, "r-kill"));
     assert_eq!(
@@ -302,7 +303,7 @@ async fn a_restore_killed_before_each_of_its_processes_goes_on_where_it_was() {
     };
     assert!(was_ready && lives > 15, "{lives} lives prove little");
     assert!(told > 0, "no life ended behind a closed door");
-    let now = state::capture(&pg, Look::All).await.unwrap();
+    let now = capture::capture(&pg, Look::All).await.unwrap();
     assert!(backup.state.differences(&now, true).is_empty());
     assert!(report.contains("4 rows exist only there"), "{report}");
     assert_eq!(
@@ -341,7 +342,7 @@ async fn a_kill_between_closing_the_door_and_the_renames_is_healed() {
         .await
         .unwrap();
     undo(&pg, &backup, folder, "r-door").await.unwrap();
-    let now = state::capture(&pg, Look::All).await.unwrap();
+    let now = capture::capture(&pg, Look::All).await.unwrap();
     assert!(backup.state.differences(&now, true).is_empty());
 }
 
@@ -354,7 +355,7 @@ async fn the_database_named_postgres_is_restored_from_another_one() {
     let backup = take(&pg, folder, "r-pg/b").await.unwrap();
     pg.query(BAD).await.unwrap();
     undo(&pg, &backup, folder, "r-pg").await.unwrap();
-    let now = state::capture(&pg, Look::All).await.unwrap();
+    let now = capture::capture(&pg, Look::All).await.unwrap();
     assert!(backup.state.differences(&now, true).is_empty());
     assert_eq!(databases(&pg, "r_pg").await, ["postgres_failed_r_pg"]);
     let mut db = pg.db.clone();
@@ -369,10 +370,10 @@ async fn a_damaged_backup_changes_nothing() {
     let pg = database(SHOP).await;
     let backup = take(&pg, folder, "r-dmg/b").await.unwrap();
     pg.query(BAD).await.unwrap();
-    let before = state::capture(&pg, Look::All).await.unwrap();
+    let before = capture::capture(&pg, Look::All).await.unwrap();
     std::fs::write(&backup.path, "no backup").unwrap();
     assert!(undo(&pg, &backup, folder, "r-dmg").await.is_err());
-    let after = state::capture(&pg, Look::All).await.unwrap();
+    let after = capture::capture(&pg, Look::All).await.unwrap();
     assert!(before.differences(&after, true).is_empty());
     assert!(databases(&pg, "r_dmg").await.is_empty());
     pg.query("INSERT INTO public.\"AuditLog\" VALUES ('writers are let in again');")

@@ -1,8 +1,9 @@
 //! What a deploy does to the shape, and what its migrations explain of it.
 
+use super::super::capture::{self, Look};
 use super::super::expected::{Expectation, as_one_query, expect, or_unknown};
 use super::super::places::Sequences;
-use super::super::state::{self, DbState, Look};
+use super::super::state::DbState;
 use super::cluster::{database, databases, value};
 use super::*;
 use flow_lint::migration::Migration;
@@ -35,7 +36,7 @@ pub(super) async fn deploy(pg: &Pg, pending: &[Migration]) {
 }
 
 pub(super) async fn now(pg: &Pg) -> DbState {
-    state::capture(pg, Look::All).await.unwrap()
+    capture::capture(pg, Look::All).await.unwrap()
 }
 
 pub(super) fn odd(

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use super::{Watchdog, beat, renew};
 use crate::host::Hosts;
 use crate::lease::Lease;
-use crate::pg::freeze::is_opened;
+use crate::pg::thaw::is_opened;
 use crate::pg::{Baseline, Freeze};
 
 /// Renews the timer of a frozen database while this process drives the run. It ends with the driver: when the run parks,

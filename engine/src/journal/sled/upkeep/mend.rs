@@ -7,7 +7,7 @@ use super::Upkeep;
 use crate::id::Digest;
 use crate::journal::archive::{self, Catalog};
 use crate::journal::segment::unusable;
-use crate::journal::sled::open::Places;
+use crate::journal::sled::places::Places;
 use crate::journal::sled::{lock, objects};
 use crate::journal::{JournalError, files};
 

@@ -250,7 +250,7 @@ async fn secrets_that_an_extension_keeps_must_not_become_fewer() {
     .await
     .unwrap();
     // A real extension would make its table when it is restored; this one cannot, so nothing is dumped here.
-    let state = super::super::super::state::capture(&pg, super::super::super::state::Look::All);
+    let state = super::super::super::capture::capture(&pg, super::super::super::capture::Look::All);
     let mut before = backup_without;
     before.state = state.await.unwrap();
     assert_eq!(before.state.extension_rows["vault.secrets"], 2);

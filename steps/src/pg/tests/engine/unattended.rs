@@ -181,7 +181,7 @@ impl Bench {
 
     /// Asked beside the database: the timer ends every session in it.
     async fn is_read_only(&self) -> bool {
-        freeze::is_on(&self.pg).await.unwrap()
+        read_only::is_on(&self.pg).await.unwrap()
     }
 
     /// Bounded widely: a slow machine is no failure.

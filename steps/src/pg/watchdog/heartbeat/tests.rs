@@ -5,7 +5,7 @@ use flow_engine::retry::Policy;
 use flow_engine::signal::Actor;
 
 use super::*;
-use crate::pg::freeze::freeze_in_force;
+use crate::pg::thaw::freeze_in_force;
 use crate::pg::{Database, Thaw};
 
 fn node(key: &str, kind: &str, params: serde_json::Value) -> Node {

@@ -1,0 +1,1 @@
+//! Crates, and steps and means, point down.
