@@ -5,7 +5,7 @@ use flow_engine::journal::{Append, Journal as _};
 use flow_engine::record::{Entry, Payload, Record};
 
 use super::*;
-use crate::deploy::jobs::Kept;
+use crate::deploy::kept::Kept;
 use crate::reach::testing::run_id;
 
 #[tokio::test(flavor = "multi_thread")]

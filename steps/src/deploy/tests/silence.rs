@@ -3,7 +3,7 @@
 use flow_engine::retry::Policy;
 
 use super::*;
-use crate::deploy::jobs::of_job;
+use crate::deploy::kept::of_job;
 use crate::host::HostError;
 use crate::host::job::JobError;
 

@@ -36,7 +36,7 @@ pub(super) fn changed(was: &TableState, is: &TableState) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::state::Column;
+    use super::super::super::catalog::Column;
     use super::*;
 
     fn table(buckets: &[(u16, u64, &str, &str)]) -> TableState {

@@ -2,7 +2,8 @@
 
 use super::super::proof::prove;
 use super::super::read_only::{freeze, thaw};
-use super::super::rights::{Purpose, Right, look};
+use super::super::right::Right;
+use super::super::rights::{Purpose, look};
 use super::super::sessions::{Whom, end};
 use super::cluster::{as_superuser, database, ordinary, value};
 use super::*;
