@@ -34,6 +34,24 @@ impl<T> Out<T> {
     }
 }
 
+/// The key of a step that is planned later, as a handle for the steps planned before it. Only [`Planner::reserve`] makes one,
+/// and a plan that lacks the step is a mistake: a reference by key can then not point nowhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key(String);
+
+impl Key {
+    /// The key as it stands in the plan, such as `prod/writable`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&Key> for String {
+    fn from(key: &Key) -> String {
+        key.0.clone()
+    }
+}
+
 /// A parameter that is either known while planning or the output of an earlier step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -76,6 +94,9 @@ pub enum PlanError {
         /// The serialiser's words.
         why: String,
     },
+    /// A reserved key of which no step was planned.
+    #[error("the step key `{0}` was reserved, and no step of it was planned")]
+    NeverPlanned(String),
     /// A plan without steps.
     #[error("the plan has no steps")]
     Empty,
@@ -91,6 +112,7 @@ pub struct Planner {
     phase: Option<u32>,
     group: Option<String>,
     only_if: Option<String>,
+    reserved: Vec<Key>,
     error: Option<PlanError>,
 }
 
@@ -111,6 +133,7 @@ impl Planner {
             phase: None,
             group: None,
             only_if: None,
+            reserved: Vec::new(),
             error: None,
         }
     }
@@ -172,6 +195,20 @@ impl Planner {
         }
     }
 
+    /// Keeps `key` for a step that is planned later with [`Planner::step`], and returns a handle for steps planned before it.
+    ///
+    /// [`Planner::finish`] fails if no step of that key was planned, if it is planned or reserved already, or if it is no
+    /// step key.
+    pub fn reserve(&mut self, key: &str) -> Key {
+        let key = Key(key.into());
+        if self.reserved.contains(&key) || self.plan.node(&key.0).is_some() {
+            self.error
+                .get_or_insert_with(|| PlanError::DuplicateKey(key.0.clone()));
+        }
+        self.reserved.push(key.clone());
+        key
+    }
+
     fn add<S: Step>(&mut self, key: &str, step: &S) -> Result<(), PlanError> {
         let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
         let parts: Vec<_> = key.split('/').collect();
@@ -231,7 +268,13 @@ impl Planner {
         match self.error {
             Some(error) => Err(error),
             None if self.plan.nodes.is_empty() => Err(PlanError::Empty),
-            None => Ok(self.plan),
+            None => {
+                let missing = |key: &&Key| self.plan.node(&key.0).is_none();
+                match self.reserved.iter().find(missing) {
+                    Some(key) => Err(PlanError::NeverPlanned(key.0.clone())),
+                    None => Ok(self.plan),
+                }
+            }
         }
     }
 }

@@ -75,6 +75,49 @@ async fn a_condition_that_is_false_skips_and_says_why() {
 }
 
 #[test]
+fn a_reserved_key_serves_steps_before_it_and_must_be_planned_once() {
+    let plan = |body: fn(&mut Planner)| {
+        let mut p = Planner::new("t", "1", "prod", "t");
+        p.phase("p", "p", OnFailure::Park, body);
+        p.finish()
+    };
+    let planned = plan(|p| {
+        let later = p.reserve("p/later");
+        assert_eq!(later.as_str(), "p/later");
+        p.step("p/first", SimStep::new(Behaviour::Works));
+        p.step(later.as_str(), SimStep::new(Behaviour::Works));
+    });
+    let keys: Vec<String> = planned.unwrap().nodes.into_iter().map(|n| n.key).collect();
+    assert_eq!(keys, ["p/first", "p/later"], "reserving plans nothing");
+    let never = plan(|p| {
+        p.reserve("p/later");
+        p.step("p/first", SimStep::new(Behaviour::Works));
+    });
+    assert_eq!(never, Err(PlanError::NeverPlanned("p/later".into())));
+    let doubled: [fn(&mut Planner); 3] = [
+        |p| {
+            p.reserve("p/later");
+            p.reserve("p/later");
+        },
+        |p| {
+            p.step("p/later", SimStep::new(Behaviour::Works));
+            p.reserve("p/later");
+        },
+        |p| {
+            let later = p.reserve("p/later");
+            p.step(later.as_str(), SimStep::new(Behaviour::Works));
+            p.step(later.as_str(), SimStep::new(Behaviour::Works));
+        },
+    ];
+    for body in doubled {
+        assert_eq!(plan(body), Err(PlanError::DuplicateKey("p/later".into())));
+    }
+    let mut empty = Planner::new("t", "1", "prod", "t");
+    empty.reserve("p/later");
+    assert_eq!(empty.finish(), Err(PlanError::Empty));
+}
+
+#[test]
 fn workflow_mistakes_are_plan_errors() {
     let worker = || SimStep::new(Behaviour::Works);
     let mut twice = Planner::new("t", "1", "prod", "t");

@@ -30,6 +30,17 @@ struct Module {
     handed_on: BTreeSet<String>,
     /// All other paths in the tokens.
     paths: BTreeSet<Vec<String>>,
+    /// All single names in the tokens, whatever they are.
+    names: BTreeSet<String>,
+}
+
+/// Whether a name that no item spells out counts for the module it is looked for in.
+#[derive(Clone, Copy, PartialEq)]
+enum Strictness {
+    /// It does: a macro may define it.
+    Guessed,
+    /// It does not: any word of a file may be looked for.
+    Defined,
 }
 
 type Modules = BTreeMap<Vec<String>, Module>;
@@ -51,22 +62,25 @@ pub fn of_crate(root: &str, sources: &[Source]) -> Imports {
     }
     let mut imports = Imports::new();
     for (path, module) in &modules {
-        let taken = module
+        let through_globs = module
+            .globs
+            .iter()
+            .filter(|glob| !module.handed_on.contains(&glob.join("::")))
+            .flat_map(|glob| {
+                module
+                    .names
+                    .iter()
+                    .map(move |name| [glob, &[name.clone()][..]].concat())
+            })
+            .filter_map(|written| resolve(&modules, path, &written, Strictness::Defined, 0));
+        let named = module
             .uses
             .iter()
             .filter(|(name, _)| !module.handed_on.contains(*name))
             .map(|(_, path)| path)
             .chain(&module.paths)
-            .chain(
-                module
-                    .globs
-                    .iter()
-                    .filter(|glob| !module.handed_on.contains(&glob.join("::"))),
-            );
-        for written in taken {
-            let Some((file, name)) = resolve(&modules, path, written, 0) else {
-                continue;
-            };
+            .filter_map(|written| resolve(&modules, path, written, Strictness::Guessed, 0));
+        for (file, name) in named.chain(through_globs) {
             if file != module.file && !is_above(&file, &module.file) {
                 imports
                     .entry(module.file.clone())
@@ -139,6 +153,7 @@ fn read_module(
             }
             other => {
                 module.defines.extend(name_of(other));
+                read_names(other.to_token_stream(), &mut module.names);
                 read_paths(other.to_token_stream(), &mut module.paths);
             }
         }
@@ -212,6 +227,18 @@ fn read_use(tree: &UseTree, before: &mut Vec<String>, public: bool, module: &mut
     }
 }
 
+fn read_names(tokens: TokenStream, names: &mut BTreeSet<String>) {
+    for token in tokens {
+        match token {
+            TokenTree::Ident(ident) => {
+                names.insert(ident.to_string());
+            }
+            TokenTree::Group(group) => read_names(group.stream(), names),
+            _ => {}
+        }
+    }
+}
+
 /// Collects each `a::b::c` of at least two parts.
 fn read_paths(tokens: TokenStream, paths: &mut BTreeSet<Vec<String>>) {
     let mut path: Vec<String> = Vec::new();
@@ -258,6 +285,7 @@ fn resolve(
     modules: &Modules,
     at: &[String],
     written: &[String],
+    strictness: Strictness,
     depth: usize,
 ) -> Option<(String, String)> {
     if depth > 16 {
@@ -281,18 +309,19 @@ fn resolve(
             }
             let mut path = path.clone();
             path.extend(rest[index + 1..].iter().cloned());
-            return resolve(modules, &here, &path, depth + 1);
+            return resolve(modules, &here, &path, strictness, depth + 1);
         }
         for glob in &module.globs {
             let mut path = glob.clone();
             path.extend(rest[index..].iter().cloned());
-            if let Some(found) = resolve(modules, &here, &path, depth + 1) {
+            if let Some(found) = resolve(modules, &here, &path, strictness, depth + 1) {
                 return Some(found);
             }
         }
         // Something of this module that no item spells out, such as what a macro defines; inside the module itself a name
         // of another crate.
-        return (here != at).then(|| (module.file.clone(), segment.clone()));
+        let guessed = strictness == Strictness::Guessed && here != at;
+        return guessed.then(|| (module.file.clone(), segment.clone()));
     }
     None
 }

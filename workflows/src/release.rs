@@ -4,7 +4,7 @@
 //! newest first; the order of the steps is chosen so that this **is** the protocol's rollback procedure.
 
 use flow_engine::plan::OnFailure::{Park, Rollback};
-use flow_engine::planner::{Out, Planner};
+use flow_engine::planner::{Key, Out, Planner};
 use flow_steps::code::Snapshot;
 use flow_steps::deploy::Deployed;
 use flow_steps::drift::DriftReport;
@@ -26,8 +26,26 @@ mod parts;
 /// The version of the protocol this workflow follows.
 pub const PROTOCOL: &str = "1.0.0";
 
+/// Steps of production that earlier ones name: what is undone only once they have begun, or looked for in their records.
+struct Ahead {
+    deploy: Key,
+    baseline: Key,
+    writable: Key,
+}
+
+impl Ahead {
+    fn reserve(p: &mut Planner, prod: &Place) -> Ahead {
+        Ahead {
+            deploy: p.reserve(&prod.key(DEPLOY)),
+            baseline: p.reserve(&prod.key(BASELINE)),
+            writable: p.reserve(&prod.key(WRITABLE)),
+        }
+    }
+}
+
 /// What production was before anything changed.
 struct Before<'a> {
+    ahead: Ahead,
     lease: Out<Lease>,
     /// The same of each further host.
     hosts: Vec<HostBefore<'a>>,
@@ -152,16 +170,18 @@ fn with_its_own_data(p: &mut Planner, r: &Release, at: &Place, drift: &Out<Drift
     let hosts = hosts::leased(p, r, at);
     p.step(&at.key("take-back"), r.take_back(at));
     let shape = p.step(&at.key("shape"), r.expected_shape(at));
-    p.step(&at.key("maintenance"), r.freeze(at, &lease));
+    let writable = p.reserve(&at.key(WRITABLE));
+    let freeze = r.freeze(at, &lease, Some(&writable));
+    p.step(&at.key("maintenance"), freeze.clone());
     let before = p.step(&at.key("counts-before"), r.state_to_compare(at));
-    p.step(&at.key("deploy"), r.deploy(at, &lease));
-    hosts::rehearsed(p, r, &hosts, (at, &lease));
+    p.step(&at.key("deploy"), r.deploy(at, &lease, Some(&freeze)));
+    hosts::rehearsed(p, r, &hosts, (at, &freeze));
     p.step(&at.key("migrations-applied"), r.migrations_applied(at));
     p.step(&at.key("drift"), r.drift_after(at, drift));
     p.step(&at.key("counts-after"), r.counts_match(at, &before, &shape));
     p.step(&at.key("health"), r.health(at));
     hosts::healthy(p, r, at);
-    p.step(&at.key("writable"), r.thaw(at, None, &lease));
+    p.step(writable.as_str(), r.thaw(at, None, &lease));
     checklists(p, r, at);
     p.step(&at.key("unchanged"), r.in_place(at));
     hosts::left(p, r, &hosts);
@@ -181,10 +201,12 @@ fn with_productions_data(
     let shape = p.step(&at.key("shape"), r.expected_shape(at));
     let processes = p.step(&at.key("processes"), r.processes_seen(at));
     let seen = hosts::seen(p, r, at);
-    p.step(&at.key("maintenance"), r.freeze(at, &lease));
+    let writable = p.reserve(&at.key(WRITABLE));
+    let freeze = r.freeze(at, &lease, Some(&writable));
+    p.step(&at.key("maintenance"), freeze.clone());
     let before = p.step(&at.key("counts-before"), r.state_to_compare(at));
-    let script = p.step(&at.key("deploy"), r.deploy(at, &lease));
-    let scripts = hosts::rehearsed(p, r, &hosts, (at, &lease));
+    let script = p.step(&at.key("deploy"), r.deploy(at, &lease, Some(&freeze)));
+    let scripts = hosts::rehearsed(p, r, &hosts, (at, &freeze));
     p.step(&at.key("migrations-applied"), r.migrations_applied(at));
     p.step(&at.key("drift"), r.drift_after(at, drift));
     let restarted = p.step(&at.key("restarted"), r.restarted(at, &processes, &script));
@@ -192,7 +214,7 @@ fn with_productions_data(
     p.step(&at.key("counts"), r.counts_match(at, &before, &shape));
     p.step(&at.key("health"), r.health(at));
     hosts::healthy(p, r, at);
-    p.step(&at.key("writable"), r.thaw(at, None, &lease));
+    p.step(writable.as_str(), r.thaw(at, None, &lease));
     checklists(p, r, at);
     p.step(&at.key("unchanged"), r.in_place(at));
     hosts::left(p, r, &hosts);
@@ -218,10 +240,11 @@ fn prepare<'a>(p: &mut Planner, r: &'a Release) -> Before<'a> {
     let (prod, proving) = (r.production(), r.proving());
     let lease = p.step(&prod.key("lease"), r.lease(prod));
     let leases = hosts::leased(p, r, prod);
-    p.step(&prod.key("state"), r.state_to_restore());
+    let ahead = Ahead::reserve(p, prod);
+    p.step(&prod.key("state"), r.state_to_restore(&ahead));
     let records = hosts::recorded(p, r, prod);
-    let processes = p.step(&prod.key("processes"), r.processes(prod));
-    let code = p.step(&prod.key("code"), r.code(prod));
+    let processes = p.step(&prod.key("processes"), r.processes(prod, &ahead.deploy));
+    let code = p.step(&prod.key("code"), r.code(prod, &ahead.deploy));
     let backup = p.step(&prod.key("backup"), r.backup());
     p.step(&prod.key("backup-verified"), r.restore_proof(&backup));
     let shape = p.step(&prod.key("shape"), r.expected_shape(prod));
@@ -237,6 +260,7 @@ fn prepare<'a>(p: &mut Planner, r: &'a Release) -> Before<'a> {
     let lease = p.step(&prod.key("lease-again"), r.again(r.lease(prod)));
     let processes = p.step(&prod.key(RUNNING), r.processes_now(prod, &processes));
     Before {
+        ahead,
         lease,
         hosts: hosts::again(p, r, records),
         processes,
@@ -263,12 +287,18 @@ fn gates(p: &mut Planner, r: &Release, before: &Before, checked: &Out<Checked>, 
 fn deploy(p: &mut Planner, r: &Release, before: &Before) -> After {
     let prod = r.production();
     p.step(&prod.key("notify"), r.notify());
-    p.step(&prod.key("maintenance"), r.freeze(prod, &before.lease));
-    let baseline = p.step(
-        &prod.key(BASELINE),
-        r.baseline(&before.backup, &before.lease),
+    p.step(
+        &prod.key("maintenance"),
+        r.freeze(prod, &before.lease, None),
     );
-    let script = p.step(&prod.key(DEPLOY), r.deploy_production(prod, &before.lease));
+    let baseline = p.step(
+        before.ahead.baseline.as_str(),
+        r.baseline(&before.backup, &before.lease, &before.ahead),
+    );
+    let script = p.step(
+        before.ahead.deploy.as_str(),
+        r.deploy_production(prod, &before.lease, &before.ahead),
+    );
     let hosts = hosts::deployed(p, r, before);
     p.step(&prod.key("migrations"), r.migrations_applied(prod));
     After {
@@ -303,10 +333,13 @@ fn verify(
     p.step(&prod.key("online"), r.online(prod, processes, &restarted));
     hosts::online(p, r, before, &on_hosts);
     p.step(
-        &prod.key(WRITABLE),
+        before.ahead.writable.as_str(),
         r.thaw(prod, Some(&after.baseline), &before.lease),
     );
-    let mark = p.step(&prod.key("reconnect"), r.reconnect(prod));
+    let mark = p.step(
+        &prod.key("reconnect"),
+        r.reconnect(prod, &before.ahead.writable),
+    );
     let marks = hosts::reconnected(p, r, before);
     checklists(p, r, prod);
     hosts::watched(p, before, |p| {

@@ -3,10 +3,11 @@
 //! They are deployed after the environment's own host, which runs the migration, wave by wave; undoing takes them in reverse. Each has a
 //! lease of its own, so that every command there looks at it in the same call.
 
-use flow_engine::planner::{Out, Planner};
+use flow_engine::planner::{Key, Out, Planner};
 use flow_steps::code::Snapshot;
 use flow_steps::deploy::Deployed;
 use flow_steps::lease::Lease;
+use flow_steps::pg::Freeze;
 use flow_steps::pm2::ProcessList;
 use flow_steps::watch::Mark;
 
@@ -20,6 +21,7 @@ pub(super) type Leased<'a> = Vec<(Place<'a>, Out<Lease>)>;
 /// What was recorded of a further host of production before people signed.
 pub(super) struct Recorded<'a> {
     at: Place<'a>,
+    deploy: Key,
     processes: Out<ProcessList>,
     code: Out<Snapshot>,
 }
@@ -28,6 +30,7 @@ pub(super) struct Recorded<'a> {
 pub(super) struct HostBefore<'a> {
     pub(super) at: Place<'a>,
     pub(super) lease: Out<Lease>,
+    deploy: Key,
     processes: Out<ProcessList>,
     code: Out<Snapshot>,
 }
@@ -61,10 +64,10 @@ pub(super) fn rehearsed(
     p: &mut Planner,
     r: &Release,
     hosts: &Leased,
-    own: (&Place, &Out<Lease>),
+    (at, freeze): (&Place, &Freeze),
 ) -> Vec<Out<Deployed>> {
-    by_wave(p, own.0, hosts, |p, (host, lease)| {
-        p.step(&host.key(DEPLOY), r.deploy_host(host, lease, own))
+    by_wave(p, at, hosts, |p, (host, lease)| {
+        p.step(&host.key(DEPLOY), r.deploy_host(host, lease, freeze))
     })
 }
 
@@ -117,10 +120,14 @@ pub(super) fn left(p: &mut Planner, r: &Release, hosts: &Leased) {
 
 /// Undone after the environment's own host: its code and processes are back by then.
 pub(super) fn recorded<'a>(p: &mut Planner, r: &Release, at: &Place<'a>) -> Vec<Recorded<'a>> {
-    let record = |host: Place<'a>| Recorded {
-        processes: p.step(&host.key("processes"), r.processes(&host)),
-        code: p.step(&host.key("code"), r.code(&host)),
-        at: host,
+    let record = |host: Place<'a>| {
+        let deploy = p.reserve(&host.key(DEPLOY));
+        Recorded {
+            processes: p.step(&host.key("processes"), r.processes(&host, &deploy)),
+            code: p.step(&host.key("code"), r.code(&host, &deploy)),
+            deploy,
+            at: host,
+        }
     };
     at.hosts().into_iter().map(record).collect()
 }
@@ -138,11 +145,13 @@ pub(super) fn again<'a>(
 ) -> Vec<HostBefore<'a>> {
     let before = |Recorded {
                       at,
+                      deploy,
                       processes,
                       code,
                   }: Recorded<'a>| HostBefore {
         lease: p.step(&at.key("lease-again"), r.again(r.lease_of_host(&at))),
         processes: p.step(&at.key(RUNNING), r.processes_now(&at, &processes)),
+        deploy,
         code,
         at,
     };
@@ -160,8 +169,13 @@ pub(super) fn preflight(p: &mut Planner, r: &Release, before: &Before, earlier: 
 
 pub(super) fn deployed(p: &mut Planner, r: &Release, before: &Before) -> Vec<Out<Deployed>> {
     by_wave(p, r.production(), &before.hosts, |p, host| {
-        let HostBefore { at, lease, .. } = host;
-        p.step(&at.key(DEPLOY), r.deploy_production(at, lease))
+        let HostBefore {
+            at, lease, deploy, ..
+        } = host;
+        p.step(
+            deploy.as_str(),
+            r.deploy_production(at, lease, &before.ahead),
+        )
     })
 }
 
@@ -197,7 +211,12 @@ pub(super) fn online(
 pub(super) fn reconnected(p: &mut Planner, r: &Release, before: &Before) -> Vec<Out<Mark>> {
     let hosts = before.hosts.iter();
     hosts
-        .map(|HostBefore { at, .. }| p.step(&at.key("reconnect"), r.reconnect(at)))
+        .map(|HostBefore { at, .. }| {
+            p.step(
+                &at.key("reconnect"),
+                r.reconnect(at, &before.ahead.writable),
+            )
+        })
         .collect()
 }
 

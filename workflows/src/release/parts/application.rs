@@ -1,16 +1,18 @@
 //! The application: its deploy, its processes, its health, the watch over it.
 
-use flow_engine::planner::Out;
+use flow_engine::planner::{Key, Out};
 use flow_steps::code::CodeSnapshot;
 use flow_steps::deploy::{Deploy, Deployed, InPlace, StopSpec};
 use flow_steps::health::{Check, Health};
 use flow_steps::lease::Lease;
 use flow_steps::mail::secret;
+use flow_steps::pg::Freeze;
 use flow_steps::pm2::{Online, ProcessList, Processes, Released, Restarted};
 use flow_steps::watch::{Mark, Reconnect, Watch};
 
-use super::{DEPLOY, RUNNING, Release, WRITABLE};
+use super::{RUNNING, Release};
 use crate::config::Place;
+use crate::release::Ahead;
 
 /// How long the application has after the thaw, which ends its sessions, until lost ones are errors.
 const RECONNECT_SECONDS: u64 = 10;
@@ -19,7 +21,12 @@ const STABLE_SECONDS: u64 = 2;
 
 impl Release<'_> {
     /// On each environment under what holds in production: the database is read-only but for the migration.
-    pub(in crate::release) fn deploy(&self, at: &Place, lease: &Out<Lease>) -> Deploy {
+    pub(in crate::release) fn deploy(
+        &self,
+        at: &Place,
+        lease: &Out<Lease>,
+        freeze: Option<&Freeze>,
+    ) -> Deploy {
         Deploy {
             host: at.name.to_owned(),
             jobs_dir: at.env.flow_dir.clone(),
@@ -38,7 +45,7 @@ impl Release<'_> {
                 .collect(),
             frozen_elsewhere: None,
             may_migrate: true,
-            freeze: Some(self.freeze(at, lease)),
+            freeze: freeze.cloned(),
             commit: self.commit.clone(),
             errors: self.config.watch.patterns.clone(),
             allow: self.config.watch.allow.clone(),
@@ -56,18 +63,19 @@ impl Release<'_> {
         &self,
         host: &Place,
         lease: &Out<Lease>,
-        (own, held): (&Place, &Out<Lease>),
+        freeze: &Freeze,
     ) -> Deploy {
-        Deploy {
-            freeze: Some(self.freeze(own, held)),
-            ..self.deploy(host, lease)
-        }
+        self.deploy(host, lease, Some(freeze))
     }
 
     /// On production or a further host of it.
-    pub(in crate::release) fn deploy_production(&self, at: &Place, lease: &Out<Lease>) -> Deploy {
+    pub(in crate::release) fn deploy_production(
+        &self,
+        at: &Place,
+        lease: &Out<Lease>,
+        ahead: &Ahead,
+    ) -> Deploy {
         Deploy {
-            freeze: None,
             // On its own host the start itself looks, in the same call.
             frozen_elsewhere: (at.name != self.production().name)
                 .then(|| super::database::database(self.production())),
@@ -75,9 +83,9 @@ impl Release<'_> {
             stop_on_undo: Some(StopSpec {
                 pm2: at.env.program(),
                 application: at.env.application(),
-                look: Some(self.look_before_stop()),
+                look: Some(self.look_before_stop(ahead)),
             }),
-            ..self.deploy(at, lease)
+            ..self.deploy(at, lease, None)
         }
     }
 
@@ -104,22 +112,22 @@ impl Release<'_> {
         clippy::unused_self,
         reason = "read in the protocol like every other step"
     )]
-    pub(in crate::release) fn code(&self, at: &Place) -> CodeSnapshot {
+    pub(in crate::release) fn code(&self, at: &Place, deploy: &Key) -> CodeSnapshot {
         let prod = at.env;
         CodeSnapshot {
             host: at.name.to_owned(),
             dir: prod.app_dir.clone(),
             backups: prod.backup_dir.clone(),
             untracked: prod.untracked.clone(),
-            revert_if_started: at.key(DEPLOY),
+            revert_if_started: deploy.into(),
             install: prod.install.clone(),
         }
     }
 
     /// What a rollback restarts on production, as it was defined.
-    pub(in crate::release) fn processes(&self, at: &Place) -> Processes {
+    pub(in crate::release) fn processes(&self, at: &Place, deploy: &Key) -> Processes {
         Processes {
-            restart_if_started: Some(at.key(DEPLOY)),
+            restart_if_started: Some(deploy.into()),
             health: at.has_health.then(|| self.check(at).into()),
             keep_in: Some(at.env.backup_dir.clone()),
             newer: Some(at.key(RUNNING)),
@@ -206,12 +214,12 @@ impl Release<'_> {
         }
     }
 
-    pub(in crate::release) fn reconnect(&self, at: &Place) -> Reconnect {
+    pub(in crate::release) fn reconnect(&self, at: &Place, writable: &Key) -> Reconnect {
         Reconnect {
             host: at.name.to_owned(),
             pm2: at.env.program(),
             application: at.env.application(),
-            thaw: self.production().key(WRITABLE),
+            thaw: writable.into(),
             seconds: RECONNECT_SECONDS,
         }
     }

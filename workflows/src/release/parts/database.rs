@@ -1,6 +1,6 @@
 //! The database: what it holds, its backups, and their way back.
 
-use flow_engine::planner::Out;
+use flow_engine::planner::{Key, Out};
 use flow_steps::drift::{DeployedDrift, DriftReport, SchemaDrift, Statements};
 use flow_steps::lease::Lease;
 use flow_steps::pg::{
@@ -12,8 +12,9 @@ use flow_steps::pg::{
 
 use flow_steps::schema::{Checked, UniqueSafe};
 
-use super::{BASELINE, DEPLOY, Release, WRITABLE};
+use super::Release;
 use crate::config::{Data, Place};
+use crate::release::Ahead;
 
 /// What the files of backups before a deploy begin with.
 const BACKUP: &str = "pre-deploy";
@@ -118,10 +119,10 @@ impl Release<'_> {
         }
     }
 
-    pub(in crate::release) fn state_to_restore(&self) -> RecordState {
+    pub(in crate::release) fn state_to_restore(&self, ahead: &Ahead) -> RecordState {
         RecordState {
-            only_if_started: Some(self.production().key(DEPLOY)),
-            baseline: Some(self.production().key(BASELINE)),
+            only_if_started: Some((&ahead.deploy).into()),
+            baseline: Some((&ahead.baseline).into()),
             ..self.state(self.production())
         }
     }
@@ -220,10 +221,16 @@ impl Release<'_> {
         }
     }
 
-    pub(in crate::release) fn freeze(&self, at: &Place, lease: &Out<Lease>) -> Freeze {
+    /// `ended_by` is the step that lets writers in again, where the environment may be another run's after it.
+    pub(in crate::release) fn freeze(
+        &self,
+        at: &Place,
+        lease: &Out<Lease>,
+        ended_by: Option<&Key>,
+    ) -> Freeze {
         Freeze {
             db: database(at),
-            ended_by: (!at.is_production).then(|| at.key(WRITABLE)),
+            ended_by: ended_by.map(String::from),
             watchdog: Some(self.watchdog(at, lease)),
         }
     }
@@ -247,24 +254,25 @@ impl Release<'_> {
         &self,
         backup: &Out<Backup>,
         lease: &Out<Lease>,
+        ahead: &Ahead,
     ) -> Baseline {
         Baseline {
             db: database(self.production()),
             dir: self.production().env.backup_dir.clone(),
             earlier: backup.into(),
-            restore_if_started: self.production().key(DEPLOY),
-            ask_if_started: Some(self.production().key(WRITABLE)),
+            restore_if_started: (&ahead.deploy).into(),
+            ask_if_started: Some((&ahead.writable).into()),
             lease: Some(lease.into()),
             watchdog: Some(self.watchdog(self.production(), lease)),
         }
     }
 
     /// What is looked at before services are stopped for a restore.
-    pub(super) fn look_before_stop(&self) -> BeforeStop {
+    pub(super) fn look_before_stop(&self, ahead: &Ahead) -> BeforeStop {
         BeforeStop {
             db: database(self.production()),
-            baseline: self.production().key(BASELINE),
-            opened_by: self.production().key(WRITABLE),
+            baseline: (&ahead.baseline).into(),
+            opened_by: (&ahead.writable).into(),
         }
     }
 
