@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use ssh2::{ErrorCode, PublicKey, Session};
 
 use super::certificate;
+use super::certificate::fingerprint;
 use super::config::Resolved;
 use super::keyfile::{self, CertificateFile, KeyFile};
-use super::known::fingerprint;
 use super::tokens::listed;
 
 /// How far a connection got.

@@ -4,11 +4,11 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use flow_engine::clock::{Clock as _, SystemClock};
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 
-use super::known::fingerprint;
 use super::tokens::listed;
 
 const SUFFIX: &str = "-cert-v01@openssh.com";
@@ -211,4 +211,9 @@ fn day(seconds: u64) -> String {
     at.ok()
         .and_then(Result::ok)
         .map_or_else(|| "never".to_owned(), |at| at.to_string())
+}
+
+/// As `ssh-keygen -l` prints it.
+pub(super) fn fingerprint(blob: &[u8]) -> String {
+    format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(blob)))
 }

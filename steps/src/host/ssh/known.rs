@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-use sha2::{Digest as _, Sha256};
+use base64::engine::general_purpose::STANDARD;
 
-use super::certificate::{self, Certificate};
+use super::certificate::{self, Certificate, fingerprint};
 use super::config::Resolved;
 use super::revoked;
 use super::tokens::listed;
@@ -307,9 +306,4 @@ impl Record {
             why,
         }
     }
-}
-
-/// As `ssh-keygen -l` prints it.
-pub(super) fn fingerprint(blob: &[u8]) -> String {
-    format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(blob)))
 }
