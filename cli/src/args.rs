@@ -89,6 +89,8 @@ pub(crate) enum Command {
     Thaw(Thaw),
     /// Everything on record about a run, as a file
     Export(Export),
+    /// Writes flow.toml, flow.people.toml and flow.data.toml from what the repository and, if asked, the hosts say
+    Init(Init),
     /// Looks at everything a run will need, touching nothing
     Doctor(Doctor),
     /// Every step a run would take: what it does, who answers, what undoes it
@@ -110,6 +112,32 @@ pub(crate) enum Command {
 pub(crate) struct Completions {
     /// The shell to write completions for
     pub(crate) shell: clap_complete::Shell,
+}
+
+/// What it cannot find out it asks on a terminal; elsewhere, and with an empty answer, the line says TODO, and `flow
+/// doctor` names it. A file that is there is never written over.
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// The folder of the repository; by default this one
+    pub(crate) dir: Option<PathBuf>,
+    /// The environments in their order, production last; by default test,stage,prod
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) path: Vec<String>,
+    /// The host of an environment, as it is typed after `ssh`; once for each
+    #[arg(long = "host", value_name = "ENV=ALIAS")]
+    pub(crate) hosts: Vec<String>,
+    /// Where the application is on the hosts
+    #[arg(long, value_name = "DIR")]
+    pub(crate) app_dir: Option<String>,
+    /// An ssh configuration instead of your own; `flow.toml` names it, too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ssh_config: Option<PathBuf>,
+    /// Look at the hosts over ssh as well, reading only: processes, folders, databases and their columns
+    #[arg(long)]
+    pub(crate) look_at_hosts: bool,
+    /// Do not ask on the terminal
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 /// RUN is an id, the beginning of one, or `latest`.

@@ -11,6 +11,7 @@ mod completions;
 mod doctor;
 mod export;
 mod frozen;
+mod init;
 mod journal;
 pub(crate) mod lint;
 mod list;
@@ -37,6 +38,7 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<Exit, Dia
             | Command::Plan(_)
             | Command::NewWorkflow(_)
             | Command::Completions(_)
+            | Command::Init(_)
             | Command::Journal(_)
             | Command::Logs(_)
             | Command::Export(_)
@@ -70,6 +72,7 @@ async fn obey(session: &Session, command: Command) -> Result<Exit, Diagnostic> {
         Command::Unlock(args) => lock::unlock(session, args).await,
         Command::Thaw(args) => thaw::run(session, args).await,
         Command::Export(args) => export::run(session, args).await,
+        Command::Init(args) => init::run(&args).await,
         Command::Doctor(args) => doctor::run(session, &args).await,
         Command::Plan(args) => plan::run(session, &args),
         Command::NewWorkflow(args) => new_workflow::run(&args),

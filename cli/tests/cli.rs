@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+#[path = "cli/init.rs"]
+mod init;
+
 const CONFIG: &str = r#"
 people = "flow.people.toml"
 [app]
@@ -114,6 +117,8 @@ fn help_never_acts_and_names_every_command() {
       unlock        Lifts the lock of an environment, such as the one a rollback leaves, with a reason
       thaw          Lets writers into a database left read-only, when no run is at hand to do it
       export        Everything on record about a run, as a file
+      init          Writes flow.toml, flow.people.toml and flow.data.toml from what the repository and,
+                    if asked, the hosts say
       doctor        Looks at everything a run will need, touching nothing
       plan          Every step a run would take: what it does, who answers, what undoes it
       new-workflow  Writes a small crate with a workflow and a step of your own

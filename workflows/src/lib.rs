@@ -7,6 +7,7 @@
 //! | `project`, `config` | a team's project: the core of `flow.toml` and a section for each workflow |
 //! | `release` | the protocol, phase by phase, and its steps with their parameters |
 //! | `setup`, `roster`, `production`, `doctor` | what `[release]` names: people, data, repository, hosts |
+//! | `init` | what `flow init` finds out, and the text of the three files |
 //! | `registry` | the steps of this repository |
 //! | `guard` | who else could write a file that `flow` believes |
 
@@ -14,6 +15,7 @@ pub mod config;
 pub mod doctor;
 mod git;
 pub mod guard;
+pub mod init;
 pub mod local;
 mod mailing;
 pub mod production;

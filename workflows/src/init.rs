@@ -1,0 +1,351 @@
+//! What `flow init` finds out about a repository and its hosts, and the three files it writes of that.
+//!
+//! Repository and hosts are read, never run or changed, and not trusted: what they say is bounded, and quoted where it
+//! is written. What nobody says stays a line with `TODO`, which `flow doctor` names.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use flow_steps::plain::is_plain;
+
+mod aliases;
+mod host;
+mod prisma;
+mod stack;
+mod template;
+mod todo;
+mod walk;
+
+pub use host::look_at;
+pub use todo::{MARK, Todo, todos};
+
+/// The environments of the protocol.
+const PROTOCOL: [&str; 3] = ["test", "stage", "prod"];
+/// The longest answer or name that is taken over, in characters.
+const TEXT_MAX: usize = 200;
+
+/// What is known before anybody is asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// An ssh configuration file instead of the user's own, as `flow.toml` shall name it.
+    pub ssh_config: Option<PathBuf>,
+    /// The environments in their order, production last; empty for the protocol's three.
+    pub path: Vec<String>,
+    /// The host of an environment, by the environment's name.
+    pub hosts: BTreeMap<String, String>,
+    /// Where the application is on the hosts.
+    pub app_dir: Option<String>,
+}
+
+impl Wishes {
+    /// The names of the environments, production last.
+    pub fn path(&self) -> Vec<String> {
+        if self.path.is_empty() {
+            PROTOCOL.map(str::to_owned).to_vec()
+        } else {
+            self.path.clone()
+        }
+    }
+}
+
+/// One environment, as far as it is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Its name, such as `prod`.
+    pub name: String,
+    /// What one types after `ssh`.
+    pub ssh: Option<String>,
+    /// Further hosts that look as if they belonged to it.
+    pub others: Vec<String>,
+    /// The machine's id, once it was asked.
+    pub machine_id: Option<String>,
+    /// The home folder of the login there.
+    pub home: Option<String>,
+    /// Where the application is.
+    pub app_dir: Option<String>,
+    /// The names of its processes.
+    pub processes: Vec<String>,
+    /// Where it says that it is healthy.
+    pub health: Option<String>,
+    /// What stands before `psql`, its user, and the name of the database.
+    pub database: Option<(Vec<String>, String, String)>,
+    /// What the look at the host could not find out, one sentence each.
+    pub remarks: Vec<String>,
+}
+
+/// Everything that was found out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Draft {
+    /// The application's name, and where it stands.
+    pub name: (String, String),
+    /// The folder of the migrations, inside the repository.
+    pub migrations: Option<String>,
+    /// The schema, where it is not beside the migrations.
+    pub schema: Option<String>,
+    /// What the datasource of the schema says it is.
+    pub provider: Option<String>,
+    /// Tables and their columns.
+    pub tables: BTreeMap<String, Vec<String>>,
+    /// pm2's ecosystem file, and the names in it.
+    pub ecosystem: Option<(String, Vec<String>)>,
+    /// Containers that hold a database, as the repository names them.
+    pub containers: Vec<String>,
+    /// The path that says whether the application is healthy, and the file it stands in.
+    pub health: Option<(String, String)>,
+    /// The deploy script and its words.
+    pub deploy: Option<Vec<String>>,
+    /// Folders with a `package.json` besides the root.
+    pub parts: Vec<String>,
+    /// The environments, production last.
+    pub places: Vec<Place>,
+    /// The ssh configuration that `flow.toml` names.
+    pub ssh_config: Option<PathBuf>,
+}
+
+/// The texts of the three files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Files {
+    /// The text of `flow.toml`: the application and its machines.
+    pub flow: String,
+    /// The text of `flow.people.toml`: who signs and who is called.
+    pub people: String,
+    /// The text of `flow.data.toml`: which columns may leave production.
+    pub data: String,
+}
+
+/// Something only a person can say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The environment it is about.
+    pub environment: String,
+    /// What is asked, as a key of `flow.toml`.
+    pub key: &'static str,
+    /// The question, one line.
+    pub text: String,
+}
+
+impl Draft {
+    /// Looks through a repository and an ssh configuration. Reads only; nothing there is run.
+    pub fn of(root: &Path, wishes: &Wishes) -> Self {
+        let files = walk::Files::of(root);
+        let (migrations, schema, texts) = migrations(&files);
+        let own = std::env::var_os("HOME").map(|home| Path::new(&home).join(".ssh/config"));
+        let file = wishes
+            .ssh_config
+            .as_ref()
+            .map(|path| root.join(path))
+            .or(own);
+        let aliases = file.map(|file| aliases::listed(&file)).unwrap_or_default();
+        let path = wishes.path();
+        let places = path
+            .iter()
+            .map(|name| place(name, &aliases, wishes))
+            .collect();
+        Self {
+            name: name_of(root, &files),
+            migrations,
+            schema,
+            provider: texts.iter().find_map(|text| prisma::provider(text)),
+            tables: prisma::tables(&texts),
+            ecosystem: stack::processes(&files),
+            containers: stack::containers(&files),
+            health: stack::health(&files),
+            deploy: stack::deploy(&files),
+            parts: parts(&files),
+            places,
+            ssh_config: wishes.ssh_config.clone(),
+        }
+    }
+
+    /// What nobody could be asked but a person.
+    pub fn questions(&self) -> Vec<Question> {
+        let mut questions = Vec::new();
+        for place in &self.places {
+            let name = &place.name;
+            let mut ask = |key, text: String| {
+                questions.push(Question {
+                    environment: name.clone(),
+                    key,
+                    text,
+                });
+            };
+            if place.ssh.is_none() {
+                ask(
+                    "ssh",
+                    format!("{name}: which host is it, as you type it after `ssh`?"),
+                );
+            }
+            if place.app_dir.is_none() {
+                ask(
+                    "app_dir",
+                    format!("{name}: in which folder is the application there?"),
+                );
+            }
+            if place.health.is_none() {
+                ask(
+                    "health",
+                    format!("{name}: which URL says that it is healthy?"),
+                );
+            }
+        }
+        questions
+    }
+
+    /// Takes an answer over; an empty one leaves the line as a `TODO`.
+    ///
+    /// # Errors
+    /// A sentence, when the answer cannot be meant; nothing was taken over then.
+    pub fn answer(&mut self, question: &Question, text: &str) -> Result<(), String> {
+        let text = text.trim();
+        let place = self
+            .places
+            .iter_mut()
+            .find(|place| place.name == question.environment);
+        let (Some(place), false) = (place, text.is_empty()) else {
+            return Ok(());
+        };
+        let value = plain(text).ok_or("one line of plain characters, please")?;
+        let slot = match question.key {
+            "ssh" if !is_host(&value) => {
+                return Err("a host is one word that does not begin with `-`".into());
+            }
+            "app_dir" if !is_folder(&value) => {
+                return Err("an absolute path without `..`, please".into());
+            }
+            "health" if !value.starts_with("http://") && !value.starts_with("https://") => {
+                return Err("a URL begins with http:// or https://".into());
+            }
+            "ssh" => &mut place.ssh,
+            "app_dir" => &mut place.app_dir,
+            "health" => &mut place.health,
+            _ => return Ok(()),
+        };
+        *slot = Some(value);
+        Ok(())
+    }
+
+    /// The three files.
+    pub fn files(&self) -> Files {
+        template::files(self)
+    }
+}
+
+/// A text that may be taken over as it is: one line of plain characters, not too long.
+fn plain(text: &str) -> Option<String> {
+    let fits = !text.is_empty() && text.chars().count() <= TEXT_MAX && text.chars().all(is_plain);
+    fits.then(|| text.to_owned())
+}
+
+fn is_host(text: &str) -> bool {
+    !text.starts_with('-') && !text.contains(char::is_whitespace)
+}
+
+fn is_folder(text: &str) -> bool {
+    text.starts_with('/') && !text.split('/').any(|part| part == "..")
+}
+
+fn place(name: &str, aliases: &[String], wishes: &Wishes) -> Place {
+    let given = wishes.hosts.get(name).cloned();
+    let mut likely = aliases::of(aliases, name).into_iter().cloned();
+    Place {
+        name: name.to_owned(),
+        ssh: given.clone().or_else(|| likely.next()),
+        others: if given.is_some() {
+            Vec::new()
+        } else {
+            likely.take(8).collect()
+        },
+        app_dir: wishes.app_dir.clone(),
+        ..Place::default()
+    }
+}
+
+/// The name in `package.json`, without its scope; else that of the folder.
+fn name_of(root: &Path, files: &walk::Files) -> (String, String) {
+    let package = files
+        .has("package.json")
+        .then(|| files.text("package.json"))
+        .flatten();
+    let named = package.and_then(|text| {
+        let package: serde_json::Value = serde_json::from_str(&text).ok()?;
+        let name = package.get("name")?.as_str()?;
+        let name = name.rsplit('/').next().unwrap_or(name);
+        let fits = name.len() <= 60
+            && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+        fits.then(|| name.to_owned())
+    });
+    if let Some(name) = named {
+        return (name, "package.json".into());
+    }
+    let folder = root.canonicalize().ok();
+    let folder = folder.as_deref().unwrap_or(root).file_name();
+    let folder = folder.and_then(|name| plain(&name.to_string_lossy()));
+    (
+        folder.unwrap_or_else(|| "application".into()),
+        "the folder's name".into(),
+    )
+}
+
+/// Where the migrations are, the schema when it is elsewhere, and the text of the schema's files.
+fn migrations(files: &walk::Files) -> (Option<String>, Option<String>, Vec<String>) {
+    let folders = files.paths.iter().filter_map(|path| {
+        let migration = path.strip_suffix("/migration.sql")?;
+        Some(walk::folder(migration).to_owned()).filter(|folder| !folder.is_empty())
+    });
+    let locks = files
+        .paths
+        .iter()
+        .filter_map(|path| Some(path.strip_suffix("/migration_lock.toml")?.to_owned()));
+    let migrations = locks
+        .chain(folders)
+        .min_by_key(|folder| (folder.len(), folder.clone()));
+    let Some(migrations) = migrations else {
+        return (None, None, Vec::new());
+    };
+    let beside = walk::folder(&migrations).to_owned();
+    let prisma = |path: &str| {
+        Path::new(path)
+            .extension()
+            .is_some_and(|end| end == "prisma")
+    };
+    let inside = |path: &String| {
+        prisma(path) && (beside.is_empty() || path.starts_with(&format!("{beside}/")))
+    };
+    let mut schemas: Vec<&String> = files.paths.iter().filter(|path| inside(path)).collect();
+    if schemas.is_empty() {
+        let any = files.paths.iter().filter(|path| prisma(path));
+        schemas = any.collect();
+    }
+    let texts = schemas.iter().filter_map(|path| files.text(path)).collect();
+    let usual = if beside.is_empty() {
+        "schema.prisma".to_owned()
+    } else {
+        format!("{beside}/schema.prisma")
+    };
+    let elsewhere = match schemas.as_slice() {
+        [] => None,
+        all if all.iter().any(|path| **path == usual) => None,
+        [one] => Some((*one).clone()),
+        [first, ..] => Some(walk::folder(first).to_owned()),
+    };
+    (
+        Some(migrations),
+        elsewhere.filter(|path| !path.is_empty()),
+        texts,
+    )
+}
+
+/// Folders with a `package.json` of their own.
+fn parts(files: &walk::Files) -> Vec<String> {
+    let folders = files
+        .paths
+        .iter()
+        .filter_map(|path| path.strip_suffix("/package.json"));
+    folders.take(20).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests;

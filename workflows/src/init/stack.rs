@@ -1,0 +1,166 @@
+//! What the files around an application tell about its processes, containers, health and deploy script.
+//!
+//! Nothing of them is run: an ecosystem file is a program, and only read as text.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::walk::{Files, folder, name};
+
+/// The most that is kept of each list.
+const MOST: usize = 20;
+
+/// A pattern of this file; each is constant, and tried by a test.
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).expect("a pattern")
+}
+
+/// What stands between two quotes of one kind, which are the first and the third group of the pattern.
+fn between<'a>(pattern: &'a Regex, text: &'a str) -> impl Iterator<Item = String> + 'a {
+    let found = pattern.captures_iter(text);
+    found
+        .filter(|found| found[1] == found[3])
+        .map(|found| found[2].to_owned())
+}
+
+/// The names of the processes in pm2's ecosystem file, and the file.
+pub(super) fn processes(files: &Files) -> Option<(String, Vec<String>)> {
+    static NAME: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(r#"\bname["']?\s*:\s*(["'`])([A-Za-z0-9][A-Za-z0-9._-]{0,63})(["'`])"#)
+    });
+    let is_ecosystem = |path: &&String| {
+        let name = name(path);
+        ["ecosystem.config.", "pm2.config.", "ecosystem."]
+            .iter()
+            .any(|start| name.starts_with(start))
+            && [".js", ".cjs", ".mjs", ".json", ".ts"]
+                .iter()
+                .any(|end| name.ends_with(end))
+    };
+    let path = files.paths.iter().find(is_ecosystem)?;
+    let text = files.text(path)?;
+    let mut names: Vec<String> = Vec::new();
+    for name in between(&NAME, &text) {
+        if !names.contains(&name) && names.len() < MOST {
+            names.push(name);
+        }
+    }
+    Some((path.clone(), names))
+}
+
+/// The containers that hold a database, as compose or Supabase name them.
+pub(super) fn containers(files: &Files) -> Vec<String> {
+    static PROJECT: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(r#"(?m)^\s*project_id\s*=\s*"([A-Za-z0-9][A-Za-z0-9_.-]{0,62})""#)
+    });
+    let mut found = Vec::new();
+    for path in &files.paths {
+        let Some(text) = (match name(path) {
+            "config.toml" if folder(path).ends_with("supabase") => files.text(path),
+            name if is_compose(name) => files.text(path),
+            _ => None,
+        }) else {
+            continue;
+        };
+        if is_compose(name(path)) {
+            found.extend(composed(&text));
+        } else if let Some(project) = PROJECT.captures(&text) {
+            found.push(format!("supabase_db_{}", &project[1]));
+        }
+    }
+    found.dedup();
+    found.truncate(MOST);
+    found
+}
+
+fn is_compose(name: &str) -> bool {
+    ["docker-compose", "compose"].iter().any(|start| {
+        name.strip_prefix(start)
+            .is_some_and(|rest| [".yml", ".yaml"].iter().any(|end| rest.ends_with(end)))
+    })
+}
+
+/// Services whose image is a PostgreSQL, by their container's name where one is given.
+fn composed(text: &str) -> Vec<String> {
+    static SERVICE: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"^(\s{2,4})([A-Za-z0-9][A-Za-z0-9_.-]{0,62}):\s*$"));
+    static KEY: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r#"^\s+(image|container_name):\s*["']?([A-Za-z0-9][A-Za-z0-9_./:@-]{0,200})["']?\s*$"#,
+        )
+    });
+    let mut found: Vec<(String, bool)> = Vec::new();
+    for line in text.lines() {
+        if let Some(service) = SERVICE.captures(line) {
+            found.push((service[2].to_owned(), false));
+        } else if let (Some(key), Some(last)) = (KEY.captures(line), found.last_mut()) {
+            let value = &key[2];
+            if &key[1] == "image" {
+                last.1 = ["postgres", "supabase", "postgis", "timescale"]
+                    .iter()
+                    .any(|image| value.contains(image));
+            } else {
+                value.clone_into(&mut last.0);
+            }
+        }
+    }
+    let databases = found.into_iter().filter(|(_, database)| *database);
+    databases.map(|(name, _)| name).collect()
+}
+
+/// The path under which the code answers whether it is healthy: the shortest that is written in it.
+pub(super) fn health(files: &Files) -> Option<(String, String)> {
+    static ROUTE: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r#"(["'`])(/(?:[a-z0-9_-]{1,20}/){0,3}(?:healthz|health|healthcheck|livez|readyz|ping))(["'`])"#,
+        )
+    });
+    let code = files.paths.iter().filter(|path| {
+        [".js", ".ts", ".mjs", ".cjs"]
+            .iter()
+            .any(|end| path.ends_with(end))
+            && !path.contains("test")
+            && !path.contains(".spec.")
+    });
+    let mut routes: Vec<(String, String)> = Vec::new();
+    for path in code.take(600) {
+        let Some(text) = files.text(path) else {
+            continue;
+        };
+        let found = between(&ROUTE, &text).take(MOST);
+        routes.extend(found.map(|route| (route, path.clone())));
+    }
+    routes.sort_by_key(|(route, path)| (route.len(), path.len()));
+    routes.into_iter().next()
+}
+
+/// The deploy script with its words, where one has the name of such.
+pub(super) fn deploy(files: &Files) -> Option<Vec<String>> {
+    static VERB: LazyLock<Regex> = LazyLock::new(|| pattern(r#"(?m)^\s*["']?deploy["']?\)"#));
+    let names = ["release.sh", "deploy.sh", "deploy", "release"];
+    let script = names.iter().find_map(|wanted| {
+        let mut found = files.paths.iter().filter(|path| {
+            let folder = folder(path);
+            name(path) == *wanted
+                && (folder.is_empty() || ["deploy", "scripts", "bin"].contains(&name(folder)))
+        });
+        found.next()
+    })?;
+    let mut words = vec![script.clone()];
+    let verbs = files.text(script).is_some_and(|text| VERB.is_match(&text));
+    words.extend(verbs.then(|| "deploy".to_owned()));
+    words.push("{commit}".to_owned());
+    Some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compose_file_names_the_container_of_the_database_only() {
+        let text = "services:\n  app:\n    image: node:20\n  db:\n    image: \"postgres:15\"\n    container_name: shop_db\n  cache:\n    image: redis\n  other:\n    image: supabase/postgres\n";
+        assert_eq!(composed(text), ["shop_db", "other"]);
+    }
+}
