@@ -13,8 +13,12 @@ use crate::setup::{Setup, SetupError};
 
 mod database;
 mod lease;
+mod left;
+mod means;
+mod signers;
 
 pub use lease::WayOut;
+pub use signers::unanswered;
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -33,9 +37,6 @@ pub struct Finding {
 
 /// How far two clocks may be apart: ages of backups are judged in hours, sign-offs in minutes.
 const SKEW_MAX: Duration = Duration::from_secs(30);
-/// What remote jobs and backups need on a host.
-const TOOLS: [&str; 6] = ["sh", "setsid", "flock", "git", "sync", "sha256sum"];
-
 struct Report {
     place: String,
     findings: Vec<Finding>,
@@ -104,12 +105,6 @@ impl Setup {
                 .await;
             report.add(tool, words(found), "install the OpenSSH client and git");
         }
-        let roles = self
-            .config
-            .signoff
-            .roles
-            .iter()
-            .map(|role| format!("{role}: {}", self.people.of_role(role).len()));
         let roster = self.commit("HEAD").and_then(|head| self.roster_of(&head));
         let fix = match &roster {
             Err(SetupError::Roster(e)) => e.hints().join("; "),
@@ -120,7 +115,7 @@ impl Setup {
             format!("{} of {short}", at.path)
         });
         report.add("roster", roster.map_err(|e| e.to_string()), &fix);
-        report.add("signers", Ok(roles.collect::<Vec<_>>().join(", ")), "");
+        signers::roles(&mut report, &self.config, &self.people);
         if self.people.forbid_starter {
             let said = "signs the start (flow start --key FILE) and may not sign it off";
             report.add("starter", Ok(said.into()), "");
@@ -155,9 +150,9 @@ impl Setup {
         let Some(host) = self.reached(&mut report, place).await else {
             return report.findings;
         };
-        tools(&mut report, &*host, env, &env.database.exec).await;
+        means::tools(&mut report, &*host, env, &env.database.exec).await;
         clock(&mut report, &*host).await;
-        folders(&mut report, &*host, env, self.config.gates.free_mib).await;
+        means::folders(&mut report, &*host, env, self.config.gates.free_mib).await;
         lease::owners(&mut report, &*host, env).await;
         lease::literals(&mut report, env);
         // Its own rows are only counted.
@@ -170,9 +165,10 @@ impl Setup {
         if place.is_production {
             database::policy(&mut report, &self.hosts(), place, &self.policy).await;
         }
+        left::look(&mut report, &*host, env).await;
         lease::lease(&mut report, &host, env, known).await;
-        read_only(&mut report, &host, name, env).await;
-        self.application(&mut report, &*host, place).await;
+        let shut = read_only(&mut report, &host, name, env).await;
+        self.application(&mut report, &*host, place, shut).await;
         report.findings
     }
 
@@ -185,11 +181,11 @@ impl Setup {
         let Some(host) = self.reached(&mut report, place).await else {
             return report.findings;
         };
-        tools(&mut report, &*host, place.env, &[]).await;
+        means::tools(&mut report, &*host, place.env, &[]).await;
         clock(&mut report, &*host).await;
-        folders(&mut report, &*host, place.env, self.config.gates.free_mib).await;
+        means::folders(&mut report, &*host, place.env, self.config.gates.free_mib).await;
         lease::owners(&mut report, &*host, place.env).await;
-        self.application(&mut report, &*host, place).await;
+        self.application(&mut report, &*host, place, false).await;
         report.findings
     }
 
@@ -227,7 +223,13 @@ impl Setup {
         Some(host)
     }
 
-    async fn application(&self, report: &mut Report, host: &dyn Host, place: &Place<'_>) {
+    async fn application(
+        &self,
+        report: &mut Report,
+        host: &dyn Host,
+        place: &Place<'_>,
+        shut: bool,
+    ) {
         let (name, env) = (place.name, place.env);
         let git = Command::new("git").args([
             "-c",
@@ -244,6 +246,10 @@ impl Setup {
             "clone the application into `app_dir`",
         );
         let whose = pm2::whose(host, &env.program(), &env.application()).await;
+        if whose.as_ref().is_ok_and(|found| !found.all_up) {
+            let found = "a process is not online: it stays so, and is no witness after the deploy; start it now if it should run";
+            report.add("not online", Ok(found.into()), "");
+        }
         report.add(
             "pm2",
             whose.map(|found| found.words),
@@ -251,43 +257,34 @@ impl Setup {
                 "install pm2 for the user that ssh logs in as, or name the application's processes: [env.{name}] processes"
             ),
         );
-        if !place.has_health {
-            return;
+        if place.has_health {
+            self.health(report, place, shut).await;
         }
+    }
+
+    /// `shut`: whether its database lets no writers in now, as a release has it.
+    async fn health(&self, report: &mut Report, place: &Place<'_>, shut: bool) {
+        let (name, env) = (place.name, place.env);
         let check = self.config.check(place);
+        let frozen = if shut {
+            ", while its database is shut to writers"
+        } else {
+            ""
+        };
         let answer = check
             .ask(&self.hosts())
             .await
-            .map(|a| format!("{} {}", env.health, a.status))
-            .map_err(|unwell| unwell.to_string());
-        report.add(
-            "health",
-            answer,
-            &format!("the application on {name} should be healthy before a release"),
-        );
-    }
-}
-
-async fn tools(report: &mut Report, host: &dyn Host, env: &Environment, exec: &[String]) {
-    let mut wanted: Vec<&str> = TOOLS.to_vec();
-    let program = env.program();
-    wanted.extend(program.first().map(String::as_str));
-    wanted.extend(exec.first().map(String::as_str));
-    let script = "for tool; do command -v \"$tool\" >/dev/null || printf '%s ' \"$tool\"; done";
-    let ask = Command::new("sh").args(["-c", script, "sh"]).args(wanted);
-    let missing = words(host.run(&ask).await);
-    let all = missing.and_then(|m| {
-        if m.is_empty() {
-            Ok("all there".into())
+            .map(|a| format!("{} {}{frozen}", env.health, a.status))
+            .map_err(|unwell| format!("{unwell}{frozen}"));
+        let fix = if shut {
+            format!(
+                "a release on {name} would shut it the same way: let the application answer without writing"
+            )
         } else {
-            Err(format!("missing: {m}"))
-        }
-    });
-    report.add(
-        "tools",
-        all,
-        "install them on the host (util-linux, coreutils, git, pm2, docker)",
-    );
+            format!("the application on {name} should be healthy before a release")
+        };
+        report.add("health", answer, &fix);
+    }
 }
 
 async fn clock(report: &mut Report, host: &dyn Host) {
@@ -309,62 +306,24 @@ async fn clock(report: &mut Report, host: &dyn Host) {
     report.add("clock", skew, "set both clocks (chrony, systemd-timesyncd)");
 }
 
-async fn folders(report: &mut Report, host: &dyn Host, env: &Environment, free_mib: u64) {
-    let script = "mkdir_able() { d=$1; while [ ! -e \"$d\" ]; do d=$(dirname \"$d\"); done; [ -d \"$d\" ] && [ -w \"$d\" ]; }; \
-                  for d; do mkdir_able \"$d\" || printf '%s ' \"$d\"; done";
-    let ask = Command::new("sh").args([
-        "-c",
-        script,
-        "sh",
-        &env.backup_dir,
-        &env.flow_dir,
-        &env.app_dir,
-    ]);
-    let closed = words(host.run(&ask).await);
-    let open = closed.and_then(|c| {
-        if c.is_empty() {
-            Ok("writable".into())
-        } else {
-            Err(format!("not writable: {c}"))
-        }
-    });
-    report.add(
-        "folders",
-        open,
-        "give the ssh user write access to backup_dir, flow_dir and app_dir",
-    );
-    let script = "d=$1; while [ ! -e \"$d\" ]; do d=$(dirname \"$d\"); done; df -Pk \"$d\" | awk 'NR==2 {print $4}'";
-    let ask = Command::new("sh").args(["-c", script, "sh", &env.backup_dir]);
-    let free = words(host.run(&ask).await).and_then(|text| {
-        let mib = text
-            .trim()
-            .parse::<u64>()
-            .map_err(|_| format!("`df` said {text}"))?
-            / 1024;
-        if mib >= free_mib {
-            Ok(format!("{mib} MiB free"))
-        } else {
-            Err(format!("{mib} MiB free, {free_mib} wanted"))
-        }
-    });
-    report.add(
-        "disk",
-        free,
-        "make room where the backups go, or lower `gates.free_mib`",
-    );
-}
-
-/// A database that refuses writes is a finding, unless the run that froze it is watched by its timer.
-async fn read_only(report: &mut Report, host: &Arc<dyn Host>, name: &str, env: &Environment) {
+/// A database that refuses writes is a finding, unless the run that froze it is watched by its timer. Whether it does.
+async fn read_only(
+    report: &mut Report,
+    host: &Arc<dyn Host>,
+    name: &str,
+    env: &Environment,
+) -> bool {
     let db = env.database.at(name);
     let lease = match flow_steps::lease::place(host, &db).await {
         Ok(lease) => lease,
         Err(e) => {
             report.add("writers", Err(e.to_string()), "look at the lease first");
-            return;
+            return false;
         }
     };
-    let found = match mode::look(Arc::clone(host), &db, &lease).await {
+    let mode = mode::look(Arc::clone(host), &db, &lease).await;
+    let shut = mode.as_ref().is_ok_and(mode::Mode::is_shut);
+    let found = match mode {
         Err(e) => Err(e.to_string()),
         Ok(mode) if mode.is_shut() && !mode.guardian.as_ref().is_some_and(|g| g.alive) => {
             Err(mode.in_words())
@@ -374,6 +333,7 @@ async fn read_only(report: &mut Report, host: &Arc<dyn Host>, name: &str, env: &
     let fix =
         format!("find out which run froze it; when none is left: flow thaw {name} --reason …");
     report.add("writers", found, &fix);
+    shut
 }
 
 fn words(result: Result<String, flow_steps::host::HostError>) -> Result<String, String> {

@@ -17,18 +17,32 @@ use crate::view;
 
 /// Looks at everything a run will need and says what to do about what is not right.
 pub(crate) async fn run(session: &Session, args: &Doctor) -> Result<Exit, Diagnostic> {
-    let (state, setup) = (session.state()?, session.setup()?);
+    let state = session.state()?;
+    let unanswered = flow_workflows::doctor::unanswered(&session.config_path()?);
+    let setup = match session.setup() {
+        Ok(setup) => setup,
+        Err(unusable) => {
+            // What waits for an answer is named all the same: it may be why.
+            print(args, &unanswered);
+            return Err(unusable);
+        }
+    };
     let (own, ways) = journal(state).await;
     let mut findings = vec![own];
+    findings.extend(unanswered);
     let known = |run: &str| ways.get(run).cloned();
     findings.extend(setup.doctor(args.env.as_deref(), &known).await);
+    print(args, &findings);
+    let well = findings.iter().all(|finding| finding.ok);
+    Ok(if well { Exit::Done } else { Exit::Failed })
+}
+
+fn print(args: &Doctor, findings: &[Finding]) {
     if args.json {
         view::out_json(&findings);
     } else {
         view::out(&findings.iter().map(in_words).collect::<String>());
     }
-    let well = findings.iter().all(|finding| finding.ok);
-    Ok(if well { Exit::Done } else { Exit::Failed })
 }
 
 fn in_words(finding: &Finding) -> String {
