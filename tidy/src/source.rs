@@ -154,7 +154,7 @@ fn list(root: &Path, folder: &str, files: &mut Vec<String>) -> io::Result<()> {
             if name != "target" && !name.starts_with('.') {
                 list(root, &path, files)?;
             }
-        } else if name.ends_with(".rs") {
+        } else if Path::new(&name).extension().is_some_and(|end| end == "rs") {
             files.push(path);
         }
     }

@@ -115,11 +115,13 @@ fn differences(at: &str, planned: &Value, now: &Value, found: &mut Vec<String>) 
 /// Whether this run passed every environment before production, so that another may go on from there.
 fn tested(run: &Run) -> bool {
     let phases = run.plan.phases.iter().map(|phase| phase.key.as_str());
-    let mut before = phases
+    let before: Vec<&str> = phases
         .skip_while(|key| *key != "schema")
         .skip(1)
-        .take_while(|key| *key != "prepare");
-    run.plan.workflow == "release" && before.all(|phase| run.phase_passed(phase))
+        .take_while(|key| *key != "prepare")
+        .collect();
+    let passed = before.iter().all(|phase| run.phase_passed(phase));
+    run.plan.workflow == "release" && !before.is_empty() && passed
 }
 
 #[cfg(test)]
