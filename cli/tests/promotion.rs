@@ -166,9 +166,9 @@ fn staging_that_was_passed_in_a_run_that_is_sealed_by_now_counts() {
     commit(dir.path());
     let ago = |days| -> Arc<dyn Clock> { Arc::new(Ago(days)) };
     let later = head(dir.path());
-    passed(dir.path(), "r-later", &later, "stage", &ago(2));
+    passed(dir.path(), "r-later", &later, "stage", &ago(1));
     let commit = another(dir.path());
-    passed(dir.path(), "r-staged", &commit, "stage", &ago(3));
+    passed(dir.path(), "r-staged", &commit, "stage", &ago(2));
     let seal = flow(
         dir.path(),
         &["journal", "seal", "--older-than", "0s", "--json"],
