@@ -4,7 +4,7 @@ use flow_tidy::source::Source;
 use flow_tidy::{circles, imports, layers, lengths, words};
 
 fn source(file: &str, text: &str) -> Source {
-    Source::parse(file, text).unwrap()
+    Source::parse(file, text).expect("it parses")
 }
 
 fn imports_of(files: &[(&str, &str)]) -> imports::Imports {

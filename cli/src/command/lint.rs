@@ -84,7 +84,7 @@ async fn judge(
 ) -> Result<LintReport, Diagnostic> {
     let mut compared = match (&args.since, &args.database) {
         (Some(revision), _) => since::compare(source, revision)?,
-        (None, Some(text)) => database::compare(source, &url(text)?).map_err(unasked)?,
+        (None, Some(text)) => database::compare(source, &url(text)?).map_err(|e| unasked(&e))?,
         (None, None) => Baseline {
             new: source.names(),
             ..Baseline::default()
@@ -115,13 +115,13 @@ fn url(text: &str) -> Result<String, Diagnostic> {
     }
 }
 
-fn unasked(error: database::DatabaseError) -> Diagnostic {
+fn unasked(error: &database::DatabaseError) -> Diagnostic {
     use database::DatabaseError as E;
-    match &error {
+    match error {
         E::Url(_) => Diagnostic::usage("--database is no URL of PostgreSQL")
-            .because(&error)
+            .because(error)
             .hint("postgresql://user@host:5432/database?schema=public"),
-        _ => Diagnostic::usage("the database cannot be asked what it has applied").because(&error),
+        _ => Diagnostic::usage("the database cannot be asked what it has applied").because(error),
     }
 }
 

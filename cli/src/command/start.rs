@@ -69,7 +69,7 @@ pub(crate) async fn run(session: &Session, args: Start) -> Result<Exit, Diagnost
     let journal = match hold(session, store, &new).await? {
         Holding::Journal(journal) => journal,
         Holding::Same(run, store) => {
-            return again(session, store, run, Some(&new.plan), &args).await;
+            return again(session, store, *run, Some(&new.plan), &args).await;
         }
     };
     let parts = session.parts(&journal)?;
@@ -87,7 +87,7 @@ enum Holding {
     /// The journal, in which nothing is in the way.
     Journal(Arc<dyn Journal>),
     /// Another start with the same key came first: its run.
-    Same(Run, Store),
+    Same(Box<Run>, Store),
 }
 
 /// Takes the journal to drive a new run. One that was held all the time was looked at already; any other is looked at again.
@@ -103,7 +103,7 @@ async fn hold(
     let journal = Store::own(session.state()?).await?;
     let past = Past::of(&*journal).await?;
     if let Some(same) = of_request(&*journal, &past, new.request.as_deref()).await? {
-        return Ok(Holding::Same(same, Store::Held(journal)));
+        return Ok(Holding::Same(Box::new(same), Store::Held(journal)));
     }
     nobody_in_the_way(&past, &new.plan)?;
     Ok(Holding::Journal(journal))

@@ -126,7 +126,7 @@ impl<'w, W: World> Play<'w, W> {
             let told = self.load().await?.notices.into_iter();
             for topic in told.map(|notice| notice.topic) {
                 if let Topic::Step { topic, body } = topic {
-                    state.push_str(&format!("\ntold {topic}: {body}"));
+                    state.extend(["\ntold ", &topic, ": ", &body]);
                 }
             }
         }

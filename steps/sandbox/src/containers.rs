@@ -96,12 +96,15 @@ impl Ground {
         folder(&units, 0o755)?;
         let unit = include_str!("../files/dap-frontend.service");
         write(&units.join("dap-frontend.service"), unit, 0o644)?;
-        let env: String = self
-            .env(plan)
+        let env = self.env(plan);
+        let lines = env
             .iter()
-            .map(|(name, value)| format!("{name}=\"{value}\"\n"))
-            .collect();
-        write(&home.join("dap.env"), &env, 0o600)
+            .map(|(name, value)| format!("{name}=\"{value}\"\n"));
+        write(
+            &home.join("dap.env"),
+            &lines.collect::<Vec<_>>().concat(),
+            0o600,
+        )
     }
 
     /// Makes the namespaces; returns when the host's first process is in place.

@@ -162,9 +162,9 @@ async fn run(step: impl flow_engine::step::Step) -> (Arc<Run>, Stop) {
 async fn asked(judge: impl flow_engine::step::Step) -> String {
     let (run, stop) = run(judge).await;
     assert_eq!(stop, Stop::WaitingForPeople);
-    let (step, wait) = run.waiting().next().unwrap();
+    let (index, wait) = run.waiting().next().unwrap();
     assert_eq!(wait.who, "tech-lead");
-    let command = crate::commands::of_wait(&run, step, wait);
+    let command = crate::commands::of_wait(&run, index, wait);
     assert!(command.starts_with("flow waive r-one schema/drift "));
     wait.what.clone()
 }

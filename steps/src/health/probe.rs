@@ -143,7 +143,7 @@ impl Probe {
 impl Port {
     async fn ask(&self, hosts: &Hosts) -> Result<(), Unwell> {
         if let Some(via) = &self.via_host {
-            return self.from_host(hosts, via).await;
+            return self.tried_on(hosts, via).await;
         }
         let limit = Duration::from_secs(self.timeout_seconds.max(1));
         let address = (self.address.as_str(), self.port);
@@ -155,7 +155,7 @@ impl Port {
         let Some(own) = &self.own_host else {
             return Err(Unwell::Unreached(why));
         };
-        Err(match self.from_host(hosts, own).await {
+        Err(match self.tried_on(hosts, own).await {
             Ok(()) => Unwell::Unreached(format!(
                 "open when asked on `{own}` itself, out of reach from here: {why}"
             )),
@@ -167,7 +167,7 @@ impl Port {
     }
 
     /// That a port is closed there is evidence; that the host could not try it is none.
-    async fn from_host(&self, hosts: &Hosts, host: &str) -> Result<(), Unwell> {
+    async fn tried_on(&self, hosts: &Hosts, host: &str) -> Result<(), Unwell> {
         let silent = |e: &dyn std::fmt::Display| Unwell::Unreached(e.to_string());
         let host = hosts.get(host).map_err(|e| silent(&e))?;
         let seconds = self.timeout_seconds.max(1);

@@ -340,7 +340,7 @@ async fn a_warning_waits_for_the_role_that_may_waive_exactly_that_finding() {
     bench.people = Some(People::default());
     let (run, stop) = bench.start("r-one", plan).await;
     assert_eq!(stop, Stop::WaitingForPeople);
-    let (step, wait) = run.waiting().next().unwrap();
+    let (index, wait) = run.waiting().next().unwrap();
     assert_eq!(wait.who, "tech-lead");
     assert!(
         wait.what
@@ -348,7 +348,7 @@ async fn a_warning_waits_for_the_role_that_may_waive_exactly_that_finding() {
         "{}",
         wait.what
     );
-    let command = crate::commands::of_wait(&run, step, wait);
+    let command = crate::commands::of_wait(&run, index, wait);
     assert!(command.starts_with("flow waive r-one prep/safety "));
 }
 

@@ -80,12 +80,12 @@ impl World for Ground {
         let lease = lock_state(&here, &self.path("lease")).await.unwrap();
         let held = lease.held.map(|held| held.run);
         let locked = lease.locked.map(|locked| locked.reason);
-        let head = git(at, &["rev-parse", "HEAD"]);
+        let commit = git(at, &["rev-parse", "HEAD"]);
         let mut kept = Vec::new();
         files(&at.join("kept"), &mut kept);
         kept.sort();
         format!(
-            "ledger {ledger:?}, held by {held:?}, locked {locked:?}, at {head:?}, kept {kept:?}"
+            "ledger {ledger:?}, held by {held:?}, locked {locked:?}, at {commit:?}, kept {kept:?}"
         )
     }
 

@@ -37,6 +37,10 @@ pub struct HostAt {
     /// The host's alias in the ssh configuration.
     pub ssh: String,
     #[serde(flatten)]
+    #[expect(
+        clippy::zero_sized_map_values,
+        reason = "only whether there is anything more counts, and what is flattened is a map"
+    )]
     more: BTreeMap<String, serde::de::IgnoredAny>,
 }
 

@@ -20,7 +20,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue, ValueDeserializer};
 
 use super::read::{invalid_at, place, read_text};
-use super::{ConfigError, Core, Environment};
+use super::{ConfigError, Core, Environment, HostAt};
 
 /// The keys of the core.
 pub const CORE: [&str; 5] = ["env", "path", "ssh", "mail", "people"];
@@ -106,7 +106,7 @@ impl Layout {
     /// [`ConfigError::Invalid`], with line and column.
     pub fn core(&self) -> Result<Core, ConfigError> {
         let core: Core = self.parse(table(self.parts()?.core))?;
-        if core.env.values().any(|host| host.says_more()) {
+        if core.env.values().any(HostAt::says_more) {
             let mut parts = self.parts()?;
             let environments = parts.core.remove("env");
             let _: Option<BTreeMap<String, Environment>> =

@@ -67,7 +67,7 @@ fn entries(text: &str, cut: bool) -> Result<Vec<Entry>, String> {
         let (stamp, text) = line.split_once(' ').unwrap_or((line, ""));
         let stamp: jiff::Timestamp = stamp
             .parse()
-            .map_err(|_| format!("a line has no time: {:.100}", line))?;
+            .map_err(|_| format!("a line has no time: {line:.100}"))?;
         let stamp = u64::try_from(stamp.as_nanosecond()).map_err(|e| e.to_string())?;
         found.push(Entry {
             stamp,

@@ -214,6 +214,10 @@ impl Release<'_> {
         }
     }
 
+    #[expect(
+        clippy::unused_self,
+        reason = "read in the protocol like every other step"
+    )]
     pub(in crate::release) fn reconnect(&self, at: &Place, writable: &Key) -> Reconnect {
         Reconnect {
             host: at.name.to_owned(),

@@ -115,8 +115,8 @@ async fn what_the_plan_called_personal_leaves_production_only_by_signature() {
     parked(&bench, "tech-lead").await;
     let (run, stop) = again(&bench, LOOSENED).await;
     assert_eq!(stop, Stop::WaitingForPeople);
-    let (step, wait) = run.waiting().next().expect("somebody is asked");
-    let command = crate::commands::of_wait(&run, step, wait);
+    let (index, wait) = run.waiting().next().expect("somebody is asked");
+    let command = crate::commands::of_wait(&run, index, wait);
     assert_eq!(wait.who, "tech-lead");
     assert!(wait.what.contains("public.Task.title"), "{}", wait.what);
     assert!(
