@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn a_kind_that_is_taken_is_a_diagnostic_that_names_both_types() {
         assert_eq!(App::new().registry.clash(), None);
-        let app = App::new().steps(|registry| registry.with::<Health>());
+        let app = App::new().steps(Registry::with::<Health>);
         let said = clashing(app.registry.clash().expect("a clash"));
         assert_eq!(said.exit, Exit::Usage);
         insta::assert_snapshot!(said.render(), @r"
