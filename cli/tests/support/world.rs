@@ -14,7 +14,7 @@ use crate::place::Place;
 use crate::project::{self, Wishes};
 
 /// The longest one release may take here. It takes less than a minute.
-pub(crate) const RELEASE_LIMIT: Duration = Duration::from_mins(4);
+pub(crate) const RELEASE_LIMIT: Duration = Duration::from_mins(8);
 const PAUSE: Duration = Duration::from_millis(15);
 /// How often the run is looked at from other terminals.
 const LOOK: Duration = Duration::from_millis(400);

@@ -52,14 +52,14 @@ async fn a_compiler_that_never_ends_is_killed_with_what_it_started() {
     );
     code.replace("typescript/bin/tsc", &script);
     let began = Instant::now();
-    let limit = Duration::from_secs(8);
+    let limit = Duration::from_secs(30);
     let why = code.within(limit, &before(), &before()).await.unwrap_err();
     assert!(
         why.0
             .contains("tsc had not ended when the time limit was reached"),
         "{why}"
     );
-    assert!(began.elapsed() < Duration::from_secs(15));
+    assert!(began.elapsed() < Duration::from_secs(50));
     let started: Vec<_> = pids
         .read_dir()
         .unwrap()
