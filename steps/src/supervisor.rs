@@ -1,8 +1,10 @@
 //! Whatever keeps an application's processes running on a host, behind one trait: pm2 first.
 
+use bytes::Bytes;
 use flow_engine::step::StepError;
 
-use crate::host::Host;
+use crate::host::{Command, Host, Stdin};
+use crate::reach;
 
 mod application;
 mod compose;
@@ -123,4 +125,32 @@ pub(crate) fn nothing(
     .hint(format!(
         "name them in flow.toml: [env.{host}] processes = [\"…\"]; then start anew"
     ))
+}
+
+/// Writes a file of a folder of the host, readable for its owner only, whole or not at all, and says what it is by its
+/// SHA-256. Run twice: the file is written anew.
+async fn keep_file(
+    host: &dyn Host,
+    dir: &str,
+    name: &str,
+    bytes: Bytes,
+) -> Result<Kept, StepError> {
+    let dir = reach::absolute(dir)?.trim_end_matches('/');
+    let file = format!("{dir}/{name}");
+    let script = r#"
+set -eu
+umask 077
+mkdir -p -- "$1"
+part="$2.part"
+rm -f -- "$part"
+cat > "$part"
+sync -- "$part" 2>/dev/null || sync
+mv -f -- "$part" "$2"
+sum=$(sha256sum < "$2")
+echo "${sum%% *}""#;
+    let command = Command::script(script)
+        .args(["sh", dir, &file])
+        .stdin(Stdin::Bytes(bytes));
+    let sha256 = reach::run(host, &command).await?;
+    Ok(Kept { file, sha256 })
 }

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use super::Pm2;
 use crate::host::{Command, Stdin};
 use crate::reach;
+use crate::supervisor::keep_file;
 use crate::supervisor::list::Kept;
 
 /// What pm2 reads of a definition on its standard input: one piece of a pipe or file (pm2 7, measured).
@@ -219,8 +220,6 @@ impl Pm2<'_> {
         run: &str,
         apps: &[Definition],
     ) -> Result<Kept, StepError> {
-        let dir = reach::absolute(dir)?.trim_end_matches('/');
-        let file = format!("{dir}/pm2-{run}.json");
         let mut random = [0; 16];
         getrandom::fill(&mut random)
             .map_err(|e| StepError::fail(format!("this machine gives no randomness: {e}")))?;
@@ -230,22 +229,13 @@ impl Pm2<'_> {
         };
         let text = serde_json::to_vec(&content)
             .map_err(|e| StepError::fail(format!("the definitions cannot be written: {e}")))?;
-        let script = r#"
-set -eu
-umask 077
-mkdir -p -- "$1"
-part="$2.part"
-rm -f -- "$part"
-cat > "$part"
-sync -- "$part" 2>/dev/null || sync
-mv -f -- "$part" "$2"
-sum=$(sha256sum < "$2")
-echo "${sum%% *}""#;
-        let command = Command::script(script)
-            .args(["sh", dir, &file])
-            .stdin(Stdin::Bytes(Bytes::from(text)));
-        let sha256 = reach::run(self.host, &command).await?;
-        Ok(Kept { file, sha256 })
+        keep_file(
+            self.host,
+            dir,
+            &format!("pm2-{run}.json"),
+            Bytes::from(text),
+        )
+        .await
     }
 
     /// The definitions that were kept, or in words why there are none.

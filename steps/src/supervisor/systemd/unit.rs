@@ -6,9 +6,10 @@ use bytes::Bytes;
 use flow_engine::step::StepError;
 use sha2::{Digest as _, Sha256};
 
-use crate::host::{Command, Host, Stdin};
+use crate::host::{Command, Host};
 use crate::reach;
 use crate::supervisor::application::Place;
+use crate::supervisor::keep_file;
 use crate::supervisor::list::{App, Kept};
 
 /// What is asked of each service. Its environment is not: it holds secrets.
@@ -169,31 +170,14 @@ impl Unit {
     }
 }
 
-/// Keeps a text on the host under a run's name, readable for its owner only, whole or not at all.
+/// Keeps a text on the host under a run's name. Run twice: the file is written anew.
 pub(super) async fn keep(
     host: &dyn Host,
     dir: &str,
     run: &str,
     text: String,
 ) -> Result<Kept, StepError> {
-    let dir = reach::absolute(dir)?.trim_end_matches('/');
-    let file = format!("{dir}/systemd-{run}.txt");
-    let script = r#"
-set -eu
-umask 077
-mkdir -p -- "$1"
-part="$2.part"
-rm -f -- "$part"
-cat > "$part"
-sync -- "$part" 2>/dev/null || sync
-mv -f -- "$part" "$2"
-sum=$(sha256sum < "$2")
-echo "${sum%% *}""#;
-    let command = Command::script(script)
-        .args(["sh", dir, &file])
-        .stdin(Stdin::Bytes(Bytes::from(text)));
-    let sha256 = reach::run(host, &command).await?;
-    Ok(Kept { file, sha256 })
+    keep_file(host, dir, &format!("systemd-{run}.txt"), Bytes::from(text)).await
 }
 
 /// What was kept; nothing when it is gone or was changed since.
