@@ -25,7 +25,7 @@ use flow_engine::id::RunId;
 use flow_engine::journal::{Archived, Head, JournalError, Stored};
 use flow_engine::run::{LoadError, Refusal};
 use flow_engine::signal::{Actor, Order, Signal};
-use flow_steps::plain::is_plain;
+use flow_steps::means::plain::is_plain;
 
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;

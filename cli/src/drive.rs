@@ -16,7 +16,7 @@ use flow_engine::registry::Registry;
 use flow_engine::run::{Life, Run};
 use flow_engine::signal::Signal;
 use flow_engine::step::Resources;
-use flow_steps::host::Hosts;
+use flow_steps::means::host::Hosts;
 use flow_steps::pg::Heartbeat;
 use flow_workflows::project::Project;
 use flow_workflows::setup::SetupError;

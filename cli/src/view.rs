@@ -8,7 +8,7 @@ use flow_engine::plan::Plan;
 use flow_engine::record::Verdict;
 use flow_engine::run::{Life, Run, Status, StepState, Undo};
 
-use flow_steps::again::is_answered;
+use flow_steps::means::again::is_answered;
 use flow_steps::standing::{HostFacts, standing_beside};
 
 use crate::driver::Driver;

@@ -9,8 +9,8 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use crate::deploy::has_begun;
-use crate::host::Host;
-use crate::reach;
+use crate::means::host::Host;
+use crate::means::reach;
 
 mod git;
 mod revert;
@@ -183,7 +183,7 @@ mv -f -- "$part" "$3"
 sync -- "$2" 2>/dev/null || sync
 sum=$(sha256sum < "$3")
 echo "${sum%% *} $(wc -c < "$3")""#;
-        let command = crate::host::Command::script(script)
+        let command = crate::means::host::Command::script(script)
             .args(["sh", &self.dir, backups, &file])
             .deadline(BUNDLE_WITHIN);
         let answer = reach::run(host, &command).await?;

@@ -1,6 +1,6 @@
 //! Running the team's release script, once.
 //!
-//! The script runs as a [remote job](crate::host::job): it goes on when `flow` or its connection ends, and is found
+//! The script runs as a [remote job](crate::means::host::job): it goes on when `flow` or its connection ends, and is found
 //! again by its name. A later life of this step re-attaches; it never starts a second script while an earlier one
 //! runs, and never guesses about one whose end is unknown.
 
@@ -15,12 +15,12 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use crate::gate::PromotionRule;
-use crate::host::Host;
-use crate::host::job::Probe;
 use crate::lease::Lease;
+use crate::means::host::Host;
+use crate::means::host::job::Probe;
+use crate::means::reach;
+use crate::means::reach::patterns::Patterns;
 use crate::pg::{Database, Freeze};
-use crate::reach;
-use crate::reach::patterns::Patterns;
 
 mod ask;
 mod attach;

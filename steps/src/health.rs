@@ -7,7 +7,7 @@ use flow_engine::retry::Policy;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use crate::host::Hosts;
+use crate::means::host::Hosts;
 
 mod ask;
 mod checks;

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use crate::host::HostExt as _;
-use crate::reach;
+use crate::means::host::HostExt as _;
+use crate::means::reach;
 
 /// Asks every host who it is. Refuses a machine that is not the expected one, and two names for one machine.
 ///
@@ -91,7 +91,7 @@ mod tests {
     use flow_engine::registry::Registry;
 
     use super::*;
-    use crate::reach::testing::{Bench, Say, failure, output, plan};
+    use crate::means::reach::testing::{Bench, Say, failure, output, plan};
 
     fn of(hosts: &[(&str, Option<&str>)], distinct: bool) -> Identity {
         let hosts = hosts

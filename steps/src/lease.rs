@@ -16,9 +16,9 @@ use flow_engine::planner::Arg;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use crate::host::HostExt as _;
+use crate::means::host::HostExt as _;
+use crate::means::reach;
 use crate::pg::Database;
-use crate::reach;
 
 mod guard;
 mod hand;

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use flow_engine::step::{Cx, StepError};
 use serde::{Deserialize, Serialize};
 
-use crate::host::{Host, HostError};
-use crate::reach;
+use crate::means::host::{Host, HostError};
+use crate::means::reach;
 use orphans::SessionName;
 
 mod addition;
@@ -250,7 +250,7 @@ impl PgError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Cut(..) => true,
-            Self::Host(e) => crate::reach::is_silence(e),
+            Self::Host(e) => crate::means::reach::is_silence(e),
             Self::Sql { message, .. } => NO_SESSION.iter().any(|words| message.contains(words)),
             _ => false,
         }

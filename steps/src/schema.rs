@@ -7,9 +7,9 @@ use flow_engine::signal::Signal;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
+use crate::means::reach;
 use crate::people::Waiver;
 use crate::people::waiver;
-use crate::reach;
 use flow_lint::migration::{self, Finding, Level, Report, history};
 
 mod again;

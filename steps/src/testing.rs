@@ -9,7 +9,7 @@ pub use flow_engine::testing::{
 };
 use tokio::sync::oneshot;
 
-use crate::host::{Command, Exit, Host, HostError, Hosts, Process};
+use crate::means::host::{Command, Exit, Host, HostError, Hosts, Process};
 
 #[cfg(test)]
 mod tests;

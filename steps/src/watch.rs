@@ -16,12 +16,12 @@ use flow_engine::step::{Cx, Progress, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use crate::health::Checks;
-use crate::host::Hosts;
-use crate::reach;
-use crate::reach::patterns::Patterns;
-use crate::supervisor::contract::Supervisor;
-use crate::supervisor::logs::Place;
-use crate::supervisor::{self, Application, ProcessList};
+use crate::means::host::Hosts;
+use crate::means::reach;
+use crate::means::reach::patterns::Patterns;
+use crate::means::supervisor::contract::Supervisor;
+use crate::means::supervisor::logs::Place;
+use crate::means::supervisor::{self, Application, ProcessList};
 
 mod aftermath;
 mod judge;

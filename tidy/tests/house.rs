@@ -84,16 +84,13 @@ const CRATES: [Crate; 7] = [
 
 /// What any step may use: ways to a host, to PostgreSQL, to a process manager, to people's keys. None of them has a KIND that
 /// another step would have to know.
-const MEANS: [&str; 9] = [
-    "again", // The same answer asked for once more, whatever step asks.
+const MEANS: [&str; 6] = [
+    "means",
     "code/git",
     "health/ask",
-    "host",
     "lease/guard",
     "lease/place",
     "lease/store",
-    "plain",
-    "reach",
 ];
 
 /// The root of the workspace.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flow_engine::clock::{Clock as _, SystemClock};
-use flow_steps::host::{Command, Host, HostExt as _};
+use flow_steps::means::host::{Command, Host, HostExt as _};
 use flow_steps::pg::{Purpose, mode};
 use flow_steps::pm2;
 
@@ -98,7 +98,7 @@ impl Setup {
 
     async fn here(&self) -> Vec<Finding> {
         let mut report = Report::of("here");
-        let local = flow_steps::host::Local::new("here");
+        let local = flow_steps::means::host::Local::new("here");
         for tool in ["ssh", "ssh-keygen", "git"] {
             let found = local
                 .run(&Command::script(format!("command -v {tool}")))
@@ -336,7 +336,7 @@ async fn read_only(
     shut
 }
 
-fn words(result: Result<String, flow_steps::host::HostError>) -> Result<String, String> {
+fn words(result: Result<String, flow_steps::means::host::HostError>) -> Result<String, String> {
     result
         .map(|text| text.trim().to_owned())
         .map_err(|e| e.to_string())

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use flow_steps::plain::is_plain;
+use flow_steps::means::plain::is_plain;
 
 mod aliases;
 mod host;

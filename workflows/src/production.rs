@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use flow_steps::host::{Command, Host, HostError, HostExt as _};
+use flow_steps::means::host::{Command, Host, HostError, HostExt as _};
 use flow_steps::pm2;
 use flow_steps::standing::{Access, HostFacts};
 

@@ -12,7 +12,7 @@ use flow_engine::plan::{OnFailure, Plan};
 use flow_engine::planner::Planner;
 use flow_engine::signal::Actor;
 use flow_engine::step::Resources;
-use flow_steps::host::{Hosts, Local};
+use flow_steps::means::host::{Hosts, Local};
 use flow_steps::people::origin::RosterAt;
 use flow_steps::people::{Keys, KeysFound};
 use flow_workflows::setup::{Setup, SetupError};

@@ -9,8 +9,8 @@ use flow_engine::id::RunId;
 use flow_engine::run::Run;
 use flow_engine::run::options::Question;
 use flow_engine::signal::Signal;
-use flow_steps::again::question_of;
-use flow_steps::commands;
+use flow_steps::means::again::question_of;
+use flow_steps::means::commands;
 
 use super::{check, sign, waive};
 use crate::actor;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use flow_steps::host::{SshConfig, SshHost};
+use flow_steps::means::host::{SshConfig, SshHost};
 use flow_workflows::init::{Draft, Wishes, look_at, todos};
 
 use crate::args::Init;

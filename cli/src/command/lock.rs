@@ -13,11 +13,11 @@ use flow_engine::record::ParkReason;
 use flow_engine::run::{Life, Run};
 use flow_engine::signal::Actor;
 use flow_engine::step::Step as _;
-use flow_steps::host::Host;
 use flow_steps::lease::{
     Held, HostLease, LeaseError, LockState, Locked, break_lease, give_back, lift_lock, lock_state,
     place, set_lock,
 };
+use flow_steps::means::host::Host;
 
 use crate::actor;
 use crate::args::{Lock, Unlock};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use flow_steps::host::Host;
 use flow_steps::lease::{self, lock_state};
+use flow_steps::means::host::Host;
 use flow_steps::pg::Database;
 use flow_steps::pg::mode::{self, Mode};
 

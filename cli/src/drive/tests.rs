@@ -4,8 +4,8 @@ use flow_engine::event::{Event, Observer};
 use flow_engine::journal::memory::MemoryJournal;
 use flow_engine::plan::OnFailure;
 use flow_engine::planner::Planner;
-use flow_steps::host::{Hosts, Local};
 use flow_steps::lease::HostLease;
+use flow_steps::means::host::{Hosts, Local};
 
 use std::fmt::Write as _;
 

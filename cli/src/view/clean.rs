@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use flow_engine::event::without_passwords;
-use flow_steps::plain::is_plain;
+use flow_steps::means::plain::is_plain;
 use serde::Serialize;
 
 use super::columns::{beginning, columns};

@@ -10,9 +10,9 @@ use flow_engine::retention::RunSummary;
 use flow_engine::run::options::{Act, Choice};
 use flow_engine::run::{Delivery, Life, Run, Topic};
 use flow_engine::signal::Order;
+use flow_steps::means::{again, commands};
 use flow_steps::people::KeysFound;
 use flow_steps::people::starter::{self, Signer};
-use flow_steps::{again, commands};
 
 use super::beside::Beside;
 use super::next::{self, Next};

@@ -32,7 +32,7 @@ pub(crate) fn of(run: &Run, record: &Record) -> Option<String> {
                 .until
                 .map(|t| format!(" until {t}"))
                 .unwrap_or_default();
-            let command = flow_steps::commands::of_wait(run, *step, wait);
+            let command = flow_steps::means::commands::of_wait(run, *step, wait);
             let what = &wait.what;
             format!(
                 "{} waits for {}{until}: {what} — {command}",

@@ -5,8 +5,8 @@ use flow_engine::record::{Failure, ParkReason};
 use flow_engine::run::options::{Act, Choice};
 use flow_engine::run::{Life, Run, Undo};
 use flow_engine::step::Step as _;
-use flow_steps::commands::{line, options};
 use flow_steps::lease::HostLease;
+use flow_steps::means::commands::{line, options};
 use serde::Serialize;
 
 use crate::driver::Driver;

@@ -7,8 +7,8 @@ use flow_engine::plan::Phase;
 use flow_engine::record::{Failure, FailureKind};
 use flow_engine::run::{Delivery, Life, Run, Status, StepState, Undo};
 use flow_engine::signal::Order;
-use flow_steps::again::is_answered;
-use flow_steps::commands::of_wait;
+use flow_steps::means::again::is_answered;
+use flow_steps::means::commands::of_wait;
 use flow_steps::people::{KeysFound, starter, summary};
 
 use flow_steps::standing::standing_beside;

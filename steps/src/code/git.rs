@@ -2,8 +2,8 @@
 
 use flow_engine::step::StepError;
 
-use crate::host::{Command, Exit, Host, HostExt as _};
-use crate::reach;
+use crate::means::host::{Command, Exit, Host, HostExt as _};
+use crate::means::reach;
 
 /// A work tree. Every call names it as safe: it may belong to another user than the one who logs in.
 pub(super) struct Git<'a> {

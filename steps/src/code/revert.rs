@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::git::Git;
 use super::{BUNDLE_WITHIN, CodeSnapshot, Snapshot};
-use crate::host::{Command, Host};
-use crate::reach;
+use crate::means::host::{Command, Host};
+use crate::means::reach;
 
 /// How long installing packages may take; `npm ci` over a slow network took six minutes.
 const INSTALL_WITHIN: Duration = Duration::from_mins(30);

@@ -7,7 +7,7 @@ use flow_engine::registry::Registry;
 use flow_engine::signal::Order;
 
 use super::*;
-use crate::reach::testing::{Bench, Change, failure, output, plan, undone};
+use crate::means::reach::testing::{Bench, Change, failure, output, plan, undone};
 
 fn registry() -> Registry {
     Registry::default().with::<CodeSnapshot>()
@@ -194,7 +194,7 @@ async fn code_is_left_alone_while_the_deploy_never_started() {
     let plan = plan(
         |p| {
             p.step("prep/code", step);
-            p.step("prep/fail", crate::reach::testing::Say::failing());
+            p.step("prep/fail", crate::means::reach::testing::Say::failing());
         },
         |p| {
             p.step("prod/deploy", Change);

@@ -5,8 +5,8 @@ use flow_engine::step::{Cx, StepError};
 use super::Deploy;
 use super::in_place::head;
 use super::kept::{Kept, kept, statements};
-use crate::host::job::{JobSpec, Probe};
-use crate::host::{Host, HostExt as _};
+use crate::means::host::job::{JobSpec, Probe};
+use crate::means::host::{Host, HostExt as _};
 
 /// Nobody here knows what became of the script: what is known, and the commands that state it.
 pub(super) async fn ask(

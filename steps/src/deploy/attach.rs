@@ -6,8 +6,8 @@ use flow_engine::step::{Cx, StepError};
 use tokio::sync::mpsc;
 
 use super::kept::{Kept, PATIENCE, kept, of_job};
-use crate::host::Host;
-use crate::host::job::{self, Follow, JobError, JobSpec, Probe};
+use crate::means::host::Host;
+use crate::means::host::job::{self, Follow, JobError, JobSpec, Probe};
 
 /// Follows a job to its end, from where its output was shown last.
 ///

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use crate::host::{Command, Host, HostError, HostExt as _};
-use crate::reach;
+use crate::means::host::{Command, Host, HostError, HostExt as _};
+use crate::means::reach;
 
 /// The commit that was released is still in place: what people looked at is what goes on to production.
 ///

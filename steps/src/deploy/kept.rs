@@ -8,9 +8,9 @@ use flow_engine::signal::Order;
 use flow_engine::step::{Cx, StepError};
 use serde::{Deserialize, Serialize};
 
-use crate::host::HostError;
-use crate::host::job::JobError;
-use crate::reach;
+use crate::means::host::HostError;
+use crate::means::host::job::JobError;
+use crate::means::reach;
 
 /// How long a claimed job may take to start; a host under load took two seconds.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);

@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::kept::{GRACE, Kept, kept, of_job};
 use super::{Deploy, jobs};
-use crate::host::job::{self, JobError, JobSpec, Launch, Probe};
-use crate::host::{Command, Host};
 use crate::lease::{in_force, lock_state};
+use crate::means::host::job::{self, JobError, JobSpec, Launch, Probe};
+use crate::means::host::{Command, Host};
+use crate::means::reach;
+use crate::means::supervisor::{self, Application};
 use crate::pg::{BeforeStop, Question};
-use crate::reach;
-use crate::supervisor::{self, Application};
 
 /// What is stopped when a deploy is undone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

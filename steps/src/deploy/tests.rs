@@ -9,10 +9,10 @@ use flow_engine::run::Run;
 use flow_engine::signal::Order;
 
 use super::*;
-use crate::host::Local;
 use crate::lease::HostLease;
+use crate::means::host::Local;
+use crate::means::reach::testing::{Bench, Say, failure, output, plan, undone};
 use crate::pm2::tests::Pm2;
-use crate::reach::testing::{Bench, Say, failure, output, plan, undone};
 
 mod contract;
 mod later;
@@ -317,13 +317,17 @@ async fn undone_before_the_host_heard_of_it_the_script_can_never_start_any_more(
     );
     assert!(undone(&run, "prod/deploy").contains("cannot be any more; no service was stopped"));
     // The launch of the dead process arrives late.
-    let mut late =
-        crate::host::job::JobSpec::new(&deploy.jobs_dir, "r-one", "prod_deploy", "echo late");
+    let mut late = crate::means::host::job::JobSpec::new(
+        &deploy.jobs_dir,
+        "r-one",
+        "prod_deploy",
+        "echo late",
+    );
     late.epoch = 99;
-    let answer = crate::host::job::launch(&Local::new("here"), &late)
+    let answer = crate::means::host::job::launch(&Local::new("here"), &late)
         .await
         .unwrap();
-    assert_eq!(answer, crate::host::job::Launch::Exists);
+    assert_eq!(answer, crate::means::host::job::Launch::Exists);
     assert!(rig.ledger().is_empty());
 }
 

@@ -6,9 +6,9 @@ use super::ask::ask;
 use super::kept::{Kept, kept, of_job};
 use super::migrate;
 use super::{Deploy, Deployed};
-use crate::host::Host;
-use crate::host::job::{self, JobSpec, Probe};
-use crate::reach::patterns::{Lines, Patterns};
+use crate::means::host::Host;
+use crate::means::host::job::{self, JobSpec, Probe};
+use crate::means::reach::patterns::{Lines, Patterns};
 
 /// The most of a log that is judged, in bytes; what a release writes is a thousandth of it. One that is longer is for a
 /// person to judge.

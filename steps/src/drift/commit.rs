@@ -6,8 +6,8 @@ use flow_lint::drift::{MOST, Sides, Tree, find, is_schema};
 use flow_lint::migration::MAX_FILE;
 
 use super::Statements;
-use crate::host::{HostExt as _, Local};
-use crate::reach;
+use crate::means::host::{HostExt as _, Local};
+use crate::means::reach;
 use crate::schema::source::git;
 
 /// The schema of a commit.

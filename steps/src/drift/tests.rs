@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use super::*;
 use crate::code::tests::git;
+use crate::means::reach::testing::{Bench, Say, failure, output, plan};
 use crate::people::People;
 use crate::pg::tests::cluster;
 use crate::pg::{Database, Pg};
-use crate::reach::testing::{Bench, Say, failure, output, plan};
 use flow_lint::drift::beside;
 use flow_lint::migration::from_pairs;
 
@@ -164,7 +164,7 @@ async fn asked(judge: impl flow_engine::step::Step) -> String {
     assert_eq!(stop, Stop::WaitingForPeople);
     let (index, wait) = run.waiting().next().unwrap();
     assert_eq!(wait.who, "tech-lead");
-    let command = crate::commands::of_wait(&run, index, wait);
+    let command = crate::means::commands::of_wait(&run, index, wait);
     assert!(command.starts_with("flow waive r-one schema/drift "));
     wait.what.clone()
 }

@@ -10,8 +10,8 @@ use flow_engine::run::{Run, Status};
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use crate::host::{Command, Host};
-use crate::reach;
+use crate::means::host::{Command, Host};
+use crate::means::reach;
 
 /// What counts as fresh.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,12 +12,12 @@ use super::backup::BackupRule;
 use super::overtaken;
 use super::promotion::{self, PromotionRule};
 use crate::code::{self, Snapshot};
-use crate::host::{Command, Host, HostExt as _};
 use crate::lease::{Lease, lock_state};
 use crate::mail::secret;
+use crate::means::host::{Command, Host, HostExt as _};
+use crate::means::reach;
 use crate::people::sign_off::NotValid;
 use crate::people::{self, still_valid};
-use crate::reach;
 
 /// The kind of step whose output is a sign-off: `role` and `expires_at`.
 const SIGN_OFF: &str = "people.signoff";

@@ -7,7 +7,7 @@ use flow_engine::run::{Run, Status, Undo};
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use crate::reach;
+use crate::means::reach;
 
 /// What must have passed before production may be touched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

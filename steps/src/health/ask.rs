@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::{Check, Unwell};
-use crate::host::{Command, Exit, HostExt as _, Hosts, Stdin};
-use crate::reach;
+use crate::means::host::{Command, Exit, HostExt as _, Hosts, Stdin};
+use crate::means::reach;
 
 /// The most of a body that is read; a health answer has a few hundred bytes.
 const BODY_MAX: usize = 256 * 1024;

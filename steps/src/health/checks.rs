@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 
 use super::{Check, Healthy, Probe, Reply, Unwell};
-use crate::host::Hosts;
+use crate::means::host::Hosts;
 
 /// The pause between two rounds of questions.
 const ASK_EVERY: Duration = Duration::from_secs(1);

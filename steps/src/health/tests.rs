@@ -8,8 +8,8 @@ use flow_engine::record::Verdict;
 use flow_engine::registry::Registry;
 
 use super::*;
-use crate::host::Local;
-use crate::reach::testing::{Bench, Say, failure, output, plan};
+use crate::means::host::Local;
+use crate::means::reach::testing::{Bench, Say, failure, output, plan};
 
 mod probes;
 
@@ -221,15 +221,15 @@ impl WithPath {
 }
 
 #[async_trait]
-impl crate::host::Host for WithPath {
+impl crate::means::host::Host for WithPath {
     fn name(&self) -> &str {
         self.0.name()
     }
 
     async fn spawn(
         &self,
-        command: &crate::host::Command,
-    ) -> Result<crate::host::Process, crate::host::HostError> {
+        command: &crate::means::host::Command,
+    ) -> Result<crate::means::host::Process, crate::means::host::HostError> {
         self.0.spawn(&command.clone().env("PATH", &self.1)).await
     }
 }
@@ -337,7 +337,7 @@ async fn what_could_not_be_asked_in_the_end_is_no_failure_of_the_release() {
             p.step("prep/say", Say::new(1));
         },
         |p| {
-            p.step("prod/change", crate::reach::testing::Change);
+            p.step("prod/change", crate::means::reach::testing::Change);
             p.step("prod/health", step);
         },
     );

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::store::{Held, json};
 use super::{HostLease, Lease, ReleaseLease};
-use crate::host::{Command, Exit, Host, HostError, Lapse, Process, quote};
+use crate::means::host::{Command, Exit, Host, HostError, Lapse, Process, quote};
 
 /// `$1` folder of the lease, `$2` run, `$3` epoch, `$4` the lease as this process would write it up to its epoch,
 /// `$5` machine id; then the command. Standard input is the command's and is left alone.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use super::LeaseError;
-use crate::host::{Command, Host, HostExt as _};
+use crate::means::host::{Command, Host, HostExt as _};
 use crate::pg::{Database, Pg, PgError};
 
 /// Prints why a folder, or one above it, is not ours alone: whoever can write to or owns one of them can put another
@@ -140,7 +140,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-    use crate::host::Local;
+    use crate::means::host::Local;
 
     #[test]
     fn names_that_look_alike_have_keys_of_their_own() {

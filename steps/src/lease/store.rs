@@ -6,8 +6,8 @@ use flow_engine::step::StepError;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::host::{Command, Host, HostError, HostExt as _, Stdin};
-use crate::reach;
+use crate::means::host::{Command, Host, HostError, HostExt as _, Stdin};
+use crate::means::reach;
 
 /// Who holds the lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use flow_engine::step::{Cx, StepError};
 
 use super::guard;
 use super::store::{Held, LeaseError, lock_state, parse, script};
-use crate::host::Host;
+use crate::means::host::Host;
 
 /// Why the lease is not this run's to take.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use flow_engine::signal::Order;
 use super::hand::remove;
 use super::store::{json, renew};
 use super::*;
-use crate::host::Local;
-use crate::reach::testing::{Bench, Change, Say, failure, output, plan, undone};
+use crate::means::host::Local;
+use crate::means::reach::testing::{Bench, Change, Say, failure, output, plan, undone};
 
 mod places;
 mod successor;

@@ -6,7 +6,7 @@ use flow_engine::outbox::DeliveryError;
 use lettre::transport::smtp::Error as SmtpError;
 
 use super::settings::MailSettings;
-use crate::host::Secret;
+use crate::means::host::Secret;
 
 /// Why one address did not get a mail.
 pub(super) enum Undelivered {

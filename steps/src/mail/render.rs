@@ -8,8 +8,8 @@ use flow_engine::record::Verdict;
 use flow_engine::run::{Notice, Run, Status};
 use flow_engine::signal::Order;
 
+use crate::means::plain;
 use crate::people::{People, SignedOff, sign_off, summary};
-use crate::plain;
 
 mod parked;
 mod topics;

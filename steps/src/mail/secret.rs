@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 
-use crate::host::Secret;
+use crate::means::host::Secret;
 
 mod command;
 

@@ -18,7 +18,7 @@ use super::reached::Reached;
 use super::render::Mail;
 use super::secret::Secrets;
 use super::settings::{MailSettings, SettingsError, TO_MAX, Tls, address, is_loopback};
-use crate::host::Secret;
+use crate::means::host::Secret;
 
 /// The longest a server may take for one mail to one person. Own limit: the mail library's does not cover a server
 /// that accepts the connection and is silent.

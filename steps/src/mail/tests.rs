@@ -9,7 +9,7 @@ use flow_engine::outbox::DeliveryError;
 
 use super::exim::{Exim, free_port};
 use super::*;
-use crate::host::Secret;
+use crate::means::host::Secret;
 
 mod hanging_up;
 mod words;

@@ -270,7 +270,7 @@ struct Begun {
 
 /// As for names, but a note may have several lines.
 fn is_note(c: char) -> bool {
-    c == '\n' || crate::plain::is_plain(c)
+    c == '\n' || crate::means::plain::is_plain(c)
 }
 
 #[async_trait]

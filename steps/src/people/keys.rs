@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::origin::{RosterAt, RosterSource, Rosters};
 use super::roster::People;
-use crate::{code, reach};
+use crate::code;
+use crate::means::reach;
 
 /// Names the keys that this release adds to the roster of production's commit, those it takes out, and whether the
 /// working tree says otherwise. It judges nothing: who signs sees it, and it is part of what is signed.

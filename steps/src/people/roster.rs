@@ -18,7 +18,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use super::key::{KeyError, PublicKey};
-use crate::plain::{is_one_script, is_plain};
+use crate::means::plain::{is_one_script, is_plain};
 
 /// The namespace of every signature `flow` asks for: a signature made for another purpose is none of ours.
 pub const NAMESPACE: &str = "flow-signoff-v1";

@@ -128,7 +128,7 @@ impl Words {
     /// Whether the note is plain and short, and there where one is needed.
     pub(super) fn check(&self) -> Result<(), StatementError> {
         let needs_reason = self.decision == Decision::Reject || self.subject == Subject::Waiver;
-        let plain = self.note.chars().all(crate::plain::is_plain);
+        let plain = self.note.chars().all(crate::means::plain::is_plain);
         let missing = needs_reason && self.note.trim().is_empty();
         if !plain || self.note.len() > NOTE_MAX || missing {
             return Err(StatementError::Note);

@@ -10,7 +10,7 @@ use super::keys::{Keys, KeysFound};
 use super::starter::{Signer, Starter};
 use super::waiver::Waiver;
 use crate::code::CodeSnapshot;
-use crate::plain::is_plain;
+use crate::means::plain::is_plain;
 use crate::schema::{Checked, MigrationSafety};
 
 /// The longest line, the most lines, and the most bytes in all; see [`super::statement::NOTE_MAX`].

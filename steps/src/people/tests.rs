@@ -51,7 +51,7 @@ async fn a_run_waits_for_each_role_and_goes_on_when_both_signed() {
     let (engine, run) = waiting(&team).await;
     let waiting = run.waiting();
     let commands: Vec<_> = waiting
-        .map(|(step, wait)| crate::commands::of_wait(&run, step, wait))
+        .map(|(step, wait)| crate::means::commands::of_wait(&run, step, wait))
         .collect();
     assert_eq!(
         commands,

@@ -114,7 +114,7 @@ pub(crate) async fn take_anew(pg: &Pg, order: &Order<'_>, copy: bool) -> Result<
 async fn fresh(pg: &Pg, order: &Order<'_>, path: &str, part: &str) -> Result<Backup, PgError> {
     let begun = Instant::now();
     let version =
-        crate::host::HostExt::run(&*pg.host, &pg.tool("pg_dump").arg("--version")).await?;
+        crate::means::host::HostExt::run(&*pg.host, &pg.tool("pg_dump").arg("--version")).await?;
     let previous = previous(pg, order).await.map(|last| last.raw_bytes);
     let mut snapshot = capture::snapshot(pg).await?;
     let state = capture::capture_in(pg, &mut snapshot.session, Look::All).await?;

@@ -14,7 +14,7 @@ use super::text::some_of;
 use super::{Database, Freeze, Guarded, Pg, PgError, Watchdog, freeze, proof, read_only, restore};
 use crate::deploy::has_begun;
 use crate::lease::{Lease, lock_state};
-use crate::reach;
+use crate::means::reach;
 
 mod asking;
 

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::marker::{Marker, Tail};
 use super::{Pg, PgError, words};
-use crate::host::{Command, Exit, HostError, HostExt as _, Process, Stdin, last_words};
+use crate::means::host::{Command, Exit, HostError, HostExt as _, Process, Stdin, last_words};
 
 /// The longest a dump, a restore or an open session may take. Measured: about 40 s for a GB to restore.
 pub(crate) const LONG: Duration = Duration::from_hours(6);

@@ -14,7 +14,7 @@ use super::scan::DumpScanner;
 use super::state::DbState;
 use super::text::some_of;
 use super::{Pg, PgError};
-use crate::host::Command;
+use crate::means::host::Command;
 
 impl Pg {
     /// `pg_dump` of this database, without a word about what of it.

@@ -19,7 +19,7 @@ use super::scratch::{self, Mark};
 use super::shape::{self, Change, READS, Shape};
 use super::text::{ident, some_of};
 use super::{Database, Pg, PgError, applied};
-use crate::reach;
+use crate::means::reach;
 use crate::schema::source;
 use flow_lint::migration::Migration;
 

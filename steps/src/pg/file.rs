@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::client::{Feed, LONG};
 use super::text::check_dir;
 use super::{Pg, PgError};
-use crate::host::{Command, HostExt as _, Stdin};
+use crate::means::host::{Command, HostExt as _, Stdin};
 
 /// The largest manifest that is read back.
 const MANIFEST_MAX: u64 = 12 * 1024 * 1024;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::watchdog::{self, Guardian};
 use super::{Database, Pg, PgError, read_only, scratch, text::ident};
-use crate::host::Host;
+use crate::means::host::Host;
 
 /// Whether a database lets writers in, and whose freeze it is when it does not.
 #[derive(Debug, Clone, PartialEq, Eq)]

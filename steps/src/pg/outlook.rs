@@ -20,8 +20,8 @@ use super::state::{self, DbState};
 use super::text::{rows, some_of};
 use super::{Baseline, Database, Pg, PgError, load, proof, restore, space};
 use crate::deploy::has_begun;
-use crate::host::{Host, Hosts};
 use crate::lease::{in_force, successor};
+use crate::means::host::{Host, Hosts};
 
 /// What a rollback of a run would take back and set aside.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::catalog::{self, TableSpec};
 use super::text::table_key;
 use super::{Database, Pg, PgError};
-use crate::host::Hosts;
+use crate::means::host::Hosts;
 
 mod pending;
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::right::Right;
 use super::text::some_of;
 use super::{Database, Pg, PgError, loadable};
-use crate::host::Hosts;
+use crate::means::host::Hosts;
 
 /// What a database is there for, and so what is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -20,7 +20,7 @@ use super::scratch::{self, Mark};
 use super::state::{DbState, TableState};
 use super::text::{ident, table_key};
 use super::{Pg, PgError, proof};
-use crate::host::Hosts;
+use crate::means::host::Hosts;
 
 /// How many rows one question asks for.
 const AT_ONCE: usize = 200;

@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use super::read_only::opening;
 use super::{Pg, PgError};
-use crate::host::{Command, Host, HostExt as _, Stdin, quote};
 use crate::lease::Lease;
+use crate::means::host::{Command, Host, HostExt as _, Stdin, quote};
 
 mod heartbeat;
 

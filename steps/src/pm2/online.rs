@@ -7,9 +7,9 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::{App, Application, ProcessList};
-use crate::reach;
-use crate::supervisor;
-use crate::supervisor::settle::{self, Wanted};
+use crate::means::reach;
+use crate::means::supervisor;
+use crate::means::supervisor::settle::{self, Wanted};
 
 /// Every process of the application is online: those that ran before, and those that came with the release.
 ///

@@ -9,9 +9,9 @@ use flow_engine::step::StepError;
 use serde::{Deserialize, Serialize};
 
 use super::App;
-use crate::host::{Command, Host};
-use crate::reach;
-use crate::supervisor::Folder;
+use crate::means::host::{Command, Host};
+use crate::means::reach;
+use crate::means::supervisor::Folder;
 
 /// What was released, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

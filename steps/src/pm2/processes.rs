@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::{Application, ProcessList};
 use crate::deploy::has_begun;
 use crate::health::Checks;
-use crate::reach;
-use crate::supervisor;
-use crate::supervisor::contract::Supervisor;
-use crate::supervisor::settle::{CRASH_LOOP, ONLINE_WITHIN};
+use crate::means::reach;
+use crate::means::supervisor;
+use crate::means::supervisor::contract::Supervisor;
+use crate::means::supervisor::settle::{CRASH_LOOP, ONLINE_WITHIN};
 
 /// Records the processes that run now and has pm2 save them; undone, starts again what was running, as it was defined.
 ///
@@ -140,7 +140,10 @@ impl Step for Processes {
 }
 
 impl Processes {
-    fn supervisor<'a>(&'a self, host: &'a dyn crate::host::Host) -> Box<dyn Supervisor + 'a> {
+    fn supervisor<'a>(
+        &'a self,
+        host: &'a dyn crate::means::host::Host,
+    ) -> Box<dyn Supervisor + 'a> {
         supervisor::of(host, &self.pm2, &self.application)
     }
 

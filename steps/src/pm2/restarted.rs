@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Application, ProcessList, Released, place};
 use crate::deploy::Deployed;
-use crate::reach;
-use crate::supervisor;
-use crate::supervisor::settle::{self, Wanted};
+use crate::means::reach;
+use crate::means::supervisor;
+use crate::means::supervisor::settle::{self, Wanted};
 
 /// Every process that ran before was really restarted and stays up: it has another pid, and where the release says what
 /// and where it is, it runs from that folder, with that version and that commit.

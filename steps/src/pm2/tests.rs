@@ -13,9 +13,9 @@ use flow_engine::planner::Arg;
 use flow_engine::step::StepError;
 
 use super::*;
-use crate::host::Local;
-use crate::reach::testing::{Bench, Change, Say, failure, output, plan, undone};
-use crate::supervisor::contract::Supervisor as _;
+use crate::means::host::Local;
+use crate::means::reach::testing::{Bench, Change, Say, failure, output, plan, undone};
+use crate::means::supervisor::contract::Supervisor as _;
 
 /// A pm2 of its own: own home, own daemon, ended with it.
 pub(crate) struct Pm2 {
@@ -61,7 +61,7 @@ impl Pm2 {
 
     /// The application's processes now; all but modules where none is named.
     pub(crate) async fn list(&self, application: &Application) -> ProcessList {
-        let pm2 = crate::supervisor::pm2::Pm2 {
+        let pm2 = crate::means::supervisor::pm2::Pm2 {
             host: &Local::new("here"),
             program: &self.prefix,
             application,
@@ -139,7 +139,7 @@ fn the_list_is_the_last_line_and_keeps_nothing_of_the_environment() {
     let text = "\n  Runtime Edition\n[PM2] Spawning PM2 daemon with pm2_home=/root/.pm2\n[PM2] PM2 Successfully daemonized\n\
         [{\"pid\":17,\"name\":\"api\",\"pm2_env\":{\"status\":\"online\",\"restart_time\":3,\"version\":\"1.4.0\",\
         \"DATABASE_URL\":\"hunter2\",\"pm_out_log_path\":\"/l/o\",\"pm_err_log_path\":\"/dev/null\"},\"pm_id\":4}]\n";
-    let all = crate::supervisor::pm2::parse(text).unwrap();
+    let all = crate::means::supervisor::pm2::parse(text).unwrap();
     let [(app, _, definition)] = &all[..] else {
         panic!("not one");
     };
@@ -154,12 +154,13 @@ fn the_list_is_the_last_line_and_keeps_nothing_of_the_environment() {
 
 #[test]
 fn an_answer_that_is_no_list_fails_without_repeating_it() {
-    let StepError::Fail(failure) = crate::supervisor::pm2::parse("[{\"hunter2\":1}]").unwrap_err()
+    let StepError::Fail(failure) =
+        crate::means::supervisor::pm2::parse("[{\"hunter2\":1}]").unwrap_err()
     else {
         panic!("not a failure");
     };
     assert!(!format!("{failure:?}").contains("hunter2"));
-    assert!(crate::supervisor::pm2::parse("").is_err());
+    assert!(crate::means::supervisor::pm2::parse("").is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]

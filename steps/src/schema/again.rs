@@ -8,7 +8,7 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::{Checked, MigrationSafety, Pending, applied, source};
-use crate::reach;
+use crate::means::reach;
 use flow_lint::migration::{self, Finding, Level, history};
 
 /// What is pending on the target is still what was checked, reviewed and signed: no other migration was applied, changed

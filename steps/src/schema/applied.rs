@@ -3,8 +3,8 @@
 use flow_engine::step::StepError;
 use serde::de::DeserializeOwned;
 
-use crate::host::Host;
-use crate::reach;
+use crate::means::host::Host;
+use crate::means::reach;
 use flow_lint::migration::history::{self, History, Place};
 
 /// Fails when the name can be no schema's, and when the database does not answer.

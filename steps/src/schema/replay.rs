@@ -9,7 +9,7 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::{Checked, source};
-use crate::reach;
+use crate::means::reach;
 use flow_lint::migration::{self, Finding, Level, Migration};
 use flow_lint::replay::{self, Options, ReplayError, ReplayOutcome};
 
@@ -160,7 +160,7 @@ mod tests {
 
     use super::*;
     use crate::code::tests::git;
-    use crate::reach::testing::{Bench, Say, failure, output, plan};
+    use crate::means::reach::testing::{Bench, Say, failure, output, plan};
     use crate::schema::Pending;
 
     const INIT: &str = "CREATE TABLE \"Task\" (\"id\" TEXT PRIMARY KEY, \"notes\" TEXT);\n";

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use flow_engine::step::StepError;
 
-use crate::host::{Command, HostExt as _, Local, Output};
-use crate::reach;
+use crate::means::host::{Command, HostExt as _, Local, Output};
+use crate::means::reach;
 use flow_lint::git::SETTINGS;
 use flow_lint::migration::{MAX_FILE, Migration, from_pairs};
 
-/// git in a repository on this machine, with [`SETTINGS`]; what this process inherited is [taken away](crate::host::Local).
+/// git in a repository on this machine, with [`SETTINGS`]; what this process inherited is [taken away](crate::means::host::Local).
 pub(crate) fn git(repo: &str, args: &[&str]) -> Result<Command, StepError> {
     let repo = reach::absolute(repo)?;
     let git = Command::new("git")

@@ -8,8 +8,8 @@ use flow_engine::run::Run;
 
 use super::*;
 use crate::code::tests::git;
+use crate::means::reach::testing::{Bench, Say, failure, output, plan};
 use crate::people::People;
-use crate::reach::testing::{Bench, Say, failure, output, plan};
 
 mod again;
 mod waivers;
@@ -348,7 +348,7 @@ async fn a_warning_waits_for_the_role_that_may_waive_exactly_that_finding() {
         "{}",
         wait.what
     );
-    let command = crate::commands::of_wait(&run, index, wait);
+    let command = crate::means::commands::of_wait(&run, index, wait);
     assert!(command.starts_with("flow waive r-one prep/safety "));
 }
 
@@ -369,7 +369,7 @@ async fn the_copy_a_script_runs_in_is_closed_to_others_of_a_name_nobody_knows_an
     for (then, code) in [("exit 0", 0), ("chmod 500 backend; exit 3", 3)] {
         let script = telling(&named, then);
         let done = source::run_in_copy(&step.repo, &step.commit, &script).await;
-        assert_eq!(done.unwrap().exit, crate::host::Exit::Code(code));
+        assert_eq!(done.unwrap().exit, crate::means::host::Exit::Code(code));
         folders.push(std::fs::read_to_string(&named).unwrap());
         std::fs::remove_file(&named).unwrap();
     }

@@ -13,13 +13,13 @@ use serde::{Deserialize, Serialize};
 use super::*;
 use crate::code::CodeSnapshot;
 use crate::deploy::{Deploy, InPlace};
-use crate::host::{HostExt as _, Local};
 use crate::identity::Identity;
 use crate::lease::{HostLease, lock_state};
 use crate::mail::Notify;
+use crate::means::host::{HostExt as _, Local};
+use crate::means::reach;
 use crate::people::fixture::{self, Team};
 use crate::people::{Decision, SignOff};
-use crate::reach;
 
 /// A folder on this machine, which is the host `here`.
 struct Ground {

@@ -6,7 +6,7 @@
 
 use regex::{Regex, RegexSet};
 
-use crate::reach::patterns::Patterns;
+use crate::means::reach::patterns::Patterns;
 
 /// A session that the server ended, as PostgreSQL, Prisma's engine, node-pg, and what is built on them say it.
 const ENDED: [&str; 6] = [

@@ -6,8 +6,8 @@ use flow_engine::step::{Cx, StepError};
 
 use super::{Eyes, Mark, Reloads, Seen, Thaw, Watch};
 use crate::health::{Complaint, Unwell};
-use crate::supervisor::logs::Line;
-use crate::supervisor::{App, ProcessList};
+use crate::means::supervisor::logs::Line;
+use crate::means::supervisor::{App, ProcessList};
 
 /// So many unhealthy answers one after the other are no hiccup any more.
 const UNHEALTHY_MAX: u32 = 3;

@@ -7,8 +7,8 @@ use flow_engine::retry::Policy;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use crate::reach;
-use crate::supervisor::{self, Application, ProcessList};
+use crate::means::reach;
+use crate::means::supervisor::{self, Application, ProcessList};
 
 /// So much later than meant, a mark says nothing any more about what was written before it.
 const LATE: Duration = Duration::from_secs(30);

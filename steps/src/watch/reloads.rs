@@ -6,8 +6,8 @@ use flow_engine::step::{Cx, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::Seen;
-use crate::supervisor::settle::CRASH_LOOP;
-use crate::supervisor::{App, ProcessList};
+use crate::means::supervisor::settle::CRASH_LOOP;
+use crate::means::supervisor::{App, ProcessList};
 
 /// So many restarts of one process within so much watched time, in milliseconds, are a crash loop whoever makes them.
 const WINDOW: u64 = 120_000;

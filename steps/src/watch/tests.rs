@@ -6,8 +6,8 @@ use flow_engine::run::Run;
 
 use super::*;
 use crate::health::tests::{reply, serve};
+use crate::means::reach::testing::{Bench, Change, failure, output, plan};
 use crate::pm2::tests::Pm2;
-use crate::reach::testing::{Bench, Change, failure, output, plan};
 
 mod darkness;
 mod reload;

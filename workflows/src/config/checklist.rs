@@ -1,6 +1,6 @@
 //! What people look at on an environment, as the team words it.
 
-use flow_steps::plain::is_plain;
+use flow_steps::means::plain::is_plain;
 use serde::Deserialize;
 
 use super::TEXT_MAX;

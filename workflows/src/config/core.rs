@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use flow_steps::host::{Hosts, SshConfig, SshHost};
+use flow_steps::means::host::{Hosts, SshConfig, SshHost};
 use serde::Deserialize;
 
 use super::{Mail, Ssh};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use flow_steps::plain::is_plain;
+use flow_steps::means::plain::is_plain;
 use serde::Deserialize;
 
 use super::Environment;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use flow_steps::host::{Command, quote};
+use flow_steps::means::host::{Command, quote};
 use flow_steps::pm2::{Application, Kind};
 use serde::Deserialize;
 

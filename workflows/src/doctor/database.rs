@@ -1,6 +1,6 @@
 //! The database: whether it answers, what the role lacks for the later steps, and whether there is room.
 
-use flow_steps::host::{Command, Host, HostExt as _, Hosts};
+use flow_steps::means::host::{Command, Host, HostExt as _, Hosts};
 use flow_steps::pg::{Policy, Purpose, Room, rights, room, unlisted};
 use flow_steps::schema;
 

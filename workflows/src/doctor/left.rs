@@ -1,6 +1,6 @@
 //! What earlier releases left on a host: backups, and databases beside the live one. Nothing prunes them.
 
-use flow_steps::host::{Command, Host, HostExt as _};
+use flow_steps::means::host::{Command, Host, HostExt as _};
 
 use super::{Report, words};
 use crate::config::Environment;
@@ -105,7 +105,7 @@ mod tests {
     #[tokio::test]
     async fn the_folder_is_looked_at_as_it_is() {
         let dir = tempfile::tempdir().expect("a folder");
-        let host = flow_steps::host::Local::new("here");
+        let host = flow_steps::means::host::Local::new("here");
         let ask = |folder: String| {
             Command::new("sh").args(["-c".to_owned(), BACKUPS.into(), "sh".into(), folder])
         };

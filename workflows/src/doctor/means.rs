@@ -1,6 +1,6 @@
 //! What a host must have: programs, folders, room.
 
-use flow_steps::host::{Command, Host, HostExt as _};
+use flow_steps::means::host::{Command, Host, HostExt as _};
 
 use super::{Report, words};
 use crate::config::Environment;

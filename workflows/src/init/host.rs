@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use flow_steps::health::Check;
-use flow_steps::host::{Command, Host, HostExt as _, Hosts};
+use flow_steps::means::host::{Command, Host, HostExt as _, Hosts};
 use serde_json::Value;
 
 use super::{Draft, Place, is_folder, plain};
@@ -284,7 +284,7 @@ mod tests {
             at.display(),
             std::env::var("PATH").expect("a path")
         );
-        let host = flow_steps::host::Local::new("here");
+        let host = flow_steps::means::host::Local::new("here");
         let ask = || {
             let script = Command::script(SCRIPT).env("PATH", &path);
             script.env("HOME", at.display().to_string())

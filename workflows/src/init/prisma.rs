@@ -80,8 +80,9 @@ fn is_identifier(name: &str) -> bool {
 /// The first text in quotes; a name of a table or column at the most.
 fn quoted(text: &str) -> Option<String> {
     let name = text.split('"').nth(1)?;
-    let fits =
-        !name.is_empty() && name.len() <= 63 && name.chars().all(flow_steps::plain::is_plain);
+    let fits = !name.is_empty()
+        && name.len() <= 63
+        && name.chars().all(flow_steps::means::plain::is_plain);
     fits.then(|| name.to_owned())
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use flow_steps::plain::one_line;
+use flow_steps::means::plain::one_line;
 
 use super::{Draft, Files, MARK, PROTOCOL, Place};
 

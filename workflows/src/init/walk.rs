@@ -93,7 +93,7 @@ fn is_name(name: &str) -> bool {
     name.len() <= 120
         && name
             .chars()
-            .all(|c| flow_steps::plain::is_plain(c) && c != '\\')
+            .all(|c| flow_steps::means::plain::is_plain(c) && c != '\\')
 }
 
 /// The folder of a path inside the repository; empty for its root.

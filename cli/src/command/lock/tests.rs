@@ -1,4 +1,4 @@
-use flow_steps::host::Local;
+use flow_steps::means::host::Local;
 
 use super::*;
 use crate::testing::{NOON, actor};
@@ -46,7 +46,7 @@ async fn a_run_that_the_lock_stopped_is_what_goes_on_once_it_is_lifted() {
     use flow_engine::planner::Planner;
     use flow_engine::registry::Registry;
     use flow_engine::step::Resources;
-    use flow_steps::host::Hosts;
+    use flow_steps::means::host::Hosts;
 
     let dir = tempfile::tempdir().expect("a folder");
     let at = place(&dir, 0);

@@ -6,7 +6,7 @@ use flow_engine::record::{Entry, Payload, Record};
 
 use super::*;
 use crate::deploy::kept::Kept;
-use crate::reach::testing::run_id;
+use crate::means::reach::testing::run_id;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_became_shorter_is_for_a_person_to_judge() {

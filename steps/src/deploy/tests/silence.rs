@@ -4,8 +4,8 @@ use flow_engine::retry::Policy;
 
 use super::*;
 use crate::deploy::kept::of_job;
-use crate::host::HostError;
-use crate::host::job::JobError;
+use crate::means::host::HostError;
+use crate::means::host::job::JobError;
 
 /// Meets one of the errors of a job.
 #[derive(Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use flow_engine::registry::Registry;
 use flow_engine::signal::Order;
 
 use super::*;
-use crate::reach::testing::{Bench, Change, Say};
+use crate::means::reach::testing::{Bench, Change, Say};
 
 /// A run to an environment that changes it, when it does not fail before.
 async fn run(bench: &Bench, id: &str, environment: &str, fails: bool) -> Arc<Run> {

@@ -7,9 +7,9 @@ use flow_engine::registry::Registry;
 use super::super::backup::{BackupFresh, Freshness};
 use super::*;
 use crate::lease::HostLease;
+use crate::means::reach::testing::{Bench, Say, failure, output};
 use crate::pg::Room;
 use crate::pg::tests::cluster::{for_a_step, small_disk};
-use crate::reach::testing::{Bench, Say, failure, output};
 
 /// Answers like a sign-off.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use flow_engine::registry::Registry;
 use flow_engine::signal::Order;
 
 use super::*;
-use crate::reach::testing::{Bench, Change, Say, failure};
+use crate::means::reach::testing::{Bench, Change, Say, failure};
 
 const HOUR: i64 = 3_600_000;
 

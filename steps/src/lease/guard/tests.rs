@@ -4,9 +4,9 @@ use std::time::Duration;
 use flow_engine::clock::Timestamp;
 
 use super::*;
-use crate::host::testing::Sshd;
-use crate::host::{HostExt as _, Local, Stdin};
 use crate::lease::lock_state;
+use crate::means::host::testing::Sshd;
+use crate::means::host::{HostExt as _, Local, Stdin};
 
 mod steps;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::host::{Command, Host, HostError, Hosts, Process};
+use crate::means::host::{Command, Host, HostError, Hosts, Process};
 use crate::pg::Database;
 use crate::pg::tests::cluster::for_a_step;
 

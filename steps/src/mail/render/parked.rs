@@ -6,7 +6,7 @@ use flow_engine::record::ParkReason;
 use flow_engine::run::{Life, Run};
 
 use super::topics::{TopicText, failures};
-use crate::commands;
+use crate::means::commands;
 use crate::standing::standing;
 
 pub(super) fn text_of(run: &Run) -> TopicText {

@@ -10,8 +10,8 @@ use flow_engine::run::{GivenOrder, Run, Status, Topic, Undo};
 use flow_engine::signal::Order;
 
 use super::parked;
-use crate::commands;
 use crate::mail::notify::{DEPLOYING, Notify, ROLLED_BACK};
+use crate::means::commands;
 
 /// What is particular to a topic.
 pub(super) struct TopicText {

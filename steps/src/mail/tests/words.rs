@@ -15,8 +15,8 @@ use flow_engine::signal::{Actor, Order};
 
 use super::super::notify::{DEPLOYING, ROLLED_BACK};
 use super::*;
+use crate::means::reach::testing::Change;
 use crate::people::{Contact, People, SignOff};
-use crate::reach::testing::Change;
 
 fn window() -> Notify {
     Notify {

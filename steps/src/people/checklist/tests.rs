@@ -51,7 +51,7 @@ async fn a_checklist_waits_names_what_is_open_and_ends_when_all_required_items_a
         (wait.who.as_str(), wait.what.as_str()),
         ("qa", "Smoke test: login, customer")
     );
-    let command = crate::commands::of_wait(&run, 0, wait);
+    let command = crate::means::commands::of_wait(&run, 0, wait);
     assert_eq!(command, "flow check r-1 prod/smoke");
 
     let (run, stop) = answer(

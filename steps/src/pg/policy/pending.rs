@@ -9,7 +9,7 @@ use super::super::catalog::TableSpec;
 use super::super::{Pg, applied};
 use super::HISTORY;
 use super::Policy;
-use crate::reach;
+use crate::means::reach;
 use crate::schema::source;
 use flow_lint::drift;
 use flow_lint::migration::Migration;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::super::{Database, Pg};
-use crate::host::Local;
+use crate::means::host::Local;
 
 struct Cluster {
     dir: PathBuf,

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::*;
 use super::*;
-use crate::host::{Hosts, Local};
+use crate::means::host::{Hosts, Local};
 
 /// Stands for the release's own script: runs statements, and then fails or not.
 #[derive(Serialize, Deserialize)]

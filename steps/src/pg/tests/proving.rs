@@ -7,7 +7,7 @@ use super::super::scratch;
 use super::super::space::{Sizes, before_dump, before_release};
 use super::cluster::{database, databases, value};
 use super::*;
-use crate::host::{Command, HostExt as _, Local};
+use crate::means::host::{Command, HostExt as _, Local};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_is_whole_private_and_proven_by_a_restore() {

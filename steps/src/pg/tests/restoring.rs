@@ -10,7 +10,7 @@ use super::super::text::ident;
 use super::super::{Pg, PgError, Thing};
 use super::cluster::{database, databases, value};
 use super::*;
-use crate::host::{Command, Host, HostError, Local, Process};
+use crate::means::host::{Command, Host, HostError, Local, Process};
 
 /// What a bad release does.
 const BAD: &str = r#"

@@ -11,8 +11,8 @@ use flow_engine::step::Step as _;
 use tokio::task::JoinHandle;
 
 use super::{Watchdog, beat, renew};
-use crate::host::Hosts;
 use crate::lease::Lease;
+use crate::means::host::Hosts;
 use crate::pg::thaw::is_opened;
 use crate::pg::{Baseline, Freeze};
 

@@ -46,7 +46,7 @@ impl World {
 
     /// Number, pid, restarts and namespace of what is not the application's.
     async fn neighbours(&self) -> Vec<(u64, String, u64, u64, Option<String>)> {
-        let known = crate::supervisor::pm2::Pm2 {
+        let known = crate::means::supervisor::pm2::Pm2 {
             host: &Local::new("here"),
             program: &self.pm2.prefix,
             application: &self.application,
@@ -58,7 +58,7 @@ impl World {
 
     /// What is set for our processes of this name, as text: the folder, the script, the timer and what the release sets.
     async fn defined(&self, name: &str) -> Vec<String> {
-        let known = crate::supervisor::pm2::Pm2 {
+        let known = crate::means::supervisor::pm2::Pm2 {
             host: &Local::new("here"),
             program: &self.pm2.prefix,
             application: &self.application,

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use flow_engine::step::{Cx, StepError};
 
-use crate::host::{HostExt as _, Local};
+use crate::code;
+use crate::means::host::{HostExt as _, Local};
+use crate::means::reach;
 use crate::schema::source;
-use crate::{code, reach};
 
 use flow_lint::code::schema::Schema;
 

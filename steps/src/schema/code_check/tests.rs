@@ -11,8 +11,8 @@ use flow_engine::run::Run;
 
 use super::*;
 use crate::code::tests::git;
+use crate::means::reach::testing::{Bench, failure, output, plan};
 use crate::people::People;
-use crate::reach::testing::{Bench, failure, output, plan};
 
 fn registry() -> Registry {
     Registry::default()
@@ -91,7 +91,7 @@ async fn drive(step: impl FnOnce(&mut flow_engine::planner::Planner)) -> (Arc<Ru
     let mut bench = Bench::new(registry);
     bench.people = Some(People::default());
     let say = |p: &mut flow_engine::planner::Planner| {
-        p.step("prod/say", crate::reach::testing::Say::new(1));
+        p.step("prod/say", crate::means::reach::testing::Say::new(1));
     };
     let (run, ended) = bench.start("r-one", plan(step, say)).await;
     (run, ended, bench)
@@ -102,7 +102,7 @@ fn asked(run: &Run) -> Wait {
 }
 
 fn command(run: &Run) -> String {
-    crate::commands::of_wait(run, 0, &asked(run))
+    crate::means::commands::of_wait(run, 0, &asked(run))
 }
 
 #[tokio::test]

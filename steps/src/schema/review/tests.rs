@@ -6,10 +6,10 @@ use flow_engine::record::ParkReason;
 use flow_engine::run::{Run, Status};
 
 use super::*;
+use crate::means::reach::testing::{Bench, Say, failure, output, plan};
 use crate::people::fixture::{Team, other_namespace, seal, signal, words};
 use crate::people::review::verify_review;
 use crate::people::{Decision, People, SignedAnswer, Statement, Subject, Words, statement};
-use crate::reach::testing::{Bench, Say, failure, output, plan};
 use crate::schema::tests::{Rig, registry};
 
 const REVIEW: &str = "prep/review";
@@ -138,7 +138,7 @@ async fn a_pending_file_is_shown_once_and_waits_until_the_role_approves_exactly_
     let (step, wait) = asking.run.waiting().next().unwrap();
     assert_eq!(wait.who, "developer");
     assert_eq!(
-        crate::commands::of_wait(&asking.run, step, wait),
+        crate::means::commands::of_wait(&asking.run, step, wait),
         "flow sign r-one --role developer --step prep/review"
     );
     let digest = asking.asked().digest;
@@ -298,9 +298,11 @@ async fn a_rejection_refuses_the_release_and_the_starter_may_be_barred() {
         failure(&asking.run, REVIEW).message,
         "dev (developer) rejected the migrations: notes need a limit"
     );
-    let again = crate::again::on_record(&asking.run).again.into_iter();
+    let again = crate::means::again::on_record(&asking.run)
+        .again
+        .into_iter();
     let again: Vec<_> = again
-        .map(|asked| crate::commands::answering(&asking.run, &asked))
+        .map(|asked| crate::means::commands::answering(&asking.run, &asked))
         .collect();
     let command = format!("flow sign r-one --role developer --step {REVIEW}");
     assert_eq!(again, [command]);

@@ -7,9 +7,9 @@ use flow_engine::record::ParkReason;
 use flow_engine::registry::Registry;
 
 use super::*;
+use crate::means::reach::testing::{Bench, Say, failure, output, plan};
 use crate::people::Waiver;
 use crate::pg::tests::cluster;
-use crate::reach::testing::{Bench, Say, failure, output, plan};
 use crate::schema::Pending;
 use flow_lint::migration::{check, from_pairs};
 

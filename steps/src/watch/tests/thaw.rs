@@ -12,8 +12,8 @@ const REFUSED: &str =
     "PrismaClientUnknownRequestError: cannot execute INSERT in a read-only transaction";
 
 async fn marked(pm2: &Pm2) -> ProcessList {
-    let pm2 = crate::supervisor::pm2::Pm2 {
-        host: &crate::host::Local::new("here"),
+    let pm2 = crate::means::supervisor::pm2::Pm2 {
+        host: &crate::means::host::Local::new("here"),
         program: &pm2.prefix,
         application: &Application::default(),
     };

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::host::Hosts;
-use crate::reach::testing::{Bench, Change, Say, failure, plan};
+use crate::means::host::Hosts;
+use crate::means::reach::testing::{Bench, Change, Say, failure, plan};
 use crate::{code, deploy, pg, pm2, watch};
 
 /// Another run takes the lease, as after `flow unlock --lost`.

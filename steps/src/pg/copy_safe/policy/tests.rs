@@ -8,8 +8,8 @@ use flow_engine::signal::Order;
 use flow_engine::step::Step;
 
 use super::*;
+use crate::means::reach::testing::{Bench, failure, output, plan, run_id};
 use crate::people::People;
-use crate::reach::testing::{Bench, failure, output, plan, run_id};
 
 /// A policy of `table`, `column`, `class`.
 fn policy(lines: &[[&str; 3]]) -> Policy {
@@ -116,7 +116,7 @@ async fn what_the_plan_called_personal_leaves_production_only_by_signature() {
     let (run, stop) = again(&bench, LOOSENED).await;
     assert_eq!(stop, Stop::WaitingForPeople);
     let (index, wait) = run.waiting().next().expect("somebody is asked");
-    let command = crate::commands::of_wait(&run, index, wait);
+    let command = crate::means::commands::of_wait(&run, index, wait);
     assert_eq!(wait.who, "tech-lead");
     assert!(wait.what.contains("public.Task.title"), "{}", wait.what);
     assert!(

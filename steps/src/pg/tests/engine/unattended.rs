@@ -13,8 +13,8 @@ use flow_engine::signal::Signal;
 
 use super::super::cluster::database;
 use super::*;
-use crate::host::job::{self, JobSpec, Probe};
 use crate::lease::Lease;
+use crate::means::host::job::{self, JobSpec, Probe};
 use crate::pg::watchdog::whose;
 
 mod restoring;
