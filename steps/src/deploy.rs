@@ -18,9 +18,10 @@ use crate::gate::PromotionRule;
 use crate::lease::Lease;
 use crate::means::host::Host;
 use crate::means::host::job::Probe;
+use crate::means::psql::Database;
 use crate::means::reach;
 use crate::means::reach::patterns::Patterns;
-use crate::pg::{Database, Freeze};
+use crate::pg::Freeze;
 
 mod ask;
 mod attach;

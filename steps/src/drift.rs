@@ -15,10 +15,10 @@ use flow_engine::signal::Signal;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
+use crate::means::psql::{Database, Pg, PgError};
 use crate::means::reach;
 use crate::people::Waiver;
 use crate::people::waiver;
-use crate::pg::{Database, Pg, PgError};
 use crate::schema::waiving;
 use flow_lint::drift::{
     Catalog, Comparison, Declaration, QUERY, Sides, UnreadableSchema, catalog_and_migrations,

@@ -17,8 +17,8 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use crate::means::host::HostExt as _;
+use crate::means::psql::Database;
 use crate::means::reach;
-use crate::pg::Database;
 
 mod guard;
 mod hand;

@@ -7,7 +7,6 @@ mod answer;
 mod notify;
 mod reached;
 mod render;
-pub mod secret;
 mod settings;
 mod smtp;
 mod team;
@@ -15,7 +14,7 @@ mod team;
 pub use notify::{Notify, Told};
 pub use reached::holders;
 pub use render::{Mail, render};
-pub use secret::{ByName, SecretError, Secrets};
+
 pub use settings::{MailSettings, SettingsError, Tls};
 pub use smtp::Mailer;
 pub use team::TeamMail;

@@ -5,5 +5,8 @@ pub mod again;
 pub mod commands;
 pub mod host;
 pub mod plain;
+pub mod probes;
+pub mod psql;
 pub mod reach;
+pub mod secret;
 pub mod supervisor;

@@ -15,8 +15,8 @@ use flow_engine::retry::Policy;
 use flow_engine::step::{Cx, Progress, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use crate::health::Checks;
 use crate::means::host::Hosts;
+use crate::means::probes::checks::Checks;
 use crate::means::reach;
 use crate::means::reach::patterns::Patterns;
 use crate::means::supervisor::contract::Supervisor;

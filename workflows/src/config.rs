@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use flow_steps::mail::secret::SecretCommand;
 use flow_steps::means::plain::is_plain;
+use flow_steps::means::secret::SecretCommand;
 use flow_steps::schema::CodeAt;
 use serde::Deserialize;
 

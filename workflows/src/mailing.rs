@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use flow_engine::event::Masked;
-use flow_steps::mail::{ByName, MailSettings, Mailer, Secrets as _, Tls, secret};
+use flow_steps::mail::{MailSettings, Mailer, Tls};
+use flow_steps::means::secret;
+use flow_steps::means::secret::{ByName, Secrets as _};
 
 use crate::config::{Core, Mail, beside};
 use crate::setup::SetupError;

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use flow_engine::run::{Run, Status};
 use flow_engine::step::Step as _;
-use flow_steps::pg::{Addition, Baseline, Fate, OutlookError, Row, RunRows, TableRows, rows_of};
+use flow_steps::pg::{Addition, Baseline, OutlookError};
+use flow_steps::pg::{Fate, Row, RunRows, TableRows, rows_of};
 use serde_json::Value;
 
 use crate::args::Rows;

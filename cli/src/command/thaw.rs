@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use flow_steps::lease::{self, lock_state};
 use flow_steps::means::host::Host;
-use flow_steps::pg::Database;
+use flow_steps::means::psql::Database;
 use flow_steps::pg::mode::{self, Mode};
 
 use crate::actor;

@@ -7,13 +7,14 @@ use flow_engine::step::{Cx, StepError};
 use super::kept::{GRACE, Kept, PATIENCE, kept, of_job, statements};
 use super::{Deploy, ask, migrate, secrets};
 use crate::gate::PromotionRule;
-use crate::mail::secret;
 use crate::means::host::job::{self, JobError, JobSpec, Probe};
 use crate::means::host::{Host, HostError, quote};
+use crate::means::psql::Database;
 use crate::means::reach;
+use crate::means::secret;
 use crate::people::sign_off::{self, NotValid};
 use crate::people::{origin, still_valid};
-use crate::pg::{Database, freeze_in_force, is_frozen};
+use crate::pg::{freeze_in_force, is_frozen};
 
 impl Deploy {
     /// The job of one attempt.

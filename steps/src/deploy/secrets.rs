@@ -7,8 +7,8 @@ use flow_engine::step::{Cx, StepError};
 
 use super::Deploy;
 use super::kept::Kept;
-use crate::mail::secret;
 use crate::means::host::job::JobSpec;
+use crate::means::secret;
 
 fn named(step: &Deploy) -> impl Iterator<Item = (&String, &String)> {
     step.env.iter().filter(|(_, value)| secret::is_name(value))

@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use super::*;
 use crate::code::tests::git;
+use crate::means::psql::{Database, Pg};
 use crate::means::reach::testing::{Bench, Say, failure, output, plan};
 use crate::people::People;
 use crate::pg::tests::cluster;
-use crate::pg::{Database, Pg};
 use flow_lint::drift::beside;
 use flow_lint::migration::from_pairs;
 

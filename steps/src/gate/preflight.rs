@@ -13,9 +13,9 @@ use super::overtaken;
 use super::promotion::{self, PromotionRule};
 use crate::code::{self, Snapshot};
 use crate::lease::{Lease, lock_state};
-use crate::mail::secret;
 use crate::means::host::{Command, Host, HostExt as _};
 use crate::means::reach;
+use crate::means::secret;
 use crate::people::sign_off::NotValid;
 use crate::people::{self, still_valid};
 

@@ -1,3 +1,7 @@
+use crate::means::host::Hosts;
+use crate::means::probes::Body;
+use crate::means::probes::Check;
+use crate::means::probes::unwell::Unwell;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::LeaseError;
 use crate::means::host::{Command, Host, HostExt as _};
-use crate::pg::{Database, Pg, PgError};
+use crate::means::psql::{Database, Pg, PgError};
 
 /// Prints why a folder, or one above it, is not ours alone: whoever can write to or owns one of them can put another
 /// lease, job or backup in the place of ours. One that does not exist yet is made by us: the nearest that does counts.

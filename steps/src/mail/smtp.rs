@@ -16,9 +16,9 @@ use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use super::answer::{self, Undelivered};
 use super::reached::Reached;
 use super::render::Mail;
-use super::secret::Secrets;
 use super::settings::{MailSettings, SettingsError, TO_MAX, Tls, address, is_loopback};
 use crate::means::host::Secret;
+use crate::means::secret::Secrets;
 
 /// The longest a server may take for one mail to one person. Own limit: the mail library's does not cover a server
 /// that accepts the connection and is silent.

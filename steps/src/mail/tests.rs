@@ -1,5 +1,7 @@
 //! Mail against a real exim4, and what each mail says.
 
+use crate::means::secret::SecretError;
+use crate::means::secret::Secrets;
 use std::io::Read as _;
 use std::net::TcpListener;
 use std::sync::Arc;

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::horizon::Horizon;
 use super::state::TableState;
-use super::text::{ident, literal, qualified, rows};
-use super::{Pg, PgError};
+use crate::means::psql::text::{ident, literal, qualified, rows};
+use crate::means::psql::{Pg, PgError};
 
 /// A column that only the later side has, and its values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

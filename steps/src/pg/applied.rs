@@ -5,8 +5,8 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::horizon::{self, Horizon};
-use super::text::{ident, literal, some_of};
-use super::{Database, Pg, PgError, words};
+use crate::means::psql::text::{ident, literal, some_of};
+use crate::means::psql::{Database, Pg, PgError, words};
 
 /// Looks into `_prisma_migrations`: every expected migration must be finished, and none there failed.
 #[derive(Debug, Clone, Serialize, Deserialize)]

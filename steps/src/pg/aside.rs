@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::addition::{self, Addition};
 use super::drill::{self, Columns};
 use super::state::{DbState, TableState};
-use super::text::some_of;
-use super::{Pg, PgError};
+use crate::means::psql::text::some_of;
+use crate::means::psql::{Pg, PgError};
 
 /// One table that is not as in the backup. What was inserted and updated since is set aside by a restore, what was
 /// deleted comes back.

@@ -13,8 +13,8 @@ use super::dump::{self, Dumped};
 use super::manifest::{Backup, Compression, Manifest};
 use super::settings::{self, Plate};
 use super::space::{self, Sizes};
-use super::text::{check_dir, check_prefix, table_key};
-use super::{Database, Pg, PgError};
+use crate::means::psql::text::{check_dir, check_prefix, table_key};
+use crate::means::psql::{Database, Pg, PgError};
 
 /// The longest a step that moves a whole database may take, in seconds.
 pub(crate) const HOURS: u64 = 6 * 3600;

@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::backup::{self, HOURS, Order as Dump, bytes_shown};
 use super::capture::{self, Look};
 use super::manifest::Backup;
-use super::text::some_of;
-use super::{Database, Freeze, Guarded, Pg, PgError, Watchdog, freeze, proof, read_only, restore};
+use super::{Freeze, Guarded, Watchdog, freeze, proof, read_only, restore};
 use crate::deploy::has_begun;
 use crate::lease::{Lease, lock_state};
+use crate::means::psql::text::some_of;
+use crate::means::psql::{Database, Pg, PgError};
 use crate::means::reach;
 
 mod asking;

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use flow_engine::clock::Timestamp;
 
 use super::catalog::{self, TableSpec};
-use super::client::Session;
 use super::integrity::Declared;
 use super::places;
 use super::shape::{self};
 use super::state::{Bucket, DbState, TableState};
-use super::text::{ident, table_key};
-use super::{Pg, PgError};
+use crate::means::psql::client::Session;
+use crate::means::psql::text::{ident, table_key};
+use crate::means::psql::{Pg, PgError};
 
 /// Which tables and columns a capture looks at.
 pub(crate) enum Look<'a> {

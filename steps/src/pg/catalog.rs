@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::text::{ident, qualified};
-use super::{PgError, client::Session};
+use crate::means::psql::PgError;
+use crate::means::psql::client::Session;
+use crate::means::psql::text::{ident, qualified};
 use sha2::{Digest as _, Sha256};
 
 /// Which schemas and relations are the user's: nothing of the system's, nothing temporary, nothing that belongs to an

@@ -18,7 +18,8 @@ use super::manifest::Compression;
 use super::policy::{HISTORY, KEEP, Policy};
 use super::scratch::{self, Mark};
 use super::state::{DbState, TableState};
-use super::{Database, Pg, PgError, proof, settings, swap};
+use super::{proof, settings, swap};
+use crate::means::psql::{Database, Pg, PgError};
 use crate::people::waiver;
 use send::Source;
 

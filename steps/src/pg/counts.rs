@@ -14,8 +14,9 @@ use super::expected::Expectation;
 use super::integrity::{Declared, gone_columns, other_shape};
 use super::places::Sequences;
 use super::state::{DbState, TableState};
-use super::text::{rows, some_of};
-use super::{Database, Pg, PgError, baseline, catalog, freeze};
+use super::{baseline, catalog, freeze};
+use crate::means::psql::text::{rows, some_of};
+use crate::means::psql::{Database, Pg, PgError};
 
 mod values;
 
@@ -135,7 +136,7 @@ async fn hint(pg: &Pg, before: &TableState, after: &TableState) -> Result<String
         return Ok(String::new());
     };
     // Gaps in a numbered key that fall into the parts that lost rows: candidates, since a gap may be older.
-    let column = super::text::ident(&before.key[0]);
+    let column = crate::means::psql::text::ident(&before.key[0]);
     let parts = lower
         .iter()
         .map(u16::to_string)

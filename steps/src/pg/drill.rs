@@ -8,8 +8,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::catalog::{self, TableSpec};
 use super::state::{Bucket, TableState};
-use super::text::ident;
-use super::{Pg, PgError};
+use crate::means::psql::text::ident;
+use crate::means::psql::{Pg, PgError};
 
 /// How many keys are named.
 pub(crate) const NAMED: usize = 20;
@@ -155,7 +155,7 @@ async fn read(
 /// Key and row hashes as they arrive.
 struct Rows {
     pg: Pg,
-    feed: Option<super::client::Feed>,
+    feed: Option<crate::means::psql::client::Feed>,
     buffer: Vec<u8>,
     at: usize,
 }

@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::catalog::LARGE_OBJECTS;
-use super::client::{Feed, LONG};
 use super::manifest::Compression;
 use super::scan::DumpScanner;
 use super::state::DbState;
-use super::text::some_of;
-use super::{Pg, PgError};
 use crate::means::host::Command;
+use crate::means::psql::client::{Feed, LONG};
+use crate::means::psql::text::some_of;
+use crate::means::psql::{Pg, PgError};
 
 impl Pg {
     /// `pg_dump` of this database, without a word about what of it.

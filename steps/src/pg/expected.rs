@@ -13,12 +13,13 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::client::LONG;
+use super::applied;
 use super::copy_safe::instance;
 use super::scratch::{self, Mark};
 use super::shape::{self, Change, READS, Shape};
-use super::text::{ident, some_of};
-use super::{Database, Pg, PgError, applied};
+use crate::means::psql::client::LONG;
+use crate::means::psql::text::{ident, some_of};
+use crate::means::psql::{Database, Pg, PgError};
 use crate::means::reach;
 use crate::schema::source;
 use flow_lint::migration::Migration;

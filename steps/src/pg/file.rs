@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::client::{Feed, LONG};
-use super::text::check_dir;
-use super::{Pg, PgError};
 use crate::means::host::{Command, HostExt as _, Stdin};
+use crate::means::psql::client::{Feed, LONG};
+use crate::means::psql::text::check_dir;
+use crate::means::psql::{Pg, PgError};
 
 /// The largest manifest that is read back.
 const MANIFEST_MAX: u64 = 12 * 1024 * 1024;

@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
+use super::Watchdog;
 use super::read_only::{Frozen, freeze, is_on, put_back, setting};
-use super::{Database, Pg, Watchdog};
+use crate::means::psql::{Database, Pg};
 
 mod of_run;
 

@@ -6,8 +6,9 @@
 use flow_engine::step::{Cx, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::text::{literal, rows};
-use super::{Pg, PgError, catalog};
+use super::catalog;
+use crate::means::psql::text::{literal, rows};
+use crate::means::psql::{Pg, PgError};
 
 /// The first transaction that began after the script had ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -18,8 +18,9 @@ use super::places::{Behind, Sequences};
 use super::scratch::{self, Mark};
 use super::shape::Change;
 use super::state::{DbState, TableState};
-use super::text::{rows, some_of};
-use super::{Database, Pg, PgError, baseline, proof};
+use super::{baseline, proof};
+use crate::means::psql::text::{rows, some_of};
+use crate::means::psql::{Database, Pg, PgError};
 
 pub(crate) use declared::Declared;
 pub use finding::TableFinding;

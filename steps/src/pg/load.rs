@@ -5,9 +5,10 @@ use std::io::Write as _;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
+use super::loadable;
 use super::manifest::{Backup, Compression};
 use super::scan::DumpScanner;
-use super::{Pg, PgError, loadable};
+use crate::means::psql::{Pg, PgError};
 
 enum Decoder {
     Zstd(Box<zstd::stream::write::Decoder<'static, Vec<u8>>>),

@@ -4,8 +4,8 @@
 //! for the application and fails there: in a generated column, a check, an index, a materialized view.
 
 use super::right::Right;
-use super::text::some_of;
-use super::{Pg, PgError};
+use crate::means::psql::text::some_of;
+use crate::means::psql::{Pg, PgError};
 
 /// `query_canceled`: the look took too long, so nothing is known.
 const CANCELED: &str = "57014";

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::watchdog::{self, Guardian};
-use super::{Database, Pg, PgError, read_only, scratch, text::ident};
+use super::{read_only, scratch};
 use crate::means::host::Host;
+use crate::means::psql::text::ident;
+use crate::means::psql::{Database, Pg, PgError};
 
 /// Whether a database lets writers in, and whose freeze it is when it does not.
 #[derive(Debug, Clone, PartialEq, Eq)]

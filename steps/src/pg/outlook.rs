@@ -17,11 +17,12 @@ use super::horizon::{self, Horizon};
 use super::manifest::Backup;
 use super::scratch::{self, Mark};
 use super::state::{self, DbState};
-use super::text::{rows, some_of};
-use super::{Baseline, Database, Pg, PgError, load, proof, restore, space};
+use super::{Baseline, load, proof, restore, space};
 use crate::deploy::has_begun;
 use crate::lease::{in_force, successor};
 use crate::means::host::{Host, Hosts};
+use crate::means::psql::text::{rows, some_of};
+use crate::means::psql::{Database, Pg, PgError};
 
 /// What a rollback of a run would take back and set aside.
 #[derive(Debug, Clone, PartialEq, Eq)]

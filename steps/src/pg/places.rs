@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::PgError;
-use super::client::Session;
 use super::shape::Shape;
 use super::state::DbState;
-use super::text::{ident, qualified};
+use crate::means::psql::PgError;
+use crate::means::psql::client::Session;
+use crate::means::psql::text::{ident, qualified};
 
 /// Columns that a sequence fills: those that own one (`serial`, identity), and those whose default is just the next
 /// number of one. Only whole numbers, only what may be read. Sequences that begin anew by themselves meet old numbers by

@@ -7,9 +7,9 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::catalog::{self, TableSpec};
-use super::text::table_key;
-use super::{Database, Pg, PgError};
 use crate::means::host::Hosts;
+use crate::means::psql::text::table_key;
+use crate::means::psql::{Database, Pg, PgError};
 
 mod pending;
 

@@ -14,8 +14,9 @@ use super::manifest::Backup;
 use super::scratch::{self, Mark};
 use super::shape::Change;
 use super::state::DbState;
-use super::text::some_of;
-use super::{Database, Pg, PgError, load, settings, space};
+use super::{load, settings, space};
+use crate::means::psql::text::some_of;
+use crate::means::psql::{Database, Pg, PgError};
 
 /// Restores a backup into a scratch database and compares every table with what was counted and hashed in the
 /// snapshot the backup was taken in. The scratch database is dropped at the end, whatever comes out.

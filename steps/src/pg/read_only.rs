@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::sessions::{self, Whom};
 use super::settings::READ_ONLY;
-use super::text::{ident, literal, some_of};
-use super::{Database, Pg, PgError};
+use crate::means::psql::text::{ident, literal, some_of};
+use crate::means::psql::{Database, Pg, PgError};
 
 mod older;
 

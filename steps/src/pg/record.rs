@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use super::backup::{HOURS, bytes_shown};
 use super::capture::{self, Look};
+use super::integrity;
 use super::integrity::{Declared, TableFinding};
 use super::manifest::Backup;
 use super::state::DbState;
-use super::text::some_of;
-use super::{Database, PgError, integrity};
 use crate::deploy::has_begun;
+use crate::means::psql::text::some_of;
+use crate::means::psql::{Database, PgError};
 
 /// Records counts and fingerprints of the critical tables, all in one snapshot. Reads only. Its undo verifies the
 /// restoration: every recorded table must hold the recorded rows again, unchanged.

@@ -14,7 +14,8 @@ use super::capture::{self, Look};
 use super::copy_safe::instance;
 use super::manifest::{Backup, Compression};
 use super::scratch::{self, Mark};
-use super::{Database, Pg, PgError, proof, settings, swap};
+use super::{proof, settings, swap};
+use crate::means::psql::{Database, Pg, PgError};
 
 /// Backs a staging database up, restores it into a fresh one, compares, swaps the two by rename as a rollback would,
 /// and compares the live one again. The replaced one is dropped only after that. What is written to staging meanwhile

@@ -12,8 +12,9 @@ use super::proof;
 use super::scratch::{self, Mark};
 use super::state::DbState;
 use super::swap;
-use super::text::{database_name, some_of};
-use super::{Pg, PgError, read_only, settings, shape};
+use super::{read_only, settings, shape};
+use crate::means::psql::text::{database_name, some_of};
+use crate::means::psql::{Pg, PgError};
 
 /// What to take back to, and where the failed state is dumped to.
 pub(crate) struct Plan<'a> {

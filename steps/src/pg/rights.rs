@@ -9,10 +9,11 @@ use flow_engine::retry::Policy;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
+use super::loadable;
 use super::right::Right;
-use super::text::some_of;
-use super::{Database, Pg, PgError, loadable};
 use crate::means::host::Hosts;
+use crate::means::psql::text::some_of;
+use crate::means::psql::{Database, Pg, PgError};
 
 /// What a database is there for, and so what is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,9 @@
 use flow_engine::step::{Cx, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::{Database, Pg, PgError, backup, space};
+use super::{backup, space};
 use crate::means::host::Hosts;
+use crate::means::psql::{Database, Pg, PgError};
 
 /// Where a release writes. A release needs room for two dumps (after the freeze, and of a failed state) and for one copy
 /// of the database beside it.

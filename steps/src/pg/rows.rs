@@ -15,12 +15,13 @@ use super::capture::{self, Look};
 use super::catalog::TableSpec;
 use super::drill::{self, Columns};
 use super::outlook::{OutlookError, baseline};
+use super::proof;
 use super::restore::failed_name;
 use super::scratch::{self, Mark};
 use super::state::{DbState, TableState};
-use super::text::{ident, table_key};
-use super::{Pg, PgError, proof};
 use crate::means::host::Hosts;
+use crate::means::psql::text::{ident, table_key};
+use crate::means::psql::{Pg, PgError};
 
 /// How many rows one question asks for.
 const AT_ONCE: usize = 200;

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::text::{database_name, ident, literal};
-use super::{Pg, PgError};
+use crate::means::psql::text::{database_name, ident, literal};
+use crate::means::psql::{Pg, PgError};
 
 /// What every database made here is called in front.
 const PREFIX: &str = "flow_";

@@ -1,7 +1,7 @@
 //! Ending the sessions of a database, as far as they are ours to end.
 
-use super::text::literal;
-use super::{Pg, PgError};
+use crate::means::psql::text::literal;
+use crate::means::psql::{Pg, PgError};
 
 /// Whose session is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

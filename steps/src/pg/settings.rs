@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::client::Session;
-use super::text::{ident, literal};
-use super::{Pg, PgError};
+use crate::means::psql::client::Session;
+use crate::means::psql::text::{ident, literal};
+use crate::means::psql::{Pg, PgError};
 
 /// Set by [`Freeze`](super::Freeze), and never carried over: a restored database must not come up read-only.
 pub(crate) const READ_ONLY: &str = "default_transaction_read_only";

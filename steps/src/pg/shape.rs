@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::PgError;
-use super::client::Session;
 pub(super) use super::places::rewound;
-use super::text::literal;
+use crate::means::psql::PgError;
+use crate::means::psql::client::Session;
+use crate::means::psql::text::literal;
 
 /// What the parts of the question have in common: the user's schemas, relations, functions and types.
 const WITH: &str = include_str!("shape/with.sql");

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use super::manifest::Backup;
-use super::text::literal;
-use super::{Pg, PgError};
 use crate::means::host::{Command, Host, HostExt as _};
+use crate::means::psql::text::literal;
+use crate::means::psql::{Pg, PgError};
 
 /// Bytes wanted beside a copy and a quarter of it, for what the live database and the server's log go on needing.
 const MARGIN: u64 = 64 * 1024 * 1024;

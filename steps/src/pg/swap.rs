@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::scratch::{self, Mark};
 use super::sessions::{Whom, end};
 use super::settings::READ_ONLY;
-use super::text::{ident, literal};
-use super::{Pg, PgError};
+use crate::means::psql::text::{ident, literal};
+use crate::means::psql::{Pg, PgError};
 
 /// How often sessions are ended and the renames tried, a second apart.
 const TRIES: u32 = 4;

@@ -18,7 +18,7 @@ mod shaping;
 
 use super::backup::{self, Order};
 use super::manifest::{Backup, Compression};
-use super::{Pg, PgError};
+use crate::means::psql::{Pg, PgError};
 
 /// Shop data: a table with a key, one with a foreign key, one without any key, an enum, a view, a sequence.
 pub(super) const SHOP: &str = r#"

@@ -7,11 +7,12 @@ use flow_engine::run::{Run, Status};
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
+use super::Watchdog;
 use super::freeze::{Freeze, end_timer, say};
 use super::outlook::Restorable;
 use super::read_only::{Frozen, thaw};
-use super::{Database, Watchdog};
 use crate::lease::Lease;
+use crate::means::psql::Database;
 
 /// Ends read-only mode as a step of its own; see [`Freeze`]. Its undo comes first in a rollback of a release that was open
 /// to writers: it looks whether the restore can be made, before anything is stopped for it.

@@ -16,9 +16,9 @@ use flow_engine::step::{Cx, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::read_only::opening;
-use super::{Pg, PgError};
 use crate::lease::Lease;
 use crate::means::host::{Command, Host, HostExt as _, Stdin, quote};
+use crate::means::psql::{Pg, PgError};
 
 mod heartbeat;
 

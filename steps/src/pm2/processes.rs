@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Application, ProcessList};
 use crate::deploy::has_begun;
-use crate::health::Checks;
+use crate::means::probes::checks::Checks;
 use crate::means::reach;
 use crate::means::supervisor;
 use crate::means::supervisor::contract::Supervisor;

@@ -8,7 +8,7 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::Checked;
-use crate::pg::Database;
+use crate::means::psql::Database;
 use flow_lint::migration::{Finding, Report, RuleId};
 
 mod ask;
@@ -111,7 +111,10 @@ impl Answered {
                     [] => String::new(),
                     keys => format!(", such as {}", keys.join(", ")),
                 };
-                format!("{} violate it{keys}", crate::pg::rows(self.rows))
+                format!(
+                    "{} violate it{keys}",
+                    crate::means::psql::text::rows(self.rows)
+                )
             }
             Standing::Waived => format!("NOT proven, left to its waiver: {}", self.why),
             Standing::Unanswered => format!("NOT proven: {}", self.why),
@@ -219,7 +222,7 @@ async fn answer(
                 }
                 unless(&format!(
                     "{} violate it now, and a pending migration changes rows of the table first",
-                    crate::pg::rows(rows)
+                    crate::means::psql::text::rows(rows)
                 ))
             }
         },

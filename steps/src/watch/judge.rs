@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use flow_engine::step::{Cx, StepError};
 
 use super::{Eyes, Mark, Reloads, Seen, Thaw, Watch};
-use crate::health::{Complaint, Unwell};
+use crate::means::probes::checks::Complaint;
+use crate::means::probes::unwell::Unwell;
 use crate::means::supervisor::logs::Line;
 use crate::means::supervisor::{App, ProcessList};
 

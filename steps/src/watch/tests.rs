@@ -148,7 +148,7 @@ async fn one_bad_answer_is_forgiven_and_three_in_a_row_are_not() {
     });
     let bench = Bench::new(registry);
     let watch = Watch {
-        health: Some(crate::health::Check::ok(server.url("/health")).into()),
+        health: Some(crate::means::probes::Check::ok(server.url("/health")).into()),
         ..watch(&pm2, 60)
     };
     let (run, _) = bench.start("r-one", of(watch)).await;

@@ -1,6 +1,6 @@
 //! What a healthy application answers, and who asks it.
 
-use flow_steps::health::{Body, Check};
+use flow_steps::means::probes::{Body, Check};
 use serde::Deserialize;
 
 use super::{Config, Place};

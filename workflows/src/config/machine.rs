@@ -241,8 +241,8 @@ impl Database {
     }
 
     /// As the steps know it, on the host of that name.
-    pub fn at(&self, host: &str) -> flow_steps::pg::Database {
-        flow_steps::pg::Database {
+    pub fn at(&self, host: &str) -> flow_steps::means::psql::Database {
+        flow_steps::means::psql::Database {
             host: host.into(),
             exec: self.exec.clone(),
             user: self.user.clone(),

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use flow_steps::lease::{LeaseError, LockState, lock_state, strangers, whereabouts};
-use flow_steps::mail::{ByName, Secrets as _, secret};
 use flow_steps::means::host::Host;
+use flow_steps::means::secret;
+use flow_steps::means::secret::{ByName, Secrets as _};
 
 use super::Report;
 use crate::config::{Config, Environment};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use flow_steps::health::Check;
 use flow_steps::means::host::{Command, Host, HostExt as _, Hosts};
+use flow_steps::means::probes::Check;
 use serde_json::Value;
 
 use super::{Draft, Place, is_folder, plain};

@@ -1,6 +1,11 @@
 //! Ports, commands and lists of questions.
 
 use super::*;
+use crate::means::probes::Check;
+use crate::means::probes::probe::Port;
+use crate::means::probes::probe::Reply;
+use crate::means::probes::probe::Run;
+use crate::means::probes::unwell::Unwell;
 
 fn port(of: &str, via_host: Option<&str>, own_host: Option<&str>) -> Probe {
     let address: SocketAddr = of.parse().unwrap();

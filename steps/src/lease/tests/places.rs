@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::means::host::{Command, Host, HostError, Hosts, Process};
-use crate::pg::Database;
+use crate::means::psql::Database;
 use crate::pg::tests::cluster::for_a_step;
 
 use super::*;

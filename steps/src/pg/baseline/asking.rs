@@ -4,8 +4,9 @@ use flow_engine::signal::Order;
 use flow_engine::step::{Cx, StepError};
 
 use super::super::outlook::{self, Question};
-use super::super::{Backup, Pg, applied, horizon, restore};
+use super::super::{Backup, applied, horizon, restore};
 use super::{Baseline, Undoing, was_thawed};
+use crate::means::psql::Pg;
 
 impl Baseline {
     /// Whether writers were let in since the baseline: by the release, or by hand. Noted, because holding them off again

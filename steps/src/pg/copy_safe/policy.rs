@@ -11,8 +11,8 @@ use flow_engine::step::{Cx, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::{KEEP, Policy};
+use crate::means::psql::text::{some_of, table_key};
 use crate::people::{Subject, Waiver, origin, waived, waiver};
-use crate::pg::text::{some_of, table_key};
 
 /// A policy that was corrected after the run was planned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

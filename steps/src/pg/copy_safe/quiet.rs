@@ -4,8 +4,8 @@
 
 use serde::Deserialize;
 
-use super::super::text::{ident, literal, qualified, some_of};
-use super::super::{Pg, PgError};
+use crate::means::psql::text::{ident, literal, qualified, some_of};
+use crate::means::psql::{Pg, PgError};
 
 /// What is to be put back. The database is a copy of this run's own, so what is lost by a kill is made anew with it.
 pub(super) struct Quiet {

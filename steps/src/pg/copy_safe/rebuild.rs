@@ -10,9 +10,10 @@ use super::super::catalog::{self, TableSpec};
 use super::super::policy::HISTORY;
 use super::super::scan::DumpScanner;
 use super::super::scratch::{self, Mark};
-use super::super::text::some_of;
-use super::super::{Pg, PgError, capture, load};
+use super::super::{capture, load};
 use super::send::{self, Source};
+use crate::means::psql::text::some_of;
+use crate::means::psql::{Pg, PgError};
 
 /// What production's schema and staging's differ in, in words; nothing when both are the same and have the same
 /// migrations. Owners and extensions may differ.

@@ -1,9 +1,9 @@
 //! The rows of one table, from one database to another.
 
 use super::super::catalog::TableSpec;
-use super::super::text::ident;
-use super::super::text::literal;
-use super::super::{Pg, PgError};
+use crate::means::psql::text::ident;
+use crate::means::psql::text::literal;
+use crate::means::psql::{Pg, PgError};
 
 /// Where rows come from.
 pub(super) struct Source<'a> {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::super::text::{ident, literal, qualified};
-use super::super::{Pg, PgError};
+use crate::means::psql::text::{ident, literal, qualified};
+use crate::means::psql::{Pg, PgError};
 
 #[derive(Deserialize)]
 struct Sequence {

@@ -13,9 +13,10 @@ use super::super::catalog::{self, TableSpec};
 use super::super::manifest::Compression;
 use super::super::policy::HISTORY;
 use super::super::scratch::{self, Mark};
-use super::super::text::{ident, some_of};
-use super::super::{Database, Pg, PgError, capture, settings, swap};
+use super::super::{capture, settings, swap};
 use super::{instance, quiet, rebuild, sequences};
+use crate::means::psql::text::{ident, some_of};
+use crate::means::psql::{Database, Pg, PgError};
 
 /// Takes a test database back to production's schema when an earlier release left migrations there that neither the
 /// released commit nor production has, or that never finished: the deploy would meet them.

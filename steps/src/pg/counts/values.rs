@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::state::{Bucket, TableState};
-use super::super::text::rows;
+use crate::means::psql::text::rows;
 
 /// What became of the rows of before, where that can be told: equal sums settle a part, and a part that has as many rows as
 /// before lost or changed one when its sums differ. In a part that has more rows, new ones hide the others; there are 1,024.

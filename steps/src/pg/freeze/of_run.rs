@@ -5,8 +5,8 @@ use flow_engine::run::StepState;
 use flow_engine::step::{Cx, Step as _};
 use serde::Deserialize;
 
-use super::super::Database;
 use super::{Before, Freeze};
+use crate::means::psql::Database;
 
 /// The setting a database had before this run froze it, as the freeze noted it.
 pub(in crate::pg) fn before(cx: &Cx, db: &Database) -> Option<String> {

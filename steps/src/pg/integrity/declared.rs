@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::PgError;
 use super::super::shape::Shape;
 use super::super::state::DbState;
+use crate::means::psql::PgError;
 
 type Columns = BTreeMap<String, BTreeSet<String>>;
 

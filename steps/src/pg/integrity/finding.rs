@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::super::drill::NAMED;
-use super::super::text::{rows, some_of};
+use crate::means::psql::text::{rows, some_of};
 
 /// What became of one table.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use flow_engine::step::StepError;
 use serde::{Deserialize, Serialize};
 
+use super::super::applied;
 use super::super::catalog::TableSpec;
-use super::super::{Pg, applied};
 use super::HISTORY;
 use super::Policy;
+use crate::means::psql::Pg;
 use crate::means::reach;
 use crate::schema::source;
 use flow_lint::drift;

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::super::sessions::{self, MAY_END, RETURNS, Whom};
-use super::super::text::{ident, literal};
-use super::super::{Pg, PgError};
+use crate::means::psql::text::{ident, literal};
+use crate::means::psql::{Pg, PgError};
 
 /// What is said of sessions that go on.
 pub(super) fn said(left: Vec<Older>, what: &str) -> Vec<String> {

@@ -5,8 +5,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::super::{Database, Pg};
 use crate::means::host::Local;
+use crate::means::psql::{Database, Pg};
 
 struct Cluster {
     dir: PathBuf,

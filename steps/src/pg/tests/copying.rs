@@ -4,10 +4,10 @@ use super::super::copy_safe::take_back::{left, take_back};
 use super::super::copy_safe::{Copied, copy_all};
 use super::super::policy::Policy;
 use super::super::scratch::{self, Mark};
-use super::super::text::ident;
-use super::super::text::literal;
 use super::cluster::{as_superuser, database, databases, ordinary, value};
 use super::*;
+use crate::means::psql::text::ident;
+use crate::means::psql::text::literal;
 
 mod odd;
 mod refused;

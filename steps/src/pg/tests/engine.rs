@@ -11,6 +11,7 @@ mod releasing;
 mod stopping;
 mod unattended;
 
+use crate::means::psql::Database;
 use std::sync::Arc;
 
 use flow_engine::clock::SystemClock;

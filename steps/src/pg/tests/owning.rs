@@ -202,7 +202,7 @@ async fn sessions_of_an_earlier_life_of_a_step_are_ended_and_no_others() {
     let pg = database("").await;
     let life = |step: &str| {
         let mut pg = pg.clone();
-        pg.session = super::super::orphans::SessionName::of("r-orphan", step).unwrap();
+        pg.session = crate::means::psql::orphans::SessionName::of("r-orphan", step).unwrap();
         pg
     };
     let (earlier, now, other) = (life("r-orphan/a"), life("r-orphan/a"), life("r-orphan/b"));
@@ -212,7 +212,7 @@ async fn sessions_of_an_earlier_life_of_a_step_are_ended_and_no_others() {
     mine.ask("SELECT 1;").await.unwrap();
     let mut others = other.session().await.unwrap();
     others.ask("SELECT 1;").await.unwrap();
-    assert_eq!(super::super::orphans::end(&now).await.unwrap(), 1);
+    assert_eq!(crate::means::psql::orphans::end(&now).await.unwrap(), 1);
     assert!(orphan.ask("SELECT 1;").await.is_err());
     mine.ask("SELECT 1;").await.unwrap();
     others.ask("SELECT 1;").await.unwrap();

@@ -2,15 +2,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use super::super::Thing;
 use super::super::capture::{self, Look};
 use super::super::restore::{self, Plan, failed_name};
 use super::super::scratch;
 use super::super::state::DbState;
-use super::super::text::ident;
-use super::super::{Pg, PgError, Thing};
 use super::cluster::{database, databases, value};
 use super::*;
 use crate::means::host::{Command, Host, HostError, Local, Process};
+use crate::means::psql::text::ident;
+use crate::means::psql::{Pg, PgError};
 
 /// What a bad release does.
 const BAD: &str = r#"

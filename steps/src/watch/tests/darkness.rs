@@ -60,7 +60,7 @@ async fn an_application_that_cannot_be_asked_for_a_while_is_not_ill() {
         }
     });
     let watch = Watch {
-        health: Some(crate::health::Check::ok(format!("http://{port}/")).into()),
+        health: Some(crate::means::probes::Check::ok(format!("http://{port}/")).into()),
         ..watch(&pm2, 6)
     };
     let begun = std::time::Instant::now();

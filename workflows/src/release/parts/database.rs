@@ -3,11 +3,11 @@
 use flow_engine::planner::{Key, Out};
 use flow_steps::drift::{DeployedDrift, DriftReport, SchemaDrift, Statements};
 use flow_steps::lease::Lease;
+use flow_steps::means::psql::Database;
 use flow_steps::pg::{
-    Backup, Baseline, BeforeStop, Compression, CopySafe, CountsMatch, DataPolicy, Database,
-    DbState, Expectation, ExpectedShape, Freeze, Integrity, MigrationsApplied, Pending,
-    RecordState, Restorable, RestoreProof, RestoreRehearsal, Rights, Room, TakeBack, TakeBackup,
-    Thaw, Watchdog,
+    Backup, Baseline, BeforeStop, Compression, CopySafe, CountsMatch, DataPolicy, DbState,
+    Expectation, ExpectedShape, Freeze, Integrity, MigrationsApplied, Pending, RecordState,
+    Restorable, RestoreProof, RestoreRehearsal, Rights, Room, TakeBack, TakeBackup, Thaw, Watchdog,
 };
 
 use flow_steps::schema::{Checked, UniqueSafe};

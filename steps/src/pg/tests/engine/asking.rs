@@ -2,6 +2,7 @@
 
 use super::super::cluster::{database, databases, value};
 use super::*;
+use crate::means::psql::Database;
 
 /// A plan whose last steps are: writers let in, a customer writes, the application fails.
 fn fails_after_thaw(db: &Database, dir: &str) -> flow_engine::plan::Plan {

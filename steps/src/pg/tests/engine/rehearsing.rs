@@ -2,6 +2,7 @@
 
 use super::super::cluster::{database, databases, value};
 use super::*;
+use crate::means::psql::Database;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rehearsal_swaps_and_drops_the_replaced_one_and_lost_counts_are_named() {

@@ -2,6 +2,7 @@
 
 mod again;
 
+use crate::means::psql::text::ident;
 use std::path::Path;
 use std::time::Duration;
 

@@ -5,8 +5,9 @@ use flow_engine::retry::Policy;
 use flow_engine::signal::Actor;
 
 use super::*;
+use crate::means::psql::Database;
+use crate::pg::Thaw;
 use crate::pg::thaw::freeze_in_force;
-use crate::pg::{Database, Thaw};
 
 fn node(key: &str, kind: &str, params: serde_json::Value) -> Node {
     Node {

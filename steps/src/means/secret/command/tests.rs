@@ -1,5 +1,5 @@
-use super::super::{ByName, Secrets as _};
 use super::*;
+use crate::means::secret::{ByName, Secrets as _};
 
 fn list(words: &[&str]) -> String {
     format!("command:{}", serde_json::json!(words))
@@ -100,7 +100,7 @@ fn a_program_runs_beside_the_configuration_and_its_name_says_where() {
     assert_eq!(ByName.resolve(&name).expect("a value").0, "hunter2");
     let read = SecretCommand::parse(&name["command:".len()..]).expect("its own form");
     assert_eq!(read.clone().within(Path::new("/elsewhere")), read);
-    assert_eq!(super::super::shown(&name), "command:cat …");
+    assert_eq!(crate::means::secret::shown(&name), "command:cat …");
 }
 
 #[test]

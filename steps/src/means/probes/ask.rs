@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Check, Unwell};
 use crate::means::host::{Command, Exit, HostExt as _, Hosts, Stdin};
+use crate::means::probes::Check;
+use crate::means::probes::unwell::Unwell;
 use crate::means::reach;
 
 /// The most of a body that is read; a health answer has a few hundred bytes.

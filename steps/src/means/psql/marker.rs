@@ -4,7 +4,7 @@
 //! 28.2.2), in the middle of an answer, and what it had put out so far looks like a whole one. So `psql` is told to
 //! print a random line after its last statement, and only what that line ends counts.
 
-use super::PgError;
+use crate::means::psql::PgError;
 
 /// A line nobody can know before, so that no value can be it.
 #[derive(Debug, Clone)]

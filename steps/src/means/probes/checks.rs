@@ -6,8 +6,10 @@ use flow_engine::step::{Cx, StepError};
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 
-use super::{Check, Healthy, Probe, Reply, Unwell};
 use crate::means::host::Hosts;
+use crate::means::probes::probe::{Probe, Reply};
+use crate::means::probes::unwell::Unwell;
+use crate::means::probes::{Check, Healthy};
 
 /// The pause between two rounds of questions.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -77,7 +79,7 @@ impl Checks {
     }
 
     /// How long one round of questions may take, in seconds: they are asked at the same time.
-    pub(super) fn timeout_seconds(&self) -> u64 {
+    pub(crate) fn timeout_seconds(&self) -> u64 {
         let all = self.0.iter().map(Probe::timeout_seconds);
         all.max().unwrap_or(0)
     }

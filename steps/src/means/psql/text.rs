@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::PgError;
+use crate::means::psql::PgError;
 
 /// A name in SQL, always quoted.
 pub fn ident(name: &str) -> String {

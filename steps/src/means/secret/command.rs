@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 
-use super::{LONGEST, SecretError};
+use crate::means::secret::{LONGEST, SecretError};
 
 /// The longest such a program may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Check, Unwell};
 use crate::means::host::{Command, Exit, HostExt as _, Hosts, Local};
+use crate::means::probes::Check;
+use crate::means::probes::unwell::Unwell;
 
 /// One question to an application. A page is stored as it was before there were others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,9 +7,9 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::marker::{Marker, Tail};
-use super::{Pg, PgError, words};
 use crate::means::host::{Command, Exit, HostError, HostExt as _, Process, Stdin, last_words};
+use crate::means::psql::marker::{Marker, Tail};
+use crate::means::psql::{Pg, PgError, words};
 
 /// The longest a dump, a restore or an open session may take. Measured: about 40 s for a GB to restore.
 pub(crate) const LONG: Duration = Duration::from_hours(6);

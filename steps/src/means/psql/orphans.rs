@@ -7,9 +7,9 @@
 use flow_engine::step::{Cx, StepError};
 use sha2::{Digest as _, Sha256};
 
-use super::marker::random;
-use super::text::literal;
-use super::{Database, Pg, PgError};
+use crate::means::psql::marker::random;
+use crate::means::psql::text::literal;
+use crate::means::psql::{Database, Pg, PgError};
 
 /// What the sessions of one life of one step call themselves (`application_name`).
 #[derive(Debug, Clone, PartialEq, Eq)]
