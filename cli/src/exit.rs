@@ -5,6 +5,7 @@ use flow_engine::record::{ParkReason, Verdict};
 use flow_engine::run::{Life, Run};
 
 use crate::driver::Driver;
+use crate::questions;
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +57,7 @@ impl Exit {
         match &run.life {
             Life::Finished { verdict, .. } => Exit::of_verdict(*verdict),
             Life::Parked { why, .. } => Exit::of_park(run, why),
-            Life::Forward if crate::view::waits(run) => Exit::Waiting,
+            Life::Forward if questions::are_open(run) => Exit::Waiting,
             Life::Forward | Life::Unwinding(_) if driver.has_it() => Exit::Locked,
             Life::Unwinding(_) if run.production_changed() => Exit::RollbackIncomplete,
             Life::Forward | Life::Unwinding(_) => Exit::Interrupted,

@@ -26,6 +26,7 @@ mod logs;
 mod notices;
 mod people;
 mod project;
+mod questions;
 mod session;
 mod state;
 mod store;

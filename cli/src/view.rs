@@ -8,11 +8,11 @@ use flow_engine::plan::Plan;
 use flow_engine::record::Verdict;
 use flow_engine::run::{Life, Run, Status, StepState, Undo};
 
-use flow_steps::means::again::is_answered;
 use flow_steps::standing::{HostFacts, standing_beside};
 
 use crate::driver::Driver;
 use crate::exit::Exit;
+use crate::questions;
 
 pub(crate) mod aside;
 pub(crate) mod beside;
@@ -175,7 +175,7 @@ pub(crate) fn commit_of(commit: &str, subject: &str) -> String {
 /// is not under way.
 pub(crate) fn doing(run: &Run, driver: &Driver) -> String {
     let who = driver.in_words();
-    let waits = asked(run);
+    let waits = questions::asked(run);
     match &run.life {
         Life::Finished { .. } | Life::Parked { .. } => run.in_a_word().to_owned(),
         Life::Forward if !waits.is_empty() => match driver {
@@ -211,22 +211,6 @@ pub(crate) fn doing(run: &Run, driver: &Driver) -> String {
                 format!("is INTERRUPTED{within}; {who}")
             }
         },
-    }
-}
-
-/// Whether a run that goes forward waits for a person: somebody is asked and has not answered.
-pub(crate) fn waits(run: &Run) -> bool {
-    run.waiting().any(|(step, _)| !is_answered(run, step))
-}
-
-/// Whom a run waits for, each once.
-fn asked(run: &Run) -> String {
-    let open = run.waiting().filter(|(step, _)| !is_answered(run, *step));
-    let mut who: Vec<&str> = open.map(|(_, wait)| wait.who.as_str()).collect();
-    who.dedup();
-    match &run.life {
-        Life::Forward => who.join(", "),
-        _ => String::new(),
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::context::{Request, Resources};
+use crate::context::Request;
 use crate::decide::{self, Next};
 use crate::event::{Event, Observers};
 use crate::id::RunId;
@@ -21,6 +21,7 @@ use crate::lease;
 use crate::outbox::{Notifier, Outbox};
 use crate::record::{Entry, ParkReason, Record, Verdict};
 use crate::registry::{AnyStep, Registry};
+use crate::resources::Resources;
 use crate::run::{Life, LoadError, Run, Status, StepState, append_all};
 
 mod begin;

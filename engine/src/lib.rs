@@ -22,6 +22,7 @@ pub mod plan;
 pub mod planner;
 pub mod record;
 pub mod registry;
+mod resources;
 pub mod retention;
 pub mod retry;
 pub mod run;

@@ -11,6 +11,7 @@ use crate::context::Cx;
 use crate::plan::Node;
 use crate::run::{Life, Run, Status};
 use crate::signal::Signal;
+pub use crate::step::Clash;
 use crate::step::{DecodeError, Step, StepError};
 
 /// Every kind of step this binary can run.
@@ -28,18 +29,6 @@ struct Kind {
 }
 
 type Load = fn(&Node) -> Result<Box<dyn AnyStep>, DecodeError>;
-
-/// Two types that claim one kind of step. Stored runs name steps by their kind, so neither is taken.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("two steps have the kind `{kind}`: {first} and {second}")]
-pub struct Clash {
-    /// The kind, as it is stored in plans.
-    pub kind: &'static str,
-    /// The type that was registered first, with its crate and modules.
-    pub first: &'static str,
-    /// The type that was registered later.
-    pub second: &'static str,
-}
 
 impl std::fmt::Debug for Registry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

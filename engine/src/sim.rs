@@ -11,7 +11,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::clock::{Clock, Timestamp, TokioClock};
-use crate::context::Resources;
 use crate::driver::{Driver, Engine, Handle, NewRun, Stop};
 use crate::event::Observers;
 use crate::id::RunId;
@@ -19,6 +18,7 @@ use crate::journal::Journal;
 use crate::outbox::{DeliveryError, Notifier};
 use crate::plan::Plan;
 use crate::registry::Registry;
+use crate::resources::Resources;
 use crate::run::{LoadError, Notice, Run};
 use crate::signal::{Actor, Order};
 

@@ -7,13 +7,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::answer::{Asked, Refusal};
-pub use crate::context::{Cx, Resources};
+pub use crate::context::Cx;
 pub use crate::event::Progress;
 use crate::plan::Effect;
 use crate::record::{Failure, Wait};
-use crate::registry::Clash;
+pub use crate::resources::Resources;
 use crate::retry::Policy;
 use crate::signal::Signal;
+
+mod decode;
+
+pub use decode::{Clash, DecodeError};
 
 /// One thing a run does to the world.
 ///
@@ -97,32 +101,6 @@ pub trait Step: Serialize + DeserializeOwned + Send + Sync + 'static {
             })
         }
     }
-}
-
-/// Why stored parameters cannot become a step of this binary.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DecodeError {
-    /// Planned by a binary whose version of the step is another one.
-    #[error(
-        "the run was planned with step `{kind}` version {stored}; this flow reads version {reads}"
-    )]
-    Version {
-        /// The kind of step.
-        kind: String,
-        /// The version in the plan.
-        stored: u16,
-        /// The version this binary has.
-        reads: u16,
-    },
-    /// A step this binary does not have.
-    #[error("this flow has no step `{0}`")]
-    Unknown(String),
-    /// Parameters that do not fit.
-    #[error("its stored parameters cannot be read: {0}")]
-    Malformed(String),
-    /// Two types of this binary claim the kind.
-    #[error(transparent)]
-    Clash(Clash),
 }
 
 /// What a step answers when it is not done.

@@ -14,9 +14,9 @@
 
 use async_trait::async_trait;
 
-use crate::context::Resources;
 use crate::planner::Planner;
 use crate::registry::Registry;
+use crate::resources::Resources;
 use crate::run::Run;
 use crate::signal::Signal;
 use crate::step::Step;

@@ -13,9 +13,9 @@ use serde::Deserialize;
 
 mod checklist;
 mod core;
+mod data;
 mod environments;
 mod health;
-mod host;
 mod layout;
 mod machine;
 mod read;
@@ -24,11 +24,11 @@ mod team;
 
 pub use checklist::{Checklist, Item};
 pub use core::{Core, HostAt};
-pub use environments::{Data, Environments, Place};
+pub use data::Data;
+pub use environments::{Environments, Place};
 pub use health::{AskedFrom, Healthy};
-pub use host::{HostEntry, Machine};
 pub use layout::{CORE, Layout, RELEASE, RELEASE_KEYS, closest};
-pub use machine::{Database, Environment, Supervision};
+pub use machine::{Database, Environment, HostEntry, Machine, Supervision};
 pub(crate) use read::parse_toml;
 pub use read::{ConfigError, read_toml};
 pub use rules::{Gates, SignOff, Watch};

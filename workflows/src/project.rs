@@ -135,3 +135,13 @@ impl Project {
         Ok(Some(Arc::new(team)))
     }
 }
+
+impl Setup {
+    /// The project that this is the release of.
+    ///
+    /// # Errors
+    /// [`SetupError::Config`].
+    pub fn project(&self) -> Result<Project, SetupError> {
+        Project::of(self.layout.clone(), self.clone())
+    }
+}

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use flow_engine::event::Masked;
 use flow_engine::journal::Journal;
 use flow_engine::outbox::Notifier;
-use flow_engine::plan::Plan;
-use flow_engine::planner::{PlanError, Planner};
+use flow_engine::planner::Planner;
 use flow_engine::step::Resources;
 use flow_steps::mail::{Mailer, TeamMail};
 use flow_steps::means::host::Hosts;
@@ -19,13 +18,15 @@ use flow_steps::people::origin::{RosterAt, Rosters};
 use flow_steps::pg::Policy;
 use flow_steps::schema::CodeAt;
 
-use crate::config::{Config, ConfigError, Layout, RELEASE, read_toml};
-use crate::git::{GitError, Repository};
-use crate::guard::{self, NotOurs};
-use crate::project::Project;
+use crate::config::{Config, Layout, RELEASE, read_toml};
+use crate::git::Repository;
+use crate::guard;
 use crate::release::Release;
-use crate::roster::{Committed, RosterError};
-use crate::workflow::Workflows;
+use crate::roster::Committed;
+
+mod error;
+
+pub use error::SetupError;
 
 /// Everything read from `flow.toml` and the files it names.
 #[derive(Debug, Clone)]
@@ -36,82 +37,7 @@ pub struct Setup {
     pub people: People,
     /// Which columns may leave production.
     pub policy: Policy,
-    layout: Layout,
-}
-
-/// Why no plan was made. Nothing was changed.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// A file cannot be used.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The commit is not there.
-    #[error("there is no commit `{rev}` in {repository}")]
-    NoCommit {
-        /// What was asked for.
-        rev: String,
-        /// The repository that was asked.
-        repository: String,
-        /// Why, in git's words.
-        source: GitError,
-    },
-    /// The repository cannot be read.
-    #[error("the repository cannot be read")]
-    Repository(#[from] GitError),
-    /// There is no workflow of that name.
-    #[error("there is no workflow `{name}`{}; there are: {}", .meant.as_ref().map(|m| format!(", did you mean `{m}`?")).unwrap_or_default(), .known.join(", "))]
-    NoWorkflow {
-        /// What was asked for.
-        name: String,
-        /// The workflows of the program.
-        known: Vec<String>,
-        /// The one that may be meant.
-        meant: Option<String>,
-    },
-    /// What was typed for a workflow cannot be read.
-    #[error("the arguments of the workflow cannot be read: {0}")]
-    Input(String),
-    /// The workflow itself said no.
-    #[error("the workflow `{workflow}` cannot be planned: {message}")]
-    Refused {
-        /// The workflow.
-        workflow: String,
-        /// What is wrong.
-        message: String,
-        /// What to do or type instead.
-        fix: String,
-    },
-    /// The project has no section `[release]`, and what was asked for needs one.
-    #[error("{0} has no section [release], and this needs one")]
-    NoRelease(String),
-    /// A role that must sign has nobody.
-    #[error("{file}: the role `{role}` must sign, but nobody holds it")]
-    NobodyHolds {
-        /// The people file.
-        file: String,
-        /// The role that nobody holds.
-        role: String,
-    },
-    /// Files of the project that are not there yet.
-    #[error("a project has three files: {config} is there; not there: {}", .missing.join(", "))]
-    Unfinished {
-        /// The `flow.toml` that was found.
-        config: String,
-        /// The files that are not there, by path: one or both of people and data.
-        missing: Vec<String>,
-    },
-    /// The file could be somebody else's.
-    #[error(transparent)]
-    NotOurs(#[from] NotOurs),
-    /// There is no roster to plan with.
-    #[error(transparent)]
-    Roster(#[from] RosterError),
-    /// Mail cannot be set up.
-    #[error("`mail` in flow.toml: {0}")]
-    Mail(String),
-    /// A mistake in the workflow itself.
-    #[error("the workflow is wrong: this is a bug in flow")]
-    Plan(#[from] PlanError),
+    pub(crate) layout: Layout,
 }
 
 fn repository(config: &Config) -> Repository {
@@ -255,27 +181,6 @@ impl Setup {
     /// [`SetupError::Repository`].
     pub fn newest_commits(&self, count: usize) -> Result<Vec<String>, SetupError> {
         Ok(self.repository().newest(count)?)
-    }
-
-    /// The project that this is the release of.
-    ///
-    /// # Errors
-    /// [`SetupError::Config`].
-    pub fn project(&self) -> Result<Project, SetupError> {
-        Project::of(self.layout.clone(), self.clone())
-    }
-
-    /// Plans a workflow of this repository for a commit (40 hexadecimal digits).
-    ///
-    /// # Errors
-    /// [`SetupError::NoWorkflow`], [`SetupError::Repository`].
-    pub fn plan(&self, workflow: &str, commit: &str) -> Result<Plan, SetupError> {
-        let workflows = Workflows::shipped();
-        let facts = [("commit".to_owned(), commit.to_owned())].into();
-        let plan = workflows
-            .named(workflow)?
-            .plan_again(&self.project()?, &facts)?;
-        plan.ok_or_else(|| SetupError::Input("the workflow takes no commit".into()))
     }
 
     /// What the steps of a release of a commit (40 hexadecimal digits) are told; what people are told becomes facts of

@@ -1,11 +1,13 @@
 //! The workflows of this repository, as values.
 
+use flow_engine::plan::Plan;
 use flow_engine::planner::Planner;
 
 use crate::config::RELEASE;
 use crate::project::Project;
 use crate::release;
-use crate::workflow::{Facts, PlanError, Workflow};
+use crate::setup::{Setup, SetupError};
+use crate::workflow::{Facts, PlanError, Workflow, Workflows};
 
 /// What a release is asked for.
 #[derive(Debug, Clone, clap::Args)]
@@ -82,3 +84,25 @@ shipped!(
     "Production only, for a commit that passed everything before it in an earlier run",
     release::promote
 );
+
+impl Workflows {
+    /// Those of this repository: `release` and `promote`.
+    pub fn shipped() -> Workflows {
+        Workflows::default().with(Release).with(Promote)
+    }
+}
+
+impl Setup {
+    /// Plans a workflow of this repository for a commit (40 hexadecimal digits).
+    ///
+    /// # Errors
+    /// [`SetupError::NoWorkflow`], [`SetupError::Repository`].
+    pub fn plan(&self, workflow: &str, commit: &str) -> Result<Plan, SetupError> {
+        let workflows = Workflows::shipped();
+        let facts = [("commit".to_owned(), commit.to_owned())].into();
+        let plan = workflows
+            .named(workflow)?
+            .plan_again(&self.project()?, &facts)?;
+        plan.ok_or_else(|| SetupError::Input("the workflow takes no commit".into()))
+    }
+}

@@ -237,13 +237,6 @@ impl std::fmt::Debug for Workflows {
 }
 
 impl Workflows {
-    /// Those of this repository: `release` and `promote`.
-    pub fn shipped() -> Workflows {
-        Workflows::default()
-            .with(crate::shipped::Release)
-            .with(crate::shipped::Promote)
-    }
-
     /// Adds one.
     #[must_use]
     pub fn with<W: Workflow>(mut self, workflow: W) -> Workflows {

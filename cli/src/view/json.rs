@@ -19,6 +19,7 @@ use super::next::{self, Next};
 use crate::args::RunState;
 use crate::driver::{self, Driver};
 use crate::exit::Exit;
+use crate::questions;
 use crate::store::{Damaged, Past};
 
 /// One run in `flow list --json`.
@@ -146,7 +147,7 @@ impl Summary {
 pub(crate) fn state(run: &Run, driver: &Driver) -> (RunState, &'static str) {
     let held = driver.has_it() || *driver == Driver::Unasked;
     match &run.life {
-        Life::Forward if super::waits(run) => (RunState::Waiting, "waiting"),
+        Life::Forward if questions::are_open(run) => (RunState::Waiting, "waiting"),
         Life::Forward | Life::Unwinding(_) if !held => (RunState::Interrupted, "interrupted"),
         Life::Forward => (RunState::UnderWay, "under-way"),
         Life::Unwinding(_) => (RunState::Unwinding, "unwinding"),

@@ -3,7 +3,7 @@
 use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::shorten;
+use super::failure::shorten;
 use crate::answer::Answer;
 use crate::clock::Timestamp;
 

@@ -6,6 +6,7 @@
 mod catalog;
 mod close;
 mod compare;
+mod declaration;
 mod external;
 mod names;
 mod place;
@@ -16,10 +17,11 @@ mod source;
 pub use crate::shape::{Guard, Shape};
 pub use catalog::{Catalog, QUERY};
 pub use compare::{Comparison, Difference, Scope};
+pub use declaration::Declaration;
 pub use external::External;
 pub use prisma::declared;
 pub use sides::{
-    Declaration, SCHEMA, Sides, UnreadableSchema, catalog_and_migrations, catalog_and_schema,
-    findings, left_by, schema_and_migrations,
+    SCHEMA, Sides, UnreadableSchema, catalog_and_migrations, catalog_and_schema, findings, left_by,
+    schema_and_migrations,
 };
 pub use source::{MOST, Tree, beside, find, is_schema};

@@ -1,18 +1,9 @@
 //! The environments in the order a release takes.
 
-use serde::Deserialize;
+use flow_steps::means::probes::Check;
 
-use super::{Config, ConfigError, Environment, Machine};
-
-/// What the rows of an environment before production are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Data {
-    /// Its own: they stay.
-    Own,
-    /// A copy of production's, made anew by each release.
-    Copy,
-}
+use super::health::AskedFrom;
+use super::{Config, ConfigError, Data, Environment, Machine};
 
 /// One environment, its name, and its place in the order. Only [`Config::order`] makes one: no name that nobody
 /// configured can stand for production.
@@ -191,6 +182,23 @@ impl Config {
                     .collect::<Vec<_>>()
                     .join(", ")
             )),
+        }
+    }
+}
+
+impl Config {
+    /// How an environment's application, or that of a further host, is asked for its health.
+    pub(crate) fn check(&self, at: &Place) -> Check {
+        let env = at.env;
+        let ca = env.health_ca.as_ref();
+        let ok = Check::ok(&env.health);
+        Check {
+            status: env.healthy.status.unwrap_or(ok.status),
+            body: env.healthy.body(),
+            ca_file: ca.map(|path| self.path(path).display().to_string()),
+            via_host: (env.health_from == AskedFrom::Host).then(|| at.name.to_owned()),
+            own_host: Some(at.name.to_owned()),
+            ..ok
         }
     }
 }

@@ -1,9 +1,7 @@
 //! What a healthy application answers, and who asks it.
 
-use flow_steps::means::probes::{Body, Check};
+use flow_steps::means::probes::Body;
 use serde::Deserialize;
-
-use super::{Config, Place};
 
 /// What the answer of a healthy application is. Without `text`, `pointer` or `value`: JSON with `{"status": "ok"}`. A status of
 /// 200 alone proves little: many proxies answer so for a dead application.
@@ -35,7 +33,7 @@ pub enum AskedFrom {
 const TEXT_MAX: usize = 200;
 
 impl Healthy {
-    fn body(&self) -> Body {
+    pub(super) fn body(&self) -> Body {
         if let Some(text) = &self.text {
             return Body::Text(text.clone());
         }
@@ -83,23 +81,6 @@ fn is_loopback(url: &str) -> bool {
     ["localhost", "127.", "[::1]"]
         .iter()
         .any(|name| host.to_lowercase().starts_with(name))
-}
-
-impl Config {
-    /// How an environment's application, or that of a further host, is asked for its health.
-    pub(crate) fn check(&self, at: &Place) -> Check {
-        let env = at.env;
-        let ca = env.health_ca.as_ref();
-        let ok = Check::ok(&env.health);
-        Check {
-            status: env.healthy.status.unwrap_or(ok.status),
-            body: env.healthy.body(),
-            ca_file: ca.map(|path| self.path(path).display().to_string()),
-            via_host: (env.health_from == AskedFrom::Host).then(|| at.name.to_owned()),
-            own_host: Some(at.name.to_owned()),
-            ..ok
-        }
-    }
 }
 
 /// Refuses an address of a further host that would be answered by the machine where flow runs.

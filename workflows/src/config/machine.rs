@@ -8,8 +8,11 @@ use flow_steps::pm2::{Application, Kind};
 use serde::Deserialize;
 
 use super::health::{AskedFrom, Healthy};
-use super::host::{HostEntry, Machine};
 use super::{Checklist, Data};
+
+mod host;
+
+pub use host::{HostEntry, Machine};
 
 /// One environment: one host with an application and a database.
 #[derive(Debug, Clone, Deserialize)]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::catalog::Catalog;
 use super::compare::{Comparison, Scope, compare};
+use super::declaration::Declaration;
 use super::external::External;
 use super::prisma::{declared, scalar};
 use crate::code::schema::{Field, Schema, SchemaError};
@@ -20,17 +21,6 @@ const DATABASE: &str = "the database";
 /// is not in it.
 pub fn left_by(migrations: &[Migration], own: &str) -> Shape {
     shape::fold(migrations, own).shape
-}
-
-/// What a schema declares.
-#[derive(Debug, Clone, Default)]
-pub struct Declaration {
-    /// The tables and enums.
-    pub shape: Shape,
-    /// The schemas that it speaks of; what lies in others is none of its business. The application's own is empty.
-    pub schemas: BTreeSet<String>,
-    /// What it speaks of and its migrations leave to others.
-    pub external: External,
 }
 
 /// A `schema.prisma`, in one file or several.

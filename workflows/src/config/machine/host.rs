@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use flow_steps::means::plain::is_plain;
 use serde::Deserialize;
 
-use super::Environment;
-use super::health::{AskedFrom, Healthy, answered_here};
-use super::machine::Supervision;
+use super::{Environment, Supervision};
+use crate::config::health::{AskedFrom, Healthy, answered_here};
 
 /// One further host. What it does not say is as on the environment's own host.
 #[derive(Debug, Clone, Deserialize)]
@@ -157,7 +156,7 @@ impl HostEntry {
 
 impl Environment {
     /// Fills in what its further hosts do not say.
-    pub(super) fn fill(&mut self, name: &str) {
+    pub(in crate::config) fn fill(&mut self, name: &str) {
         let entries = self.host.iter().enumerate();
         let mut machines: Vec<(u32, Machine)> = entries
             .map(|(place, entry)| (entry.order, entry.machine(name, place, self)))
@@ -172,7 +171,7 @@ impl Environment {
     }
 
     /// The first thing about its further hosts that is well-formed but cannot be meant.
-    pub(super) fn hosts_problem(&self, name: &str) -> Option<String> {
+    pub(in crate::config) fn hosts_problem(&self, name: &str) -> Option<String> {
         for (n, entry) in self.host.iter().enumerate() {
             if let Some(why) = entry.wrong(&self.host[..n]) {
                 return Some(format!("`env.{name}.host`: {why}"));
