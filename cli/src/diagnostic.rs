@@ -203,6 +203,13 @@ impl From<LoadError> for Diagnostic {
             }
             LoadError::Journal(error) => error.into(),
             LoadError::Refused(refusal) => refusal.into(),
+            LoadError::NoTurn(_) => Diagnostic::new(Exit::Locked, error.to_string())
+                .world("What is on record is as the others wrote it.")
+                .hint("flow resume     go on with it"),
+            LoadError::SecondDriver { .. } => Diagnostic::new(Exit::Locked, error.to_string())
+                .world("This process does nothing more; the other one may go on with the run.")
+                .hint("flow status     see who drives it")
+                .hint("flow resume     take it over, once the other one has ended"),
             LoadError::Codec { .. } | LoadError::Illegal(_) => {
                 Diagnostic::new(Exit::Usage, error.to_string())
                     .beneath(&error)

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::context::Request;
 use crate::decide::{self, Next};
-use crate::event::{Event, Observers};
+use crate::event::Observers;
 use crate::id::RunId;
 use crate::journal::Journal;
 use crate::lease;
@@ -22,9 +22,10 @@ use crate::outbox::{Notifier, Outbox};
 use crate::record::{Entry, ParkReason, Record, Verdict};
 use crate::registry::{AnyStep, Registry};
 use crate::resources::Resources;
-use crate::run::{Life, LoadError, Run, Status, StepState, append_all};
+use crate::run::{Life, LoadError, Run, Status, StepState};
 
 mod begin;
+mod beside;
 mod handle;
 mod listen;
 mod new;
@@ -162,14 +163,18 @@ impl Driver {
                     self.launch().await;
                 }
                 Next::Interrupt => {
-                    self.flush().await?;
-                    self.interrupt().await?;
+                    if !self.flush().await?.anew {
+                        self.interrupt().await?;
+                    }
                 }
                 Next::Wait(until) => {
-                    self.flush().await?;
+                    if self.flush().await?.anew {
+                        continue;
+                    }
                     if self.only_people_are_waited_for() {
                         self.drain().await?;
-                        if self.only_people_are_waited_for() && !self.has_news() {
+                        let over = self.only_people_are_waited_for() && !self.has_news();
+                        if over && !self.heard_others().await? {
                             return Ok(Stop::WaitingForPeople);
                         }
                         continue;
@@ -180,9 +185,13 @@ impl Driver {
                     }
                 }
                 Next::Rest => {
-                    self.flush().await?;
+                    if self.flush().await?.anew {
+                        continue;
+                    }
                     self.drain().await?;
-                    if let Some(stop) = self.at_rest() {
+                    if let Some(stop) = self.at_rest()
+                        && !self.heard_others().await?
+                    {
                         return Ok(stop);
                     }
                 }
@@ -232,25 +241,6 @@ impl Driver {
         let epoch = self.run.epoch;
         Arc::make_mut(&mut self.run).apply(epoch, &entry)?;
         self.staged.push(entry);
-        Ok(())
-    }
-
-    /// Makes everything staged durable, then tells observers.
-    async fn flush(&mut self) -> Result<(), LoadError> {
-        if self.staged.is_empty() {
-            return Ok(());
-        }
-        let entries = std::mem::take(&mut self.staged);
-        let first_seq = self.run.next_seq - entries.len() as u64;
-        let place = (first_seq, self.run.epoch);
-        append_all(&*self.engine.journal, &self.run.id, place, &entries).await?;
-        for (seq, entry) in (first_seq..).zip(entries) {
-            self.engine.observers.tell(&Event::Stored {
-                run: Arc::clone(&self.run),
-                seq,
-                entry,
-            });
-        }
         Ok(())
     }
 }

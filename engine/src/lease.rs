@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::id::RunId;
-use crate::journal::Journal;
+use crate::journal::{Journal, JournalError};
 use crate::record::{Entry, Record};
-use crate::run::{LoadError, Run, append_all};
+use crate::run::{LoadError, Run, TRIES, append_all};
 
 /// Names this process: what a second driver is told about the first.
 pub fn holder() -> String {
@@ -29,11 +29,11 @@ pub fn holder() -> String {
     )
 }
 
-/// Takes a run over: loads it and writes the next epoch.
+/// Takes a run over: loads it and writes the next epoch. An order or answer that others write at the same moment is no reason not
+/// to: the run is read anew, with it.
 ///
 /// # Errors
-/// As [`Run::load`]; [`JournalError::Conflict`](crate::journal::JournalError::Conflict) when another driver takes it
-/// at the same moment.
+/// As [`Run::load`]; [`JournalError::Conflict`] or [`JournalError::Fenced`] when another driver takes it at the same moment.
 pub async fn acquire(
     journal: &Arc<dyn Journal>,
     clock: &dyn Clock,
@@ -41,17 +41,31 @@ pub async fn acquire(
     version: &str,
 ) -> Result<Run, LoadError> {
     let mut run = Run::load(&**journal, id).await?;
-    let record = Record::Acquired {
-        holder: holder(),
-        version: version.into(),
-    };
-    let entry = Entry {
-        at: clock.now(),
-        record,
-    };
-    let epoch = run.epoch + 1;
-    let place = (run.next_seq, epoch);
-    append_all(&**journal, id, place, std::slice::from_ref(&entry)).await?;
-    run.apply(epoch, &entry)?;
-    Ok(run)
+    for _ in 0..TRIES {
+        let record = Record::Acquired {
+            holder: holder(),
+            version: version.into(),
+        };
+        let entry = Entry {
+            at: clock.now(),
+            record,
+        };
+        let epoch = run.epoch + 1;
+        let place = (run.next_seq, epoch);
+        match append_all(&**journal, id, place, std::slice::from_ref(&entry)).await {
+            Ok(()) => {
+                run.apply(epoch, &entry)?;
+                return Ok(run);
+            }
+            Err(error @ LoadError::Journal(JournalError::Conflict { .. })) => {
+                let now = Run::load(&**journal, id).await?;
+                if now.epoch != run.epoch {
+                    return Err(error);
+                }
+                run = now;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(LoadError::NoTurn(id.clone()))
 }

@@ -18,8 +18,8 @@ mod orders;
 mod unreached;
 
 pub use apply::IllegalRecord;
-pub(crate) use load::append_all;
 pub use load::{LoadError, append_order, append_sent, append_signal};
+pub(crate) use load::{TRIES, append_all};
 pub use orders::Refusal;
 pub(crate) use orders::fits;
 pub use unreached::Unreached;

@@ -19,13 +19,14 @@ use crate::outbox::{DeliveryError, Notifier};
 use crate::plan::Plan;
 use crate::registry::Registry;
 use crate::resources::Resources;
-use crate::run::{LoadError, Notice, Run};
+use crate::run::{LoadError, Notice, Run, append_order};
 use crate::signal::{Actor, Order};
 
 mod disk;
 mod step;
 mod world;
 
+use disk::Others;
 pub use disk::SimJournal;
 pub use step::{Behaviour, ODD, SimFlag, SimStep};
 pub use world::{Death, Fact, Life, Point, What, World};
@@ -63,6 +64,8 @@ impl Binary {
 pub enum Meddling {
     /// An order, over the control socket.
     Order(Order),
+    /// The same, written into the journal by another process.
+    Beside(Order),
     /// A request to stop.
     Stop,
 }
@@ -141,6 +144,7 @@ impl Simulation {
                         Meddling::Order(order) => {
                             let _answer = handle.order(order, somebody(), REASON).await;
                         }
+                        Meddling::Beside(order) => self.beside(order).await,
                         Meddling::Stop => handle.stop(),
                     }
                 }
@@ -154,6 +158,15 @@ impl Simulation {
         };
         let end = self.within(&life, process).await;
         end.transpose()
+    }
+
+    /// Writes an order as a process that knows nothing of the driver; one that is refused is not written.
+    async fn beside(&self, order: Order) {
+        let journal = Others(Arc::clone(&self.world));
+        if let Ok(mut run) = Run::load(&journal, &self.id).await {
+            let now = self.now();
+            let _answer = append_order(&journal, &mut run, order, somebody(), REASON, now).await;
+        }
     }
 
     /// Does something as a process of this life; nothing when it died over it. What was only written is then kept or

@@ -36,9 +36,8 @@ impl Driver {
             () = std::future::ready(()), if self.at_once.is_some() => self.ended_at_once()?,
             Some(ended) = self.tasks.join_next_with_id() => self.ended(ended)?,
             delivered = self.outbox.delivered() => {
-                if let Some(record) = self.outbox.conclude(delivered, self.engine.clock.now()) {
-                    self.stage(record)?;
-                }
+                let fate = self.outbox.conclude(delivered, self.engine.clock.now());
+                self.stage_fate(fate)?;
             }
             () = timer => {}
         }
@@ -143,8 +142,7 @@ impl Driver {
         let answer = match fits {
             Ok(record) => {
                 self.stage(record)?;
-                self.flush().await?;
-                Ok(())
+                self.flush().await?.refusal.map_or(Ok(()), Err)
             }
             Err(refusal) => Err(refusal),
         };

@@ -32,7 +32,7 @@ impl Driver {
                 }
             }
         }
-        self.flush().await
+        self.flush().await.map(drop)
     }
 
     /// Delivers what is still to be told, within reason: what was never tried is tried once, and only that a rollback is
@@ -55,10 +55,9 @@ impl Driver {
                 () = self.shutdown.cancelled() => break,
                 Some(command) = self.commands.recv() => self.obey(command).await?,
                 delivered = self.outbox.delivered() => {
-                    if let Some(record) = self.outbox.conclude(delivered, self.engine.clock.now()) {
-                        self.stage(record)?;
-                        self.flush().await?;
-                    }
+                    let fate = self.outbox.conclude(delivered, self.engine.clock.now());
+                    self.stage_fate(fate)?;
+                    self.flush().await?;
                 }
                 () = &mut limit => break,
                 () = clock.sleep(pause) => {}

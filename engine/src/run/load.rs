@@ -1,6 +1,6 @@
 //! From a journal to a run, and the few appends that need no driver.
 
-use super::{IllegalRecord, Refusal, Run};
+use super::{Delivery, IllegalRecord, Refusal, Run};
 use crate::clock::Timestamp;
 use crate::codec::{self, CodecError};
 use crate::id::RunId;
@@ -33,7 +33,23 @@ pub enum LoadError {
     /// An order or answer is refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// Others wrote first, again and again. Nothing was written.
+    #[error("run {0}: others wrote first, {TRIES} times in a row; nothing was written")]
+    NoTurn(RunId),
+    /// Another process drives the run although it has not taken it over. Nothing was written.
+    #[error(
+        "run {run}: record {seq} is of another driver that has not taken the run over; nothing was written"
+    )]
+    SecondDriver {
+        /// The run that has two drivers.
+        run: RunId,
+        /// The number of the first record that only a driver writes.
+        seq: u64,
+    },
 }
+
+/// How often in a row others may write first before a writer gives up.
+pub(crate) const TRIES: u32 = 16;
 
 impl Run {
     /// The run as the journal has it.
@@ -140,7 +156,7 @@ async fn encode_all(
     Ok(bodies)
 }
 
-/// Appends an answer while nobody drives the run. A repeated one changes nothing and is fine.
+/// Appends an answer as a process that does not drive the run. A repeated one changes nothing and is fine.
 ///
 /// # Errors
 /// [`LoadError::Refused`] with [`Refusal::NoStep`] for a step the plan does not have; others as [`Run::load`].
@@ -149,20 +165,14 @@ pub async fn append_signal(
     run: &mut Run,
     signal: Signal,
 ) -> Result<(), LoadError> {
-    let at = signal.at;
-    run.accepts_signal(&signal)?;
-    append_one(
-        journal,
-        run,
-        Entry {
-            at,
-            record: Record::Signalled(signal),
-        },
-    )
-    .await
+    let entry = Entry {
+        at: signal.at,
+        record: Record::Signalled(signal.clone()),
+    };
+    append_one(journal, run, entry, |run| run.accepts_signal(&signal)).await
 }
 
-/// Appends an order while nobody drives the run.
+/// Appends an order as a process that does not drive the run. Who drives it hears of it at the next record.
 ///
 /// # Errors
 /// [`LoadError::Refused`] when the run does not accept it now; others as [`Run::load`].
@@ -174,23 +184,18 @@ pub async fn append_order(
     reason: &str,
     at: Timestamp,
 ) -> Result<(), LoadError> {
-    run.accepts(&order)?;
-    append_one(
-        journal,
-        run,
-        Entry {
-            at,
-            record: Record::Ordered {
-                order,
-                by,
-                reason: reason.into(),
-            },
+    let entry = Entry {
+        at,
+        record: Record::Ordered {
+            order: order.clone(),
+            by,
+            reason: reason.into(),
         },
-    )
-    .await
+    };
+    append_one(journal, run, entry, |run| run.accepts(&order)).await
 }
 
-/// Appends that a notice went out, while nobody drives the run.
+/// Appends that a notice went out, as a process that does not drive the run. What is on record already is not written twice.
 ///
 /// # Errors
 /// As [`Run::load`].
@@ -201,15 +206,46 @@ pub async fn append_sent(
     at: Timestamp,
 ) -> Result<(), LoadError> {
     let record = Record::Sent { notice };
-    append_one(journal, run, Entry { at, record }).await
+    let sent = |run: &Run| {
+        let mut notices = run.notices.iter();
+        notices.any(|n| n.id == notice && matches!(n.delivery, Delivery::Sent(_)))
+    };
+    let accepts = |run: &Run| {
+        if sent(run) {
+            Err(Refusal::Already)
+        } else {
+            Ok(())
+        }
+    };
+    match append_one(journal, run, Entry { at, record }, accepts).await {
+        Err(LoadError::Refused(Refusal::Already)) => Ok(()),
+        other => other,
+    }
 }
 
-async fn append_one(journal: &dyn Journal, run: &mut Run, entry: Entry) -> Result<(), LoadError> {
-    super::fits(&entry.record)?;
-    let place = (run.next_seq, run.epoch);
-    append_all(journal, &run.id, place, std::slice::from_ref(&entry)).await?;
-    run.apply(run.epoch, &entry)?;
-    Ok(())
+/// Appends one record. Whenever others wrote first the run is read anew and asked again whether it accepts it.
+async fn append_one(
+    journal: &dyn Journal,
+    run: &mut Run,
+    entry: Entry,
+    accepts: impl Fn(&Run) -> Result<(), Refusal> + Send,
+) -> Result<(), LoadError> {
+    for _ in 0..TRIES {
+        accepts(run)?;
+        super::fits(&entry.record)?;
+        let place = (run.next_seq, run.epoch);
+        match append_all(journal, &run.id, place, std::slice::from_ref(&entry)).await {
+            Ok(()) => return Ok(run.apply(run.epoch, &entry)?),
+            // A new driver's epoch is no reason either: an answer is one whoever drives.
+            Err(LoadError::Journal(
+                JournalError::Conflict { .. } | JournalError::Fenced { .. },
+            )) => {
+                *run = Run::load(journal, &run.id).await?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(LoadError::NoTurn(run.id.clone()))
 }
 
 impl Run {

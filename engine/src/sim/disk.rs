@@ -1,10 +1,11 @@
 //! A journal with a volatile tail.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 
-use super::world::{Life, Point};
+use super::world::{Life, Point, World};
 use crate::id::{Digest, RunId};
 use crate::journal::{Append, Head, Journal, JournalError, Stored};
 
@@ -66,5 +67,35 @@ impl Journal for SimJournal {
 
     async fn get(&self, object: &Digest) -> Result<Vec<u8>, JournalError> {
         self.life.world.durable().get(object).await
+    }
+}
+
+/// The journal as a process has it open that does not drive and does not die.
+pub(super) struct Others(pub(super) Arc<World>);
+
+#[async_trait]
+impl Journal for Others {
+    async fn append(&self, batch: Append) -> Result<Head, JournalError> {
+        self.0.sync(batch).await
+    }
+
+    async fn read(&self, run: &RunId) -> Result<Vec<Stored>, JournalError> {
+        self.0.durable().read(run).await
+    }
+
+    async fn head(&self, run: &RunId) -> Result<Option<Head>, JournalError> {
+        self.0.durable().head(run).await
+    }
+
+    async fn runs(&self) -> Result<Vec<RunId>, JournalError> {
+        self.0.durable().runs().await
+    }
+
+    async fn put(&self, bytes: &[u8]) -> Result<Digest, JournalError> {
+        self.0.durable().put(bytes).await
+    }
+
+    async fn get(&self, object: &Digest) -> Result<Vec<u8>, JournalError> {
+        self.0.durable().get(object).await
     }
 }

@@ -64,9 +64,11 @@ pub(crate) const TWICE: [Behaviour; 4] = [
 /// What it does where the next binary is another one.
 pub(crate) const BINARIES_MATTER: [Behaviour; 3] =
     [Behaviour::Works, Behaviour::Waits, Behaviour::UndoFails];
-pub(crate) const MEDDLING: [Meddling; 3] = [
+pub(crate) const MEDDLING: [Meddling; 5] = [
     Meddling::Order(Order::Rollback),
     Meddling::Order(Order::Cancel),
+    Meddling::Beside(Order::Rollback),
+    Meddling::Beside(Order::Cancel),
     Meddling::Stop,
 ];
 pub(crate) const HABITS: [Habit; 5] = [
@@ -161,7 +163,7 @@ pub(crate) fn any(seed: u64, plan: &Plan, kills_within: u64) -> Case<'_> {
             }
         })
         .collect();
-    let which = usize::try_from(dice.below(3)).expect("small");
+    let which = usize::try_from(dice.below(MEDDLING.len() as u64)).expect("small");
     let meddle = dice
         .once_in(3)
         .then(|| (1 + dice.below(kills_within), MEDDLING[which].clone()));
