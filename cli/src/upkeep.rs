@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use flow_engine::clock::{Clock as _, SystemClock};
 use flow_engine::journal::JournalError;
-use flow_engine::journal::sled::{OpenOptions, OpenReport, SledJournal, Upkeep};
+use flow_engine::journal::sled::{OpenOptions, OpenReport, SledJournal, Upkeep, prepare};
 use flow_engine::retention;
 
 use crate::control::client::Client;
@@ -89,7 +89,7 @@ pub(crate) async fn seal(
     if picked.len() < at_least {
         return Ok(Tidied::default());
     }
-    let picked = retention::prepare(&journal, &picked).await?;
+    let picked = prepare(&journal, &picked).await?;
     drop(runs);
     let mut upkeep = begin(journal).await?;
     let done = blocking(move || {

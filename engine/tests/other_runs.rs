@@ -11,12 +11,11 @@ use serde::{Deserialize, Serialize};
 use flow_engine::clock::SystemClock;
 use flow_engine::driver::{Engine, NewRun, Stop};
 use flow_engine::event::Observers;
-use flow_engine::journal::sled::{OpenOptions, SledJournal};
+use flow_engine::journal::sled::{OpenOptions, SledJournal, prepare};
 use flow_engine::plan::OnFailure;
 use flow_engine::planner::Planner;
 use flow_engine::record::Verdict;
 use flow_engine::registry::Registry;
-use flow_engine::retention;
 use flow_engine::run::Run;
 use flow_engine::signal::Actor;
 use flow_engine::step::{Cx, Resources, Step, StepError};
@@ -93,7 +92,7 @@ async fn put_away(dir: &Path, ids: &[&str]) {
         runs.push(Run::load(&journal, &id.parse().unwrap()).await.unwrap());
     }
     let runs: Vec<&Run> = runs.iter().collect();
-    let picked = retention::prepare(&journal, &runs).await.unwrap();
+    let picked = prepare(&journal, &runs).await.unwrap();
     assert_eq!(picked.len(), ids.len());
     let mut upkeep = journal.upkeep(&OpenOptions::default()).unwrap();
     upkeep.seal(&picked).unwrap();

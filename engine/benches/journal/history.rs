@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use flow_engine::clock::{Clock as _, SystemClock};
 use flow_engine::codec;
-use flow_engine::journal::sled::{OpenOptions, SledJournal};
+use flow_engine::journal::sled::{OpenOptions, SledJournal, prepare};
 use flow_engine::journal::{Append, Journal as _};
 use flow_engine::plan::{OnFailure, Plan};
 use flow_engine::record::{Entry, Payload, Record, Verdict};
@@ -205,9 +205,7 @@ pub(crate) async fn append(journal: &SledJournal, n: u64, records: Vec<Record>) 
 async fn seal(journal: SledJournal) {
     let runs = retention::live(&journal).await.expect("they load");
     let picked = retention::sealable(&runs, SystemClock.now(), Duration::ZERO);
-    let picked = retention::prepare(&journal, &picked)
-        .await
-        .expect("they are read");
+    let picked = prepare(&journal, &picked).await.expect("they are read");
     let options = OpenOptions::default();
     let mut upkeep = journal.upkeep(&options).expect("it is idle");
     upkeep.seal(&picked).expect("it seals");

@@ -75,8 +75,8 @@ use shared::Shared;
 pub use stats::Stats;
 pub use takeover::{TakeOver, TakeOverError};
 pub use upkeep::{
-    Compacted, Mended, Pruned, Rehearsed, Sealed, ToSeal, Unneeded, Upkeep, rebuild_catalog,
-    rehearse,
+    Compacted, Mended, Pruned, Rehearsed, Sealed, ToSeal, Unneeded, Upkeep, prepare,
+    rebuild_catalog, rehearse,
 };
 use writer::{Committer, Request};
 

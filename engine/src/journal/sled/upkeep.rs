@@ -17,10 +17,12 @@ use crate::journal::segment::{Entry, unusable};
 use crate::journal::{Head, JournalError, Stored, files};
 
 mod mend;
+mod prepare;
 mod rehearse;
 mod unneeded;
 
 pub use mend::{Mended, rebuild_catalog};
+pub use prepare::prepare;
 pub use rehearse::{Rehearsed, rehearse};
 pub use unneeded::Unneeded;
 

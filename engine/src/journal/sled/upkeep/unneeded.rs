@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 use std::io;
 
 use super::Upkeep;
+use super::prepare::objects_of;
 use crate::id::{Digest, RunId};
 use crate::journal::JournalError;
 use crate::journal::archive::{self, Filed};
 use crate::journal::segment::unusable;
 use crate::journal::sled::{objects, read};
-use crate::retention::objects_of;
 
 /// Objects that no run that is kept names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
