@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use flow_engine::clock::SystemClock;
+use flow_engine::clock::Clock;
 use flow_engine::driver::{Driver, Engine, Handle, NewRun, Stop};
 use flow_engine::event::{Masked, Observer, Observers};
 use flow_engine::id::RunId;
@@ -42,6 +42,8 @@ pub(crate) struct Parts {
     pub(crate) verifier: Arc<dyn Verifier>,
     /// What no output may show.
     pub(crate) masked: Masked,
+    /// What time it is.
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Parts {
@@ -54,14 +56,16 @@ impl Parts {
         project: &Project,
         journal: &Arc<dyn Journal>,
         state: &State,
+        clock: Arc<dyn Clock>,
     ) -> Result<Parts, SetupError> {
         let resources = project.resources();
         Ok(Parts {
-            verifier: crate::people::verifier(&registry, &resources),
+            verifier: crate::people::verifier(&registry, &resources, &clock),
             registry,
             resources,
             notifier: project.notifier(journal, &state.mails())?,
             masked: project.masked(),
+            clock,
         })
     }
 }
@@ -95,9 +99,9 @@ impl Drive {
         Drive {
             state: state.clone(),
             journal,
+            show: live::choose(plain, &parts.clock),
             parts,
             wait_for_people: wait.wait || (view::is_interactive() && !wait.no_wait),
-            show: live::choose(plain),
         }
     }
 
@@ -146,7 +150,7 @@ impl Drive {
             journal: Arc::clone(&self.journal),
             registry: Arc::clone(&self.parts.registry),
             resources: self.parts.resources.clone(),
-            clock: Arc::new(SystemClock),
+            clock: Arc::clone(&self.parts.clock),
             observers: Observers::new(observers, self.parts.masked.clone()),
             notifier: self.parts.notifier.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -161,11 +165,11 @@ impl Drive {
         handle: Handle,
         watchers: (&Keeper, &Heartbeat),
     ) -> Result<Exit, Diagnostic> {
-        let state = self.state.clone();
+        let (state, clock) = (self.state.clone(), Arc::clone(&self.parts.clock));
         let (exit, tidy) = self.attend(socket, driver, handle, watchers).await?;
         // The journal is closed by now: sealing opens it for itself.
         if tidy {
-            crate::upkeep::tidy(&state).await;
+            crate::upkeep::tidy(&state, clock.now()).await;
         }
         Ok(exit)
     }
@@ -184,6 +188,7 @@ impl Drive {
             driving: run.id.clone(),
             handle: handle.clone(),
             verifier: Arc::clone(&self.parts.verifier),
+            clock: Arc::clone(&self.parts.clock),
         };
         let socket = socket.serve(served);
         keeper.begin(&run);

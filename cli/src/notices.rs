@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use flow_engine::clock::{Clock as _, SystemClock};
+use flow_engine::clock::Timestamp;
 use flow_engine::outbox::deliver_pending;
 use flow_engine::record::Verdict;
 use flow_engine::run::{Delivery, Life, Notice, Run};
@@ -27,7 +27,7 @@ pub(crate) async fn tell(session: &Session) {
         return;
     };
     // Nobody to be told of: not even a journal, or one that the command itself could not open.
-    let Some(runs) = untold(state).await else {
+    let Some(runs) = untold(state, session.now()).await else {
         return;
     };
     if runs.is_empty() || !has_mail(session) {
@@ -42,7 +42,7 @@ pub(crate) async fn tell(session: &Session) {
             LIMIT.as_secs()
         )),
     };
-    let Some(left) = untold(state).await else {
+    let Some(left) = untold(state, session.now()).await else {
         return;
     };
     for run in &runs {
@@ -60,7 +60,7 @@ pub(crate) async fn tell(session: &Session) {
 }
 
 /// The runs that nobody drives and whose people were not told what needs them. Nothing when that cannot be known.
-async fn untold(state: &State) -> Option<Vec<Run>> {
+async fn untold(state: &State, now: Timestamp) -> Option<Vec<Run>> {
     if !state.journal().exists() {
         return Some(Vec::new());
     }
@@ -70,19 +70,19 @@ async fn untold(state: &State) -> Option<Vec<Run>> {
         return Some(Vec::new());
     }
     let mut runs = Past::of(store.journal()).await.ok()?.runs;
-    runs.retain(|run| is_grave(run) && run.notices.iter().any(is_untold));
+    runs.retain(|run| is_grave(run, now) && run.notices.iter().any(is_untold));
     Some(runs)
 }
 
 /// Whether people are needed: production was changed, and the run neither goes on nor is over in order.
-fn is_grave(run: &Run) -> bool {
+fn is_grave(run: &Run, now: Timestamp) -> bool {
     run.production_changed()
         && match &run.life {
             Life::Forward => false,
             Life::Parked { .. } | Life::Unwinding(_) => true,
             Life::Finished { verdict, .. } => {
                 matches!(verdict, Verdict::RolledBack | Verdict::RolledBackInPart)
-                    && SystemClock.now().since(run.updated) <= NEWS
+                    && now.since(run.updated) <= NEWS
             }
         }
 }
@@ -113,7 +113,7 @@ async fn deliver(session: &Session, runs: &[Run]) -> Result<(), String> {
         let mut run = Run::load(&*journal, &run.id)
             .await
             .map_err(|e| e.to_string())?;
-        let left = deliver_pending(&*journal, &mut run, &*notifier, &SystemClock)
+        let left = deliver_pending(&*journal, &mut run, &*notifier, &**session.clock())
             .await
             .map_err(|e| e.to_string())?;
         first = first.or_else(|| left.first().map(ToString::to_string));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use flow_engine::answer::{Answer, Asked, Refusal};
-use flow_engine::clock::{Clock as _, SystemClock};
+use flow_engine::clock::{Clock, Timestamp};
 use flow_engine::plan::Node;
 use flow_engine::registry::Registry;
 use flow_engine::run::Run;
@@ -19,7 +19,6 @@ use flow_steps::people::review as people_review;
 use flow_steps::people::waiver::HOURS_MAX;
 use flow_steps::people::{Checklist, People, Person, SignOff, SignOffRefusal, Subject, sign_off};
 use flow_steps::schema::review;
-use flow_workflows::project::Project;
 use flow_workflows::setup::Setup;
 
 use crate::control::server::Verifier;
@@ -27,33 +26,29 @@ use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 
 /// Carries answers to the steps that ask, which judge them with what the project has, such as its roster.
-pub(crate) fn verifier(registry: &Arc<Registry>, resources: &Resources) -> Arc<dyn Verifier> {
+pub(crate) fn verifier(
+    registry: &Arc<Registry>,
+    resources: &Resources,
+    clock: &Arc<dyn Clock>,
+) -> Arc<dyn Verifier> {
     Arc::new(Judge {
         registry: Arc::clone(registry),
         resources: resources.clone(),
+        clock: Arc::clone(clock),
     })
 }
 
-/// See [`verifier`].
+/// Has the step that asks judge an answer, as [`verifier`] says.
 pub(crate) struct Judge {
     pub(crate) registry: Arc<Registry>,
     pub(crate) resources: Resources,
-}
-
-impl Judge {
-    /// With everything that a configured project has.
-    pub(crate) fn of(registry: Arc<Registry>, project: &Project) -> Judge {
-        Judge {
-            registry,
-            resources: project.resources(),
-        }
-    }
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 #[async_trait]
 impl Verifier for Judge {
     async fn verify(&self, run: &Run, signal: &Signal) -> Result<(), Diagnostic> {
-        let now = SystemClock.now();
+        let now = self.clock.now();
         let Some(asked) = Asked::of(run, &signal.step, &self.resources, now) else {
             return Err(nobody_asked(run, &signal.step, "the plan has no such step"));
         };
@@ -109,8 +104,8 @@ impl Roster {
         run: &Run,
         asked: &ToSign,
         people: &People,
+        now: Timestamp,
     ) -> Result<Option<String>, Diagnostic> {
-        let now = SystemClock.now();
         let about = (asked.subject, review::asked(run, &asked.step));
         let standing = if let (Subject::Review, Some(review)) = about {
             let answers = people_review::answers(run, &asked.step, people, &review, now);

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use flow_engine::clock::{self, Clock, Timestamp};
 use flow_engine::journal::Journal;
 use flow_engine::registry::Registry;
 use flow_engine::step::Resources;
@@ -24,6 +25,7 @@ pub(crate) struct Session {
     registry: Arc<Registry>,
     workflows: Workflows,
     global: Global,
+    clock: Arc<dyn Clock>,
     state: OnceLock<State>,
     project: OnceLock<Project>,
 }
@@ -35,6 +37,7 @@ impl Session {
             registry,
             workflows,
             global,
+            clock: clock::system(),
             state: OnceLock::new(),
             project: OnceLock::new(),
         }
@@ -48,6 +51,16 @@ impl Session {
     /// The workflows of the program.
     pub(crate) fn workflows(&self) -> &Workflows {
         &self.workflows
+    }
+
+    /// The current moment.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// What time it is for everything that this command begins.
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
     }
 
     /// Whether only plain lines are wanted on a terminal.
@@ -131,7 +144,11 @@ impl Session {
 
     /// Has answers judged by the steps that ask, with what the project has.
     pub(crate) fn judge(&self) -> Result<Judge, Diagnostic> {
-        Ok(Judge::of(Arc::clone(&self.registry), self.project()?))
+        Ok(Judge {
+            registry: Arc::clone(&self.registry),
+            resources: self.project()?.resources(),
+            clock: Arc::clone(&self.clock),
+        })
     }
 
     /// The same without the project, where its configuration cannot be read: what people tried is answered all the same. A step
@@ -140,6 +157,7 @@ impl Session {
         self.judge().unwrap_or_else(|_unread| Judge {
             registry: Arc::clone(&self.registry),
             resources: Resources::default(),
+            clock: Arc::clone(&self.clock),
         })
     }
 
@@ -151,6 +169,7 @@ impl Session {
             self.project()?,
             journal,
             self.state()?,
+            Arc::clone(&self.clock),
         )?)
     }
 

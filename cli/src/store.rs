@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use flow_engine::clock::{Clock as _, SystemClock};
+use flow_engine::clock::{Stopwatch, Timestamp};
 use flow_engine::id::RunId;
 use flow_engine::journal::memory::MemoryJournal;
 use flow_engine::journal::sled::{ClosedJournal, Holder, OpenOptions, OpenReport, SledJournal};
@@ -69,7 +69,7 @@ impl Store {
             return Ok(Store::Closed(Arc::new(MemoryJournal::default())));
         }
         take_over::no_use_waiting(state)?;
-        let began = std::time::Instant::now();
+        let began = Stopwatch::start();
         loop {
             if let Some(client) = Client::connect(state).await {
                 return Ok(Store::Remote(client));
@@ -157,7 +157,7 @@ impl Store {
     pub(crate) async fn own(state: &State) -> Result<Arc<dyn Journal>, Diagnostic> {
         Store::may_drive(state)?;
         take_over::no_use_waiting(state)?;
-        let began = std::time::Instant::now();
+        let began = Stopwatch::start();
         loop {
             if let Some(client) = Client::connect(state).await {
                 return Err(driven_elsewhere(&client));
@@ -213,13 +213,12 @@ impl Store {
         run: &mut Run,
         order: Order,
         by: Actor,
-        reason: &str,
+        (reason, at): (&str, Timestamp),
     ) -> Result<Posted, Diagnostic> {
         crate::control::fit_reason(reason)?;
         match self {
             Store::Remote(client) => client.order(&run.id, order, by, reason).await,
             Store::Held(journal) | Store::Closed(journal) | Store::Lying { journal, .. } => {
-                let at = SystemClock.now();
                 posted(append_order(&**journal, run, order, by, reason, at).await)
             }
         }

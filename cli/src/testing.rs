@@ -1,24 +1,24 @@
 //! A tiny workflow for tests: it looks, changes, asks and changes again.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use flow_engine::answer::Answer;
-use flow_engine::clock::{Clock, SystemClock, Timestamp};
+use flow_engine::clock::{self, Timestamp};
 use flow_engine::driver::{Engine, NewRun, Stop};
-use flow_engine::event::{Event, Masked, Observer, Observers};
+use flow_engine::event::{Event, Masked, Observer};
 use flow_engine::journal::Journal;
 use flow_engine::journal::memory::MemoryJournal;
 use flow_engine::plan::{Effect, OnFailure, Plan};
 use flow_engine::planner::Planner;
-use flow_engine::record::{Entry, Payload, Record, Wait};
+use flow_engine::record::{Record, Wait};
 use flow_engine::registry::Registry;
 use flow_engine::run::Run;
 use flow_engine::signal::Actor;
 use flow_engine::step::{Cx, Resources, Step, StepError};
+use flow_engine::testing::rig::{self, Rig, StillClock};
 
 use crate::drive::Parts;
 use crate::people::Anything;
@@ -134,11 +134,8 @@ pub(crate) fn new_run(id: &str, fails: bool) -> NewRun {
 /// A new run of another plan.
 pub(crate) fn new_of(id: &str, plan: Plan) -> NewRun {
     NewRun {
-        id: id.parse().expect("an id"),
-        plan,
         by: actor(),
-        reason: "a test".into(),
-        request: None,
+        ..rig::new_run(id, plan)
     }
 }
 
@@ -164,38 +161,16 @@ pub(crate) fn parts() -> Parts {
         notifier: None,
         verifier: Arc::new(Anything),
         masked: Masked::default(),
+        clock: clock::system(),
     }
 }
 
-/// A clock that stands still, so that what is shown can be compared to the letter.
-pub(crate) struct Still;
-
-/// The time on that clock: 2026-11-22T12:00:00Z.
+/// The time on the clock that stands still: 2026-11-22T12:00:00Z.
 pub(crate) const NOON: Timestamp = Timestamp(1_795_348_800_000);
-
-#[async_trait]
-impl Clock for Still {
-    fn now(&self) -> Timestamp {
-        NOON
-    }
-
-    async fn sleep(&self, for_: Duration) {
-        tokio::time::sleep(for_).await;
-    }
-}
 
 /// An engine that can run these steps, watched and helped by nobody.
 pub(crate) fn engine(journal: Arc<dyn Journal>, registry: Registry) -> Engine {
-    Engine {
-        journal,
-        registry: Arc::new(registry),
-        resources: Resources::default(),
-        clock: Arc::new(SystemClock),
-        observers: Observers::default(),
-        notifier: None,
-        version: "test".into(),
-        wait_for_people: false,
-    }
+    Rig::new(registry).on(journal).engine()
 }
 
 /// Drives a run in memory until it stops, at noon.
@@ -204,42 +179,27 @@ pub(crate) async fn driven(
     observers: Vec<Arc<dyn Observer>>,
     fails: bool,
 ) -> (Arc<Run>, Stop) {
-    let engine = Engine {
-        clock: Arc::new(Still),
-        observers: Observers::new(observers, Masked::default()),
-        ..engine(journal.clone(), registry())
+    let rig = Rig {
+        by: actor(),
+        ..Rig::new(registry())
     };
-    let (driver, _handle) = engine
-        .start(new_run("r-test", fails))
-        .await
-        .expect("starts");
-    driver.drive().await.expect("drives")
+    let rig = rig.on(journal.clone()).watched_by(observers);
+    let rig = rig.by_clock(Arc::new(StillClock(NOON)));
+    rig.start("r-test", plan(fails)).await
 }
 
 /// The run that these records make of a plan.
 pub(crate) fn run_of(id: &str, plan: &Plan, records: &[Record]) -> Run {
-    let entry = |record| Entry { at: NOON, record };
-    let created = Record::Created {
-        plan: Payload::Inline(plan.to_json()),
-        by: actor(),
+    let new = NewRun {
         reason: String::new(),
-        request: None,
+        ..new_of(id, plan.clone())
     };
-    let id = id.parse().expect("an id");
-    let mut run = Run::create(&id, 0, &entry(created)).expect("creates");
-    for record in records {
-        run.apply(0, &entry(record.clone())).expect("follows");
-    }
-    run
+    rig::fold(&new, NOON, records)
 }
 
 /// A step that began and succeeded.
 pub(crate) fn done(step: u32) -> Vec<Record> {
-    let output = Payload::Inline(b"1".to_vec());
-    vec![
-        Record::Started { step, attempt: 1 },
-        Record::Done { step, output },
-    ]
+    rig::done(step, "1")
 }
 
 /// Shows nothing: for tests that look at the run itself.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use flow_engine::clock::{Clock as _, SystemClock};
+use flow_engine::clock::Timestamp;
 use flow_engine::journal::JournalError;
 use flow_engine::journal::sled::{OpenOptions, OpenReport, SledJournal, Upkeep, prepare};
 use flow_engine::retention;
@@ -83,9 +83,10 @@ pub(crate) async fn seal(
     journal: SledJournal,
     older_than: Duration,
     at_least: usize,
+    now: Timestamp,
 ) -> Result<Tidied, Diagnostic> {
     let runs = retention::live(&journal).await?;
-    let picked = retention::sealable(&runs, SystemClock.now(), older_than);
+    let picked = retention::sealable(&runs, now, older_than);
     if picked.len() < at_least {
         return Ok(Tidied::default());
     }
@@ -112,10 +113,10 @@ pub(crate) async fn seal(
 
 /// Seals finished runs when enough of them have gathered. A run has just been driven and is told about already, so what
 /// goes wrong here is a remark: the next run tries again.
-pub(crate) async fn tidy(state: &State) {
+pub(crate) async fn tidy(state: &State, now: Timestamp) {
     let done = async {
         let (journal, _) = hold(state).await?;
-        seal(journal, Duration::ZERO, ENOUGH).await
+        seal(journal, Duration::ZERO, ENOUGH, now).await
     };
     match done.await {
         Ok(Tidied { sealed: 0, .. }) => {}

@@ -4,7 +4,8 @@
 //! millisecond and a wall clock that jumps is a test case, not an accident.
 
 use std::fmt;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,52 @@ impl Clock for SystemClock {
     }
 }
 
+/// The machine's own clock, for whoever hands it on.
+pub fn system() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
+
+/// The moment by which a wait must be over, by the machine's monotonic clock: setting the wall clock changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    /// So long from now. One too far away to be counted, such as [`Duration::MAX`], lies a hundred years ahead.
+    pub fn after(limit: Duration) -> Deadline {
+        let now = Instant::now();
+        Deadline(now.checked_add(limit).unwrap_or(now + FAR))
+    }
+
+    /// Whether it is reached.
+    pub fn is_over(self) -> bool {
+        self.left().is_zero()
+    }
+
+    /// What is left until then; zero when it is reached.
+    pub fn left(self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
+    }
+}
+
+/// A hundred years.
+const FAR: Duration = Duration::from_hours(100 * 365 * 24);
+
+/// Measures how long something takes, by the machine's monotonic clock.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// One that runs from now on.
+    pub fn start() -> Stopwatch {
+        Stopwatch(Instant::now())
+    }
+
+    /// How long it has run.
+    pub fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
 /// A wall clock that follows tokio's own time from a given start: with tokio's time paused, waits of days take no
 /// time in a test.
 #[derive(Debug)]
@@ -99,6 +146,15 @@ mod tests {
     #[test]
     fn a_timestamp_reads_as_utc() {
         assert_eq!(Timestamp(0).to_string(), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn a_deadline_is_over_when_its_time_has_passed_and_one_without_end_never() {
+        assert!(Deadline::after(Duration::ZERO).is_over());
+        let later = Deadline::after(Duration::from_mins(1));
+        assert!(!later.is_over() && later.left() <= Duration::from_mins(1));
+        let never = Deadline::after(Duration::MAX);
+        assert!(never.left() > Duration::from_hours(24) && never > later);
     }
 
     #[test]

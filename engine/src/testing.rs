@@ -11,6 +11,7 @@
 //! | `play` | one run, life after life |
 //! | `clauses` | what is asked, clause by clause |
 //! | `report` | what was found |
+//! | [`rig`] | a real engine in memory, for tests of steps and of what shows runs |
 
 use async_trait::async_trait;
 
@@ -26,6 +27,7 @@ mod line;
 mod play;
 mod probe;
 mod report;
+pub mod rig;
 
 pub use line::{Exchange, Line, Lost};
 pub use report::{Breach, Breaches, Clause, Conformance};

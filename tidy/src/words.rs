@@ -8,8 +8,9 @@ use crate::Breach;
 use crate::source::Source;
 
 /// Paths that tell the time, or wait for it, by their last parts.
-pub const CLOCKS: [&[&str]; 6] = [
+pub const CLOCKS: [&[&str]; 7] = [
     &["SystemClock"],
+    &["clock", "system"],
     &["Instant", "now"],
     &["SystemTime", "now"],
     &["Timestamp", "now"],

@@ -134,6 +134,7 @@ fn a_file_that_tells_the_time_is_found() {
             2,
         ),
         ("use flow_engine::clock::SystemClock;", 1),
+        ("fn f() {\n    let _ = clock::system().now();\n}", 2),
         ("fn f() { jiff::Timestamp::now(); }", 1),
         ("fn f() { assert!(jiff::Zoned::now() > x); }", 1),
     ] {

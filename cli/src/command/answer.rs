@@ -4,7 +4,6 @@ use std::io::Read as _;
 use std::path::Path;
 
 use flow_engine::answer::{Answer as Shape, Reply, Subject};
-use flow_engine::clock::{Clock as _, SystemClock};
 use flow_engine::id::RunId;
 use flow_engine::run::Run;
 use flow_engine::run::options::Question;
@@ -232,7 +231,7 @@ async fn reply(
     reply: &Reply,
 ) -> Result<Exit, Diagnostic> {
     let judge = session.judge()?;
-    let at = SystemClock.now();
+    let at = session.now();
     let signal = Signal {
         step: question.step.clone(),
         // A question may be answered anew, so that each command's answer is its own.

@@ -1,6 +1,5 @@
-//! `flow check`.
+//! `flow check`: the results of a checklist, or the files to be reviewed.
 
-use flow_engine::clock::{Clock as _, SystemClock};
 use flow_engine::id::RunId;
 use flow_engine::plan::Node;
 use flow_engine::run::{Life, Run};
@@ -81,7 +80,7 @@ async fn signal(
     node: &Node,
     (item, result, why): Given,
 ) -> Result<Signal, Diagnostic> {
-    let me = actor::me();
+    let (me, at) = (actor::me(), judge.clock.now());
     let answer = ItemAnswer {
         item,
         result,
@@ -90,7 +89,6 @@ async fn signal(
         attachments: Vec::new(),
     };
     let body = serde_json::to_string(&answer).expect("an answer is plain data");
-    let at = SystemClock.now();
     let signal = Signal {
         step: node.key.clone(),
         // An item may be answered anew, so that each command's answers are its own.

@@ -1,4 +1,4 @@
-//! `flow journal`.
+//! `flow journal`: looks after the store of runs.
 
 use std::fmt::Write as _;
 
@@ -31,11 +31,11 @@ pub(crate) async fn run(session: &Session, args: Journal) -> Result<Exit, Diagno
         Journal::Repair(args) => repair::repair(session, state, args.json).await,
         Journal::Seal(args) => {
             let (journal, _) = upkeep::hold(state).await?;
-            let done = upkeep::seal(journal, args.older_than, 1).await?;
+            let done = upkeep::seal(journal, args.older_than, 1, session.now()).await?;
             Ok(show(args.json, &done, &sealed(&done), Exit::Done))
         }
         Journal::Unseal { run, json } => unseal(state, &run, json).await,
-        Journal::Prune(args) => prune::prune(state, &args).await,
+        Journal::Prune(args) => prune::prune(state, &args, session.now()).await,
         Journal::Compact(args) => compact(state, args.json).await,
         Journal::Stats(args) => {
             let (journal, _) = upkeep::hold(state).await?;

@@ -1,7 +1,6 @@
-//! `flow list`.
+//! `flow list`: all runs, newest first.
 
 use clap::ValueEnum as _;
-use flow_engine::clock::{Clock as _, SystemClock};
 
 use crate::args::List;
 use crate::diagnostic::Diagnostic;
@@ -20,7 +19,7 @@ pub(crate) async fn run(session: &Session, args: &List) -> Result<Exit, Diagnost
     if args.json {
         view::out_json(&runs);
     } else {
-        view::out(&text::list(&runs, SystemClock.now()));
+        view::out(&text::list(&runs, session.now()));
     }
     Ok(Exit::Done)
 }

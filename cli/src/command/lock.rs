@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flow_engine::clock::{Clock as _, SystemClock, Timestamp};
+use flow_engine::clock::Timestamp;
 use flow_engine::id::RunId;
 use flow_engine::record::ParkReason;
 use flow_engine::run::{Life, Run};
@@ -136,7 +136,7 @@ impl Place {
             host,
             dirs,
             me: actor::me(),
-            now: SystemClock.now(),
+            now: session.now(),
         })
     }
 

@@ -102,7 +102,9 @@ pub(super) async fn give(
     {
         can_drive(session, journal, &run, &order).await?;
     }
-    let posted = store.order(&mut run, order, actor::me(), reason).await?;
+    let posted = store
+        .order(&mut run, order, actor::me(), (reason, session.now()))
+        .await?;
     let word = match posted {
         Posted::Stored => "stored",
         Posted::Already => "was stored before",

@@ -1,8 +1,7 @@
-//! `flow resume`.
+//! `flow resume`: goes on with a run that nobody drives.
 
 use std::path::Path;
 
-use flow_engine::clock::{Clock as _, SystemClock};
 use flow_engine::id::RunId;
 use flow_engine::record::ParkReason;
 use flow_engine::run::{Delivery, Life, Run, Status, append_order};
@@ -33,7 +32,7 @@ pub(crate) async fn run(session: &Session, args: Resume) -> Result<Exit, Diagnos
     let driver = store.driver(&run);
     if store.driven() == Some(run.id.as_str()) {
         view::note(&format!("run {} is being driven already\n\n", run.id));
-        view::out(&text::status(&run, &driver, SystemClock.now()));
+        view::out(&text::status(&run, &driver, session.now()));
         return Ok(Exit::of_run(&run, &driver));
     }
     if nothing_left(&run) {
@@ -71,7 +70,7 @@ pub(super) async fn go_on(
     }
     if matches!(run.life, Life::Parked { .. }) {
         frozen::say(session, &run);
-        let now = SystemClock.now();
+        let now = session.now();
         append_order(
             &*journal,
             &mut run,

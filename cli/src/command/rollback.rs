@@ -1,6 +1,5 @@
-//! `flow rollback`.
+//! `flow rollback`: takes back everything that a run began.
 
-use flow_engine::clock::{Clock as _, SystemClock};
 use flow_engine::run::Run;
 use flow_engine::signal::Order;
 use flow_engine::step::Step as _;
@@ -67,7 +66,7 @@ async fn look(session: &Session, run: &Run) -> Result<(), Diagnostic> {
     view::note("Looking at production and the backup; nothing is stopped meanwhile.\n");
     match outlook(run, &hosts, &|_| {}).await {
         Ok(Some(found)) => {
-            view::note(&aside::in_words(run, &found, SystemClock.now()));
+            view::note(&aside::in_words(run, &found, session.now()));
             Ok(())
         }
         Ok(None) => Ok(()),

@@ -1,10 +1,10 @@
-//! `flow sign`.
+//! `flow sign`: shows what is signed, signs it and hands it in.
 
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
-use flow_engine::clock::{Clock as _, SystemClock};
+use flow_engine::clock::Timestamp;
 use flow_engine::run::Run;
 use flow_engine::signal::Signal;
 use flow_steps::people::roster::NAMESPACE;
@@ -34,13 +34,20 @@ pub(crate) async fn run(session: &Session, args: Sign) -> Result<Exit, Diagnosti
     let asked = people::to_sign(&run, &args.role, args.step.as_deref())?;
     if let Some(signature) = &args.import {
         let answer = import(signature)?;
-        return hand_in(session, &judge, &run, signal(&asked.step, &answer), SIGNED).await;
+        return hand_in(
+            session,
+            &judge,
+            &run,
+            signal(&asked.step, &answer, session.now()),
+            SIGNED,
+        )
+        .await;
     }
     let people = roster.people(&run).await?;
-    let after = Roster::rejection(&run, &asked, &people).await?;
+    let after = Roster::rejection(&run, &asked, &people, session.now()).await?;
     let me = actor::me();
     let (role, person) = people::signer(&people, Some(&args.role), args.key.as_deref(), &me.name)?;
-    let now = SystemClock.now();
+    let now = session.now();
     let words = Words {
         subject: asked.subject,
         role: role.to_owned(),
@@ -67,7 +74,14 @@ pub(crate) async fn run(session: &Session, args: Sign) -> Result<Exit, Diagnosti
     }
     show_and_ask(&text, args.yes)?;
     let answer = sign(text, args.key.as_deref(), person).await?;
-    hand_in(session, &judge, &run, signal(&asked.step, &answer), SIGNED).await
+    hand_in(
+        session,
+        &judge,
+        &run,
+        signal(&asked.step, &answer, session.now()),
+        SIGNED,
+    )
+    .await
 }
 
 /// What is signed is what was on the screen; a person says yes to it.
@@ -120,13 +134,13 @@ pub(super) async fn sign(
 }
 
 /// The signal that carries a signed answer.
-pub(super) fn signal(step: &str, answer: &SignedAnswer) -> Signal {
+pub(super) fn signal(step: &str, answer: &SignedAnswer, at: Timestamp) -> Signal {
     Signal {
         step: step.to_owned(),
         id: answer.signal_id(),
         by: actor::me(),
         body: answer.body(),
-        at: SystemClock.now(),
+        at,
     }
 }
 

@@ -1,8 +1,7 @@
-//! `flow start`.
+//! `flow start`: plans a run, has its start agreed to, and drives it.
 
 use std::sync::Arc;
 
-use flow_engine::clock::{Clock as _, SystemClock};
 use flow_engine::driver::NewRun;
 use flow_engine::id::RunId;
 use flow_engine::journal::Journal;
@@ -48,7 +47,7 @@ pub(crate) async fn run(session: &Session, args: Start) -> Result<Exit, Diagnost
     project.mailer()?;
     nobody_in_the_way(&past, &plan)?;
     let new = NewRun {
-        id: RunId::generate(SystemClock.now()),
+        id: RunId::generate(session.now()),
         plan,
         by: actor::me(),
         reason: args.reason.clone(),
@@ -59,7 +58,7 @@ pub(crate) async fn run(session: &Session, args: Start) -> Result<Exit, Diagnost
     // While a person thinks, the journal is let go of: others sign and resume meanwhile.
     let store = (!asks).then_some(store);
     let answers = match signed {
-        Some(step) => vec![signed::start(session.setup()?, &new, step, &args).await?],
+        Some(step) => vec![signed::start(session, &new, step, &args).await?],
         None if asks => {
             confirm(project, &new.plan)?;
             Vec::new()
@@ -148,7 +147,7 @@ async fn again(
     }
     let driver = store.driver(&run);
     if driver.has_it() || run.is_finished() {
-        view::out(&text::status(&run, &driver, SystemClock.now()));
+        view::out(&text::status(&run, &driver, session.now()));
         return Ok(Exit::of_run(&run, &driver));
     }
     super::resume::go_on(session, store, run, args.wait).await

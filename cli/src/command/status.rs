@@ -1,8 +1,7 @@
-//! `flow status`.
+//! `flow status`: where a run is, and what can be done now.
 
 use std::time::Duration;
 
-use flow_engine::clock::{Clock as _, SystemClock};
 use flow_engine::run::{Life, Run};
 
 use flow_workflows::production::HostSays;
@@ -42,7 +41,7 @@ pub(crate) async fn run(session: &Session, args: &Status) -> Result<Exit, Diagno
         mailed: flow_steps::mail::holders(&state.mails(), &run.id),
         unlocked: next::left_a_lock(&run) && lock::is_lifted(session, &run).await,
     };
-    let now = SystemClock.now();
+    let now = session.now();
     if args.json {
         let status = json::Status::of(&run, &driver, now);
         view::out_json(&status.beside(&run, &driver, &beside));
@@ -82,7 +81,7 @@ async fn watch(session: &Session, named: &str) -> Result<Exit, Diagnostic> {
             if animate {
                 view::out_raw("\x1b[2J\x1b[H");
             }
-            let text = text::status(&run, &driver, SystemClock.now());
+            let text = text::status(&run, &driver, session.now());
             view::out(&format!("{text}\n"));
             shown = look;
         }

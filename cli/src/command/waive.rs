@@ -1,8 +1,7 @@
-//! `flow waive`.
+//! `flow waive`: accepts one warning, signed.
 
 use std::time::Duration;
 
-use flow_engine::clock::{Clock as _, SystemClock};
 use flow_engine::run::Run;
 use flow_steps::people::statement::{self, Words};
 use flow_steps::people::waiver::HOURS_MAX;
@@ -36,7 +35,7 @@ pub(crate) async fn run(session: &Session, args: Waive) -> Result<Exit, Diagnost
         );
         return Err(Diagnostic::new(Exit::Refused, message).world("Nothing was signed."));
     }
-    let now = SystemClock.now();
+    let now = session.now();
     let words = Words {
         subject: Subject::Waiver,
         role: role.to_owned(),
@@ -53,7 +52,7 @@ pub(crate) async fn run(session: &Session, args: Waive) -> Result<Exit, Diagnost
         .text();
     super::sign::show_and_ask(&text, args.yes)?;
     let answer = super::sign::sign(text, args.key.as_deref(), person).await?;
-    let signal = super::sign::signal(&args.step, &answer);
+    let signal = super::sign::signal(&args.step, &answer, session.now());
     super::sign::hand_in(session, &judge, &run, signal, super::sign::SIGNED).await
 }
 

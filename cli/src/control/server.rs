@@ -14,7 +14,7 @@ use tokio::net::UnixListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use flow_engine::clock::{Clock, SystemClock};
+use flow_engine::clock::Clock;
 use flow_engine::driver::{Gone, Handle};
 use flow_engine::id::{Digest, RunId};
 use flow_engine::journal::Journal;
@@ -46,6 +46,8 @@ pub(crate) struct Served {
     pub(crate) handle: Handle,
     /// Looks at answers.
     pub(crate) verifier: Arc<dyn Verifier>,
+    /// Says when they came.
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// A running server. [`close`](Open::close) removes the socket.
@@ -228,7 +230,7 @@ async fn signal(
     signal.by = peer;
     super::fit_to_store(&signal)?;
     let mut run = served.load(&id).await?;
-    signal.at = SystemClock.now();
+    signal.at = served.clock.now();
     served.verifier.verify(&run, &signal).await?;
     if id == served.driving {
         match served.handle.signal(signal.clone()).await {
@@ -249,7 +251,7 @@ async fn order(
     super::fit_reason(&wire.reason)?;
     if id != served.driving {
         let mut run = served.load(&id).await?;
-        let at = SystemClock.now();
+        let at = served.clock.now();
         let stored = append_order(&*served.journal, &mut run, wire.order, by, &wire.reason, at);
         return Ok(Json(posted(stored.await)?));
     }

@@ -97,7 +97,7 @@ async fn the_same_answer_twice_is_answered_already_and_one_for_no_step_is_refuse
     let nowhere = store.signal(&mut run, answer("prod/none")).await;
     assert_eq!(nowhere.map_err(|d| d.exit), Err(Exit::Usage));
     let unparked = store
-        .order(&mut run, Order::Retry, actor(), "why not")
+        .order(&mut run, Order::Retry, actor(), ("why not", NOON))
         .await;
     assert_eq!(unparked.map_err(|d| d.exit), Err(Exit::Refused));
     let _posted = store.signal(&mut run, answer("prod/ask")).await;
@@ -112,7 +112,12 @@ async fn a_rollback_from_a_second_terminal_undoes_what_started() {
     let (store, mut run) = second_terminal(&state).await;
     assert_eq!(run.undo_order().len(), 1);
     let posted = store
-        .order(&mut run, Order::Rollback, actor(), "users miss rows")
+        .order(
+            &mut run,
+            Order::Rollback,
+            actor(),
+            ("users miss rows", NOON),
+        )
         .await;
     assert_eq!(posted, Ok(Posted::Stored));
     assert_eq!(ended(driver).await, Exit::RolledBack);
@@ -131,12 +136,16 @@ async fn an_order_to_a_run_that_this_process_does_not_drive_is_stored_and_left_t
     let driver = drive(&state, journal.clone());
     let (store, mut run) = second_terminal(&state).await;
     let other = Arc::make_mut(&mut parked);
-    let posted = store.order(other, Order::Cancel, actor(), "no").await;
+    let posted = store
+        .order(other, Order::Cancel, actor(), ("no", NOON))
+        .await;
     assert_eq!(posted, Ok(Posted::Stored));
     let stored = Run::load(&*journal, &other.id).await.expect("loads");
     assert_eq!(stored.orders[0].order, Order::Cancel);
     assert!(stored.unwinding().is_some(), "{:?}", stored.life);
-    let senseless = store.order(other, Order::Retry, actor(), "no").await;
+    let senseless = store
+        .order(other, Order::Retry, actor(), ("no", NOON))
+        .await;
     assert_eq!(senseless.map_err(|d| d.exit), Err(Exit::Refused));
     let past = store.past().await.expect("reads");
     assert_eq!((past.runs.len(), past.damaged.len()), (2, 0));

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use flow_engine::clock::Deadline;
 use flow_sandbox::{Sandbox, Wire};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -103,9 +104,9 @@ async fn sleep(driver: &Driving, sandbox: &Sandbox) -> Result<(), Diagnostic> {
     view::out(
         "\n*** The machine that drives falls asleep in the middle of the deploy. Production is read-only. ***\n",
     );
-    let until = Instant::now() + PATIENCE;
+    let until = Deadline::after(PATIENCE);
     let write = "begin; create table flow_probe (); rollback";
-    while sandbox.sql("prod", write).is_err() && Instant::now() < until {
+    while sandbox.sql("prod", write).is_err() && !until.is_over() {
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     view::out(

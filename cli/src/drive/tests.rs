@@ -190,7 +190,7 @@ fn what_production_is_in_stands_in_the_live_view_in_the_status_and_in_its_json()
         "{json:#}"
     );
     assert_eq!(json["production_changed"], true);
-    let live = live::frame(&run, &std::collections::BTreeMap::new());
+    let live = live::frame(&run, &std::collections::BTreeMap::new(), testing::NOON);
     assert!(
         live.contains("\nproduction: PRODUCTION'S DATABASE IS READ-ONLY"),
         "{live}"

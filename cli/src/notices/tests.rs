@@ -3,6 +3,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use flow_engine::clock;
 use flow_engine::driver::Stop;
 use flow_engine::journal::Journal;
 use flow_engine::journal::sled::{OpenOptions, SledJournal};
@@ -136,7 +137,7 @@ async fn a_rollback_that_stopped_is_told_by_a_later_command_once_the_mail_server
     };
     state.create().expect("a folder");
     left(&state).await;
-    let runs = untold(&state).await.expect("known");
+    let runs = untold(&state, clock::system().now()).await.expect("known");
     assert_eq!(runs.len(), 1);
     let said = loud(&runs[0], &Holders::new(), Some("no route"));
     assert!(
@@ -171,7 +172,7 @@ async fn a_rollback_that_stopped_is_told_by_a_later_command_once_the_mail_server
         ..Default::default()
     };
     let driver = crate::driver::Driver::Nobody;
-    let status = view::text::status_beside(&runs[0], &driver, &world, SystemClock.now());
+    let status = view::text::status_beside(&runs[0], &driver, &world, clock::system().now());
     assert!(
         status.contains("notices are not delivered to everybody:"),
         "{status}"
@@ -187,12 +188,24 @@ async fn a_rollback_that_stopped_is_told_by_a_later_command_once_the_mail_server
     // Nobody listens there: nothing is told, and that fails nothing.
     configure(dir.path(), 1);
     tell(&session()).await;
-    assert_eq!(untold(&state).await.expect("known").len(), 1);
+    assert_eq!(
+        untold(&state, clock::system().now())
+            .await
+            .expect("known")
+            .len(),
+        1
+    );
 
     let (port, taken) = mail_server();
     configure(dir.path(), port);
     tell(&session()).await;
-    assert_eq!(untold(&state).await.expect("known").len(), 0);
+    assert_eq!(
+        untold(&state, clock::system().now())
+            .await
+            .expect("known")
+            .len(),
+        0
+    );
     let taken = taken.lock().expect("whole").clone();
     assert!(taken.contains("ROLLBACK INCOMPLETE"), "{taken}");
     let (journal, _) = SledJournal::open(&state.journal(), &OpenOptions::default()).expect("opens");

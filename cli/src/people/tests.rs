@@ -4,6 +4,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use flow_engine::clock;
 use flow_engine::driver::Engine;
 use flow_engine::journal::memory::MemoryJournal;
 use flow_engine::plan::OnFailure;
@@ -97,7 +98,7 @@ impl Project {
 
     async fn answered(&self, with: &str, decision: Decision) -> Signal {
         let (step, asked) = sign_off_of(&self.run, "qa").expect("it asks qa");
-        let now = SystemClock.now();
+        let now = clock::system().now();
         let words = Words {
             subject: Subject::Signoff,
             role: asked.role,
@@ -128,7 +129,7 @@ impl Project {
             id: "a-1".into(),
             by: actor(),
             body: body.into(),
-            at: SystemClock.now(),
+            at: clock::system().now(),
         }
     }
 
@@ -137,6 +138,7 @@ impl Project {
         Judge {
             registry: Arc::new(registry()),
             resources: Resources::default().with(rosters),
+            clock: clock::system(),
         }
     }
 
@@ -292,19 +294,19 @@ async fn what_is_answered_and_undriven_asks_for_a_driver_and_not_for_the_answer_
     take(&mut run, signed);
     let now = commands(&run);
     assert_eq!(now, ["flow resume r-sign", check]);
-    let shown = text::status(&run, &driver, SystemClock.now());
+    let shown = text::status(&run, &driver, clock::system().now());
     assert!(shown.contains("answered by qa, to be taken in"), "{shown}");
     assert!(!shown.contains("flow sign"), "{shown}");
 
     let answer = r#"{"item":"login","result":"pass","by":"qa"}"#;
     take(&mut run, Project::signal("sign/features", answer));
     assert_eq!(commands(&run), ["flow resume r-sign"]);
-    let shown = text::status(&run, &driver, SystemClock.now());
+    let shown = text::status(&run, &driver, clock::system().now());
     assert!(
         shown.contains("It is answered; nobody drives it: process 7 on box is gone"),
         "{shown}"
     );
-    let status = json::Status::of(&run, &driver, SystemClock.now());
+    let status = json::Status::of(&run, &driver, clock::system().now());
     let status = serde_json::to_value(status).expect("JSON");
     assert_eq!(status["state"], "interrupted");
     assert_eq!(status["waiting"][0]["answered"], true, "{status:#}");
@@ -334,18 +336,18 @@ async fn after_a_rejection_the_role_is_offered_to_sign_again_on_the_screen_and_i
             why: ParkReason::Refused { step },
         },
     ] {
-        let at = SystemClock.now();
+        let at = clock::system().now();
         run.apply(run.epoch, &Entry { at, record })
             .expect("follows");
     }
     project.run = Arc::new(run);
     let run = &project.run;
     let sign = "flow sign r-sign --role qa";
-    let status = json::Status::of(run, &Driver::Unasked, SystemClock.now());
+    let status = json::Status::of(run, &Driver::Unasked, clock::system().now());
     let status = serde_json::to_value(status).expect("JSON");
     assert_eq!(status["next"][0]["command"], sign, "{status:#}");
     assert_eq!(status["next"][1]["command"], "flow retry r-sign");
-    let shown = text::status(run, &Driver::Unasked, SystemClock.now());
+    let shown = text::status(run, &Driver::Unasked, clock::system().now());
     assert!(shown.contains(&format!("  {sign} ")), "{shown}");
     let stopped = crate::drive::parked(run, Exit::Refused).render();
     assert!(stopped.contains(&format!("  {sign} ")), "{stopped}");

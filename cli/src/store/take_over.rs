@@ -1,7 +1,8 @@
 //! `flow resume --take-over`: the journal of a process that does not go on.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use flow_engine::clock::Stopwatch;
 use flow_engine::journal::JournalError;
 use flow_engine::journal::sled::{Holder, SledJournal, TakeOver, TakeOverError};
 
@@ -45,7 +46,7 @@ pub(crate) async fn take_over(state: &State) -> Result<(), Diagnostic> {
 
 /// Whether somebody holds the journal and does not go on. A command that has it open for a moment is waited for.
 async fn is_idle(state: &State) -> Result<bool, Diagnostic> {
-    let began = Instant::now();
+    let began = Stopwatch::start();
     loop {
         let Some(holder) = SledJournal::holder(&state.journal()) else {
             return Ok(false);

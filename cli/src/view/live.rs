@@ -2,19 +2,22 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use flow_engine::clock::{Clock as _, SystemClock};
+use flow_engine::clock::{Clock, Stopwatch, Timestamp};
 use flow_engine::event::{Event, Observer};
 use flow_engine::plan::Plan;
 use flow_engine::record::Record;
 use flow_engine::run::Run;
 use flow_engine::step::Progress;
 
+use self::cutter::Cutter;
 use super::fit::{Size, fit};
 use super::{line, text};
+
+mod cutter;
 
 /// Shows a run that is being driven. It does not keep the run: a driver whose run others hold has to copy it at every
 /// record.
@@ -26,11 +29,12 @@ pub(crate) trait Show: Observer {
 }
 
 /// The right one for where this process writes to.
-pub(crate) fn choose(plain: bool) -> Arc<dyn Show> {
+pub(crate) fn choose(plain: bool, clock: &Arc<dyn Clock>) -> Arc<dyn Show> {
+    let clock = Arc::clone(clock);
     if super::may_animate(plain) {
-        Arc::new(Tree::new())
+        Arc::new(Tree::new(clock))
     } else {
-        Arc::new(Lines::default())
+        Arc::new(Lines::new(clock))
     }
 }
 
@@ -38,43 +42,22 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Output of steps cut into lines: what a step puts out may end in the middle of one.
-#[derive(Debug, Default)]
-struct Cutter(BTreeMap<u32, String>);
-
-/// A line without an end is shown as it is at this length.
-const LINE_MAX: usize = 4096;
-
-impl Cutter {
-    fn cut(&mut self, step: u32, text: &str) -> Vec<String> {
-        let held = self.0.entry(step).or_default();
-        held.push_str(text);
-        let mut lines = Vec::new();
-        while let Some(end) = held.find('\n') {
-            let rest = held.split_off(end + 1);
-            let line = std::mem::replace(held, rest);
-            lines.push(super::clean(line.trim_end()));
-        }
-        if held.len() > LINE_MAX {
-            lines.push(super::clean(&std::mem::take(held)));
-        }
-        lines
-    }
-
-    fn rest(&mut self, step: u32) -> Option<String> {
-        let held = self.0.remove(&step).filter(|held| !held.is_empty())?;
-        Some(super::clean(&held))
-    }
-}
-
 /// Plain lines with the time in front; output of a step with its key in front.
-#[derive(Debug, Default)]
 struct Lines {
+    clock: Arc<dyn Clock>,
     seen: Mutex<(Option<Arc<Plan>>, Cutter)>,
     asked: Mutex<BTreeMap<u32, String>>,
 }
 
 impl Lines {
+    fn new(clock: Arc<dyn Clock>) -> Lines {
+        Lines {
+            clock,
+            seen: Mutex::default(),
+            asked: Mutex::default(),
+        }
+    }
+
     /// Whether a record only says again that the same people are waited for, after one of several answers.
     fn asks_again(&self, record: &Record) -> bool {
         let mut asked = lock(&self.asked);
@@ -121,7 +104,7 @@ impl Observer for Lines {
 
 impl Show for Lines {
     fn begin(&self, run: &Arc<Run>) {
-        let now = SystemClock.now();
+        let now = self.clock.now();
         let (done, all) = (super::done(run), run.steps.len());
         super::out(&format!(
             "{now} run {} {}; {done} of {all} steps done\n",
@@ -155,6 +138,7 @@ struct Tree {
     bars: MultiProgress,
     phases: ProgressBar,
     seen: Arc<Mutex<Seen>>,
+    clock: Arc<dyn Clock>,
 }
 
 #[derive(Default)]
@@ -162,7 +146,7 @@ struct Seen {
     /// As the driver has it, until it takes in the next record.
     run: Weak<Run>,
     plan: Option<Arc<Plan>>,
-    drawn: Option<Instant>,
+    drawn: Option<Stopwatch>,
     cutter: Cutter,
     tails: BTreeMap<u32, VecDeque<String>>,
     bars: BTreeMap<u32, ProgressBar>,
@@ -176,19 +160,20 @@ const TICK: Duration = Duration::from_millis(200);
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl Tree {
-    fn new() -> Tree {
+    fn new(clock: Arc<dyn Clock>) -> Tree {
         let bars = MultiProgress::new();
         let tree = bars.add(ProgressBar::new_spinner());
         let style = ProgressStyle::with_template("{msg}").expect("the template is well-formed");
         tree.set_style(style);
         let seen = Arc::new(Mutex::new(Seen::default()));
         let (ticking, shown) = (Arc::downgrade(&seen), tree.clone());
+        let ages = Arc::clone(&clock);
         let tick = move || {
             while let Some(seen) = ticking.upgrade() {
                 if shown.is_finished() {
                     break;
                 }
-                draw(&shown, &mut lock(&seen));
+                draw(&shown, &mut lock(&seen), ages.now());
                 drop(seen);
                 std::thread::sleep(TICK);
             }
@@ -201,6 +186,7 @@ impl Tree {
             bars,
             phases: tree,
             seen,
+            clock,
         }
     }
 
@@ -240,26 +226,26 @@ impl Seen {
     }
 }
 
-fn draw(tree: &ProgressBar, seen: &mut Seen) {
+fn draw(tree: &ProgressBar, seen: &mut Seen, now: Timestamp) {
     // Gone while the driver takes in a record: what it becomes is told in a moment.
     if let Some(run) = seen.run.upgrade() {
-        seen.drawn = Some(Instant::now());
+        seen.drawn = Some(Stopwatch::start());
         // A row for the cursor, and one for each bar beneath.
         let spare = 1 + seen.bars.len();
-        let frame = frame(&run, &seen.tails);
+        let frame = frame(&run, &seen.tails, now);
         tree.set_message(fit(&frame, Size::of_terminal(), spare));
         tree.tick();
     }
 }
 
 /// What is drawn.
-pub(crate) fn frame(run: &Run, tails: &BTreeMap<u32, VecDeque<String>>) -> String {
+pub(crate) fn frame(run: &Run, tails: &BTreeMap<u32, VecDeque<String>>, now: Timestamp) -> String {
     let beneath = |step: usize| {
         let tail = u32::try_from(step).ok().and_then(|step| tails.get(&step));
         tail.map(|lines| lines.iter().cloned().collect())
             .unwrap_or_default()
     };
-    let phases = text::phases(run, SystemClock.now(), &beneath);
+    let phases = text::phases(run, now, &beneath);
     let production = super::production(run).join("; ");
     format!(
         "run {}\nproduction: {production}\n{}",
@@ -293,7 +279,7 @@ impl Observer for Tree {
             Event::Progress { step, progress, .. } => self.progress(&mut seen, *step, progress),
         }
         if seen.drawn.is_none_or(|at| at.elapsed() >= PAUSE) {
-            draw(&self.phases, &mut seen);
+            draw(&self.phases, &mut seen, self.clock.now());
         }
     }
 }
@@ -302,7 +288,7 @@ impl Show for Tree {
     fn begin(&self, run: &Arc<Run>) {
         let mut seen = lock(&self.seen);
         seen.keep(run);
-        draw(&self.phases, &mut seen);
+        draw(&self.phases, &mut seen, self.clock.now());
     }
 
     fn end(&self, run: &Arc<Run>) {
@@ -315,27 +301,20 @@ impl Show for Tree {
         };
         super::note(&format!(
             "{}\n",
-            fit(&frame(run, &BTreeMap::new()), size, 0)
+            fit(&frame(run, &BTreeMap::new(), self.clock.now()), size, 0)
         ));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use flow_engine::clock::{self, Deadline};
 
-    #[test]
-    fn output_that_ends_in_the_middle_of_a_line_is_held_until_the_line_ends() {
-        let mut cutter = Cutter::default();
-        assert_eq!(cutter.cut(1, "a\nb"), ["a"]);
-        assert_eq!(cutter.cut(2, "other\n"), ["other"]);
-        assert_eq!(cutter.cut(1, "c\r\n"), ["bc"]);
-        assert_eq!(cutter.rest(1), None);
-    }
+    use super::*;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn the_tree_follows_a_run_to_its_stop_without_holding_it_up() {
-        let tree = Arc::new(Tree::new());
+        let tree = Arc::new(Tree::new(clock::system()));
         let journal = Arc::new(flow_engine::journal::memory::MemoryJournal::default());
         let limit = Duration::from_secs(10);
         let driven = crate::testing::driven(&journal, vec![tree.clone()], false);
@@ -354,7 +333,7 @@ mod tests {
             step: 2,
             text: "copying\n".into(),
         });
-        draw(&tree.phases, &mut lock(&tree.seen));
+        draw(&tree.phases, &mut lock(&tree.seen), tree.clock.now());
         let shown = tree.phases.message();
         assert!(shown.contains("prod/ask"), "{shown}");
         assert!(shown.contains("│ copying"), "{shown}");
@@ -366,23 +345,20 @@ mod tests {
 
     #[tokio::test]
     async fn what_shows_a_run_does_not_keep_it_from_its_driver() {
-        let shows: [Arc<dyn Show>; 2] = [Arc::new(Tree::new()), Arc::new(Lines::default())];
+        let shows: [Arc<dyn Show>; 2] = [
+            Arc::new(Tree::new(clock::system())),
+            Arc::new(Lines::new(clock::system())),
+        ];
         for show in shows {
             let journal = Arc::new(flow_engine::journal::memory::MemoryJournal::default());
             let observers: Vec<Arc<dyn Observer>> = vec![show.clone()];
             let (run, _) = crate::testing::driven(&journal, observers, false).await;
-            let limit = Instant::now() + Duration::from_secs(10);
+            let limit = Deadline::after(Duration::from_secs(10));
             // The tree holds it while it draws.
-            while Arc::strong_count(&run) > 1 && Instant::now() < limit {
+            while Arc::strong_count(&run) > 1 && !limit.is_over() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             assert_eq!(Arc::strong_count(&run), 1);
         }
-    }
-
-    #[test]
-    fn a_line_that_never_ends_is_not_held_for_ever() {
-        let mut cutter = Cutter::default();
-        assert_eq!(cutter.cut(1, &"x".repeat(LINE_MAX + 1)).len(), 1);
     }
 }

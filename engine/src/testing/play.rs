@@ -4,17 +4,16 @@ use std::sync::Arc;
 
 use super::line::{Line, Trouble, Way};
 use super::probe::Probe;
+use super::rig::{self, Rig};
 use super::{KEY, World};
-use crate::clock::{Clock as _, SystemClock};
-use crate::driver::{Engine, NewRun};
-use crate::event::Observers;
+use crate::driver::Engine;
 use crate::id::RunId;
 use crate::journal::Journal as _;
 use crate::journal::memory::MemoryJournal;
 use crate::plan::{OnFailure, Plan};
 use crate::planner::{PlanError, Planner};
 use crate::run::{LoadError, Run, Status, StepState, Topic, Undo, append_order, append_signal};
-use crate::signal::{Actor, Order};
+use crate::signal::Order;
 use crate::step::{Step, StepError};
 
 /// The most answers in turn that a step may ask for.
@@ -85,23 +84,9 @@ pub(super) fn kind(error: &StepError) -> &'static str {
 }
 
 fn engine<S: Step, W: World>(world: &W, line: &Line, journal: Arc<MemoryJournal>) -> Engine {
-    Engine {
-        journal,
-        registry: Arc::new(world.registry().with::<Probe<S>>()),
-        resources: world.resources(line).with(line.clone()),
-        clock: Arc::new(SystemClock),
-        observers: Observers::default(),
-        notifier: None,
-        version: "conforms".into(),
-        wait_for_people: false,
-    }
-}
-
-fn somebody() -> Actor {
-    Actor {
-        name: "somebody".into(),
-        from: "conforms".into(),
-    }
+    let resources = world.resources(line).with(line.clone());
+    let rig = Rig::new(world.registry().with::<Probe<S>>());
+    rig.on(journal).with(resources).engine()
 }
 
 impl<'w, W: World> Play<'w, W> {
@@ -142,13 +127,7 @@ impl<'w, W: World> Play<'w, W> {
         let (driver, _handle) = if known {
             engine.resume(&self.id).await?
         } else {
-            let new = NewRun {
-                id: self.id.clone(),
-                plan: self.plan.clone(),
-                by: somebody(),
-                reason: "conforms".into(),
-                request: None,
-            };
+            let new = rig::new_run(self.id.as_str(), self.plan.clone());
             engine.start(new).await?
         };
         tokio::select! {
@@ -212,9 +191,16 @@ impl<'w, W: World> Play<'w, W> {
             self.way = Way::Undo;
         }
         let mut run = self.load().await?;
-        let now = SystemClock.now();
-        append_order(&*self.journal, &mut run, order, somebody(), "conforms", now)
-            .await
-            .map(drop)
+        let now = run.updated;
+        append_order(
+            &*self.journal,
+            &mut run,
+            order,
+            rig::somebody(),
+            "conforms",
+            now,
+        )
+        .await
+        .map(drop)
     }
 }

@@ -10,6 +10,7 @@
 //! | [`git`] | git as every question of this machine asks it | git |
 
 pub mod baseline;
+mod clock;
 pub mod code;
 pub mod database;
 pub mod drift;

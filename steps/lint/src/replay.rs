@@ -23,8 +23,9 @@ mod wire;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::clock::Deadline;
 use crate::migration::{self, Finding, Level, Migration, Report, RuleId};
 use catalog::Snapshot;
 use lab::Lab;
@@ -166,7 +167,7 @@ pub fn replay(
     report: &Report,
     options: &Options,
 ) -> Result<ReplayOutcome, ReplayError> {
-    let until = Instant::now() + options.all;
+    let until = Deadline::after(options.all);
     let lab = Lab::open(&options.place, options.setup.as_deref(), until)?;
     // Open before the first migration: it may close the database to new sessions.
     let mut eye = lab.session(until)?;
@@ -184,7 +185,7 @@ pub fn replay(
         if is_pending && before.is_none() {
             before = Some(Snapshot::read(&mut eye, until)?);
         }
-        let within = until.min(Instant::now() + options.each);
+        let within = until.min(Deadline::after(options.each));
         if let Err(why) = apply(&lab, migration, within) {
             let rest = &migrations[at + 1..];
             replayed.unreached = rest.iter().filter(|m| pending.contains(&m.name)).count();
@@ -219,7 +220,7 @@ enum Why {
 }
 
 /// One session for each, so that no setting of one reaches another.
-fn apply(lab: &Lab, migration: &Migration, until: Instant) -> Result<(), Why> {
+fn apply(lab: &Lab, migration: &Migration, until: Deadline) -> Result<(), Why> {
     if let Some(why) = &migration.unreadable {
         return Err(Why::Unreadable(why.clone()));
     }

@@ -1,8 +1,9 @@
 //! The control groups that the containers of a sandbox leave.
 
+use crate::clock::Deadline;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// All cgroups of a sandbox's containers begin with this and its id.
 pub(crate) const CGROUP: &str = "flow-sandbox-";
@@ -14,13 +15,13 @@ pub(crate) fn remove_cgroups(id: &str) {
     if id.len() < 16 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return;
     }
-    let until = Instant::now() + Duration::from_secs(2);
+    let until = Deadline::after(Duration::from_secs(2));
     loop {
         let left = cgroups(id);
         for path in &left {
             remove_tree(path);
         }
-        if left.iter().all(|path| !path.exists()) || Instant::now() > until {
+        if left.iter().all(|path| !path.exists()) || until.is_over() {
             return;
         }
         std::thread::sleep(Duration::from_millis(20));

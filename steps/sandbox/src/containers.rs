@@ -8,9 +8,10 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::cgroups::CGROUP;
+use crate::clock::Deadline;
 use crate::error::{Doing, SandboxError};
 use crate::files::{folder, random_bytes, write};
 use crate::ground::{CONTAINER, Ground};
@@ -141,7 +142,7 @@ impl Ground {
         if let Some(identity) = Identity::of(child.id()) {
             identity.record(&run.join(plan.name))?;
         }
-        let until = Instant::now() + Duration::from_mins(1);
+        let until = Deadline::after(Duration::from_mins(1));
         loop {
             let first = children_of(child.id()).into_iter().next();
             if let Some(identity) = first.and_then(Identity::of) {
@@ -152,7 +153,7 @@ impl Ground {
                 }
             }
             let ended = child.try_wait().ok().flatten();
-            if ended.is_some() || Instant::now() > until {
+            if ended.is_some() || until.is_over() {
                 child.kill().ok();
                 child.wait().ok();
                 return Err(SandboxError::Command {

@@ -5,10 +5,11 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 
+use crate::clock::Deadline;
 use crate::error::{Doing, SandboxError};
 use crate::process::run;
 
@@ -73,9 +74,9 @@ pub(crate) fn lock(path: &Path, patience: Duration) -> Result<Option<fs::File>, 
         .mode(0o600)
         .open(path)
         .doing(|| format!("cannot open {}", path.display()))?;
-    let until = Instant::now() + patience;
+    let until = Deadline::after(patience);
     while rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-        if Instant::now() >= until {
+        if until.is_over() {
             return Ok(None);
         }
         std::thread::sleep(Duration::from_millis(50));

@@ -16,6 +16,7 @@ mod attempt;
 mod cache;
 mod cgroups;
 mod claim;
+mod clock;
 mod containers;
 mod data;
 mod error;

@@ -6,10 +6,11 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 
+use crate::clock::Deadline;
 use crate::error::{Doing, SandboxError};
 
 /// The variable that marks every process of a sandbox: `<sandbox id>.<host>`.
@@ -59,12 +60,12 @@ pub(crate) fn run_within(
     }
     let out = child.stdout.take().map(collect);
     let err = child.stderr.take().map(collect);
-    let until = Instant::now() + limit;
+    let until = Deadline::after(limit);
     let status = loop {
         if let Some(status) = child.try_wait().doing(|| what.to_owned())? {
             break status;
         }
-        if Instant::now() > until {
+        if until.is_over() {
             child.kill().ok();
             child.wait().ok();
             return Err(SandboxError::Timeout {
@@ -113,9 +114,9 @@ pub(crate) fn wait_until(
     limit: Duration,
     mut yes: impl FnMut() -> bool,
 ) -> Result<(), SandboxError> {
-    let until = Instant::now() + limit;
+    let until = Deadline::after(limit);
     while !yes() {
-        if Instant::now() > until {
+        if until.is_over() {
             return Err(SandboxError::Timeout {
                 what: what.to_owned(),
                 seconds: limit.as_secs(),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use flow_engine::clock::{Clock as _, SystemClock};
+use flow_engine::clock::Timestamp;
 use flow_engine::id::RunId;
 use flow_engine::journal::sled::{Unneeded, Upkeep};
 use flow_engine::journal::{Journal as _, JournalError};
@@ -34,12 +34,11 @@ struct Pruned {
 
 /// Runs first, which is durable when it is done; then what no run names any more. Killed at any moment, the rest goes the next
 /// time.
-pub(super) async fn prune(state: &State, args: &Prune) -> Result<Exit, Diagnostic> {
+pub(super) async fn prune(state: &State, args: &Prune, now: Timestamp) -> Result<Exit, Diagnostic> {
     let (journal, _) = upkeep::hold(state).await?;
     let archived = journal.archived().await?;
     let sealed: BTreeSet<RunId> = archived.into_iter().map(|a| a.run).collect();
     let all = retention::summaries(&journal).await?;
-    let now = SystemClock.now();
     let runs = retention::prunable(&all, &sealed, now, args.older_than, args.keep);
     let upkeep = upkeep::begin(journal).await?;
     let yes = args.yes;

@@ -3,25 +3,24 @@
 use std::path::Path;
 use std::time::Duration;
 
-use flow_engine::clock::{Clock as _, SystemClock};
 use flow_engine::driver::NewRun;
 use flow_engine::signal::Signal;
 use flow_engine::step::Step as _;
 use flow_steps::people::starter::{self, HOURS_MAX, Signer};
 use flow_steps::people::statement::{self, Words};
 use flow_steps::people::{Decision, People, SignOff, Subject, sign_off};
-use flow_workflows::setup::Setup;
 
 use crate::args::Start;
 use crate::command::sign;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::people;
+use crate::session::Session;
 
 /// Signs the start of a run that does not exist yet, checks it as the run will, and finds out whether the others can sign
 /// it off. Refused before anything is stored.
 pub(super) async fn start(
-    setup: &Setup,
+    session: &Session,
     new: &NewRun,
     step: &str,
     args: &Start,
@@ -29,12 +28,12 @@ pub(super) async fn start(
     if starter::is_nameless(&new.by) {
         return Err(nameless(&new.by.name));
     }
-    let roster = setup.rosters().0.of(&new.plan).await;
+    let roster = session.setup()?.rosters().0.of(&new.plan).await;
     let roster = roster.map_err(|e| nothing(Diagnostic::usage(e.to_string())))?;
     let key = args.key.as_deref();
     let (role, person) = people::signer(&roster, None, key, &new.by.name)
         .map_err(|_| unknown(&roster, key, &args.workflow))?;
-    let now = SystemClock.now();
+    let now = session.now();
     let run = new.preview(now);
     let run = run.map_err(|e| nothing(Diagnostic::usage(e.to_string())))?;
     let words = Words {
@@ -57,7 +56,7 @@ pub(super) async fn start(
             args.workflow
         ))
     })?;
-    let signer = starter::verify_start(&run, &roster, &answer, SystemClock.now()).await;
+    let signer = starter::verify_start(&run, &roster, &answer, session.now()).await;
     let signer = signer.map_err(|e| nothing(people::refused(&e)))?;
     others_can_sign(new, &roster, &signer)?;
     Ok(Signal {
@@ -65,7 +64,7 @@ pub(super) async fn start(
         id: answer.signal_id(),
         by: new.by.clone(),
         body: answer.body(),
-        at: SystemClock.now(),
+        at: session.now(),
     })
 }
 

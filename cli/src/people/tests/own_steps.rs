@@ -78,6 +78,7 @@ async fn a_question_of_a_step_that_is_not_known_here_is_judged_by_that_step_and_
     let none = Judge {
         registry: Arc::new(Registry::default()),
         resources: Resources::default(),
+        clock: clock::system(),
     };
     let signal = Project::signal("ask/choice", "{}");
     let said = none.verify(&run, &signal).await.expect_err("not known");

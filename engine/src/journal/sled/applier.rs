@@ -3,15 +3,16 @@
 //! It works behind the acknowledgement: durability is the segment's business, and a reader waits until what it may
 //! see is applied. So sled's work overlaps the next commit's sync instead of adding to it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::checkpoint;
 use super::shared::{Job, Shared};
+use crate::clock::Deadline;
 use crate::journal::segment;
 
 pub(super) fn run(shared: &Shared, every: Duration) {
     let mut applied = shared.durable();
-    let mut due: Option<Instant> = None;
+    let mut due: Option<Deadline> = None;
     loop {
         let taken = shared.take(due);
         if shared.check().is_err() {
@@ -27,7 +28,7 @@ pub(super) fn run(shared: &Shared, every: Duration) {
                 }
             }
             shared.set_applied(applied);
-            due = due.or_else(|| Some(Instant::now() + every));
+            due = due.or_else(|| Some(Deadline::after(every)));
         }
         if taken.spare
             && let Err(e) = segment::prepare_spare(&shared.fixed)
@@ -35,7 +36,7 @@ pub(super) fn run(shared: &Shared, every: Duration) {
             // The writer makes one itself when it needs it, and then fails if it must.
             tracing::warn!(error = %e, "the next journal segment could not be prepared");
         }
-        if due.is_some_and(|d| taken.stop || d <= Instant::now()) {
+        if due.is_some_and(|d| taken.stop || d.is_over()) {
             due = None;
             if let Err(why) = check_in(shared, applied) {
                 shared.break_with(why);

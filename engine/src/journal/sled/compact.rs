@@ -14,12 +14,13 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::look::look;
 use super::places::Places;
 use super::store::Store;
 use super::{OpenOptions, checkpoint, repair};
+use crate::clock::Deadline;
 use crate::id::RunId;
 use crate::journal::segment::{
     self, BLOCK, Entry, Fixed, Wal, decode_payload, frame_cost, unusable,
@@ -157,10 +158,10 @@ fn fill_sled(next: &Places, options: &OpenOptions) -> Result<(), JournalError> {
 /// Closes a database and waits until sled has let go of it, so that its folder can be given another name.
 pub(super) fn close(store: Store, path: &Path) -> Result<(), JournalError> {
     drop(store);
-    let until = Instant::now() + CLOSING;
+    let until = Deadline::after(CLOSING);
     let file = fs::File::open(path.join("db")).map_err(|e| unusable(path, &e))?;
     while file.try_lock().is_err() {
-        if Instant::now() > until {
+        if until.is_over() {
             let why = io::Error::other("sled does not let go of it; nothing was exchanged");
             return Err(unusable(path, &why));
         }

@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock;
 
 /// A process, as it wrote itself down.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl Holder {
             pid,
             host: kernel("hostname"),
             boot: kernel("random/boot_id"),
-            since: SystemClock.now().to_string(),
+            since: clock::system().now().to_string(),
             started: Stat::of(pid).map_or_else(String::new, |stat| stat.started),
             space: space(),
         }

@@ -11,11 +11,12 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 
 use super::holder::Holder;
+use crate::clock::Stopwatch;
 use crate::journal::segment::unusable;
 use crate::journal::{JournalError, files};
 
@@ -32,7 +33,7 @@ pub(super) struct Lock {
 #[derive(Debug, Clone, Copy)]
 struct Seen {
     stamp: Stamp,
-    first: Instant,
+    first: Stopwatch,
     /// It looked so long before the content was read, so that any change since has another stamp.
     known: bool,
 }
@@ -176,7 +177,7 @@ impl Lock {
         let read = File::open(&self.fence).and_then(|mut file| file.read(&mut buffer));
         let ours = read.is_ok_and(|n| buffer[..n] == *self.ours.as_bytes());
         *seen = now.filter(|_| ours).map(|stamp| {
-            let first = same.map_or_else(Instant::now, |seen| seen.first);
+            let first = same.map_or_else(Stopwatch::start, |seen| seen.first);
             let fine = stamp.5 != 0;
             Seen {
                 stamp,

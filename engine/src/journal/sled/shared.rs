@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::lock::Lock;
 use super::places::Places;
 use super::store::Store;
+use crate::clock::Deadline;
 use crate::id::RunId;
 use crate::journal::archive::Catalog;
 use crate::journal::segment::{Entry, Fixed};
@@ -185,10 +186,10 @@ impl Shared {
     }
 
     /// Waits for work, at the longest until `until`.
-    pub(super) fn take(&self, until: Option<Instant>) -> Taken {
+    pub(super) fn take(&self, until: Option<Deadline>) -> Taken {
         let mut work = hold(&self.work);
         while work.jobs.is_empty() && !work.stop && !work.spare {
-            match until.map(|u| u.saturating_duration_since(Instant::now())) {
+            match until.map(Deadline::left) {
                 Some(Duration::ZERO) => break,
                 Some(left) => work = wait(&self.to_do, work, left),
                 None => {
@@ -199,9 +200,9 @@ impl Shared {
                 }
             }
         }
-        let gathered = Instant::now() + GATHER;
+        let gathered = Deadline::after(GATHER);
         while !work.jobs.is_empty() && work.records < ENOUGH && !work.wanted && !work.stop {
-            let left = gathered.saturating_duration_since(Instant::now());
+            let left = gathered.left();
             if left.is_zero() {
                 break;
             }

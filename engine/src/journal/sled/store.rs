@@ -9,10 +9,11 @@ use std::io;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sled::{Batch, Db, Tree};
 
+use crate::clock::Deadline;
 use crate::id::{Digest, RunId};
 use crate::journal::segment::{Entry, Reader, unusable};
 use crate::journal::{JournalError, files};
@@ -154,11 +155,11 @@ fn held_by_another(db: &Path) -> Result<(), OpenFailure> {
         Err(e) => return refused(&e),
         Ok(file) => file,
     };
-    let until = Instant::now() + PATIENCE;
+    let until = Deadline::after(PATIENCE);
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(()),
-            Err(TryLockError::WouldBlock) if Instant::now() < until => {
+            Err(TryLockError::WouldBlock) if !until.is_over() => {
                 std::thread::sleep(Duration::from_millis(5));
             }
             Err(TryLockError::WouldBlock) => {

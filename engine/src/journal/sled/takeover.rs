@@ -6,12 +6,13 @@
 //! was only fenced writes nothing more; taking over again goes on from there.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal};
 
 use super::holder::Holder;
 use super::lock::{self, Tried};
+use crate::clock::Deadline;
 
 /// What taking over found and did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,11 +101,11 @@ pub(super) fn take_over(dir: &Path, patience: Duration) -> Result<TakeOver, Take
     };
     pidfd_send_signal(&handle, Signal::KILL)
         .map_err(|e| stuck(format!("it could not be killed: {e}")))?;
-    let until = Instant::now() + patience;
+    let until = Deadline::after(patience);
     loop {
         match lock::attempt(dir).map_err(|e| unusable(&e))? {
             Tried::Ours(_) => return Ok(TakeOver::Ended(holder)),
-            Tried::Held(_) if Instant::now() < until => {
+            Tried::Held(_) if !until.is_over() => {
                 std::thread::sleep(Duration::from_millis(10));
             }
             Tried::Held(_) => {

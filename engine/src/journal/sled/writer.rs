@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, TryLockError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::shared::{Job, Shared};
+use crate::clock::{Deadline, Stopwatch};
 use crate::id::RunId;
 use crate::journal::segment::{Entry, Wal, frame_cost};
 use crate::journal::{Append, GENESIS, Head, JournalError, chain};
@@ -147,7 +148,7 @@ impl End {
         if draft.entries.is_empty() {
             return Ok(());
         }
-        let start = Instant::now();
+        let start = Stopwatch::start();
         let lsn = self
             .wal
             .commit(&draft.entries)
@@ -188,8 +189,10 @@ fn gather(requests: &mut mpsc::Receiver<Request>, first: Request, expected: usiz
         if group.len() >= expected {
             break;
         }
-        let now = Instant::now();
-        if now >= *until.get_or_insert(now + PATIENCE) {
+        if until
+            .get_or_insert_with(|| Deadline::after(PATIENCE))
+            .is_over()
+        {
             break;
         }
         std::thread::yield_now();

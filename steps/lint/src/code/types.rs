@@ -18,8 +18,9 @@ mod process;
 mod tree;
 
 use std::path::{Component, Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::clock::Deadline;
 use crate::code::Hit;
 use client::Client;
 use process::Node;
@@ -72,7 +73,7 @@ pub async fn differential(
     limit: Duration,
     progress: impl Fn(&str) + Send + Sync,
 ) -> Result<Vec<Hit>, NotChecked> {
-    let until = Instant::now() + limit;
+    let until = Deadline::after(limit);
     let look = Look::at(project)?;
     let clients = [
         Client::of(old_schema, &look.schema)?,
@@ -160,7 +161,7 @@ impl<'a> Look<'a> {
         scratch: &Scratch,
         name: &str,
         client: &Client,
-        until: Instant,
+        until: Deadline,
     ) -> Result<Tree, NotChecked> {
         let installed = self.node_modules.starts_with(&self.checkout)
             && self.node_modules.ends_with("node_modules");

@@ -1,12 +1,12 @@
 //! What a database is, by identity: object ids and column numbers, which no rename and no copy shares.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use serde::Deserialize;
 
 use super::ReplayError;
 use super::wire::Session;
+use crate::clock::Deadline;
 
 /// Everything that is compared, as one line of JSON. Members of extensions are left out.
 const QUERY: &str = include_str!("catalog.sql");
@@ -91,7 +91,7 @@ pub(super) struct Snapshot {
 
 impl Snapshot {
     /// Reads the state in a session that only reads.
-    pub(super) fn read(session: &mut Session, until: Instant) -> Result<Self, ReplayError> {
+    pub(super) fn read(session: &mut Session, until: Deadline) -> Result<Self, ReplayError> {
         for sql in [PRELUDE, QUERY] {
             let answer = session.run(sql, true, until)?;
             if let Some(refusal) = answer.refusal {

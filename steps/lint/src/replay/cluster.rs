@@ -5,10 +5,11 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::ReplayError;
 use super::wire::{Address, Login, Session, WireError};
+use crate::clock::Deadline;
 
 /// The owner of the cluster. Migrations never run as it.
 pub(super) const OWNER: &str = "flow_replay_owner";
@@ -57,7 +58,7 @@ pub(super) struct Cluster {
 
 impl Cluster {
     /// Makes and starts one, within the time given.
-    pub(super) fn start(bin: Option<&Path>, until: Instant) -> Result<Self, ReplayError> {
+    pub(super) fn start(bin: Option<&Path>, until: Deadline) -> Result<Self, ReplayError> {
         let bin = match bin {
             Some(bin) => bin.to_owned(),
             None => find_bin().ok_or(ReplayError::NoServer)?,
@@ -97,11 +98,11 @@ impl Cluster {
         }
     }
 
-    fn wait_until_it_answers(&self, until: Instant) -> Result<(), ReplayError> {
+    fn wait_until_it_answers(&self, until: Deadline) -> Result<(), ReplayError> {
         loop {
             match Session::open(&self.address(), &Self::owner(), "postgres", until) {
                 Ok(_) => return Ok(()),
-                Err(e) if Instant::now() >= until || matches!(e, WireError::Odd(_)) => {
+                Err(e) if until.is_over() || matches!(e, WireError::Odd(_)) => {
                     let log = std::fs::read_to_string(self.dir.join("log")).unwrap_or_default();
                     let last = log.lines().last().unwrap_or("its log is empty");
                     return Err(ReplayError::Start(format!("{e}; {last}")));
@@ -115,8 +116,8 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         drop(self.keeper.stdin.take());
-        let until = Instant::now() + STOP_WITHIN;
-        while Instant::now() < until {
+        let until = Deadline::after(STOP_WITHIN);
+        while !until.is_over() {
             if matches!(self.keeper.try_wait(), Ok(Some(_)) | Err(_)) {
                 break;
             }
@@ -171,7 +172,7 @@ impl Drop for Made {
     }
 }
 
-fn initdb(bin: &Path, dir: &Path, until: Instant) -> Result<(), ReplayError> {
+fn initdb(bin: &Path, dir: &Path, until: Deadline) -> Result<(), ReplayError> {
     let failed = |why: String| ReplayError::Start(format!("initdb: {why}"));
     let mut initdb = as_nobody(bin.join("initdb"));
     initdb
@@ -185,7 +186,7 @@ fn initdb(bin: &Path, dir: &Path, until: Instant) -> Result<(), ReplayError> {
     let mut child = initdb.spawn().map_err(|e| failed(e.to_string()))?;
     loop {
         match child.try_wait() {
-            Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(20)),
+            Ok(None) if !until.is_over() => std::thread::sleep(Duration::from_millis(20)),
             Ok(Some(status)) if status.success() => return Ok(()),
             Ok(Some(_)) => {
                 let output = child.wait_with_output().map(|o| o.stderr);

@@ -1,11 +1,10 @@
 //! An empty database with nobody else in it, and a role that may do nothing outside it.
 
-use std::time::Instant;
-
 use super::cluster::Cluster;
 use super::place::Server;
 use super::wire::{Address, Login, Session, WireError};
 use super::{Place, ReplayError};
+use crate::clock::Deadline;
 
 /// What every database and role made on a given server is called in front.
 const PREFIX: &str = "flow_replay_";
@@ -45,7 +44,7 @@ impl Lab {
     pub(super) fn open(
         place: &Place,
         setup: Option<&str>,
-        until: Instant,
+        until: Deadline,
     ) -> Result<Self, ReplayError> {
         let mut lab = match place {
             Place::Own { bin } => Self::own(Cluster::start(bin.as_deref(), until)?, until)?,
@@ -57,7 +56,7 @@ impl Lab {
         Ok(lab)
     }
 
-    fn own(cluster: Cluster, until: Instant) -> Result<Self, ReplayError> {
+    fn own(cluster: Cluster, until: Deadline) -> Result<Self, ReplayError> {
         let name = format!("{PREFIX}db");
         let login = Login {
             user: format!("{PREFIX}role"),
@@ -81,7 +80,7 @@ impl Lab {
     }
 
     /// A superuser would hand the server's machine to the migrations: then they get a role of their own.
-    fn on(url: Server, until: Instant) -> Result<Self, ReplayError> {
+    fn on(url: Server, until: Deadline) -> Result<Self, ReplayError> {
         let mut random = [0; 12];
         getrandom::fill(&mut random)
             .map_err(|e| ReplayError::Server(format!("this machine gives no randomness: {e}")))?;
@@ -124,7 +123,7 @@ impl Lab {
     }
 
     /// Runs the prelude with the owner's rights: it makes roles and extensions, which migrations may not.
-    fn set_up(&mut self, sql: &str, until: Instant) -> Result<(), ReplayError> {
+    fn set_up(&mut self, sql: &str, until: Deadline) -> Result<(), ReplayError> {
         let login = match &self.owner {
             Owner::Cluster(_) => Cluster::owner(),
             Owner::Server { login, .. } => login.clone(),
@@ -149,7 +148,7 @@ impl Lab {
         }
     }
 
-    pub(super) fn session(&self, until: Instant) -> Result<Session, WireError> {
+    pub(super) fn session(&self, until: Deadline) -> Result<Session, WireError> {
         Session::open(&self.address, &self.login, &self.database, until)
     }
 }
@@ -165,7 +164,7 @@ impl Drop for Lab {
             return;
         };
         // Removing must not wait for ever for a server that is gone.
-        let until = Instant::now() + std::time::Duration::from_secs(20);
+        let until = Deadline::after(std::time::Duration::from_secs(20));
         let Ok(mut session) = Session::open(&self.address, login, database, until) else {
             return;
         };
@@ -185,7 +184,7 @@ fn make(
     session: &mut Session,
     name: &str,
     owner: Option<&str>,
-    until: Instant,
+    until: Deadline,
 ) -> Result<String, ReplayError> {
     let owner = owner
         .map(|role| format!(" OWNER {role}"))
@@ -201,7 +200,7 @@ fn make(
     Ok(format!("PostgreSQL {version}"))
 }
 
-fn ask(session: &mut Session, sql: &str, until: Instant) -> Result<Vec<String>, ReplayError> {
+fn ask(session: &mut Session, sql: &str, until: Deadline) -> Result<Vec<String>, ReplayError> {
     let answer = session.run(sql, true, until)?;
     match answer.refusal {
         None => Ok(answer.rows),

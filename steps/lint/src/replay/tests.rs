@@ -1,9 +1,10 @@
 //! One server of its own for each of these, as a person has it.
 
 use std::io::{Read as _, Write as _};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::*;
+use crate::clock::Deadline;
 use crate::migration::{check, from_pairs};
 
 const INIT: &str = r#"CREATE TABLE "Task" ("id" INTEGER PRIMARY KEY, "title" TEXT, "notes" TEXT);"#;
@@ -173,7 +174,7 @@ fn asked_in_the_open(question: &'static [u8]) -> (WireError, Vec<u8>) {
     };
     // It leads to this machine, and does not look like it.
     let address = wire::Address::Tcp("0.0.0.0".into(), port);
-    let until = Instant::now() + Duration::from_secs(5);
+    let until = Deadline::after(Duration::from_secs(5));
     let Err(why) = wire::Session::open(&address, &login, "shop", until) else {
         panic!("it is logged in");
     };
@@ -206,9 +207,8 @@ fn a_server_of_its_own_is_gone_afterwards_folder_and_all() {
     let lab = Lab::open(
         &Place::Own { bin: None },
         None,
-        Instant::now() + Duration::from_mins(1),
-    )
-    .unwrap();
+        Deadline::after(Duration::from_mins(1)).unwrap(),
+    );
     let wire::Address::Unix(socket) = lab.address.clone() else {
         panic!("not a socket")
     };

@@ -8,9 +8,10 @@ use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::scram::Scram;
+use crate::clock::Deadline;
 
 /// Rows kept of one answer, in bytes; a migration's own output is not kept at all.
 const ANSWER_MAX: usize = 64 << 20;
@@ -126,7 +127,7 @@ impl<T: Read + Write> ReadWrite for T {}
 /// One session. Every call has a time by which it must be over; after an error the session is not to be used again.
 pub(super) struct Session {
     socket: Socket,
-    until: Instant,
+    until: Deadline,
 }
 
 impl Session {
@@ -135,7 +136,7 @@ impl Session {
         address: &Address,
         login: &Login,
         database: &str,
-        until: Instant,
+        until: Deadline,
     ) -> Result<Self, WireError> {
         let socket = match address {
             Address::Unix(path) => Socket::Unix(UnixStream::connect(path)?),
@@ -231,7 +232,7 @@ impl Session {
         &mut self,
         sql: &str,
         keep: bool,
-        until: Instant,
+        until: Deadline,
     ) -> Result<Answer, WireError> {
         self.until = until;
         let mut body = sql.as_bytes().to_vec();
@@ -330,7 +331,7 @@ impl Session {
     }
 
     fn wait(&self) -> Result<(), WireError> {
-        let left = self.until.saturating_duration_since(Instant::now());
+        let left = self.until.left();
         if left.is_zero() {
             return Err(WireError::Late);
         }
@@ -346,10 +347,10 @@ fn again(e: io::Error) -> Result<(), WireError> {
     }
 }
 
-fn dial(host: &str, port: u16, until: Instant) -> Result<TcpStream, WireError> {
+fn dial(host: &str, port: u16, until: Deadline) -> Result<TcpStream, WireError> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in (host, port).to_socket_addrs()? {
-        let left = until.saturating_duration_since(Instant::now());
+        let left = until.left();
         if left.is_zero() {
             return Err(WireError::Late);
         }

@@ -3,13 +3,14 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::NotChecked;
 use super::tree::Scratch;
+use crate::clock::Deadline;
 
 /// More output than this is not read. 800 files with 500 errors are below 1 MiB.
 const OUTPUT: u64 = 8 * 1024 * 1024;
@@ -25,7 +26,7 @@ pub(super) struct Node {
     pub(super) empty: PathBuf,
     home: PathBuf,
     scratch: PathBuf,
-    until: Instant,
+    until: Deadline,
 }
 
 /// What the scratch folder is called in all that is said: its own name is another one each time, and what is accepted by
@@ -86,7 +87,7 @@ impl Drop for Group {
 }
 
 impl Node {
-    pub(super) fn new(scratch: &Scratch, until: Instant) -> Result<Self, NotChecked> {
+    pub(super) fn new(scratch: &Scratch, until: Deadline) -> Result<Self, NotChecked> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let program = std::env::split_paths(&path)
             .map(|folder| folder.join("node"))
@@ -138,7 +139,7 @@ impl Node {
                 stderr: stderr.replace(&*scratch, SHOWN),
             })
         };
-        let left = self.until.saturating_duration_since(Instant::now());
+        let left = self.until.left();
         let ended = tokio::time::timeout(left, whole).await.unwrap_or_else(|_| {
             Err(NotChecked(format!(
                 "{what} had not ended when the time limit was reached"

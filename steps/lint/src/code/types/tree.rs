@@ -5,9 +5,9 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::NotChecked;
+use crate::clock::Deadline;
 
 /// A folder that is gone when the last one who works in it is done.
 #[derive(Debug, Clone)]
@@ -82,7 +82,7 @@ pub(super) async fn copy(
     scratch: &Scratch,
     name: &str,
     what: Copy,
-    until: Instant,
+    until: Deadline,
 ) -> Result<Tree, NotChecked> {
     let root = scratch.folder(name)?;
     let tree = Tree {
@@ -108,7 +108,7 @@ pub(super) async fn copy(
 struct Work {
     what: Copy,
     root: PathBuf,
-    until: Instant,
+    until: Deadline,
 }
 
 impl Work {
@@ -204,7 +204,7 @@ impl Work {
     }
 
     fn make(&self, path: &Path) -> Result<(), NotChecked> {
-        if Instant::now() >= self.until {
+        if self.until.is_over() {
             return Err(NotChecked(
                 "the time limit was reached while the code was copied".to_owned(),
             ));
