@@ -159,7 +159,7 @@ pub trait AnyStep: Send + Sync {
     async fn run(&self, cx: &Cx) -> Result<Vec<u8>, StepError>;
     /// [`Step::undo`], with the output of its run as JSON, if there is one.
     async fn undo(&self, cx: &Cx, done: Option<&str>) -> Result<String, StepError>;
-    /// [`Step::accepts`].
+    /// As [`Step::accepts`], with its type forgotten.
     async fn accepts(&self, asked: &Asked<'_>, signal: &Signal) -> Result<(), Refusal>;
 }
 

@@ -122,7 +122,7 @@ pub enum PlanError {
 }
 
 impl PlanError {
-    /// See [`PlanError::Refused`].
+    /// Says no, in one sentence, with what to do or type instead.
     pub fn refused(message: impl Into<String>, fix: impl Into<String>) -> PlanError {
         PlanError::Refused {
             message: message.into(),
@@ -139,13 +139,13 @@ impl From<SetupError> for PlanError {
 
 /// A [`Workflow`] whose types are forgotten.
 pub trait AnyWorkflow: Send + Sync {
-    /// [`Workflow::NAME`].
+    /// As [`Workflow::NAME`] says.
     fn name(&self) -> &'static str;
-    /// [`Workflow::SECTION`].
+    /// As [`Workflow::SECTION`] says.
     fn section(&self) -> &'static str;
     /// The type that it is, with its crate and modules.
     fn type_name(&self) -> &'static str;
-    /// [`Workflow::ABOUT`].
+    /// As [`Workflow::ABOUT`] says.
     fn about(&self) -> &'static str;
     /// The command with the workflow's own arguments added.
     fn arguments(&self, command: Command) -> Command;
@@ -237,7 +237,7 @@ impl std::fmt::Debug for Workflows {
 }
 
 impl Workflows {
-    /// Adds one.
+    /// Adds a workflow to the end.
     #[must_use]
     pub fn with<W: Workflow>(mut self, workflow: W) -> Workflows {
         self.0.push(Arc::new(workflow));
@@ -249,7 +249,7 @@ impl Workflows {
         self.0.iter().map(|workflow| &**workflow)
     }
 
-    /// Their names.
+    /// Their names, in the same order.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.0.iter().map(|workflow| workflow.name())
     }

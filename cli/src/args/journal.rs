@@ -1,4 +1,4 @@
-//! `flow journal`.
+//! What `flow journal` takes on the command line.
 
 use std::time::Duration;
 

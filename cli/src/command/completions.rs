@@ -1,4 +1,4 @@
-//! `flow completions`.
+//! `flow completions`: what a shell completes.
 
 use crate::args::{self, Completions};
 use crate::exit::Exit;

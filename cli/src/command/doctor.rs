@@ -1,4 +1,4 @@
-//! `flow doctor`.
+//! `flow doctor`: whether a release could run from here, and what is missing.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

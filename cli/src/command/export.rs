@@ -1,4 +1,4 @@
-//! `flow export`.
+//! `flow export`: everything on record about a run, or about all, as a file.
 
 use flow_engine::run::Run;
 

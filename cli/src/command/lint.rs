@@ -1,4 +1,4 @@
-//! `flow lint`.
+//! `flow lint`: what pending migrations do, and whether code and schema fit.
 
 use flow_lint::baseline::Baseline;
 use flow_lint::migration::{self, Finding, Level, LintReport, RuleId, Weighing};

@@ -1,4 +1,4 @@
-//! `flow logs`.
+//! `flow logs`: what the steps of a run put out.
 
 use std::collections::BTreeMap;
 use std::fs::File;

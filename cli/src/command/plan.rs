@@ -1,4 +1,4 @@
-//! `flow plan`.
+//! `flow plan`: every step a run would take.
 
 use crate::args::{Plan, PlanFormat};
 use crate::diagnostic::Diagnostic;

@@ -1,4 +1,4 @@
-//! `flow rows`.
+//! `flow rows`: rows that a run lost or changed, or that its rollback set aside, as the host has them.
 
 use std::fmt::Write as _;
 use std::path::Path;

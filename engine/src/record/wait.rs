@@ -52,7 +52,7 @@ impl Serialize for Wait {
     }
 }
 
-/// Layout 2.
+/// Layout 2, as every version writes it that knows answers as data.
 impl<'de> Deserialize<'de> for Wait {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
@@ -72,7 +72,7 @@ impl<'de> Deserialize<'de> for Wait {
     }
 }
 
-/// Layout 1.
+/// Layout 1, as versions wrote it that knew an answer as a command line.
 #[derive(Deserialize)]
 pub(crate) struct FirstWait {
     who: String,

@@ -50,7 +50,7 @@ impl fmt::Display for Clause {
 /// A clause that the step does not keep.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Breach {
-    /// The clause.
+    /// The clause that does not hold.
     pub clause: Clause,
     /// What was done to the run, such as `killed at point 3 of 7`.
     pub case: String,

@@ -155,7 +155,7 @@ impl<'a> View<'a, '_> {
         })
     }
 
-    /// `Array.isArray(x.field)`, `x.field?.includes("a")`.
+    /// Whether a call proves that the field is there: `Array.isArray(x.field)`, `x.field?.includes("a")`.
     fn checked(&self, call: &'a CallExpression<'a>, target: &Path) -> bool {
         let callee = AstKind::from_expression(&call.callee);
         let name = last_name(self, callee).unwrap_or_default();

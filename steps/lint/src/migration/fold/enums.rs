@@ -1,4 +1,4 @@
-//! Types.
+//! What statements do to enumerated types.
 
 use super::Fold;
 use crate::migration::op::{Name, Site, TypeChange};
