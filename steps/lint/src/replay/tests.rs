@@ -207,8 +207,9 @@ fn a_server_of_its_own_is_gone_afterwards_folder_and_all() {
     let lab = Lab::open(
         &Place::Own { bin: None },
         None,
-        Deadline::after(Duration::from_mins(1)).unwrap(),
-    );
+        Deadline::after(Duration::from_mins(1)),
+    )
+    .unwrap();
     let wire::Address::Unix(socket) = lab.address.clone() else {
         panic!("not a socket")
     };
