@@ -144,7 +144,7 @@ impl Simulation {
                         Meddling::Order(order) => {
                             let _answer = handle.order(order, somebody(), REASON).await;
                         }
-                        Meddling::Beside(order) => self.beside(order).await,
+                        Meddling::Beside(order) => Box::pin(self.beside(order)).await,
                         Meddling::Stop => handle.stop(),
                     }
                 }

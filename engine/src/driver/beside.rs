@@ -53,7 +53,7 @@ impl Driver {
                 }
                 Err(LoadError::Journal(JournalError::Conflict { .. })) => {
                     commit.anew = true;
-                    let refusal = self.take_in(first_seq, entries).await?;
+                    let refusal = Box::pin(self.take_in(first_seq, entries)).await?;
                     commit.refusal = commit.refusal.or(refusal);
                 }
                 Err(error) => return Err(error),
@@ -71,7 +71,7 @@ impl Driver {
             head.epoch == self.run.epoch && head.seq >= self.run.next_seq
         });
         if news {
-            self.take_in(self.run.next_seq, Vec::new()).await?;
+            Box::pin(self.take_in(self.run.next_seq, Vec::new())).await?;
         }
         Ok(news)
     }

@@ -181,8 +181,8 @@ impl Rig {
 /// # Panics
 /// When the journal fails, or within ten minutes there is no stop.
 pub async fn drive(driver: Driver) -> (Arc<Run>, Stop) {
-    let driven = tokio::time::timeout(PATIENCE, driver.drive()).await;
-    driven.expect("it stops").expect("the journal works")
+    let end = tokio::time::timeout(PATIENCE, driver.drive()).await;
+    end.expect("it stops").expect("the journal works")
 }
 
 /// Who does everything where it does not matter who does.
@@ -239,7 +239,7 @@ pub fn done(step: u32, output: &str) -> Vec<Record> {
 
 fn state<'a>(run: &'a Run, key: &str) -> &'a StepState {
     let found = run.step_at(key);
-    &found.expect("the plan has such a step").1
+    found.expect("the plan has such a step").1
 }
 
 /// Why a step failed last.
