@@ -1,7 +1,7 @@
 //! Who types this: the login name of the user this process runs as, and this machine's name.
 
 use flow_engine::signal::Actor;
-use flow_steps::people::starter;
+use flow_steps::means::signature::starter;
 
 /// The user of this process. Not `$USER`, which anybody can set.
 pub(crate) fn me() -> Actor {

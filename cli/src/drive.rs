@@ -17,9 +17,11 @@ use flow_engine::run::{Life, Run};
 use flow_engine::signal::Signal;
 use flow_engine::step::Resources;
 use flow_steps::means::host::Hosts;
-use flow_steps::pg::Heartbeat;
+use flow_steps::means::read_only::watchdog::Heartbeat;
 use flow_workflows::project::Project;
 use flow_workflows::setup::SetupError;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use crate::args::Wait;
 use crate::control::server::{self, Bound, Served, Verifier};
@@ -244,7 +246,7 @@ fn attend_signals(handle: Handle) -> JoinHandle<()> {
 async fn stopping(handle: &Handle) -> String {
     let look = tokio::time::timeout(std::time::Duration::from_secs(1), handle.look());
     let (standing, until) = match look.await {
-        Ok(Ok(run)) => (flow_steps::standing::standing(&run), until(&run)),
+        Ok(Ok(run)) => (flow_steps::means::standing::standing(&run), until(&run)),
         // It is just ending, and says so itself.
         _ => (Vec::new(), String::new()),
     };
@@ -259,7 +261,7 @@ async fn stopping(handle: &Handle) -> String {
 
 /// What ends read-only mode besides a person.
 fn until(run: &Run) -> String {
-    flow_steps::standing::opens_itself(run).map_or_else(String::new, |seconds| {
+    flow_steps::means::standing::opens_itself(run).map_or_else(String::new, |seconds| {
         format!(
             ", or until its host opens the database because nobody drives the run for {seconds} s"
         )
@@ -313,7 +315,7 @@ pub(crate) fn parked(run: &Run, exit: Exit) -> Diagnostic {
         view::done(run),
         view::steps(run.steps.len())
     ));
-    for words in flow_steps::standing::standing(run) {
+    for words in flow_steps::means::standing::standing(run) {
         diagnostic = diagnostic.hint(format!("!! {words}"));
     }
     for (name, value) in next::contacts(&run.plan) {
@@ -324,7 +326,7 @@ pub(crate) fn parked(run: &Run, exit: Exit) -> Diagnostic {
 }
 
 fn ending(run: &Run, stop: &Stop) -> String {
-    let standing = flow_steps::standing::standing(run);
+    let standing = flow_steps::means::standing::standing(run);
     let state = match stop {
         Stop::Finished(_) => format!("Run {} {}.", run.id, run.in_a_word()),
         Stop::WaitingForPeople => format!("Run {} waits for people:", run.id),

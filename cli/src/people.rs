@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-
 use flow_engine::answer::{Answer, Asked, Refusal};
 use flow_engine::clock::{Clock, Timestamp};
 use flow_engine::plan::Node;
@@ -13,12 +12,16 @@ use flow_engine::registry::Registry;
 use flow_engine::run::Run;
 use flow_engine::signal::{Order, Signal};
 use flow_engine::step::{Resources, Step as _};
-use flow_steps::people::key::PublicKey;
-use flow_steps::people::origin::Rosters;
-use flow_steps::people::review as people_review;
-use flow_steps::people::waiver::HOURS_MAX;
-use flow_steps::people::{Checklist, People, Person, SignOff, SignOffRefusal, Subject, sign_off};
-use flow_steps::schema::review;
+use flow_steps::means::checklist::Checklist;
+use flow_steps::means::signature::key::PublicKey;
+use flow_steps::means::signature::origin::Rosters;
+use flow_steps::means::signature::roster::{People, Person};
+use flow_steps::means::signature::sign_off::SignOff;
+use flow_steps::means::signature::statement::Subject;
+use flow_steps::means::signature::verify::SignOffRefusal;
+use flow_steps::means::signature::waiver::HOURS_MAX;
+use flow_steps::means::signature::{review, sign_off};
+use flow_steps::means::{kinds, migrations};
 use flow_workflows::setup::Setup;
 
 use crate::control::server::Verifier;
@@ -106,9 +109,9 @@ impl Roster {
         people: &People,
         now: Timestamp,
     ) -> Result<Option<String>, Diagnostic> {
-        let about = (asked.subject, review::asked(run, &asked.step));
-        let standing = if let (Subject::Review, Some(review)) = about {
-            let answers = people_review::answers(run, &asked.step, people, &review, now);
+        let about = (asked.subject, migrations::asked(run, &asked.step));
+        let standing = if let (Subject::Review, Some(question)) = about {
+            let answers = review::answers(run, &asked.step, people, &question, now);
             answers.await.map(|answers| answers.standing)
         } else {
             let standing = sign_off::standing(run, &asked.step, people, now);
@@ -142,7 +145,7 @@ fn nobody_asked(run: &Run, step: &str, why: &str) -> Diagnostic {
 fn too_late(no: Diagnostic, run: &Run, node: &Node) -> Diagnostic {
     let no = way_back(no, run);
     let steps = run.plan.nodes.iter().zip(&run.steps);
-    let asked = steps.filter(|(n, s)| n.kind == sign_off::KIND && s.started.is_some());
+    let asked = steps.filter(|(n, s)| n.kind == kinds::SIGN_OFF && s.started.is_some());
     let mut roles: Vec<&str> = asked
         .filter_map(|(n, _)| n.answered_by.as_deref())
         .collect();
@@ -202,7 +205,7 @@ pub(crate) fn to_sign(run: &Run, role: &str, step: Option<&str>) -> Result<ToSig
         })
     });
     let named = named.transpose()?;
-    if let Some(node) = named.filter(|node| node.kind != sign_off::KIND) {
+    if let Some(node) = named.filter(|node| node.kind != kinds::SIGN_OFF) {
         let (asked, to_sign) = signature_of(run, node)?;
         if asked != role {
             let message = format!("`{}` asks the role `{asked}`, not `{role}`", node.key);
@@ -237,8 +240,8 @@ fn signature_of(run: &Run, node: &Node) -> Result<(String, ToSign), Diagnostic> 
         };
         (role, to_sign)
     };
-    if node.kind == review::KIND {
-        let asked = review::asked(run, &node.key);
+    if node.kind == kinds::MIGRATION_REVIEW {
+        let asked = migrations::asked(run, &node.key);
         let asked = asked.ok_or_else(|| nothing_to_review(run, &node.key))?;
         return Ok(of(asked.role, Subject::Review, Some(asked.digest)));
     }
@@ -270,7 +273,7 @@ pub(crate) fn nothing_to_review(run: &Run, step: &str) -> Diagnostic {
 
 /// The sign-off step of a role.
 pub(crate) fn sign_off_of<'a>(run: &'a Run, role: &str) -> Result<(&'a str, SignOff), Diagnostic> {
-    let steps = run.plan.nodes.iter().filter(|n| n.kind == sign_off::KIND);
+    let steps = run.plan.nodes.iter().filter(|n| n.kind == kinds::SIGN_OFF);
     let mut all = steps.filter_map(|n| Some((n, SignOff::decode(n.version, &n.params).ok()?)));
     let found = all.find(|(_, step)| step.role == role);
     found

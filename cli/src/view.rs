@@ -7,8 +7,7 @@ use std::time::Duration;
 use flow_engine::plan::Plan;
 use flow_engine::record::Verdict;
 use flow_engine::run::{Life, Run, Status, StepState, Undo};
-
-use flow_steps::standing::{HostFacts, standing_beside};
+use flow_steps::means::standing::{HostFacts, standing_beside};
 
 use crate::driver::Driver;
 use crate::exit::Exit;
@@ -225,7 +224,7 @@ pub(crate) fn production_beside(run: &Run, host: HostFacts) -> Vec<String> {
     if !standing.is_empty() {
         return standing;
     }
-    if !flow_steps::standing::standing(run).is_empty() {
+    if !flow_steps::means::standing::standing(run).is_empty() {
         return vec!["as its host says: this run began to change it".to_owned()];
     }
     let undone = matches!(run.verdict(), Some(Verdict::RolledBack));

@@ -8,19 +8,14 @@ use flow_engine::retry::Policy;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use crate::deploy::has_begun;
 use crate::means::host::Host;
-use crate::means::reach;
+use crate::means::notes::has_begun;
+use crate::means::reports::code::Snapshot;
+use crate::means::{kinds, reach};
 
-mod git;
 mod revert;
 
-use git::Git;
-
-/// The commit that a work tree on a host is at.
-pub(crate) async fn head(host: &dyn Host, dir: &str) -> Result<String, StepError> {
-    Git::new(host, dir)?.head().await
-}
+use crate::means::git::Git;
 
 /// How long bundling or fetching a whole history may take. A repository of 1 GB took two minutes.
 const BUNDLE_WITHIN: Duration = Duration::from_mins(15);
@@ -46,28 +41,9 @@ pub struct CodeSnapshot {
     pub install: Option<Vec<String>>,
 }
 
-/// The code as it was.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Snapshot {
-    /// The commit that was checked out, as the full hash.
-    pub commit: String,
-    /// The branch, unless the head was detached.
-    pub branch: Option<String>,
-    /// The version in `package.json` of that commit, when it has one.
-    pub version: Option<String>,
-    /// The bundle on the host. A shallow clone's bundle needs the clone it was made from.
-    pub bundle: String,
-    /// The sha256 of the bundle file, in hex.
-    pub sha256: String,
-    /// Its size in bytes.
-    pub bytes: u64,
-    /// Untracked files that were not expected.
-    pub untracked: Vec<String>,
-}
-
 #[async_trait]
 impl Step for CodeSnapshot {
-    const KIND: &'static str = "git.code";
+    const KIND: &'static str = kinds::CODE;
     type Output = Snapshot;
 
     fn summary(&self) -> String {

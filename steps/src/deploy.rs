@@ -14,14 +14,15 @@ use flow_engine::retry::Policy;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use crate::gate::PromotionRule;
-use crate::lease::Lease;
 use crate::means::host::Host;
 use crate::means::host::job::Probe;
+use crate::means::lease::Lease;
+use crate::means::promotion::PromotionRule;
 use crate::means::psql::Database;
-use crate::means::reach;
 use crate::means::reach::patterns::Patterns;
-use crate::pg::Freeze;
+use crate::means::read_only::freeze::Freeze;
+use crate::means::reports::code::Deployed;
+use crate::means::{kinds, reach};
 
 mod ask;
 mod attach;
@@ -36,7 +37,7 @@ mod stop;
 mod verdict;
 
 pub use in_place::InPlace;
-pub(crate) use kept::has_begun;
+
 pub use migrate::MIGRATE;
 pub use stop::StopSpec;
 
@@ -87,24 +88,9 @@ pub struct Deploy {
     pub timeout_minutes: u64,
 }
 
-/// A release script that ended well.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Deployed {
-    /// The commit it was given.
-    pub commit: String,
-    /// The attempt whose script it was.
-    pub attempt: u16,
-    /// The job's folder on the host, with its whole output.
-    pub folder: String,
-    /// Bytes of output; nothing when a person stated that it was done.
-    pub log_bytes: Option<u64>,
-    /// Whether a person stated the outcome.
-    pub settled: bool,
-}
-
 #[async_trait]
 impl Step for Deploy {
-    const KIND: &'static str = "deploy.script";
+    const KIND: &'static str = kinds::DEPLOY;
     type Output = Deployed;
 
     fn summary(&self) -> String {

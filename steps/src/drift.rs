@@ -17,9 +17,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::means::psql::{Database, Pg, PgError};
 use crate::means::reach;
-use crate::people::Waiver;
-use crate::people::waiver;
-use crate::schema::waiving;
+use crate::means::reports::people::Waiver;
+use crate::means::signature::waiver;
+use crate::means::signature::waiving;
 use flow_lint::drift::{
     Catalog, Comparison, Declaration, QUERY, Sides, UnreadableSchema, catalog_and_migrations,
     catalog_and_schema, findings, schema_and_migrations,
@@ -171,7 +171,8 @@ impl Statements {
                 self.own.escape_debug()
             )));
         }
-        let files = crate::schema::source::read(&self.repo, &self.commit, &self.migrations).await?;
+        let files =
+            crate::means::git::commit::read(&self.repo, &self.commit, &self.migrations).await?;
         let sides = commit::of_commit(self).await?;
         Ok((files, sides))
     }

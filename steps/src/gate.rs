@@ -10,4 +10,4 @@ mod promotion;
 
 pub use backup::{BackupFresh, BackupRule, Freshness, Manifest, Proof};
 pub use preflight::{CodeBefore, Free, Preflight, Ready};
-pub use promotion::{Passed, Promotion, PromotionRule};
+pub use promotion::Promotion;

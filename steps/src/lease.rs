@@ -17,21 +17,18 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use crate::means::host::HostExt as _;
+use crate::means::lease::Lease;
+use crate::means::lease::place::{place, strangers};
+use crate::means::lease::store::{Held, Locked, lock_state};
+use crate::means::lease::successor::successor;
 use crate::means::psql::Database;
-use crate::means::reach;
+use crate::means::{kinds, reach};
 
-mod guard;
 mod hand;
-mod place;
-mod store;
-mod successor;
 
-pub(crate) use guard::{Guard, in_force};
 pub use hand::{break_lease, give_back, lift_lock, set_lock};
-pub use place::{place, strangers, whereabouts};
-use store::{Claim, claim, release};
-pub use store::{Held, LeaseError, LockState, Locked, lock_state};
-pub(crate) use successor::successor;
+
+use crate::means::lease::store::{Claim, claim, release};
 
 /// Takes the lease of an environment, and keeps it until a later step gives it back.
 ///
@@ -123,24 +120,9 @@ impl HostLease {
     }
 }
 
-/// The lease as it was taken, and the machine it was taken on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lease {
-    /// The host, by its configured name.
-    pub host: String,
-    /// The folder of the lease.
-    pub dir: String,
-    /// The fencing epoch written into it.
-    pub epoch: u64,
-    /// `/etc/machine-id` of the host: later steps compare it, so that a changed alias cannot redirect a release.
-    pub machine_id: String,
-    /// What the host calls itself.
-    pub hostname: String,
-}
-
 #[async_trait]
 impl Step for HostLease {
-    const KIND: &'static str = "host.lease";
+    const KIND: &'static str = kinds::LEASE;
     type Output = Lease;
 
     fn summary(&self) -> String {
@@ -255,7 +237,7 @@ pub struct Released {
 
 #[async_trait]
 impl Step for ReleaseLease {
-    const KIND: &'static str = "host.lease-release";
+    const KIND: &'static str = kinds::LEASE_RELEASE;
     type Output = Released;
 
     fn summary(&self) -> String {

@@ -14,7 +14,6 @@ pub mod people;
 pub mod pg;
 pub mod pm2;
 pub mod schema;
-pub mod standing;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod watch;

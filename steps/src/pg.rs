@@ -10,6 +10,7 @@ mod applied;
 mod aside;
 mod backup;
 mod baseline;
+mod behind;
 mod capture;
 mod catalog;
 mod copy_safe;
@@ -29,7 +30,6 @@ mod outlook;
 mod places;
 mod policy;
 mod proof;
-mod read_only;
 mod record;
 mod rehearsal;
 mod restore;
@@ -39,35 +39,33 @@ mod room;
 mod rows;
 mod scan;
 mod scratch;
-mod sessions;
 mod settings;
 mod shape;
 mod space;
 mod state;
 mod swap;
 mod thaw;
-mod watchdog;
 
 pub use addition::Addition;
 pub use applied::{Applied, MigrationsApplied};
 pub use aside::Aside;
 pub use backup::TakeBackup;
 pub use baseline::Baseline;
-pub(crate) use baseline::{is_closed, was_open};
+pub use behind::Behind;
+
 pub use copy_safe::{Copied, CopySafe, Corrected, TakeBack, TakenBack};
 pub use counts::{CountsMatch, CountsReport};
-pub(crate) use drill::key_in_words;
+
 pub use expected::{Expectation, ExpectedShape};
-pub use freeze::Freeze;
+
 pub use integrity::{Integrity, IntegrityReport, TableFinding};
 pub use manifest::{Backup, Compression};
 pub(crate) use outlook::Question;
 pub use outlook::{BeforeStop, Outlook, OutlookError, Restorable, outlook};
-pub use places::Behind;
+
 pub use policy::{DataPolicy, Pending, Policy, unlisted};
 pub use proof::{Proof, RestoreProof};
-pub use read_only::Frozen;
-pub(crate) use read_only::is_frozen;
+
 pub use record::RecordState;
 pub use rehearsal::{Rehearsal, RestoreRehearsal};
 pub use right::Right;
@@ -75,8 +73,6 @@ pub use rights::{Purpose, Remarks, Rights, rights};
 pub use room::{Room, room};
 pub use rows::{Fate, Row, RunRows, TableRows, rows_of};
 pub use thaw::Thaw;
-pub(crate) use thaw::freeze_in_force;
-pub use watchdog::{Guarded, Guardian, Heartbeat, Opening, Watchdog};
 
 pub use catalog::Column;
 pub use shape::{Change, Shape, Thing};

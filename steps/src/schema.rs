@@ -7,9 +7,10 @@ use flow_engine::signal::Signal;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use crate::means::reach;
-use crate::people::Waiver;
-use crate::people::waiver;
+use crate::means::git::commit;
+use crate::means::reports::migrations::{Checked, Pending};
+use crate::means::signature::{waiver, waiving};
+use crate::means::{kinds, reach};
 use flow_lint::migration::{self, Finding, Level, Report, history};
 
 mod again;
@@ -18,15 +19,13 @@ mod code_check;
 mod replay;
 pub mod review;
 mod shown;
-pub(crate) mod source;
 mod unique;
-pub(crate) mod waiving;
 
 pub use again::MigrationsAgain;
 pub use applied::history;
 pub use code_check::{CodeAt, CodeChecked, EnumUsage, Found, NullableAccess, Version};
 pub use replay::{Replay, ReplayReport};
-pub use review::{MigrationReview, Reviewed};
+pub use review::Reviewed;
 pub use shown::{ShownFile, ShownFinding};
 pub use unique::{Answered, DataReport, Standing, UniqueSafe};
 
@@ -56,31 +55,9 @@ pub struct MigrationSafety {
     pub waiver_role: String,
 }
 
-/// A migration that this release will apply.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pending {
-    /// Its folder's name.
-    pub name: String,
-    /// The sha256 of its file: what a review is bound to.
-    pub sha256: String,
-}
-
-/// What was checked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Checked {
-    /// In the order in which they will be applied.
-    pub pending: Vec<Pending>,
-    /// What the checker says, warnings included.
-    pub report: Report,
-    /// The warnings that were accepted, and by whom.
-    pub waivers: Vec<Waiver>,
-    /// Whether the project's own check ran, and passed.
-    pub script_passed: bool,
-}
-
 #[async_trait]
 impl Step for MigrationSafety {
-    const KIND: &'static str = "schema.migration-safety";
+    const KIND: &'static str = kinds::MIGRATION_SAFETY;
     type Output = Checked;
 
     fn summary(&self) -> String {
@@ -110,7 +87,7 @@ impl Step for MigrationSafety {
                 self.commit
             )));
         }
-        let files = source::read(&self.repo, &self.commit, &self.migrations).await?;
+        let files = commit::read(&self.repo, &self.commit, &self.migrations).await?;
         let host = reach::host(cx, &self.host)?;
         let history = applied::read(&*host, &self.psql, &self.schema).await?;
         let compared = history::compare(&files, &history);
@@ -192,7 +169,7 @@ impl MigrationSafety {
         let Some(script) = &self.script else {
             return Ok(false);
         };
-        let output = source::run_in_copy(&self.repo, &self.commit, script).await?;
+        let output = commit::run_in_copy(&self.repo, &self.commit, script).await?;
         cx.output_bytes(&output.stdout);
         cx.output_bytes(&output.stderr);
         if output.exit.success() {

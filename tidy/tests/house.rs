@@ -84,14 +84,7 @@ const CRATES: [Crate; 7] = [
 
 /// What any step may use: ways to a host, to PostgreSQL, to a process manager, to people's keys. None of them has a KIND that
 /// another step would have to know.
-const MEANS: [&str; 6] = [
-    "means",
-    "code/git",
-    "health/ask",
-    "lease/guard",
-    "lease/place",
-    "lease/store",
-];
+const MEANS: [&str; 1] = ["means"];
 
 /// The root of the workspace.
 fn root() -> PathBuf {

@@ -314,7 +314,7 @@ async fn read_only(
     env: &Environment,
 ) -> bool {
     let db = env.database.at(name);
-    let lease = match flow_steps::lease::place(host, &db).await {
+    let lease = match flow_steps::means::lease::place::place(host, &db).await {
         Ok(lease) => lease,
         Err(e) => {
             report.add("writers", Err(e.to_string()), "look at the lease first");

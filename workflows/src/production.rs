@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use flow_steps::means::host::{Command, Host, HostError, HostExt as _};
+use flow_steps::means::standing::{Access, HostFacts};
 use flow_steps::pm2;
-use flow_steps::standing::{Access, HostFacts};
 
 use crate::config::Database;
 use crate::setup::Setup;

@@ -8,7 +8,7 @@ use flow_engine::journal::Journal;
 use flow_engine::outbox::Notifier;
 use flow_engine::step::Resources;
 use flow_steps::mail::{Mailer, TeamMail};
-use flow_steps::people::People;
+use flow_steps::means::signature::roster::People;
 use serde::de::DeserializeOwned;
 
 use crate::config::{ConfigError, Core, Layout, RELEASE, read_toml};

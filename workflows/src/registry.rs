@@ -1,6 +1,11 @@
 //! Every kind of step a workflow of this binary uses, in one list a reader can see.
 
 use flow_engine::registry::Registry;
+use flow_steps::means::checklist::Checklist;
+use flow_steps::means::migrations::MigrationReview;
+use flow_steps::means::read_only::freeze::Freeze;
+use flow_steps::means::signature::sign_off::SignOff;
+use flow_steps::means::signature::starter::Starter;
 use flow_steps::{
     code, deploy, drift, gate, health, identity, lease, mail, people, pg, pm2, schema, watch,
 };
@@ -23,17 +28,17 @@ pub fn registry() -> Registry {
         .with::<lease::HostLease>()
         .with::<lease::ReleaseLease>()
         .with::<mail::Notify>()
-        .with::<people::Checklist>()
+        .with::<Checklist>()
         .with::<people::Keys>()
-        .with::<people::SignOff>()
-        .with::<people::Starter>();
+        .with::<SignOff>()
+        .with::<Starter>();
     let registry = registry
         .with::<pg::Baseline>()
         .with::<pg::CopySafe>()
         .with::<pg::CountsMatch>()
         .with::<pg::ExpectedShape>()
         .with::<pg::DataPolicy>()
-        .with::<pg::Freeze>()
+        .with::<Freeze>()
         .with::<pg::Integrity>()
         .with::<pg::MigrationsApplied>()
         .with::<pg::RecordState>()
@@ -47,7 +52,7 @@ pub fn registry() -> Registry {
         .with::<pm2::Online>()
         .with::<pm2::Processes>()
         .with::<pm2::Restarted>()
-        .with::<schema::MigrationReview>()
+        .with::<MigrationReview>()
         .with::<schema::MigrationsAgain>()
         .with::<schema::MigrationSafety>()
         .with::<schema::Replay>()

@@ -5,17 +5,16 @@
 
 use flow_engine::plan::OnFailure::{Park, Rollback};
 use flow_engine::planner::{Key, Out, Planner};
-use flow_steps::code::Snapshot;
-use flow_steps::deploy::Deployed;
 use flow_steps::drift::DriftReport;
-use flow_steps::lease::Lease;
+use flow_steps::means::lease::Lease;
+use flow_steps::means::reports::code::{Deployed, Snapshot};
+use flow_steps::means::reports::migrations::Checked;
 use flow_steps::pg::{Backup, Expectation};
 use flow_steps::pm2::ProcessList;
-use flow_steps::schema::Checked;
+use hosts::HostBefore;
 
 use crate::config::{Data, Place};
 
-use hosts::HostBefore;
 pub use parts::Release;
 use parts::{BASELINE, DEPLOY, Phase, RUNNING, WRITABLE};
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use flow_engine::id::Digest;
 use flow_engine::plan::Plan;
-use flow_steps::people::People;
-use flow_steps::people::origin::{RosterAt, RosterSource, RosterUnread};
+use flow_steps::means::signature::origin::{RosterAt, RosterSource, RosterUnread};
+use flow_steps::means::signature::roster::People;
 
 use crate::config::{Config, ConfigError, parse_toml, read_toml};
 use crate::git::{GitError, Repository};

@@ -9,12 +9,11 @@ use flow_engine::outbox::Notifier;
 use flow_engine::planner::Planner;
 use flow_engine::step::Resources;
 use flow_steps::mail::{Mailer, TeamMail};
-use flow_steps::means::host::Hosts;
-use flow_steps::means::host::{SshConfig, SshHost};
+use flow_steps::means::host::{Hosts, SshConfig, SshHost};
 use flow_steps::means::secret;
 use flow_steps::means::secret::{ByName, Secrets as _};
-use flow_steps::people::People;
-use flow_steps::people::origin::{RosterAt, Rosters};
+use flow_steps::means::signature::origin::{RosterAt, Rosters};
+use flow_steps::means::signature::roster::People;
 use flow_steps::pg::Policy;
 use flow_steps::schema::CodeAt;
 

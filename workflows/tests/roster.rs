@@ -13,8 +13,9 @@ use flow_engine::planner::Planner;
 use flow_engine::signal::Actor;
 use flow_engine::step::Resources;
 use flow_steps::means::host::{Hosts, Local};
-use flow_steps::people::origin::RosterAt;
-use flow_steps::people::{Keys, KeysFound};
+use flow_steps::means::reports::people::KeysFound;
+use flow_steps::means::signature::origin::RosterAt;
+use flow_steps::people::Keys;
 use flow_workflows::setup::{Setup, SetupError};
 use tempfile::TempDir;
 

@@ -4,11 +4,9 @@ use flow_engine::id::RunId;
 use flow_engine::plan::Node;
 use flow_engine::run::{Life, Run};
 use flow_engine::signal::Signal;
-use flow_steps::people::checklist::Answered;
-use flow_steps::people::{Checklist, Item, ItemAnswer, ItemResult};
-use flow_steps::schema::review as migration_review;
+use flow_steps::means::checklist::{Answered, Checklist, Item, ItemAnswer, ItemResult};
+use flow_steps::means::kinds;
 
-use crate::actor;
 use crate::args::Check;
 use crate::control::server::Verifier as _;
 use crate::diagnostic::Diagnostic;
@@ -17,7 +15,7 @@ use crate::people::{Judge, checklist_of};
 use crate::session::Session;
 use crate::state::State;
 use crate::store::Store;
-use crate::view;
+use crate::{actor, view};
 
 pub(super) mod review;
 
@@ -29,7 +27,7 @@ pub(crate) async fn run(session: &Session, args: Check) -> Result<Exit, Diagnost
     let state = session.state()?;
     let run = session.open().await?.find(&args.run).await?;
     let node = choose(&run, args.checklist.as_deref())?;
-    if node.kind == migration_review::KIND {
+    if node.kind == kinds::MIGRATION_REVIEW {
         return self::review::show(&run, &node.key, &args).await;
     }
     let list = checklist_of(&run, node)?;
@@ -112,7 +110,7 @@ async fn store(state: &State, run: &RunId, signals: Vec<Signal>) -> Result<(), D
 }
 
 fn is_asked(run: &Run, node: &Node) -> bool {
-    node.kind == migration_review::KIND || Checklist::of(run, &node.key).is_some()
+    node.kind == kinds::MIGRATION_REVIEW || Checklist::of(run, &node.key).is_some()
 }
 
 /// A checklist with what was answered so far.

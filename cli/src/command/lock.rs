@@ -13,20 +13,17 @@ use flow_engine::record::ParkReason;
 use flow_engine::run::{Life, Run};
 use flow_engine::signal::Actor;
 use flow_engine::step::Step as _;
-use flow_steps::lease::{
-    Held, HostLease, LeaseError, LockState, Locked, break_lease, give_back, lift_lock, lock_state,
-    place, set_lock,
-};
+use flow_steps::lease::{HostLease, break_lease, give_back, lift_lock, set_lock};
 use flow_steps::means::host::Host;
+use flow_steps::means::lease::place::place;
+use flow_steps::means::lease::store::{Held, LeaseError, LockState, Locked, lock_state};
 
-use crate::actor;
 use crate::args::{Lock, Unlock};
 use crate::command::thaw;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
-use crate::project;
 use crate::session::Session;
-use crate::view;
+use crate::{actor, project, view};
 
 /// Locks, or shows what is in force. An existing lock stays as it is.
 pub(crate) async fn lock(session: &Session, args: Lock) -> Result<Exit, Diagnostic> {

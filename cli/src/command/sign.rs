@@ -7,20 +7,19 @@ use std::time::Duration;
 use flow_engine::clock::Timestamp;
 use flow_engine::run::Run;
 use flow_engine::signal::Signal;
-use flow_steps::people::roster::NAMESPACE;
-use flow_steps::people::statement::{self, Words};
-use flow_steps::people::{Decision, Person, SignedAnswer, Subject, sshsig};
+use flow_steps::means::signature::roster::{NAMESPACE, Person};
+use flow_steps::means::signature::statement::{Decision, Subject, Words};
+use flow_steps::means::signature::verify::SignedAnswer;
+use flow_steps::means::signature::{sshsig, statement};
 
-use crate::actor;
 use crate::args::Sign;
 use crate::control::Posted;
 use crate::control::server::Verifier as _;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
-use crate::files;
 use crate::people::{self, Judge, Roster, refused};
 use crate::session::Session;
-use crate::view;
+use crate::{actor, files, view};
 
 /// What is said of a signature that is stored.
 pub(super) const SIGNED: &str = "signed and stored";

@@ -7,17 +7,16 @@ use flow_engine::id::RunId;
 use flow_engine::journal::Journal;
 use flow_engine::plan::Plan;
 use flow_engine::run::Run;
-use flow_steps::people::starter;
+use flow_steps::means::signature::starter;
 use flow_workflows::project::Project;
 
-use crate::actor;
 use crate::args::{Start, asks_for_something};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
-use crate::project;
 use crate::session::Session;
 use crate::store::{Past, Store};
 use crate::view::{self, text};
+use crate::{actor, project};
 
 mod signed;
 

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use flow_engine::run::{Life, Run};
-
 use flow_workflows::production::HostSays;
 
 use super::lock;
@@ -57,7 +56,7 @@ pub(crate) async fn run(session: &Session, args: &Status) -> Result<Exit, Diagno
 /// What production's host says, where the run left something unusual there and nobody drives it: what the journal knows
 /// may be old by then. Nothing in all other cases, which are most, and where there is no configuration to reach it by.
 async fn ask_host(session: &Session, run: &Run, driver: &Driver) -> HostSays {
-    let unusual = !flow_steps::standing::standing(run).is_empty();
+    let unusual = !flow_steps::means::standing::standing(run).is_empty();
     if !unusual || driver.has_it() {
         return HostSays::default();
     }

@@ -2,18 +2,16 @@
 
 use std::sync::Arc;
 
-use flow_steps::lease::{self, lock_state};
 use flow_steps::means::host::Host;
+use flow_steps::means::lease::store::lock_state;
 use flow_steps::means::psql::Database;
 use flow_steps::pg::mode::{self, Mode};
 
-use crate::actor;
 use crate::args::Thaw;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
-use crate::project;
 use crate::session::Session;
-use crate::view;
+use crate::{actor, project, view};
 
 /// Opens the database and says what was found. Run twice, the second finds it open.
 ///
@@ -117,7 +115,7 @@ async fn place(
     let host = setup.hosts().get(name);
     let host = host.map_err(|e| failed(format!("`{env}` cannot be reached: {e}")))?;
     let db = found.database.at(name);
-    let lease = lease::place(&host, &db).await;
+    let lease = flow_steps::means::lease::place::place(&host, &db).await;
     let lease =
         lease.map_err(|e| failed(format!("the lease of `{env}` could not be found: {e}")))?;
     Ok((host, db, lease))
@@ -125,7 +123,7 @@ async fn place(
 
 #[cfg(test)]
 mod tests {
-    use flow_steps::pg::Guardian;
+    use flow_steps::means::read_only::watchdog::Guardian;
 
     use super::*;
 

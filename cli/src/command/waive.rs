@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use flow_engine::run::Run;
-use flow_steps::people::statement::{self, Words};
-use flow_steps::people::waiver::HOURS_MAX;
-use flow_steps::people::{AskedWaivers, Decision, SignOffRefusal, Subject};
+use flow_steps::means::signature::statement;
+use flow_steps::means::signature::statement::{Decision, Subject, Words};
+use flow_steps::means::signature::verify::SignOffRefusal;
+use flow_steps::means::signature::waiver::{AskedWaivers, HOURS_MAX};
 
 use crate::actor;
 use crate::args::Waive;

@@ -1,3 +1,4 @@
+use std::fmt::Write as _;
 use std::sync::Mutex;
 
 use flow_engine::event::{Event, Observer};
@@ -6,8 +7,6 @@ use flow_engine::plan::OnFailure;
 use flow_engine::planner::Planner;
 use flow_steps::lease::HostLease;
 use flow_steps::means::host::{Hosts, Local};
-
-use std::fmt::Write as _;
 
 use super::*;
 use crate::testing;
@@ -134,7 +133,7 @@ fn frozen() -> Run {
     use flow_engine::step::Step as _;
 
     let mut plan = testing::plan(false);
-    plan.nodes[1].kind = flow_steps::pg::Freeze::KIND.into();
+    plan.nodes[1].kind = flow_steps::means::read_only::freeze::Freeze::KIND.into();
     let begun = Record::Started {
         step: 2,
         attempt: 1,

@@ -10,8 +10,10 @@ use flow_engine::journal::memory::MemoryJournal;
 use flow_engine::plan::OnFailure;
 use flow_engine::planner::Planner;
 use flow_engine::run::Status;
-use flow_steps::people::statement::{self, Words};
-use flow_steps::people::{Decision, Item, SignedAnswer, sshsig};
+use flow_steps::means::checklist::Item;
+use flow_steps::means::signature::statement::{Decision, Words};
+use flow_steps::means::signature::verify::SignedAnswer;
+use flow_steps::means::signature::{sshsig, statement};
 
 use super::*;
 use crate::testing::{self, actor};

@@ -5,8 +5,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde::Serialize;
-
 use flow_engine::audit::{self, AuditRow};
 use flow_engine::id::Digest;
 use flow_engine::journal::Stored;
@@ -14,9 +12,9 @@ use flow_engine::plan::Plan;
 use flow_engine::record::{Entry, Record};
 use flow_engine::run::Run;
 use flow_engine::signal::{Actor, Signal};
-
-use flow_steps::people::starter::{self, Signer};
-use flow_steps::people::summary;
+use flow_steps::means::reports::people::Signer;
+use flow_steps::means::signature::{starter, summary};
+use serde::Serialize;
 
 use super::{json, line};
 

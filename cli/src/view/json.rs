@@ -1,7 +1,5 @@
 //! Runs as JSON. Names are stable; new ones may be added.
 
-use serde::{Deserialize, Serialize};
-
 use flow_engine::answer::Answer;
 use flow_engine::audit::{self, AuditRow};
 use flow_engine::clock::Timestamp;
@@ -10,9 +8,10 @@ use flow_engine::retention::RunSummary;
 use flow_engine::run::options::{Act, Choice};
 use flow_engine::run::{Delivery, Life, Run, Topic};
 use flow_engine::signal::Order;
+use flow_steps::means::reports::people::{KeysFound, Signer};
+use flow_steps::means::signature::starter;
 use flow_steps::means::{again, commands};
-use flow_steps::people::KeysFound;
-use flow_steps::people::starter::{self, Signer};
+use serde::{Deserialize, Serialize};
 
 use super::beside::Beside;
 use super::next::{self, Next};
@@ -324,7 +323,7 @@ impl Status {
                 String::new()
             },
             driver: driver.shown(),
-            standing: flow_steps::standing::standing(run),
+            standing: flow_steps::means::standing::standing(run),
             host_says: Vec::new(),
             production_changed: run.production_changed(),
             seconds_since_update: now.since(run.updated).as_secs(),
@@ -346,7 +345,7 @@ impl Status {
     /// The same, beside what is known of the world.
     pub(crate) fn beside(self, run: &Run, driver: &Driver, world: &Beside) -> Status {
         let mut status = Status {
-            standing: flow_steps::standing::standing_beside(run, world.host.facts),
+            standing: flow_steps::means::standing::standing_beside(run, world.host.facts),
             host_says: world.host.lines.clone(),
             next: world.commands(run, driver),
             ..self

@@ -5,8 +5,10 @@ use flow_engine::id::Digest;
 use flow_engine::record::{Entry, FailureKind, ParkReason, Record};
 use flow_engine::run::Run;
 use flow_engine::signal::Signal;
-use flow_steps::people::sshsig::Envelope;
-use flow_steps::people::{Decision, ItemAnswer, ItemResult, SignedAnswer, Statement, Subject};
+use flow_steps::means::checklist::{ItemAnswer, ItemResult};
+use flow_steps::means::signature::sshsig::Envelope;
+use flow_steps::means::signature::statement::{Decision, Statement, Subject};
+use flow_steps::means::signature::verify::SignedAnswer;
 
 /// Where a reason stands in full in the line of the failure before, it is cut at so many characters.
 const WHY: usize = 160;
@@ -206,7 +208,7 @@ mod tests {
     use flow_engine::journal::memory::MemoryJournal;
     use flow_engine::plan::OnFailure;
     use flow_engine::planner::Planner;
-    use flow_steps::people::{Checklist, Item};
+    use flow_steps::means::checklist::{Checklist, Item};
 
     use super::*;
     use crate::testing;

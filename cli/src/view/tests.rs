@@ -271,7 +271,8 @@ async fn what_another_process_drives_nobody_is_sent_to_resume() {
 #[tokio::test]
 async fn status_names_the_keys_that_a_release_adds_and_takes_out() {
     use flow_engine::step::Step as _;
-    use flow_steps::people::{Keys, KeysFound};
+    use flow_steps::means::reports::people::KeysFound;
+    use flow_steps::people::Keys;
     let (_, run, _) = run(false).await;
     let mut run = Run::clone(&run);
     let found = KeysFound {

@@ -9,9 +9,9 @@ use flow_engine::run::{Delivery, Life, Run, Status, StepState, Undo};
 use flow_engine::signal::Order;
 use flow_steps::means::again::is_answered;
 use flow_steps::means::commands::of_wait;
-use flow_steps::people::{KeysFound, starter, summary};
-
-use flow_steps::standing::standing_beside;
+use flow_steps::means::reports::people::KeysFound;
+use flow_steps::means::signature::{starter, summary};
+use flow_steps::means::standing::standing_beside;
 
 use super::beside::Beside;
 use super::{age, clean, json, mark, next, padded};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use flow_steps::people::roster::NAMESPACE;
+use flow_steps::means::signature::roster::NAMESPACE;
 
 use crate::world::{World, checked};
 

@@ -22,7 +22,7 @@ use flow_engine::registry::Registry;
 use flow_engine::run::{Run, append_order};
 use flow_engine::signal::{Actor, Order};
 use flow_engine::step::{Cx, Resources, Step, StepError};
-use flow_steps::people::{Checklist, Item};
+use flow_steps::means::checklist::{Checklist, Item};
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Look(pub(crate) bool);

@@ -5,10 +5,11 @@ use std::time::Duration;
 use flow_engine::step::{Cx, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::git::Git;
-use super::{BUNDLE_WITHIN, CodeSnapshot, Snapshot};
+use super::{BUNDLE_WITHIN, CodeSnapshot};
+use crate::means::git::Git;
 use crate::means::host::{Command, Host};
 use crate::means::reach;
+use crate::means::reports::code::Snapshot;
 
 /// How long installing packages may take; `npm ci` over a slow network took six minutes.
 const INSTALL_WITHIN: Duration = Duration::from_mins(30);

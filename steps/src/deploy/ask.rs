@@ -4,9 +4,10 @@ use flow_engine::step::{Cx, StepError};
 
 use super::Deploy;
 use super::in_place::head;
-use super::kept::{Kept, kept, statements};
+use super::kept::{kept, statements};
 use crate::means::host::job::{JobSpec, Probe};
 use crate::means::host::{Host, HostExt as _};
+use crate::means::notes::ScriptNotes;
 
 /// Nobody here knows what became of the script: what is known, and the commands that state it.
 pub(super) async fn ask(
@@ -34,7 +35,7 @@ pub(super) async fn ask(
     if let Ok(kept) = kept(cx) {
         let statements = statements(cx);
         // If this cannot be stored, the run is stopping and the question is asked again.
-        let _ = cx.note(&Kept { statements, ..kept }).await;
+        let _ = cx.note(&ScriptNotes { statements, ..kept }).await;
     }
     let (run, key) = (cx.run_id(), cx.key());
     StepError::ask(format!(

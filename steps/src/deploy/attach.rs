@@ -5,9 +5,10 @@ use std::time::Duration;
 use flow_engine::step::{Cx, StepError};
 use tokio::sync::mpsc;
 
-use super::kept::{Kept, PATIENCE, kept, of_job};
+use super::kept::{PATIENCE, kept, of_job};
 use crate::means::host::Host;
 use crate::means::host::job::{self, Follow, JobError, JobSpec, Probe};
+use crate::means::notes::ScriptNotes;
 
 /// Follows a job to its end, from where its output was shown last.
 ///
@@ -23,7 +24,7 @@ pub(super) async fn follow(
 ) -> Result<(Probe, u64), StepError> {
     let mut kept = kept(cx)?;
     if kept.attempt != spec.attempt {
-        kept = Kept {
+        kept = ScriptNotes {
             attempt: spec.attempt,
             offset: 0,
             ..kept
@@ -71,7 +72,7 @@ pub(super) async fn follow(
 /// Shows whole characters, and stores how far. What is `hidden` is counted, and not stored as shown.
 async fn show(
     cx: &Cx,
-    mut kept: Kept,
+    mut kept: ScriptNotes,
     mut chunks: mpsc::UnboundedReceiver<(Vec<u8>, u64)>,
     hidden: Option<&str>,
 ) -> Result<u64, StepError> {

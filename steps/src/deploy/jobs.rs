@@ -4,17 +4,18 @@ use std::time::Duration;
 
 use flow_engine::step::{Cx, StepError};
 
-use super::kept::{GRACE, Kept, PATIENCE, kept, of_job, statements};
+use super::kept::{GRACE, PATIENCE, kept, of_job, statements};
 use super::{Deploy, ask, migrate, secrets};
-use crate::gate::PromotionRule;
+use crate::means::freezes::freeze_in_force;
 use crate::means::host::job::{self, JobError, JobSpec, Probe};
 use crate::means::host::{Host, HostError, quote};
+use crate::means::notes::ScriptNotes;
+use crate::means::promotion::PromotionRule;
 use crate::means::psql::Database;
-use crate::means::reach;
-use crate::means::secret;
-use crate::people::sign_off::{self, NotValid};
-use crate::people::{origin, still_valid};
-use crate::pg::{freeze_in_force, is_frozen};
+use crate::means::read_only::is_frozen;
+use crate::means::signature::origin;
+use crate::means::signature::sign_off::{NotValid, still_valid};
+use crate::means::{kinds, reach, secret};
 
 impl Deploy {
     /// The job of one attempt.
@@ -118,7 +119,7 @@ pub(super) async fn ready(
             own.env.extend(secrets::for_launch(cx, step, &own).await?);
             launch(cx, step, host, &own).await?;
             let launched = own.attempt;
-            cx.note(&Kept {
+            cx.note(&ScriptNotes {
                 launched,
                 launched_at,
                 ..kept
@@ -139,7 +140,7 @@ async fn signed(cx: &Cx) -> Result<(), StepError> {
     let plan = cx.plan();
     let last = (0u32..)
         .zip(&plan.nodes)
-        .filter(|(_, n)| n.kind == sign_off::KIND)
+        .filter(|(_, n)| n.kind == kinds::SIGN_OFF)
         .last();
     let ours = plan.node(cx.key()).map(|(own, _)| own);
     if last.is_none_or(|(last, _)| Some(last) > ours) {

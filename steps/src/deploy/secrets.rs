@@ -6,8 +6,8 @@ use flow_engine::clock::Timestamp;
 use flow_engine::step::{Cx, StepError};
 
 use super::Deploy;
-use super::kept::Kept;
 use crate::means::host::job::JobSpec;
+use crate::means::notes::ScriptNotes;
 use crate::means::secret;
 
 fn named(step: &Deploy) -> impl Iterator<Item = (&String, &String)> {
@@ -37,7 +37,12 @@ pub(super) async fn for_launch(
 
 /// Why the output of a job that runs already must not be shown: it was started with secrets that this driver does not know for
 /// certain. Nothing when all of them are masked.
-pub(super) async fn unknown(cx: &Cx, step: &Deploy, job: &JobSpec, kept: &Kept) -> Option<String> {
+pub(super) async fn unknown(
+    cx: &Cx,
+    step: &Deploy,
+    job: &JobSpec,
+    kept: &ScriptNotes,
+) -> Option<String> {
     if cx.keeps_secret(&job.folder()) {
         return None;
     }

@@ -4,11 +4,13 @@ use flow_engine::signal::Order;
 use flow_engine::step::{Cx, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::kept::{GRACE, Kept, kept, of_job};
+use super::kept::{GRACE, kept, of_job};
 use super::{Deploy, jobs};
-use crate::lease::{in_force, lock_state};
 use crate::means::host::job::{self, JobError, JobSpec, Launch, Probe};
 use crate::means::host::{Command, Host};
+use crate::means::lease::guard::in_force;
+use crate::means::lease::store::lock_state;
+use crate::means::notes::ScriptNotes;
 use crate::means::reach;
 use crate::means::supervisor::{self, Application};
 use crate::pg::{BeforeStop, Question};
@@ -46,7 +48,7 @@ pub(super) async fn undo(cx: &Cx, step: &Deploy) -> Result<String, StepError> {
     if !ends.is_empty() && ends.iter().all(|end| *end == NEVER) {
         let kept = kept(cx)?;
         let never_began = true;
-        cx.note(&Kept {
+        cx.note(&ScriptNotes {
             never_began,
             ..kept
         })
@@ -81,7 +83,7 @@ async fn look_first(cx: &Cx, services: &StopSpec) -> Result<(), StepError> {
         return Ok(());
     }
     let orders = Some(orders.len());
-    cx.note(&Kept { orders, ..kept }).await?;
+    cx.note(&ScriptNotes { orders, ..kept }).await?;
     Err(StepError::ask(format!(
         "rows were written although the database is read-only, after the release's own script had ended: a client \
          overrides it ({rows}); restoring would set them aside, and nobody has said so. Nothing was stopped: services go \

@@ -334,7 +334,7 @@ async fn undone_before_the_host_heard_of_it_the_script_can_never_start_any_more(
 #[tokio::test]
 async fn without_the_lease_nothing_is_started() {
     let rig = Rig::new();
-    let lease = crate::lease::Lease {
+    let lease = crate::means::lease::Lease {
         host: "here".into(),
         dir: rig.path("lease"),
         epoch: 1,
@@ -344,7 +344,7 @@ async fn without_the_lease_nothing_is_started() {
             .into(),
         hostname: "here".into(),
     };
-    let elsewhere = crate::lease::Lease {
+    let elsewhere = crate::means::lease::Lease {
         machine_id: "0".repeat(32),
         ..lease.clone()
     };

@@ -3,12 +3,13 @@
 use flow_engine::step::{Cx, StepError};
 
 use super::ask::ask;
-use super::kept::{Kept, kept, of_job};
-use super::migrate;
-use super::{Deploy, Deployed};
+use super::kept::{kept, of_job};
+use super::{Deploy, migrate};
 use crate::means::host::Host;
 use crate::means::host::job::{self, JobSpec, Probe};
+use crate::means::notes::ScriptNotes;
 use crate::means::reach::patterns::{Lines, Patterns};
+use crate::means::reports::code::Deployed;
 
 /// The most of a log that is judged, in bytes; what a release writes is a thousandth of it. One that is longer is for a
 /// person to judge.
@@ -70,7 +71,7 @@ pub(super) async fn judge(
         }),
         Some(message) => {
             let judged = job.attempt;
-            cx.note(&Kept {
+            cx.note(&ScriptNotes {
                 judged,
                 attempt: judged,
                 offset: log_len,

@@ -2,13 +2,13 @@
 
 use async_trait::async_trait;
 use flow_engine::step::StepError;
-use flow_lint::drift::{MOST, Sides, Tree, find, is_schema};
-use flow_lint::migration::MAX_FILE;
 
 use super::Statements;
+use crate::means::git::commit::git;
 use crate::means::host::{HostExt as _, Local};
 use crate::means::reach;
-use crate::schema::source::git;
+use flow_lint::drift::{MOST, Sides, Tree, find, is_schema};
+use flow_lint::migration::MAX_FILE;
 
 /// The schema of a commit.
 pub(super) async fn of_commit(of: &Statements) -> Result<Sides, StepError> {

@@ -14,7 +14,7 @@ use super::*;
 use crate::code::tests::git;
 use crate::means::psql::{Database, Pg};
 use crate::means::reach::testing::{Bench, Say, failure, output, plan};
-use crate::people::People;
+use crate::means::signature::roster::People;
 use crate::pg::tests::cluster;
 use flow_lint::drift::beside;
 use flow_lint::migration::from_pairs;

@@ -10,17 +10,16 @@ use serde::{Deserialize, Serialize};
 
 use super::backup::BackupRule;
 use super::overtaken;
-use super::promotion::{self, PromotionRule};
-use crate::code::{self, Snapshot};
-use crate::lease::{Lease, lock_state};
+use crate::means::git::head;
 use crate::means::host::{Command, Host, HostExt as _};
-use crate::means::reach;
-use crate::means::secret;
-use crate::people::sign_off::NotValid;
-use crate::people::{self, still_valid};
-
-/// The kind of step whose output is a sign-off: `role` and `expires_at`.
-const SIGN_OFF: &str = "people.signoff";
+use crate::means::lease::Lease;
+use crate::means::lease::store::lock_state;
+use crate::means::promotion::PromotionRule;
+use crate::means::reports::code::Snapshot;
+use crate::means::reports::people::SignedOff;
+use crate::means::signature::origin;
+use crate::means::signature::sign_off::{NotValid, still_valid};
+use crate::means::{kinds, promotion, reach, secret};
 
 /// Room that must be free.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,28 +74,19 @@ pub struct Ready {
     pub confirmed: Vec<String>,
 }
 
-#[derive(Deserialize)]
-struct SignedOff {
-    role: String,
-    expires_at: Timestamp,
-}
-
 /// The roles that have signed, with what is wrong: a role without a sign-off, or one that has expired.
 /// Those in `renewed` were signed again since.
 fn sign_offs(
     run: &Run,
     roles: &[String],
-    renewed: &[people::SignedOff],
+    renewed: &[SignedOff],
     now: Timestamp,
 ) -> Vec<Result<String, String>> {
     let nodes = run.plan.nodes.iter().zip(&run.steps);
     let signed: Vec<SignedOff> = nodes
-        .filter(|(n, s)| n.kind == SIGN_OFF && s.status == Status::Done)
+        .filter(|(n, s)| n.kind == kinds::SIGN_OFF && s.status == Status::Done)
         .filter_map(|(_, s)| serde_json::from_str(s.output.as_deref()?).ok())
-        .chain(renewed.iter().map(|s| SignedOff {
-            role: s.role.clone(),
-            expires_at: s.expires_at,
-        }))
+        .chain(renewed.iter().cloned())
         .collect();
     let judge = |role: &String| match signed
         .iter()
@@ -112,10 +102,8 @@ fn sign_offs(
 }
 
 /// With a roster at hand the signatures themselves are judged again: a key may have left it, or a rejection followed.
-async fn signatures(
-    cx: &Cx,
-) -> Result<Option<Result<Vec<people::SignedOff>, NotValid>>, StepError> {
-    let Some(people) = people::origin::at_hand(cx).await? else {
+async fn signatures(cx: &Cx) -> Result<Option<Result<Vec<SignedOff>, NotValid>>, StepError> {
+    let Some(people) = origin::at_hand(cx).await? else {
         return Ok(None);
     };
     match still_valid(cx.run(), &people, cx.now()).await {
@@ -158,8 +146,7 @@ impl Step for Preflight {
         let renewed = signed.as_ref().and_then(|s| s.as_deref().ok());
         let renewed = renewed.unwrap_or_default();
         all.extend(sign_offs(cx.run(), &self.roles, renewed, cx.now()));
-        let count =
-            |signed: Vec<people::SignedOff>| format!("{} signatures judged again", signed.len());
+        let count = |signed: Vec<SignedOff>| format!("{} signatures judged again", signed.len());
         all.extend(signed.map(|signed| signed.map(count).map_err(|no| no.to_string())));
         all.push(gate(
             promotion::judge(cx, &self.promotion).await,
@@ -252,7 +239,7 @@ async fn same_code(
     before: &CodeBefore,
 ) -> Result<Result<String, String>, StepError> {
     let kept = cx.arg(&before.snapshot)?.commit;
-    let now = code::head(host, &before.dir).await?;
+    let now = head(host, &before.dir).await?;
     Ok(if now == kept {
         Ok(format!("{kept} is still deployed"))
     } else {

@@ -3,11 +3,11 @@
 use flow_engine::clock::Timestamp;
 use serde::Serialize;
 
-use super::store::{
+use crate::means::host::Host;
+use crate::means::lease::store::{
     CHANGED, Claim, Held, IF_UNCHANGED, KEEP_AS_LAST, LeaseError, Locked, WRITE, claim, json,
     lock_state, look, parse, script,
 };
-use crate::means::host::Host;
 
 /// Locks an environment. An existing lock stays as it is; what is in force is returned.
 pub async fn set_lock(host: &dyn Host, dir: &str, lock: &Locked) -> Result<Locked, LeaseError> {

@@ -5,9 +5,9 @@ use flow_engine::registry::Registry;
 use flow_engine::signal::Order;
 
 use super::hand::remove;
-use super::store::{json, renew};
 use super::*;
 use crate::means::host::Local;
+use crate::means::lease::store::{LeaseError, LockState, json, renew};
 use crate::means::reach::testing::{Bench, Change, Say, failure, output, plan, undone};
 
 mod places;

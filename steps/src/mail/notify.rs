@@ -7,7 +7,7 @@ use flow_engine::run::{Run, Topic};
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use crate::schema::Checked;
+use crate::means::reports::migrations::Checked;
 
 /// The topic of the notice that a deployment begins.
 pub(super) const DEPLOYING: &str = "deploying";

@@ -8,10 +8,13 @@ use flow_engine::record::Verdict;
 use flow_engine::run::{Notice, Run, Status};
 use flow_engine::signal::Order;
 
-use crate::means::plain;
-use crate::people::{People, SignedOff, sign_off, summary};
+use crate::means::reports::people::SignedOff;
+use crate::means::signature::roster::People;
+use crate::means::signature::summary;
+use crate::means::{kinds, plain};
 
 mod parked;
+mod text;
 mod topics;
 
 /// The longest subject and text, in characters.
@@ -81,7 +84,7 @@ fn changes(run: &Run) -> String {
 
 fn signatures(run: &Run) -> String {
     let mut out = String::new();
-    for node in run.plan.nodes.iter().filter(|n| n.kind == sign_off::KIND) {
+    for node in run.plan.nodes.iter().filter(|n| n.kind == kinds::SIGN_OFF) {
         let given = run
             .output(&node.key)
             .and_then(|o| serde_json::from_str::<SignedOff>(o).ok());

@@ -9,7 +9,7 @@ use flow_engine::run::{Notice, Run};
 
 use super::render::render;
 use super::smtp::Mailer;
-use crate::people::People;
+use crate::means::signature::roster::People;
 
 /// Mails every notice to the whole team. A repeated delivery carries the same message id.
 pub struct TeamMail {

@@ -7,11 +7,12 @@ use flow_engine::run::options::{AnswersOnRecord, Question};
 use flow_engine::run::{Life, Run, Status, StepState};
 use flow_engine::signal::Signal;
 
-use crate::people::statement::Statement;
-use crate::people::{
-    AskedWaivers, Checklist, Decision, Item, ItemResult, SignedAnswer, checklist, sign_off, waiver,
-};
-use crate::schema::review;
+use crate::means::checklist::{Checklist, Item, ItemResult};
+use crate::means::signature::statement::{Decision, Statement};
+use crate::means::signature::verify::SignedAnswer;
+use crate::means::signature::waiver::AskedWaivers;
+use crate::means::signature::{sign_off, waiver};
+use crate::means::{kinds, migrations};
 
 /// What a parked run stopped at that people may answer again, in the order of the plan. Without their new answer a retry
 /// comes to the same. Empty where nobody said no, or where everybody who did has answered since.
@@ -34,8 +35,8 @@ fn answers(run: &Run) -> Vec<Question> {
         .filter(|(place, (node, state))| {
             let here = *place == at;
             match node.kind.as_str() {
-                checklist::KIND => here,
-                sign_off::KIND | review::KIND => {
+                kinds::CHECKLIST => here,
+                kinds::SIGN_OFF | kinds::MIGRATION_REVIEW => {
                     refused && !run.production_changed() && says_no(run, node, state, here)
                 }
                 _ => false,
@@ -49,7 +50,7 @@ fn answers(run: &Run) -> Vec<Question> {
 fn says_no(run: &Run, node: &Node, state: &StepState, here: bool) -> bool {
     let refused = matches!(state.failure, Some((FailureKind::Refused, _)));
     let stopped = here || (refused && state.status == Status::Failed);
-    let withdrawn = state.status == Status::Done && node.kind == sign_off::KIND;
+    let withdrawn = state.status == Status::Done && node.kind == kinds::SIGN_OFF;
     (stopped || withdrawn) && run.signals_for(&node.key).fold(false, stands)
 }
 
@@ -76,11 +77,11 @@ fn again(run: &Run, node: &Node) -> Question {
 fn by_kind(run: &Run, node: &Node) -> Option<Answer> {
     let who = node.answered_by.as_deref().unwrap_or_default();
     match node.kind.as_str() {
-        checklist::KIND => Checklist::of(run, &node.key).map(|list| list.question()),
-        review::KIND => {
-            review::asked(run, &node.key).map(|asked| review::question(who, &asked.digest))
+        kinds::CHECKLIST => Checklist::of(run, &node.key).map(|list| list.question()),
+        kinds::MIGRATION_REVIEW => {
+            migrations::asked(run, &node.key).map(|asked| migrations::question(who, &asked.digest))
         }
-        sign_off::KIND => Some(sign_off::question(who)),
+        kinds::SIGN_OFF => Some(sign_off::question(who)),
         _ => None,
     }
 }

@@ -7,8 +7,7 @@ use flow_engine::run::Run;
 use flow_engine::run::options::{Act, Choice, Question};
 use flow_engine::signal::Order;
 
-use crate::means::again;
-use crate::people::sign_off;
+use crate::means::{again, kinds};
 
 /// What stands for the words of a person.
 const REASON: &str = "--reason …";
@@ -60,7 +59,7 @@ pub fn answering(run: &Run, asked: &Question) -> String {
         } => match (subject, about) {
             (Subject::Waiver, Some(about)) => format!("flow waive {id} {step} {about} {REASON}"),
             (Subject::Review, _) => format!("flow sign {id} --role {role} --step {step}"),
-            (Subject::Signoff, _) if node.is_some_and(|n| n.kind == sign_off::KIND) => {
+            (Subject::Signoff, _) if node.is_some_and(|n| n.kind == kinds::SIGN_OFF) => {
                 format!("flow sign {id} --role {role}")
             }
             _ => format!("flow answer {id} {step}"),

@@ -4,15 +4,16 @@
 use std::sync::Arc;
 
 use flow_engine::step::{Cx, StepError};
+use orphans::SessionName;
 use serde::{Deserialize, Serialize};
 
 use crate::means::host::{Host, HostError};
 use crate::means::reach;
-use orphans::SessionName;
 
 pub(crate) mod client;
 pub(crate) mod marker;
 pub(crate) mod orphans;
+pub(crate) mod sessions;
 pub mod text;
 pub(crate) mod words;
 

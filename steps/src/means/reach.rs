@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use flow_engine::step::{Cx, StepError};
 
-use crate::lease;
 use crate::means::host::{Command, Host, HostExt, Hosts};
+use crate::means::lease::guard::{Guard, in_force};
 
 mod error;
 pub(crate) mod patterns;
@@ -21,8 +21,8 @@ pub use error::{absolute, error, is_silence};
 /// [`StepError::Fail`] when no hosts were provided or none has the name: a mistake in the configuration.
 pub fn host(cx: &Cx, name: &str) -> Result<Arc<dyn Host>, StepError> {
     let host = unguarded(cx, name)?;
-    Ok(match lease::in_force(cx.run(), name)? {
-        Some(held) => Arc::new(lease::Guard::new(host, held, cx)),
+    Ok(match in_force(cx.run(), name)? {
+        Some(held) => Arc::new(Guard::new(host, held, cx)),
         None => host,
     })
 }

@@ -16,8 +16,13 @@ use flow_engine::signal::{Actor, Signal};
 use flow_engine::step::{Cx, Resources, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::roster::{NAMESPACE, People, Person};
-use super::*;
+use crate::means::checklist::Checklist;
+use crate::means::signature::roster::{NAMESPACE, People, Person};
+use crate::means::signature::sign_off::SignOff;
+use crate::means::signature::starter::Starter;
+use crate::means::signature::statement::{Decision, Subject, Words};
+use crate::means::signature::verify::SignedAnswer;
+use crate::means::signature::{sshsig, statement};
 
 /// A step that reports what it was told to.
 #[derive(Serialize, Deserialize)]

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use flow_engine::run::Run;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::origin::{RosterAt, RosterSource, Rosters};
-use super::roster::People;
-use crate::code;
-use crate::means::reach;
+use crate::means::git::head;
+use crate::means::reports::people::KeysFound;
+use crate::means::signature::origin::{RosterAt, RosterSource, Rosters};
+use crate::means::signature::roster::People;
+use crate::means::{kinds, reach};
 
 /// Names the keys that this release adds to the roster of production's commit, those it takes out, and whether the
 /// working tree says otherwise. It judges nothing: who signs sees it, and it is part of what is signed.
@@ -22,28 +22,9 @@ pub struct Keys {
     pub dir: String,
 }
 
-/// The keys of a release.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeysFound {
-    /// Of the roster's file, in hexadecimal digits; empty when the plan names none.
-    pub sha256: String,
-    /// The commit it was read from.
-    pub commit: String,
-    /// The commit that production runs, where it could be asked.
-    pub deployed: Option<String>,
-    /// `role name SHA256:…` of each key that production's commit does not have.
-    pub added: Vec<String>,
-    /// `role name SHA256:…` of each key that only production's commit has.
-    pub removed: Vec<String>,
-    /// How the file in the working tree differs, which does not count: one line for each key.
-    pub elsewhere: Vec<String>,
-    /// What could not be compared, and why.
-    pub unknown: Vec<String>,
-}
-
 #[async_trait]
 impl Step for Keys {
-    const KIND: &'static str = "people.keys";
+    const KIND: &'static str = kinds::KEYS;
     type Output = KeysFound;
 
     fn summary(&self) -> String {
@@ -105,7 +86,7 @@ impl Keys {
         found: &mut KeysFound,
     ) -> Result<(), StepError> {
         let host = reach::host(cx, &self.host)?;
-        let deployed = match code::head(&*host, &self.dir).await {
+        let deployed = match head(&*host, &self.dir).await {
             Ok(commit) => commit,
             Err(e) => {
                 let why = format!("the commit on `{}` is not known: {e}", self.host);
@@ -152,46 +133,4 @@ fn keys(people: &People) -> BTreeMap<(String, String), String> {
         Some(((fingerprint, role.clone()), person.name.clone()))
     });
     held.collect()
-}
-
-impl KeysFound {
-    /// What a run found, once it has asked.
-    pub fn of(run: &Run) -> Option<KeysFound> {
-        let asking = run.plan.nodes.iter().find(|node| node.kind == Keys::KIND)?;
-        serde_json::from_str(run.output(&asking.key)?).ok()
-    }
-
-    /// Whether somebody may sign who could not before, or the other way round, or that is not known.
-    pub fn differs(&self) -> bool {
-        !(self.added.is_empty() && self.removed.is_empty() && self.unknown.is_empty())
-    }
-
-    /// For people: which roster counts, and every key that changed.
-    pub fn lines(&self) -> Vec<String> {
-        let short = |text: &str| text.chars().take(12).collect::<String>();
-        let mut lines = Vec::new();
-        if !self.sha256.is_empty() {
-            lines.push(format!(
-                "keys: roster {} of {}, {} added and {} taken out since production's",
-                short(&self.sha256),
-                short(&self.commit),
-                self.added.len(),
-                self.removed.len()
-            ));
-        }
-        let named = |what: &'static str, keys: &[String]| {
-            let lines = keys.iter().map(move |key| format!("{what} {key}"));
-            lines.collect::<Vec<_>>()
-        };
-        lines.extend(named("KEY ADDED:", &self.added));
-        lines.extend(named("KEY TAKEN OUT:", &self.removed));
-        lines.extend(named("keys not compared:", &self.unknown));
-        if !self.elsewhere.is_empty() {
-            let count = self.elsewhere.len();
-            lines.push(format!(
-                "the working tree differs in {count} keys, which do not count"
-            ));
-        }
-        lines
-    }
 }

@@ -10,6 +10,10 @@ use flow_engine::run::Status;
 
 use super::fixture::*;
 use super::*;
+use crate::means::signature::sign_off::{still_valid, verify_answer};
+use crate::means::signature::statement::{Decision, Words};
+use crate::means::signature::verify::{Accepted, SignOffRefusal, SignedAnswer};
+use crate::means::signature::{sign_off, sshsig, statement};
 
 mod later;
 mod starting;

@@ -3,19 +3,23 @@
 use async_trait::async_trait;
 use flow_engine::planner::Arg;
 use flow_engine::retry::Policy;
-use flow_engine::run::{Status, StepState, Undo};
+use flow_engine::run::{Status, Undo};
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::backup::{self, HOURS, Order as Dump, bytes_shown};
 use super::capture::{self, Look};
 use super::manifest::Backup;
-use super::{Freeze, Guarded, Watchdog, freeze, proof, read_only, restore};
-use crate::deploy::has_begun;
-use crate::lease::{Lease, lock_state};
+use super::{proof, restore};
+use crate::means::freezes::before;
+use crate::means::lease::Lease;
+use crate::means::lease::store::lock_state;
+use crate::means::notes::{RestoreNotes, has_begun};
 use crate::means::psql::text::some_of;
 use crate::means::psql::{Database, Pg, PgError};
-use crate::means::reach;
+use crate::means::read_only::freeze::Freeze;
+use crate::means::read_only::watchdog::{Guarded, Watchdog};
+use crate::means::{kinds, reach, read_only};
 
 mod asking;
 
@@ -53,9 +57,9 @@ impl Baseline {
         if !was_thawed(cx, pg).await? {
             return Ok(());
         }
-        let noted: Undoing = cx.noted()?.unwrap_or_default();
+        let noted: RestoreNotes = cx.noted()?.unwrap_or_default();
         let found_open = Some(cx.attempt());
-        cx.note(&Undoing {
+        cx.note(&RestoreNotes {
             found_open,
             ..noted
         })
@@ -81,7 +85,7 @@ impl Baseline {
         if !was_thawed(cx, pg).await? {
             return Ok(());
         }
-        let noted: Undoing = cx.noted()?.unwrap_or_default();
+        let noted: RestoreNotes = cx.noted()?.unwrap_or_default();
         let ordered = noted.found_open.is_some_and(|n| n < cx.attempt());
         let opened = match &self.watchdog {
             Some(watchdog) => match watchdog.look(cx, pg).await? {
@@ -115,7 +119,7 @@ impl Baseline {
         let run = cx.run_id().as_str();
         if let Some(watchdog) = &self.watchdog {
             let was = match read_only::setting(pg).await? {
-                Some((_, true)) => freeze::before(cx, &self.db),
+                Some((_, true)) => before(cx, &self.db),
                 off => off.map(|(value, _)| value),
             };
             watchdog.arm(cx, pg, was.as_deref(), true).await?;
@@ -191,8 +195,8 @@ impl Baseline {
         let unasked = self.unasked(cx, pg, backup, let_in).await?;
         if !unasked.is_empty() {
             let orders = Some(cx.run().orders.len());
-            let noted: Undoing = cx.noted()?.unwrap_or_default();
-            cx.note(&Undoing {
+            let noted: RestoreNotes = cx.noted()?.unwrap_or_default();
+            cx.note(&RestoreNotes {
                 orders,
                 let_in,
                 ..noted
@@ -227,7 +231,7 @@ impl Baseline {
             progress: &progress,
         };
         let done = restore::restore(pg, &plan).await;
-        let noted: Undoing = cx.noted()?.unwrap_or_default();
+        let noted: RestoreNotes = cx.noted()?.unwrap_or_default();
         let closed = match &done {
             Ok(_) => false,
             Err(PgError::Cut(..)) => true,
@@ -235,7 +239,7 @@ impl Baseline {
             Err(_) => noted.closed,
         };
         if closed != noted.closed {
-            cx.note(&Undoing { closed, ..noted }).await?;
+            cx.note(&RestoreNotes { closed, ..noted }).await?;
         }
         done.map_err(|e| {
             StepError::from(e).hint(format!(
@@ -286,7 +290,7 @@ pub(super) async fn was_thawed(cx: &Cx, pg: &Pg) -> Result<bool, PgError> {
     let db = serde_json::to_value(&pg.db).ok();
     let mut steps = cx.plan().nodes.iter().zip(&cx.run().steps);
     let frozen = steps.any(|(node, state)| {
-        node.kind == Freeze::KIND
+        node.kind == kinds::FREEZE
             && node.params.get("db") == db.as_ref()
             && state.status == Status::Done
             && state.undo != Undo::Undone
@@ -294,40 +298,9 @@ pub(super) async fn was_thawed(cx: &Cx, pg: &Pg) -> Result<bool, PgError> {
     Ok(frozen && !read_only::is_on(pg).await?)
 }
 
-/// What the undo noted.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Undoing {
-    /// How many orders the run had been given when it asked.
-    orders: Option<usize>,
-    /// Whether it found that writers had been let in by hand.
-    #[serde(default)]
-    let_in: bool,
-    /// The attempt that found read-only mode ended before there was a baseline; a later one has a person's order.
-    #[serde(default)]
-    found_open: Option<u16>,
-    /// Whether the connection broke while the database was closed to everybody for the swap.
-    #[serde(default)]
-    closed: bool,
-}
-
-/// Whether the undo of a baseline left the database closed to everybody, as far as this process knows.
-pub(crate) fn is_closed(state: &StepState) -> bool {
-    let noted = state.note.as_deref().map(serde_json::from_slice::<Undoing>);
-    state.undo != Undo::Undone && noted.is_some_and(|noted| noted.is_ok_and(|noted| noted.closed))
-}
-
-/// Whether the newest attempt at a baseline found that read-only mode had been ended by somebody else.
-pub(crate) fn was_open(state: &StepState) -> bool {
-    let noted = state.note.as_deref().map(serde_json::from_slice::<Undoing>);
-    let found_open = noted
-        .and_then(Result::ok)
-        .and_then(|noted| noted.found_open);
-    state.output.is_none() && found_open == Some(state.attempts)
-}
-
 #[async_trait]
 impl Step for Baseline {
-    const KIND: &'static str = "pg.baseline";
+    const KIND: &'static str = kinds::BASELINE;
     type Output = Backup;
 
     fn summary(&self) -> String {

@@ -9,6 +9,7 @@ use flow_engine::plan::Effect;
 use flow_engine::retry::Policy as Retries;
 use flow_engine::signal::Signal;
 use flow_engine::step::{Cx, Step, StepError};
+use send::Source;
 use serde::{Deserialize, Serialize};
 
 use super::backup::{self, HOURS, Order, bytes_shown};
@@ -20,8 +21,7 @@ use super::scratch::{self, Mark};
 use super::state::{DbState, TableState};
 use super::{proof, settings, swap};
 use crate::means::psql::{Database, Pg, PgError};
-use crate::people::waiver;
-use send::Source;
+use crate::means::signature::waiver;
 
 mod policy;
 mod quiet;

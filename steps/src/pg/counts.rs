@@ -14,7 +14,8 @@ use super::expected::Expectation;
 use super::integrity::{Declared, gone_columns, other_shape};
 use super::places::Sequences;
 use super::state::{DbState, TableState};
-use super::{baseline, catalog, freeze};
+use super::{baseline, catalog};
+use crate::means::freezes::was_begun_again;
 use crate::means::psql::text::{rows, some_of};
 use crate::means::psql::{Database, Pg, PgError};
 
@@ -169,7 +170,7 @@ impl CountsMatch {
     /// Whether read-only mode held since the rows were recorded. Where it did not, people may have changed them, and that is
     /// nothing against the release.
     async fn held(&self, cx: &Cx, pg: &Pg) -> Result<bool, PgError> {
-        let held = !baseline::was_thawed(cx, pg).await? && !freeze::was_begun_again(cx, &self.db);
+        let held = !baseline::was_thawed(cx, pg).await? && !was_begun_again(cx, &self.db);
         if !held {
             cx.log(format!(
                 "VALUES ARE NOT COMPARED, only counts: {} was writable after its rows were recorded",

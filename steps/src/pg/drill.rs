@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::catalog::{self, TableSpec};
 use super::state::{Bucket, TableState};
-use crate::means::psql::text::ident;
+use crate::means::psql::text::{ident, key_in_words};
 use crate::means::psql::{Pg, PgError};
 
 /// How many keys are named.
@@ -247,55 +246,4 @@ async fn name_keys(
     let mut keys: Vec<String> = rows.iter().map(|r| key_in_words(r, &numbered)).collect();
     keys.sort_by(|a, b| a.len().cmp(&b.len()).then(a.cmp(b)));
     Ok(keys)
-}
-
-/// A key as people see it. Numbers and UUIDs stand as they are. Any other part may be an address, a name or a phone
-/// number and becomes the beginning of its SHA-256, by which somebody with the database can still find it:
-/// `encode(sha256(convert_to(key, 'UTF8')), 'hex')`.
-pub(crate) fn key_in_words(parts: &[String], numbered: &[bool]) -> String {
-    let word = |(part, number): (&String, &bool)| {
-        if *number || is_uuid(part) {
-            return part.clone();
-        }
-        let digest = hex::encode(Sha256::digest(part.as_bytes()));
-        format!("sha256 {}", &digest[..12])
-    };
-    let words: Vec<String> = parts.iter().zip(numbered).map(word).collect();
-    format!("({})", words.join(","))
-}
-
-fn is_uuid(text: &str) -> bool {
-    let digits = |(i, c): (usize, char)| match i {
-        8 | 13 | 18 | 23 => c == '-',
-        _ => c.is_ascii_hexdigit(),
-    };
-    text.len() == 36 && text.char_indices().all(digits)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_numbers_and_uuids_are_told_of_a_key() {
-        let words = |part: &str, number| key_in_words(&[part.to_owned()], &[number]);
-        assert_eq!(words("17", true), "(17)");
-        let uuid = "0192d0f4-7c1e-7a6b-9a53-0123456789ab";
-        assert_eq!(words(uuid, false), format!("({uuid})"));
-        for personal in [
-            "a@example.org",
-            "Two Words",
-            "",
-            "4915112345678",
-            "müller-0192d0f4-7c1e-7a6b-9a53-01",
-        ] {
-            let told = words(personal, false);
-            assert!(told.starts_with("(sha256 ") && told.len() == 21, "{told}");
-        }
-        let both = key_in_words(&["7".into(), "a@example.org".into()], &[true, false]);
-        assert!(
-            both.starts_with("(7,sha256 ") && !both.contains('@'),
-            "{both}"
-        );
-    }
 }

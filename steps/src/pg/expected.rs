@@ -17,11 +17,11 @@ use super::applied;
 use super::copy_safe::instance;
 use super::scratch::{self, Mark};
 use super::shape::{self, Change, READS, Shape};
+use crate::means::git::commit;
 use crate::means::psql::client::LONG;
 use crate::means::psql::text::{ident, some_of};
 use crate::means::psql::{Database, Pg, PgError};
 use crate::means::reach;
-use crate::schema::source;
 use flow_lint::migration::Migration;
 
 mod judge;
@@ -284,7 +284,7 @@ impl Step for ExpectedShape {
             )));
         }
         let (of, at) = (self.of.open(cx)?, self.at.open(cx)?);
-        let mut pending = source::read(&self.repo, &self.commit, &self.migrations).await?;
+        let mut pending = commit::read(&self.repo, &self.commit, &self.migrations).await?;
         let finished = applied::finished(&of, &self.schema).await?;
         pending.retain(|m| !finished.contains(&m.name));
         let found = if pending.is_empty() {

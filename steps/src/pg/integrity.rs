@@ -14,13 +14,14 @@ use super::drill::{self, Columns};
 use super::expected::Expectation;
 use super::manifest::Backup;
 use super::outlook::Question;
-use super::places::{Behind, Sequences};
+use super::places::Sequences;
 use super::scratch::{self, Mark};
 use super::shape::Change;
 use super::state::{DbState, TableState};
 use super::{baseline, proof};
 use crate::means::psql::text::{rows, some_of};
 use crate::means::psql::{Database, Pg, PgError};
+use crate::pg::behind::Behind;
 
 pub(crate) use declared::Declared;
 pub use finding::TableFinding;

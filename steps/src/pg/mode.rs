@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use super::watchdog::{self, Guardian};
-use super::{read_only, scratch};
+use super::scratch;
 use crate::means::host::Host;
 use crate::means::psql::text::ident;
 use crate::means::psql::{Database, Pg, PgError};
+use crate::means::read_only;
+use crate::means::read_only::watchdog;
+use crate::means::read_only::watchdog::Guardian;
 
 /// Whether a database lets writers in, and whose freeze it is when it does not.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,18 +9,18 @@ use flow_engine::signal::Order;
 use flow_engine::step::{Cx, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::addition;
-use super::applied;
 use super::aside::{self, Aside};
 use super::capture::{self, Look};
 use super::horizon::{self, Horizon};
 use super::manifest::Backup;
 use super::scratch::{self, Mark};
 use super::state::{self, DbState};
-use super::{Baseline, load, proof, restore, space};
-use crate::deploy::has_begun;
-use crate::lease::{in_force, successor};
+use super::{Baseline, addition, applied, load, proof, restore, space};
 use crate::means::host::{Host, Hosts};
+use crate::means::kinds;
+use crate::means::lease::guard::in_force;
+use crate::means::lease::successor::successor;
+use crate::means::notes::has_begun;
 use crate::means::psql::text::{rows, some_of};
 use crate::means::psql::{Database, Pg, PgError};
 
@@ -135,7 +135,7 @@ pub(super) fn baseline(run: &Run) -> Result<Option<(Baseline, Backup)>, OutlookE
         .plan
         .nodes
         .iter()
-        .find(|node| node.kind == Baseline::KIND)
+        .find(|node| node.kind == kinds::BASELINE)
     else {
         return Ok(None);
     };

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::shape::Shape;
 use super::state::DbState;
 use crate::means::psql::PgError;
 use crate::means::psql::client::Session;
 use crate::means::psql::text::{ident, qualified};
+use crate::pg::behind::Behind;
 
 /// Columns that a sequence fills: those that own one (`serial`, identity), and those whose default is just the next
 /// number of one. Only whole numbers, only what may be read. Sequences that begin anew by themselves meet old numbers by
@@ -37,19 +38,6 @@ struct Filled {
     column: String,
     sequence: (String, String),
     by: i64,
-}
-
-/// A column that holds the number its sequence gives next, or one beyond: rows that come would meet numbers that are taken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Behind {
-    /// The sequence, as `schema.name`.
-    pub sequence: String,
-    /// The column, as `schema.table.column`.
-    pub column: String,
-    /// What the sequence gives next, in decimal.
-    pub next: String,
-    /// The farthest number in the column, in decimal: the highest, or the lowest where the sequence counts down.
-    pub holds: String,
 }
 
 /// How a sequence counts, as its parameters in a shape say.
@@ -128,20 +116,6 @@ impl Sequences {
         let behind = self.behind.iter();
         let behind = behind.filter(|b| !meant(&b.sequence) && !back(&b.sequence));
         rewound.chain(behind.map(Behind::in_words)).collect()
-    }
-}
-
-impl Behind {
-    fn in_words(&self) -> String {
-        let Self {
-            sequence,
-            column,
-            next,
-            holds,
-        } = self;
-        format!(
-            "sequence {sequence} gives {next} next, and column {column} holds {holds}: it would give numbers that are taken"
-        )
     }
 }
 

@@ -12,7 +12,7 @@ use super::integrity;
 use super::integrity::{Declared, TableFinding};
 use super::manifest::Backup;
 use super::state::DbState;
-use crate::deploy::has_begun;
+use crate::means::notes::has_begun;
 use crate::means::psql::text::some_of;
 use crate::means::psql::{Database, PgError};
 

@@ -8,13 +8,12 @@ use super::aside::{self, Aside};
 use super::backup::{self, Order};
 use super::capture::{self, Look};
 use super::manifest::{Backup, Compression};
-use super::proof;
 use super::scratch::{self, Mark};
 use super::state::DbState;
-use super::swap;
-use super::{read_only, settings, shape};
+use super::{proof, settings, shape, swap};
 use crate::means::psql::text::{database_name, some_of};
 use crate::means::psql::{Pg, PgError};
+use crate::means::read_only;
 
 /// What to take back to, and where the failed state is dumped to.
 pub(crate) struct Plan<'a> {

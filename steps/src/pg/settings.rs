@@ -7,9 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::means::psql::client::Session;
 use crate::means::psql::text::{ident, literal};
 use crate::means::psql::{Pg, PgError};
-
-/// Set by [`Freeze`](super::Freeze), and never carried over: a restored database must not come up read-only.
-pub(crate) const READ_ONLY: &str = "default_transaction_read_only";
+use crate::means::read_only::READ_ONLY;
 
 /// Settings whose stored value is a list that is quoted already (`GUC_LIST_QUOTE`; the list of `pg_dump`). Quoting them
 /// again would make one odd schema name out of `"$user", public`.

@@ -10,8 +10,8 @@ use flow_engine::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::catalog::Column;
-use super::places::Behind;
 use super::shape::Shape;
+use crate::pg::behind::Behind;
 
 /// A database at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

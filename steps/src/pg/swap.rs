@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::scratch::{self, Mark};
-use super::sessions::{Whom, end};
-use super::settings::READ_ONLY;
+use crate::means::psql::sessions::{Whom, end};
 use crate::means::psql::text::{ident, literal};
 use crate::means::psql::{Pg, PgError};
+use crate::means::read_only::READ_ONLY;
 
 /// How often sessions are ended and the renames tried, a second apart.
 const TRIES: u32 = 4;

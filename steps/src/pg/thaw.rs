@@ -1,18 +1,15 @@
 //! The end of read-only mode as a step of its own.
 
 use async_trait::async_trait;
-use flow_engine::plan::Node;
-use flow_engine::planner::Arg;
-use flow_engine::run::{Run, Status};
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::Watchdog;
-use super::freeze::{Freeze, end_timer, say};
 use super::outlook::Restorable;
-use super::read_only::{Frozen, thaw};
-use crate::lease::Lease;
+use crate::means::kinds;
 use crate::means::psql::Database;
+use crate::means::read_only::freeze::{end_timer, say};
+use crate::means::read_only::watchdog::Watchdog;
+use crate::means::read_only::{Frozen, thaw};
 
 /// Ends read-only mode as a step of its own; see [`Freeze`]. Its undo comes first in a rollback of a release that was open
 /// to writers: it looks whether the restore can be made, before anything is stopped for it.
@@ -30,7 +27,7 @@ pub struct Thaw {
 
 #[async_trait]
 impl Step for Thaw {
-    const KIND: &'static str = "pg.thaw";
+    const KIND: &'static str = kinds::THAW;
     type Output = Frozen;
 
     fn summary(&self) -> String {
@@ -63,27 +60,4 @@ impl Step for Thaw {
             None => Ok("nothing to look at".into()),
         }
     }
-}
-
-/// Whether this run has opened the database that a step of it froze.
-pub(in crate::pg) fn is_opened(run: &Run, freeze: &Node) -> bool {
-    let mut steps = run.plan.nodes.iter().zip(&run.steps);
-    steps.any(|(node, state)| {
-        node.kind == Thaw::KIND
-            && node.params.get("db") == freeze.params.get("db")
-            && state.status == Status::Done
-    })
-}
-
-/// Whether this run froze the database of a lease under a timer and has not opened it again, as its records have it.
-pub(crate) fn freeze_in_force(run: &Run, lease: &Arg<Lease>) -> bool {
-    let lease = serde_json::to_value(lease).ok();
-    let mut steps = run.plan.nodes.iter().zip(&run.steps);
-    steps.any(|(node, state)| {
-        let timer = node.params.get("watchdog");
-        node.kind == Freeze::KIND
-            && timer.is_some_and(|timer| timer.get("lease") == lease.as_ref())
-            && state.status == Status::Done
-            && !is_opened(run, node)
-    })
 }

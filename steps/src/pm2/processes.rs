@@ -9,12 +9,11 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::{Application, ProcessList};
-use crate::deploy::has_begun;
+use crate::means::notes::has_begun;
 use crate::means::probes::checks::Checks;
-use crate::means::reach;
-use crate::means::supervisor;
 use crate::means::supervisor::contract::Supervisor;
 use crate::means::supervisor::settle::{CRASH_LOOP, ONLINE_WITHIN};
+use crate::means::{kinds, reach, supervisor};
 
 /// Records the processes that run now and has pm2 save them; undone, starts again what was running, as it was defined.
 ///
@@ -50,7 +49,7 @@ pub struct Processes {
 
 #[async_trait]
 impl Step for Processes {
-    const KIND: &'static str = "pm2.processes";
+    const KIND: &'static str = kinds::PROCESSES;
     type Output = ProcessList;
 
     fn summary(&self) -> String {

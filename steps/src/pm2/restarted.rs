@@ -10,10 +10,9 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::{Application, ProcessList, Released, place};
-use crate::deploy::Deployed;
-use crate::means::reach;
-use crate::means::supervisor;
+use crate::means::reports::code::Deployed;
 use crate::means::supervisor::settle::{self, Wanted};
+use crate::means::{reach, supervisor};
 
 /// Every process that ran before was really restarted and stays up: it has another pid, and where the release says what
 /// and where it is, it runs from that folder, with that version and that commit.

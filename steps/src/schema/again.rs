@@ -7,8 +7,10 @@ use flow_engine::planner::Arg;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::{Checked, MigrationSafety, Pending, applied, source};
+use super::{MigrationSafety, applied};
+use crate::means::git::commit;
 use crate::means::reach;
+use crate::means::reports::migrations::{Checked, Pending};
 use flow_lint::migration::{self, Finding, Level, history};
 
 /// What is pending on the target is still what was checked, reviewed and signed: no other migration was applied, changed
@@ -44,7 +46,7 @@ impl Step for MigrationsAgain {
             schema,
             ..
         } = &self.safety;
-        let files = source::read(repo, commit, migrations).await?;
+        let files = commit::read(repo, commit, migrations).await?;
         let host = reach::host(cx, name)?;
         let applied = applied::read(&*host, psql, schema).await?;
         let compared = history::compare(&files, &applied);

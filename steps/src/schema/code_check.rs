@@ -25,7 +25,10 @@ use flow_lint::code::{Hit, graphql, syntax};
 use self::checkout::Checkout;
 pub use self::enums::EnumUsage;
 pub use self::nullable::NullableAccess;
-use crate::people::{AskedWaivers, Subject, Waiver, origin, waived, waiver};
+use crate::means::reports::people::Waiver;
+use crate::means::signature::statement::Subject;
+use crate::means::signature::waiver::{AskedWaivers, waived};
+use crate::means::signature::{origin, waiver};
 
 /// Where the code is, and where it runs now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,8 +8,9 @@ use flow_engine::retry::Policy;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::{Checked, source};
+use crate::means::git::commit;
 use crate::means::reach;
+use crate::means::reports::migrations::Checked;
 use flow_lint::migration::{self, Finding, Level, Migration};
 use flow_lint::replay::{self, Options, ReplayError, ReplayOutcome};
 
@@ -71,10 +72,10 @@ impl Step for Replay {
             )));
         }
         let checked = cx.arg(&self.safety)?;
-        let files = source::read(&self.repo, &self.commit, &self.migrations).await?;
+        let files = commit::read(&self.repo, &self.commit, &self.migrations).await?;
         let setup = match &self.setup {
             None => None,
-            Some(path) => Some(source::file(&self.repo, &self.commit, path).await?),
+            Some(path) => Some(commit::file(&self.repo, &self.commit, path).await?),
         };
         let pending: BTreeSet<String> = checked.pending.iter().map(|p| p.name.clone()).collect();
         let options = Options {
@@ -161,7 +162,7 @@ mod tests {
     use super::*;
     use crate::code::tests::git;
     use crate::means::reach::testing::{Bench, Say, failure, output, plan};
-    use crate::schema::Pending;
+    use crate::means::reports::migrations::Pending;
 
     const INIT: &str = "CREATE TABLE \"Task\" (\"id\" TEXT PRIMARY KEY, \"notes\" TEXT);\n";
 

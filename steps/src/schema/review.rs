@@ -1,9 +1,8 @@
 //! `schema.migration-review`: somebody of a role reads every pending migration beside what was found in it.
 
 use async_trait::async_trait;
-use flow_engine::answer::{self, Answer, Refusal};
-use flow_engine::id::Digest;
-use flow_engine::planner::Arg;
+use flow_engine::answer;
+use flow_engine::answer::Refusal;
 use flow_engine::record::Wait;
 use flow_engine::run::Run;
 use flow_engine::signal::Signal;
@@ -11,31 +10,16 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::shown::{self, ShownFile};
-use super::{Checked, Pending, source};
-use crate::people::review::{self, Asked};
-use crate::people::{SignOffRefusal, Waiver, judging, origin};
+use crate::means::git::commit;
+use crate::means::kinds;
+use crate::means::migrations::{MigrationReview, asked, digest, of_run, question};
+use crate::means::reports::migrations::{Checked, Pending};
+use crate::means::reports::people::Waiver;
+use crate::means::signature::review::Asked;
+use crate::means::signature::verify::SignOffRefusal;
+use crate::means::signature::{judging, origin, review};
 
-/// The kind of [`MigrationReview`] in plans.
-pub const KIND: &str = "schema.migration-review";
 const NOTHING: &str = "no migration is pending";
-
-/// Waits until somebody of a role approved, by signature, the pending migrations beside their findings.
-///
-/// The approval is for one [`digest`]: of the names, order and bytes of the files and of what was found. Another file,
-/// set, order or finding has another digest, so it is asked for anew. Passes at once when nothing is pending.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MigrationReview {
-    /// The repository on this machine.
-    pub repo: String,
-    /// The full commit that is to be released.
-    pub commit: String,
-    /// The folder of migrations inside the repository.
-    pub migrations: String,
-    /// What the check found pending, and in it.
-    pub checked: Arg<Checked>,
-    /// Who must approve, such as `tech-lead`.
-    pub role: String,
-}
 
 /// Migrations that somebody approved, or that there are none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,60 +34,6 @@ pub struct Reviewed {
     pub approval: Option<Waiver>,
 }
 
-/// Digest, in hexadecimal digits, of names, order and sha256 of the pending files, and of every finding: migration, line,
-/// rule, level, message and fingerprint.
-///
-/// # Panics
-/// Never: texts and numbers are JSON.
-pub fn digest(checked: &Checked) -> String {
-    let files: Vec<_> = checked
-        .pending
-        .iter()
-        .map(|p| (&p.name, &p.sha256))
-        .collect();
-    let findings: Vec<_> = checked
-        .report
-        .findings
-        .iter()
-        .map(|f| {
-            let place = (&f.migration, f.line);
-            (place, f.rule, f.level.as_str(), &f.message, &f.digest)
-        })
-        .collect();
-    let text = serde_json::to_vec(&("flow-migration-review-1", files, findings))
-        .expect("texts and numbers are JSON");
-    Digest::of(&text).to_string()
-}
-
-/// The answer that a role is asked for, about everything with this digest.
-pub(crate) fn question(role: &str, digest: &str) -> Answer {
-    Answer::Signature {
-        role: role.to_owned(),
-        subject: answer::Subject::Review,
-        about: Some(digest.to_owned()),
-    }
-}
-
-/// What a step of a run asks a reviewer for. Nothing when the step is no review, its check has not reported yet, or
-/// no migration is pending.
-pub fn asked(run: &Run, step: &str) -> Option<Asked> {
-    let (review, checked) = of_run(run, step)?;
-    (!checked.pending.is_empty()).then(|| Asked {
-        digest: digest(&checked),
-        role: review.role,
-    })
-}
-
-fn of_run(run: &Run, step: &str) -> Option<(MigrationReview, Checked)> {
-    let (_, node) = run.plan.node(step).filter(|(_, n)| n.kind == KIND)?;
-    let review = MigrationReview::decode(node.version, &node.params).ok()?;
-    let checked = match &review.checked {
-        Arg::Value(checked) => checked.clone(),
-        Arg::Output(key) => serde_json::from_str(run.output(key)?).ok()?,
-    };
-    Some((review, checked))
-}
-
 /// What a reviewer is shown: each pending file beside its findings. Bounded, and safe for a terminal.
 ///
 /// # Errors
@@ -116,7 +46,7 @@ pub async fn material(run: &Run, step: &str) -> Result<Vec<ShownFile>, StepError
 
 #[async_trait]
 impl Step for MigrationReview {
-    const KIND: &'static str = KIND;
+    const KIND: &'static str = kinds::MIGRATION_REVIEW;
     type Output = Reviewed;
 
     fn summary(&self) -> String {
@@ -211,7 +141,7 @@ fn count(files: usize) -> String {
 
 impl MigrationReview {
     async fn shown(&self, checked: &Checked) -> Result<Vec<ShownFile>, StepError> {
-        let files = source::read(&self.repo, &self.commit, &self.migrations).await?;
+        let files = commit::read(&self.repo, &self.commit, &self.migrations).await?;
         let mut pending = Vec::new();
         for wanted in &checked.pending {
             let file = files

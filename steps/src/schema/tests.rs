@@ -8,8 +8,10 @@ use flow_engine::run::Run;
 
 use super::*;
 use crate::code::tests::git;
+use crate::means::git::commit;
+use crate::means::migrations::MigrationReview;
 use crate::means::reach::testing::{Bench, Say, failure, output, plan};
-use crate::people::People;
+use crate::means::signature::roster::People;
 
 mod again;
 mod waivers;
@@ -368,14 +370,14 @@ async fn the_copy_a_script_runs_in_is_closed_to_others_of_a_name_nobody_knows_an
     let mut folders = Vec::new();
     for (then, code) in [("exit 0", 0), ("chmod 500 backend; exit 3", 3)] {
         let script = telling(&named, then);
-        let done = source::run_in_copy(&step.repo, &step.commit, &script).await;
+        let done = commit::run_in_copy(&step.repo, &step.commit, &script).await;
         assert_eq!(done.unwrap().exit, crate::means::host::Exit::Code(code));
         folders.push(std::fs::read_to_string(&named).unwrap());
         std::fs::remove_file(&named).unwrap();
     }
     let script = telling(&named, "exec sleep 60");
     tokio::select! {
-        done = source::run_in_copy(&step.repo, &step.commit, &script) => panic!("{done:?}"),
+        done = commit::run_in_copy(&step.repo, &step.commit, &script) => panic!("{done:?}"),
         () = until_it_is_there(&named) => {}
     }
     folders.push(std::fs::read_to_string(&named).unwrap());
@@ -388,7 +390,7 @@ async fn the_copy_a_script_runs_in_is_closed_to_others_of_a_name_nobody_knows_an
     folders.dedup();
     assert_eq!(folders.len(), 3);
     assert!(
-        source::run_in_copy(&step.repo, "0000", &script)
+        commit::run_in_copy(&step.repo, "0000", &script)
             .await
             .is_err()
     );

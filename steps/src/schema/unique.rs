@@ -7,8 +7,8 @@ use flow_engine::retry::Policy;
 use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::Checked;
 use crate::means::psql::Database;
+use crate::means::reports::migrations::Checked;
 use flow_lint::migration::{Finding, Report, RuleId};
 
 mod ask;

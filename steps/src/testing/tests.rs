@@ -14,12 +14,14 @@ use super::*;
 use crate::code::CodeSnapshot;
 use crate::deploy::{Deploy, InPlace};
 use crate::identity::Identity;
-use crate::lease::{HostLease, lock_state};
+use crate::lease::HostLease;
 use crate::mail::Notify;
 use crate::means::host::{HostExt as _, Local};
+use crate::means::lease::store::lock_state;
 use crate::means::reach;
+use crate::means::signature::sign_off::SignOff;
+use crate::means::signature::statement::Decision;
 use crate::people::fixture::{self, Team};
-use crate::people::{Decision, SignOff};
 
 /// A folder on this machine, which is the host `here`.
 struct Ground {

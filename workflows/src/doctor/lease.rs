@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use flow_steps::lease::{LeaseError, LockState, lock_state, strangers, whereabouts};
 use flow_steps::means::host::Host;
+use flow_steps::means::lease::place::{strangers, whereabouts};
+use flow_steps::means::lease::store::{LeaseError, LockState, lock_state};
 use flow_steps::means::secret;
 use flow_steps::means::secret::{ByName, Secrets as _};
 
@@ -147,7 +148,7 @@ pub(super) fn literals(report: &mut Report, env: &Environment) {
 #[cfg(test)]
 mod tests {
     use flow_engine::clock::Timestamp;
-    use flow_steps::lease::Held;
+    use flow_steps::means::lease::store::Held;
 
     use super::*;
 

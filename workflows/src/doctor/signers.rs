@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use flow_steps::people::People;
+use flow_steps::means::signature::roster::People;
 
 use super::{Finding, Report};
 use crate::config::Config;

@@ -24,7 +24,7 @@ fn written(root: &Path, draft: &Draft) -> Config {
     ] {
         std::fs::write(root.join(name), text).expect("writes");
     }
-    let _people: flow_steps::people::People =
+    let _people: flow_steps::means::signature::roster::People =
         read_toml(&root.join("flow.people.toml")).expect("the people load");
     let _policy: flow_steps::pg::Policy =
         read_toml(&root.join("flow.data.toml")).expect("the policy loads");

@@ -1,8 +1,7 @@
 //! The protocol's three checklists (version 1.0.0, phases 2, 3 and 6), and those of a team that words its own. The keys are
 //! stored in the journal for ever.
 
-use flow_steps::people::Checklist;
-use flow_steps::people::checklist::Item;
+use flow_steps::means::checklist::{Checklist, Item};
 
 use crate::config::{self, Config, Data, Place};
 

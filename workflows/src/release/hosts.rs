@@ -4,10 +4,9 @@
 //! lease of its own, so that every command there looks at it in the same call.
 
 use flow_engine::planner::{Key, Out, Planner};
-use flow_steps::code::Snapshot;
-use flow_steps::deploy::Deployed;
-use flow_steps::lease::Lease;
-use flow_steps::pg::Freeze;
+use flow_steps::means::lease::Lease;
+use flow_steps::means::read_only::freeze::Freeze;
+use flow_steps::means::reports::code::{Deployed, Snapshot};
 use flow_steps::pm2::ProcessList;
 use flow_steps::watch::Mark;
 

@@ -1,17 +1,23 @@
 //! The steps of the release with their parameters filled in from `flow.toml`.
 
 use flow_engine::planner::Out;
-use flow_steps::code::Snapshot;
-use flow_steps::gate::{
-    BackupFresh, BackupRule, CodeBefore, Free, Preflight, Promotion, PromotionRule,
-};
+use flow_steps::gate::{BackupFresh, BackupRule, CodeBefore, Free, Preflight, Promotion};
 use flow_steps::identity::Identity;
-use flow_steps::lease::{HostLease, Lease, ReleaseLease};
+use flow_steps::lease::{HostLease, ReleaseLease};
 use flow_steps::mail::Notify;
-use flow_steps::people::{Checklist, Keys, SignOff, Starter};
+use flow_steps::means::checklist::Checklist;
+use flow_steps::means::lease::Lease;
+use flow_steps::means::migrations::MigrationReview;
+use flow_steps::means::promotion::PromotionRule;
+use flow_steps::means::reports::code::Snapshot;
+use flow_steps::means::reports::migrations::Checked;
+use flow_steps::means::signature::sign_off::SignOff;
+use flow_steps::means::signature::starter::Starter;
+use flow_steps::people::Keys;
 use flow_steps::pg::Policy;
-use flow_steps::schema::{Checked, MigrationReview, MigrationSafety, MigrationsAgain, Replay};
-use flow_steps::schema::{CodeAt, EnumUsage, NullableAccess};
+use flow_steps::schema::{
+    CodeAt, EnumUsage, MigrationSafety, MigrationsAgain, NullableAccess, Replay,
+};
 
 use super::checklists;
 use crate::config::{Config, Environments, Place};

@@ -1,7 +1,8 @@
 //! What a reviewer of migrations reads: each pending file beside its findings.
 
 use flow_engine::run::Run;
-use flow_steps::people::review::Asked;
+use flow_steps::means::migrations;
+use flow_steps::means::signature::review::Asked;
 use flow_steps::schema::{ShownFile, review};
 
 use crate::args::Check;
@@ -40,7 +41,7 @@ pub(in crate::command) async fn text(run: &Run, step: &str) -> Result<String, Di
 }
 
 async fn read(run: &Run, step: &str) -> Result<(Asked, Vec<ShownFile>), Diagnostic> {
-    let asked = review::asked(run, step).ok_or_else(|| nothing_to_review(run, step))?;
+    let asked = migrations::asked(run, step).ok_or_else(|| nothing_to_review(run, step))?;
     let files = review::material(run, step).await.map_err(|e| {
         Diagnostic::usage(format!("what is to be reviewed cannot be shown: {e}"))
             .world("Nothing was signed or stored.")

@@ -6,9 +6,13 @@ use std::time::Duration;
 use flow_engine::driver::NewRun;
 use flow_engine::signal::Signal;
 use flow_engine::step::Step as _;
-use flow_steps::people::starter::{self, HOURS_MAX, Signer};
-use flow_steps::people::statement::{self, Words};
-use flow_steps::people::{Decision, People, SignOff, Subject, sign_off};
+use flow_steps::means::kinds;
+use flow_steps::means::reports::people::Signer;
+use flow_steps::means::signature::roster::People;
+use flow_steps::means::signature::sign_off::SignOff;
+use flow_steps::means::signature::starter::HOURS_MAX;
+use flow_steps::means::signature::statement::{Decision, Subject, Words};
+use flow_steps::means::signature::{starter, statement};
 
 use crate::args::Start;
 use crate::command::sign;
@@ -105,7 +109,7 @@ fn unknown(roster: &People, key: Option<&Path>, workflow: &str) -> Diagnostic {
 /// A role that nobody but the starter holds could never sign: said now, not after staging.
 fn others_can_sign(new: &NewRun, roster: &People, starter: &Signer) -> Result<(), Diagnostic> {
     let asked = new.plan.nodes.iter();
-    let asked = asked.filter(|node| node.kind == sign_off::KIND);
+    let asked = asked.filter(|node| node.kind == kinds::SIGN_OFF);
     let roles = asked.filter_map(|node| SignOff::decode(node.version, &node.params).ok());
     let is_barred = |role: &str| {
         let people = roster.of_role(role);

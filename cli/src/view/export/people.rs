@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use flow_engine::run::Run;
 use flow_engine::step::Step as _;
-use flow_steps::people::{Checklist, ItemResult, checklist};
+use flow_steps::means::checklist::{Checklist, ItemResult};
+use flow_steps::means::kinds;
 
 use super::cell;
 use crate::view::line;
@@ -49,7 +50,7 @@ pub(super) fn signatures(run: &Run) -> String {
 pub(super) fn checklists(run: &Run) -> String {
     let mut text = String::new();
     for (node, state) in run.plan.nodes.iter().zip(&run.steps) {
-        if node.kind != checklist::KIND || state.started.is_none() {
+        if node.kind != kinds::CHECKLIST || state.started.is_none() {
             continue;
         }
         let Ok(list) = Checklist::decode(node.version, &node.params) else {

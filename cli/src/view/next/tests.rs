@@ -6,7 +6,7 @@ use flow_engine::plan::OnFailure;
 use flow_engine::planner::Planner;
 use flow_engine::record::{FailureKind, Record, Verdict};
 use flow_engine::signal::Order;
-use flow_steps::people::{Checklist, Item};
+use flow_steps::means::checklist::{Checklist, Item};
 
 use super::*;
 use crate::testing::{self, Change, Look, NOON, done};
@@ -267,7 +267,7 @@ fn listed(text: &str, heading: &str) -> Vec<String> {
 fn the_screen_the_mail_and_json_offer_the_same_wherever_a_run_is_parked() {
     use flow_engine::run::Topic;
     use flow_steps::mail::render;
-    use flow_steps::people::People;
+    use flow_steps::means::signature::roster::People;
 
     for (place, records) in places() {
         let run = run(&records);

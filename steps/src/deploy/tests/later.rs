@@ -115,15 +115,15 @@ struct Expired;
 
 #[async_trait]
 impl Step for Expired {
-    const KIND: &'static str = crate::people::sign_off::KIND;
-    type Output = crate::people::SignedOff;
+    const KIND: &'static str = crate::means::kinds::SIGN_OFF;
+    type Output = crate::means::reports::people::SignedOff;
 
     fn summary(&self) -> String {
         "signs".into()
     }
 
     async fn run(&self, cx: &Cx) -> Result<Self::Output, StepError> {
-        Ok(crate::people::SignedOff {
+        Ok(crate::means::reports::people::SignedOff {
             role: "qa".into(),
             signer: "qa".into(),
             fingerprint: "SHA256:x".into(),
@@ -139,7 +139,7 @@ impl Step for Expired {
 async fn a_sign_off_that_expired_before_the_script_is_launched_stops_it() {
     let rig = Rig::new();
     let mut bench = Bench::new(|| registry().with::<Expired>());
-    bench.people = Some(crate::people::People::default());
+    bench.people = Some(crate::means::signature::roster::People::default());
     let deploy = rig.deploy("echo begun >> $ledger");
     // Test is deployed before anybody signs.
     let whole = plan(

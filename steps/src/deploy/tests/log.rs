@@ -5,7 +5,7 @@ use flow_engine::journal::{Append, Journal as _};
 use flow_engine::record::{Entry, Payload, Record};
 
 use super::*;
-use crate::deploy::kept::Kept;
+use crate::means::notes::ScriptNotes;
 use crate::means::reach::testing::run_id;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,11 +42,11 @@ async fn a_log_that_is_longer_than_what_is_judged_is_for_a_person_to_judge() {
     let log = rig.path("jobs/r-one/prep_deploy.1/log");
     let log = std::fs::File::options().write(true).open(log).unwrap();
     log.set_len(length).unwrap();
-    let kept = Kept {
+    let kept = ScriptNotes {
         attempt: 1,
         launched: 1,
         offset: length,
-        ..Kept::default()
+        ..ScriptNotes::default()
     };
     let note = Payload::Inline(serde_json::to_vec(&kept).unwrap());
     let run = Run::load(&*rig.bench.journal, &run_id("r-one")).await;

@@ -7,6 +7,7 @@ use flow_engine::registry::Registry;
 use super::super::backup::{BackupFresh, Freshness};
 use super::*;
 use crate::lease::HostLease;
+use crate::means::kinds::SIGN_OFF;
 use crate::means::reach::testing::{Bench, Say, failure, output};
 use crate::pg::Room;
 use crate::pg::tests::cluster::{for_a_step, small_disk};
@@ -195,7 +196,7 @@ async fn each_thing_that_no_longer_holds_stops_the_release_by_name() {
 #[tokio::test]
 async fn a_sign_off_that_nobody_in_the_roster_signed_is_found_out() {
     let mut rig = Rig::new();
-    rig.bench.people = Some(crate::people::People::default());
+    rig.bench.people = Some(crate::means::signature::roster::People::default());
     let (run, stop) = rig.bench.start("r-one", rig.plan(Flaw::Nothing)).await;
     assert!(
         matches!(stop, Stop::Parked(ParkReason::Refused { .. })),

@@ -1,10 +1,12 @@
 use std::sync::Arc;
 
+use flow_engine::clock::Timestamp;
 use flow_engine::driver::Stop;
 use flow_engine::plan::{OnFailure, Plan};
 use flow_engine::planner::Planner;
-use flow_engine::record::ParkReason;
+use flow_engine::record::{ParkReason, Verdict};
 use flow_engine::registry::Registry;
+use flow_engine::run::{Run, Undo};
 use flow_engine::signal::Order;
 
 use super::*;

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use flow_engine::record::ParkReason;
 use flow_engine::run::{Life, Run};
 
-use super::topics::{TopicText, failures};
+use super::text::{TopicText, failures};
 use crate::means::commands;
-use crate::standing::standing;
+use crate::means::standing::standing;
 
 pub(super) fn text_of(run: &Run) -> TopicText {
     let Life::Parked { why, .. } = &run.life else {

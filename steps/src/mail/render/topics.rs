@@ -3,45 +3,16 @@
 use std::fmt::Write as _;
 
 use flow_engine::answer::Answer;
-use flow_engine::plan::Node;
-use flow_engine::record::{Failure, Verdict, Wait};
+
+use flow_engine::record::{Verdict, Wait};
 use flow_engine::run::options::Question;
 use flow_engine::run::{GivenOrder, Run, Status, Topic, Undo};
 use flow_engine::signal::Order;
 
 use super::parked;
+use super::text::{TopicText, failures};
 use crate::mail::notify::{DEPLOYING, Notify, ROLLED_BACK};
 use crate::means::commands;
-
-/// What is particular to a topic.
-pub(super) struct TopicText {
-    pub(super) subject: String,
-    pub(super) first: String,
-    pub(super) detail: String,
-    /// Whether people may have to be called.
-    pub(super) grave: bool,
-}
-
-impl TopicText {
-    pub(super) fn new(subject: impl Into<String>, first: impl Into<String>) -> TopicText {
-        TopicText {
-            subject: subject.into(),
-            first: first.into(),
-            detail: String::new(),
-            grave: false,
-        }
-    }
-
-    pub(super) fn with(mut self, detail: String) -> TopicText {
-        self.detail = detail;
-        self
-    }
-
-    pub(super) fn grave(mut self) -> TopicText {
-        self.grave = true;
-        self
-    }
-}
 
 pub(super) fn text_of(run: &Run, topic: &Topic) -> TopicText {
     let workflow = &run.plan.workflow;
@@ -203,37 +174,6 @@ fn unwinding_reason(run: &Run) -> String {
     by_order
         .or(failed)
         .unwrap_or_else(|| "see `flow status`".into())
-}
-
-pub(super) fn failures(run: &Run) -> String {
-    let mut out = String::new();
-    for (node, state) in run.plan.nodes.iter().zip(&run.steps) {
-        if let Some((_, failure)) = state
-            .failure
-            .as_ref()
-            .filter(|_| state.status == Status::Failed)
-        {
-            failure_in_words(&mut out, "Failed", node, failure);
-        }
-        if let Some((_, failure)) = state
-            .undo_failure
-            .as_ref()
-            .filter(|_| state.undo != Undo::Undone)
-        {
-            failure_in_words(&mut out, "Not undone", node, failure);
-        }
-    }
-    out
-}
-
-fn failure_in_words(out: &mut String, label: &str, node: &Node, failure: &Failure) {
-    let _ = writeln!(out, "{label}: {}: {}", node.key, failure.message);
-    for cause in &failure.causes {
-        let _ = writeln!(out, "  because: {cause}");
-    }
-    for hint in &failure.hints {
-        let _ = writeln!(out, "  hint: {hint}");
-    }
 }
 
 fn undone(run: &Run) -> String {

@@ -16,7 +16,8 @@ use flow_engine::signal::{Actor, Order};
 use super::super::notify::{DEPLOYING, ROLLED_BACK};
 use super::*;
 use crate::means::reach::testing::Change;
-use crate::people::{Contact, People, SignOff};
+use crate::means::signature::roster::{Contact, People};
+use crate::means::signature::sign_off::SignOff;
 
 fn window() -> Notify {
     Notify {

@@ -7,8 +7,8 @@ use flow_engine::run::Notice;
 
 use super::*;
 use crate::mail::render;
+use crate::means::checklist::{Checklist, Item};
 use crate::people::fixture::{self, Team, answer, signal, signed, words};
-use crate::people::{Checklist, Item};
 
 const DEV: &str = "signoff/developer";
 const SIGN: &str = "flow sign r-one --role developer";

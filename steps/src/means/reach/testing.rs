@@ -99,7 +99,7 @@ impl Observer for Shown {
 pub(crate) struct Bench {
     pub(crate) journal: Arc<MemoryJournal>,
     pub(crate) shown: Arc<Shown>,
-    pub(crate) people: Option<crate::people::People>,
+    pub(crate) people: Option<crate::means::signature::roster::People>,
     pub(crate) hosts: Hosts,
     pub(crate) registry: fn() -> Registry,
 }

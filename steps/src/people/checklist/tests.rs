@@ -1,9 +1,11 @@
-use super::super::fixture::{answer, engine, signal, start};
-use super::*;
 use flow_engine::driver::Stop;
 use flow_engine::plan::{OnFailure, Plan};
 use flow_engine::planner::Planner;
 use flow_engine::record::{ParkReason, Verdict};
+
+use super::super::fixture::{answer, engine, signal, start};
+use super::*;
+use crate::means::checklist::{Item, ItemRefusal};
 
 fn smoke(deadline_minutes: Option<u64>) -> Checklist {
     let items = [

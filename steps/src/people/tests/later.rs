@@ -4,6 +4,11 @@ use flow_engine::journal::BODY_MAX;
 use flow_engine::record::{ParkReason, Record};
 
 use super::*;
+use crate::means::signature::roster::People;
+use crate::means::signature::sign_off::{SignOff, still_valid, verify_answer};
+use crate::means::signature::statement::{Decision, Words};
+use crate::means::signature::verify::SignOffRefusal;
+use crate::means::signature::{sign_off, sshsig, statement};
 
 #[tokio::test]
 async fn one_key_does_not_sign_two_roles_even_when_the_roster_changed_in_between() {

@@ -8,8 +8,14 @@ use flow_engine::planner::Planner;
 use flow_engine::record::ParkReason;
 use flow_engine::run::Run;
 
-use super::super::starter;
 use super::*;
+use crate::means::signature::roster::{People, Person};
+use crate::means::signature::sign_off::{SignOff, still_valid, verify_answer};
+use crate::means::signature::starter::Starter;
+use crate::means::signature::statement::{Decision, Subject, Words};
+use crate::means::signature::verify::{SignOffRefusal, SignedAnswer};
+use crate::means::signature::waiver::verify_waiver;
+use crate::means::signature::{sign_off, starter};
 
 /// `dev` stands twice in this roster: as developer, and with another key as one who starts releases.
 fn strict(team: &Team) -> People {

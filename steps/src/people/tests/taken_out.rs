@@ -3,6 +3,8 @@
 use flow_engine::run::Run;
 
 use super::*;
+use crate::means::signature::roster::People;
+use crate::means::signature::sign_off::still_valid;
 
 fn people(team: &Team, developers: &[(&str, &Path)]) -> People {
     let developers = developers.iter().map(|(name, key)| person(name, key));

@@ -1,7 +1,10 @@
 //! What a signer reads.
 
 use super::*;
-use crate::people::summary;
+use crate::means::kinds;
+use crate::means::signature::sign_off::SignOff;
+use crate::means::signature::statement::{Decision, Statement};
+use crate::means::signature::{statement, summary};
 
 fn roster(added: &[String]) -> serde_json::Value {
     serde_json::json!({
@@ -62,7 +65,7 @@ async fn run_with(keys: serde_json::Value) -> flow_engine::run::Run {
                 state.output = Some(node.params.to_string());
             }
             "test/features" => {
-                node.kind = checklist::KIND.into();
+                node.kind = kinds::CHECKLIST.into();
                 let answered = serde_json::json!({"result": "pass", "note": "", "by": "a tester", "sent_by": "x", "at": 0});
                 let result = serde_json::json!({
                     "title": "Test features", "testers": ["a tester"], "results": {"login": answered}, "unanswered": [],

@@ -1,6 +1,9 @@
 //! For what a waiver holds.
 
 use super::*;
+use crate::means::signature::statement;
+use crate::means::signature::statement::Subject;
+use crate::means::signature::waiver::waived;
 
 #[tokio::test]
 async fn a_waiver_holds_for_its_finding_step_and_run_only() {

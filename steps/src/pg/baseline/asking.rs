@@ -5,14 +5,15 @@ use flow_engine::step::{Cx, StepError};
 
 use super::super::outlook::{self, Question};
 use super::super::{Backup, applied, horizon, restore};
-use super::{Baseline, Undoing, was_thawed};
+use super::{Baseline, was_thawed};
+use crate::means::notes::RestoreNotes;
 use crate::means::psql::Pg;
 
 impl Baseline {
     /// Whether writers were let in since the baseline: by the release, or by hand. Noted, because holding them off again
     /// hides it.
     pub(super) async fn let_in(&self, cx: &Cx, pg: &Pg) -> Result<bool, StepError> {
-        let noted: Undoing = cx.noted()?.unwrap_or_default();
+        let noted: RestoreNotes = cx.noted()?.unwrap_or_default();
         let started = self
             .ask_if_started
             .as_ref()
@@ -24,7 +25,7 @@ impl Baseline {
         let by_hand = !restore::is_under_way(pg, run).await? && was_thawed(cx, pg).await?;
         if by_hand {
             let let_in = true;
-            cx.note(&Undoing { let_in, ..noted }).await?;
+            cx.note(&RestoreNotes { let_in, ..noted }).await?;
         }
         Ok(by_hand)
     }
@@ -57,7 +58,7 @@ impl Baseline {
     fn ordered(&self, cx: &Cx) -> Result<bool, StepError> {
         let orders = &cx.run().orders;
         let rollback = orders.iter().any(|given| given.order == Order::Rollback);
-        let noted: Undoing = cx.noted()?.unwrap_or_default();
+        let noted: RestoreNotes = cx.noted()?.unwrap_or_default();
         let here = Question {
             orders: noted.orders,
         };

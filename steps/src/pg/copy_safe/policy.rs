@@ -12,7 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{KEEP, Policy};
 use crate::means::psql::text::{some_of, table_key};
-use crate::people::{Subject, Waiver, origin, waived, waiver};
+use crate::means::reports::people::Waiver;
+use crate::means::signature::statement::Subject;
+use crate::means::signature::waiver::waived;
+use crate::means::signature::{origin, waiver};
 
 /// A policy that was corrected after the run was planned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

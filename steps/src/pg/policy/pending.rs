@@ -7,11 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::super::applied;
 use super::super::catalog::TableSpec;
-use super::HISTORY;
-use super::Policy;
+use super::{HISTORY, Policy};
+use crate::means::git::commit;
 use crate::means::psql::Pg;
 use crate::means::reach;
-use crate::schema::source;
 use flow_lint::drift;
 use flow_lint::migration::Migration;
 
@@ -49,7 +48,7 @@ impl Pending {
             let message = format!("`{}` is no full commit name", self.commit);
             return Err(StepError::fail(message));
         }
-        let all = source::read(&self.repo, &self.commit, &self.migrations).await?;
+        let all = commit::read(&self.repo, &self.commit, &self.migrations).await?;
         let finished = applied::finished(pg, &self.schema).await?;
         let is_in = |m: &Migration| finished.contains(&m.name);
         let (applied, pending): (Vec<_>, Vec<_>) = all.into_iter().partition(is_in);

@@ -4,11 +4,11 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use flow_engine::step::StepError;
 
-use super::super::read_only::freeze;
 use super::super::scratch;
-use super::super::sessions::{Whom, end};
 use super::cluster::{database, value};
 use super::*;
+use crate::means::psql::sessions::{Whom, end};
+use crate::means::read_only::freeze;
 
 /// The same database behind a `psql` that stands for the client of `docker exec`: told to terminate, it ends with 0,
 /// whatever it has passed on by then. `{psql}` is the real one with its arguments.

@@ -12,6 +12,7 @@ mod stopping;
 mod unattended;
 
 use crate::means::psql::Database;
+use crate::means::read_only::freeze::Freeze;
 use std::sync::Arc;
 
 use flow_engine::clock::SystemClock;

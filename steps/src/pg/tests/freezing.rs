@@ -1,6 +1,6 @@
-use super::super::read_only::{freeze, thaw};
 use super::cluster::{database, value};
 use super::*;
+use crate::means::read_only::{freeze, thaw};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_that_keeps_writing_is_ended_and_a_new_one_is_refused() {

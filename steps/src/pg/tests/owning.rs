@@ -1,12 +1,12 @@
 //! An ordinary role that owns the database and what is in it, and is no superuser.
 
 use super::super::proof::prove;
-use super::super::read_only::{freeze, thaw};
 use super::super::right::Right;
 use super::super::rights::{Purpose, look};
-use super::super::sessions::{Whom, end};
 use super::cluster::{as_superuser, database, ordinary, value};
 use super::*;
+use crate::means::psql::sessions::{Whom, end};
+use crate::means::read_only::{freeze, thaw};
 
 async fn missing(pg: &Pg) -> Vec<Right> {
     let mut found = look(pg, Purpose::Release).await.unwrap();

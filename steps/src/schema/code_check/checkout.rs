@@ -6,11 +6,9 @@ use std::path::{Path, PathBuf};
 
 use flow_engine::step::{Cx, StepError};
 
-use crate::code;
+use crate::means::git::{commit, head};
 use crate::means::host::{HostExt as _, Local};
 use crate::means::reach;
-use crate::schema::source;
-
 use flow_lint::code::schema::Schema;
 
 /// The most files of a commit that are looked at.
@@ -32,7 +30,7 @@ impl Checkout {
             .tempdir();
         let folder =
             private.map_err(|e| StepError::fail("no folder for a copy of the code").because(&e))?;
-        let submodules = source::unpack(repo, commit, &folder.path().to_string_lossy()).await?;
+        let submodules = commit::unpack(repo, commit, &folder.path().to_string_lossy()).await?;
         Ok(Checkout {
             submodules,
             commit: commit.to_owned(),
@@ -81,10 +79,10 @@ pub(super) async fn deployed(
     dir: &str,
 ) -> Result<String, StepError> {
     let there = reach::host(cx, host)?;
-    let commit = code::head(&*there, dir).await?;
+    let commit = head(&*there, dir).await?;
     let here = Local::new("this machine");
     let named = format!("{commit}^{{commit}}");
-    let known = source::git(repo, &["cat-file", "-e", &named])?;
+    let known = commit::git(repo, &["cat-file", "-e", &named])?;
     let known = here.output(&known).await.map_err(|e| reach::error(&e))?;
     if known.exit.success() {
         return Ok(commit);
@@ -103,11 +101,11 @@ pub(super) async fn schema_text(
 ) -> Result<Option<String>, StepError> {
     let here = Local::new("this machine");
     let path = path.trim_matches('/');
-    let listed = source::git(repo, &["ls-tree", "-z", "--full-tree", commit, "--", path])?;
+    let listed = commit::git(repo, &["ls-tree", "-z", "--full-tree", commit, "--", path])?;
     if reach::run(&here, &listed).await?.is_empty() {
         return Ok(None);
     }
-    let blob = source::git(repo, &["cat-file", "blob", &format!("{commit}:{path}")])?;
+    let blob = commit::git(repo, &["cat-file", "blob", &format!("{commit}:{path}")])?;
     let blob = here.output(&blob).await.map_err(|e| reach::error(&e))?;
     if !blob.exit.success() {
         return Err(StepError::fail(format!(

@@ -8,7 +8,7 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::{CodeAt, CodeChecked, MOST, Subjects, accepted, line};
-use crate::people::waiver;
+use crate::means::signature::waiver;
 use flow_lint::code::Hit;
 use flow_lint::code::schema::Changes;
 

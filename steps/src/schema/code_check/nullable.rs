@@ -8,7 +8,7 @@ use flow_engine::step::{Cx, Step, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::{CodeAt, CodeChecked, MOST, Subjects, accepted, line};
-use crate::people::waiver;
+use crate::means::signature::waiver;
 use flow_lint::code::schema::Changes;
 
 /// Type-checks the new code and the deployed code against the new schema, and looks in both for unguarded access to what

@@ -12,7 +12,7 @@ use flow_engine::run::Run;
 use super::*;
 use crate::code::tests::git;
 use crate::means::reach::testing::{Bench, failure, output, plan};
-use crate::people::People;
+use crate::means::signature::roster::People;
 
 fn registry() -> Registry {
     Registry::default()

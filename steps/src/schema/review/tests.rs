@@ -7,9 +7,12 @@ use flow_engine::run::{Run, Status};
 
 use super::*;
 use crate::means::reach::testing::{Bench, Say, failure, output, plan};
+use crate::means::signature::review::verify_review;
+use crate::means::signature::roster::People;
+use crate::means::signature::statement;
+use crate::means::signature::statement::{Decision, Statement, Subject, Words};
+use crate::means::signature::verify::SignedAnswer;
 use crate::people::fixture::{Team, other_namespace, seal, signal, words};
-use crate::people::review::verify_review;
-use crate::people::{Decision, People, SignedAnswer, Statement, Subject, Words, statement};
 use crate::schema::tests::{Rig, registry};
 
 const REVIEW: &str = "prep/review";

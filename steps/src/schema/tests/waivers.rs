@@ -3,9 +3,11 @@
 use flow_engine::clock::{Clock as _, SystemClock};
 
 use super::*;
+use crate::means::signature::statement;
+use crate::means::signature::statement::{Decision, Subject, Words};
+use crate::means::signature::verify::SignOffRefusal;
+use crate::means::signature::waiver::{AskedWaivers, hand_in};
 use crate::people::fixture::{Team, seal, words};
-use crate::people::waiver::hand_in;
-use crate::people::{AskedWaivers, Decision, SignOffRefusal, Subject, Words, statement};
 
 #[tokio::test]
 async fn a_waiver_is_taken_only_for_what_is_asked_and_from_the_role_that_is_asked() {

@@ -5,9 +5,8 @@ use serde::Deserialize;
 
 use super::plain;
 use super::probe::Probe;
-use crate::means::psql::text::{ident, literal};
+use crate::means::psql::text::{ident, key_in_words, literal};
 use crate::means::psql::{Pg, PgError};
-use crate::pg::key_in_words;
 
 /// A question that waits longer for a lock stands in the way of others.
 const LOCK_TIMEOUT: &str = "5s";

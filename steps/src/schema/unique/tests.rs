@@ -8,9 +8,9 @@ use flow_engine::registry::Registry;
 
 use super::*;
 use crate::means::reach::testing::{Bench, Say, failure, output, plan};
-use crate::people::Waiver;
+use crate::means::reports::migrations::Pending;
+use crate::means::reports::people::Waiver;
 use crate::pg::tests::cluster;
-use crate::schema::Pending;
 use flow_lint::migration::{check, from_pairs};
 
 const SCHEMA: &str = r#"

@@ -2,12 +2,13 @@
 
 use flow_engine::planner::{Key, Out};
 use flow_steps::code::CodeSnapshot;
-use flow_steps::deploy::{Deploy, Deployed, InPlace, StopSpec};
+use flow_steps::deploy::{Deploy, InPlace, StopSpec};
 use flow_steps::health::Health;
-use flow_steps::lease::Lease;
+use flow_steps::means::lease::Lease;
 use flow_steps::means::probes::Check;
+use flow_steps::means::read_only::freeze::Freeze;
+use flow_steps::means::reports::code::Deployed;
 use flow_steps::means::secret;
-use flow_steps::pg::Freeze;
 use flow_steps::pm2::{Online, ProcessList, Processes, Released, Restarted};
 use flow_steps::watch::{Mark, Reconnect, Watch};
 

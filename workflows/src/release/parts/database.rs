@@ -2,15 +2,17 @@
 
 use flow_engine::planner::{Key, Out};
 use flow_steps::drift::{DeployedDrift, DriftReport, SchemaDrift, Statements};
-use flow_steps::lease::Lease;
+use flow_steps::means::lease::Lease;
 use flow_steps::means::psql::Database;
+use flow_steps::means::read_only::freeze::Freeze;
+use flow_steps::means::read_only::watchdog::Watchdog;
+use flow_steps::means::reports::migrations::Checked;
 use flow_steps::pg::{
     Backup, Baseline, BeforeStop, Compression, CopySafe, CountsMatch, DataPolicy, DbState,
-    Expectation, ExpectedShape, Freeze, Integrity, MigrationsApplied, Pending, RecordState,
-    Restorable, RestoreProof, RestoreRehearsal, Rights, Room, TakeBack, TakeBackup, Thaw, Watchdog,
+    Expectation, ExpectedShape, Integrity, MigrationsApplied, Pending, RecordState, Restorable,
+    RestoreProof, RestoreRehearsal, Rights, Room, TakeBack, TakeBackup, Thaw,
 };
-
-use flow_steps::schema::{Checked, UniqueSafe};
+use flow_steps::schema::UniqueSafe;
 
 use super::Release;
 use crate::config::{Data, Place};

@@ -9,7 +9,7 @@ use flow_engine::step::Step;
 
 use super::*;
 use crate::means::reach::testing::{Bench, failure, output, plan, run_id};
-use crate::people::People;
+use crate::means::signature::roster::People;
 
 /// A policy of `table`, `column`, `class`.
 fn policy(lines: &[[&str; 3]]) -> Policy {

@@ -107,7 +107,7 @@ async fn anothers_lease_stops_the_undo_and_an_order_before_the_question_is_no_an
     let journal = Arc::default();
     let mut plan = fails_after_thaw(&pg.db, dir.path().to_str().unwrap());
     let at = plan.nodes.iter().position(|n| n.key == "prod/baseline");
-    let lease = crate::lease::Lease {
+    let lease = crate::means::lease::Lease {
         host: "here".into(),
         dir: leases.path().to_str().unwrap().into(),
         epoch: 1,
@@ -117,7 +117,7 @@ async fn anothers_lease_stops_the_undo_and_an_order_before_the_question_is_no_an
     plan.nodes[at.unwrap()].params["lease"] =
         serde_json::to_value(Some(Arg::Value(lease))).unwrap();
     let held = leases.path().join("held");
-    let other = crate::lease::Held {
+    let other = crate::means::lease::store::Held {
         run: "r-other".into(),
         holder: "another machine".into(),
         epoch: 1,

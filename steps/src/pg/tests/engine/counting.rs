@@ -2,6 +2,7 @@
 
 use super::super::cluster::database;
 use super::*;
+use crate::means::read_only::freeze::Freeze;
 
 /// A release on one environment: recorded, deployed, counted.
 async fn on_test(run: &str, tables: &[&str], allowed: &[&str], sql: &str) -> (Arc<Run>, Stop) {

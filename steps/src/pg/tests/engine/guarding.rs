@@ -2,6 +2,7 @@
 
 use super::super::cluster::{database, value};
 use super::*;
+use crate::means::read_only::freeze::Freeze;
 
 /// Cuts the backup's file, as a full disk or a person would.
 #[derive(Serialize, Deserialize)]

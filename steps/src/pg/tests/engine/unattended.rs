@@ -3,6 +3,11 @@
 mod again;
 
 use crate::means::psql::text::ident;
+use crate::means::read_only;
+use crate::means::read_only::freeze::Freeze;
+use crate::means::read_only::watchdog::Heartbeat;
+use crate::means::read_only::watchdog::Opening;
+use crate::means::read_only::watchdog::Watchdog;
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,9 +19,9 @@ use flow_engine::signal::Signal;
 
 use super::super::cluster::database;
 use super::*;
-use crate::lease::Lease;
 use crate::means::host::job::{self, JobSpec, Probe};
-use crate::pg::watchdog::whose;
+use crate::means::lease::Lease;
+use crate::means::read_only::watchdog::whose;
 
 mod restoring;
 

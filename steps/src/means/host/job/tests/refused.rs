@@ -165,7 +165,7 @@ async fn a_job_is_launched_only_under_its_own_runs_lease_and_no_newer_process_s(
     let mut spec = rig.spec("a", "true");
     spec.lease = Some(lease.to_str().unwrap().to_owned());
     let write = |text: String| std::fs::write(lease.join("held"), text).unwrap();
-    let held = |run: &str, epoch: u64| crate::lease::Held {
+    let held = |run: &str, epoch: u64| crate::means::lease::store::Held {
         run: run.into(),
         holder: "process 1 on \"b\",\"epoch\":1,x".into(),
         epoch,

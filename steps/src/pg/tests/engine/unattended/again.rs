@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::deploy::{Deploy as Script, fixture};
+use crate::means::read_only::freeze::Freeze;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deploy_that_failed_on_test_leaves_no_database_read_only_and_a_retry_freezes_it_again() {
