@@ -3,9 +3,6 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinHandle;
-
 use flow_engine::clock::Clock;
 use flow_engine::driver::{Driver, Engine, Handle, NewRun, Stop};
 use flow_engine::event::{Masked, Observer, Observers};

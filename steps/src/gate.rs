@@ -8,6 +8,6 @@ mod overtaken;
 mod preflight;
 mod promotion;
 
-pub use backup::{BackupFresh, BackupRule, Freshness, Manifest, Proof};
+pub use backup::{BackupFresh, BackupRule, Freshness};
 pub use preflight::{CodeBefore, Free, Preflight, Ready};
 pub use promotion::Promotion;

@@ -6,6 +6,7 @@
 pub mod again;
 pub mod checklist;
 pub mod commands;
+pub mod facts;
 pub mod freezes;
 pub mod git;
 pub mod host;

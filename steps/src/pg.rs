@@ -64,7 +64,7 @@ pub(crate) use outlook::Question;
 pub use outlook::{BeforeStop, Outlook, OutlookError, Restorable, outlook};
 
 pub use policy::{DataPolicy, Pending, Policy, unlisted};
-pub use proof::{Proof, RestoreProof};
+pub use proof::RestoreProof;
 
 pub use record::RecordState;
 pub use rehearsal::{Rehearsal, RestoreRehearsal};

@@ -14,6 +14,8 @@ use tempfile::TempDir;
 mod hosts;
 #[path = "plan/lease.rs"]
 mod lease;
+#[path = "plan/names.rs"]
+mod names;
 #[path = "plan/path.rs"]
 mod path;
 #[path = "plan/simulation.rs"]

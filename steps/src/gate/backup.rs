@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::means::host::{Command, Host};
 use crate::means::reach;
+use crate::means::reports::backup::{BackupFile, Proof};
 
 /// What counts as fresh.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,29 +31,11 @@ pub struct BackupRule {
     pub rehearsal_max_age_days: u64,
 }
 
-/// What the backup step says of its file: the fields of its output this gate reads.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Manifest {
-    /// The file on the host.
-    pub path: String,
-    /// The size of its file, in bytes.
-    pub bytes: u64,
-    /// SHA-256 of its file, in hexadecimal digits.
-    pub sha256: String,
-}
-
-/// What the proving step says: the field of its output this gate reads.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Proof {
-    /// The digest of the file that was restored.
-    pub sha256: String,
-}
-
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Freshness {
     /// The newest proven backup; nothing only for a first release, whose own backup comes later.
-    pub backup: Option<Manifest>,
+    pub backup: Option<BackupFile>,
     /// Its age in seconds, by the host's clock.
     pub age_seconds: Option<u64>,
     /// When a restore was last rehearsed; nothing as above.
@@ -64,8 +47,8 @@ const REHEARSE: &str =
 const PROVE: &str = "every release takes a backup and proves it: start a new one, or promote; a backup counts once it was restored and compared";
 
 /// Backups of a run that the same run proved.
-fn proven(run: &Run, rule: &BackupRule) -> Option<Manifest> {
-    let backup: Manifest = serde_json::from_str(run.output(&rule.backup_step)?).ok()?;
+fn proven(run: &Run, rule: &BackupRule) -> Option<BackupFile> {
+    let backup: BackupFile = serde_json::from_str(run.output(&rule.backup_step)?).ok()?;
     let proof: Proof = serde_json::from_str(run.output(&rule.proof_step)?).ok()?;
     (backup.sha256 == proof.sha256).then_some(backup)
 }
@@ -94,7 +77,7 @@ impl BackupRule {
     }
 
     /// Proven backups, newest run first.
-    fn candidates(&self, runs: &[&Run]) -> Vec<Manifest> {
+    fn candidates(&self, runs: &[&Run]) -> Vec<BackupFile> {
         let mut runs: Vec<&&Run> = runs.iter().collect();
         runs.sort_by_key(|r| std::cmp::Reverse(r.created));
         runs.iter()
@@ -108,8 +91,8 @@ impl BackupRule {
         &self,
         host: &dyn Host,
         runs: &[&Run],
-    ) -> Result<Option<(Manifest, u64)>, StepError> {
-        let mut newest: Option<(Manifest, u64)> = None;
+    ) -> Result<Option<(BackupFile, u64)>, StepError> {
+        let mut newest: Option<(BackupFile, u64)> = None;
         for backup in self.candidates(runs) {
             let look = Command::script("[ ! -f \"$1\" ] || stat -c '%s %Y' -- \"$1\" && date +%s")
                 .args(["sh", reach::absolute(&backup.path)?]);

@@ -5,6 +5,8 @@ use flow_engine::plan::{Effect, OnFailure};
 use flow_engine::record::{Failure, Verdict};
 use flow_engine::run::Run;
 
+use crate::means::facts;
+
 /// Refuses a run when another one changed the same production after this one was begun, unless what that one did was
 /// undone whole. Judged on one journal: what another journal's run did, the lease on the host and the baseline show.
 ///
@@ -30,7 +32,7 @@ pub(crate) fn judge(this: &Run, others: &[Run]) -> Result<(), Failure> {
     .hint(format!("flow cancel {} --reason …", this.id))
     .hint(format!(
         "then flow start promote --commit {}: what passed on test and staging still counts",
-        this.plan.fact("commit")
+        this.plan.fact(facts::COMMIT)
     )))
 }
 

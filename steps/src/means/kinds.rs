@@ -29,3 +29,21 @@ pub const PROCESSES: &str = "pm2.processes";
 pub const MIGRATION_REVIEW: &str = "schema.migration-review";
 /// Judges the pending migrations.
 pub const MIGRATION_SAFETY: &str = "schema.migration-safety";
+
+/// All of them.
+pub const ALL: [&str; 14] = [
+    CODE,
+    DEPLOY,
+    LEASE,
+    LEASE_RELEASE,
+    CHECKLIST,
+    KEYS,
+    SIGN_OFF,
+    STARTER,
+    BASELINE,
+    FREEZE,
+    THAW,
+    PROCESSES,
+    MIGRATION_REVIEW,
+    MIGRATION_SAFETY,
+];

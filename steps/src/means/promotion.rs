@@ -6,7 +6,7 @@ use flow_engine::run::{Run, Status, Undo};
 use flow_engine::step::{Cx, StepError};
 use serde::{Deserialize, Serialize};
 
-use crate::means::reach;
+use crate::means::{facts, reach};
 
 /// What must have passed before production may be touched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,7 +49,7 @@ impl PromotionRule {
                 self.commit
             )));
         }
-        let planned = this.plan.fact("commit");
+        let planned = this.plan.fact(facts::COMMIT);
         if planned != self.commit {
             return Err(Failure::new(format!(
                 "this run was planned for commit `{planned}`, not for {}",
@@ -83,7 +83,7 @@ impl PromotionRule {
         // An earlier run may have ended with stage: it is the commit that counts, not where the run was to end.
         let same = others
             .iter()
-            .filter(|r| r.plan.fact("commit") == self.commit);
+            .filter(|r| r.plan.fact(facts::COMMIT) == self.commit);
         let best = same
             .filter(|r| !taken_back(r))
             .chain([this])

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::settings::Plate;
 use super::state::DbState;
+use crate::means::reports::backup::BackupFile;
 
 /// How a dump is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -50,6 +51,23 @@ pub struct Backup {
     pub state: DbState,
 }
 
+/// What is read of a backup where only its file counts: a field that has another name there does not compile here.
+impl From<&Backup> for BackupFile {
+    fn from(backup: &Backup) -> BackupFile {
+        let Backup {
+            path,
+            bytes,
+            sha256,
+            ..
+        } = backup;
+        BackupFile {
+            path: path.clone(),
+            bytes: *bytes,
+            sha256: sha256.clone(),
+        }
+    }
+}
+
 /// What lies beside the file. The state comes last, so that the beginning reads well.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Manifest {
@@ -60,4 +78,28 @@ pub(super) struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) plate: Option<Plate>,
     pub(super) backup: Backup,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_reported_backup_is_read_as_its_file() {
+        let state = json!({
+            "taken_at": 0, "system_identifier": "", "server_version": "", "database": "", "tables": {},
+            "migrations": [], "schema_digest": "", "shape_digest": "",
+        });
+        let backup: Backup = serde_json::from_value(json!({
+            "path": "/b/x.sql.zst", "bytes": 7, "raw_bytes": 9, "sha256": "ab", "raw_sha256": "cd",
+            "compression": "zstd", "seconds": 1, "tool_version": "15", "previous_raw_bytes": null, "state": state,
+        }))
+        .unwrap();
+        let report = serde_json::to_string(&backup).unwrap();
+        let read: BackupFile = serde_json::from_str(&report).unwrap();
+        assert_eq!(read, BackupFile::from(&backup));
+        assert_eq!((read.path.as_str(), read.bytes), ("/b/x.sql.zst", 7));
+    }
 }

@@ -17,6 +17,7 @@ use super::state::DbState;
 use super::{load, settings, space};
 use crate::means::psql::text::some_of;
 use crate::means::psql::{Database, Pg, PgError};
+use crate::means::reports::backup::Proof;
 
 /// Restores a backup into a scratch database and compares every table with what was counted and hashed in the
 /// snapshot the backup was taken in. The scratch database is dropped at the end, whatever comes out.
@@ -26,21 +27,6 @@ pub struct RestoreProof {
     pub db: Database,
     /// What is restored: a file on this database's host, with the state it must give.
     pub backup: Arg<Backup>,
-}
-
-/// A passed proof.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Proof {
-    /// The file that was restored, absolute, on the database's host.
-    pub path: String,
-    /// Its digest, as read again from the disk.
-    pub sha256: String,
-    /// How long reading, restoring and comparing took.
-    pub seconds: u64,
-    /// How many tables were equal: all.
-    pub tables: usize,
-    /// How many rows were equal: all.
-    pub rows: u64,
 }
 
 /// Restores into a database of that name and compares. On success the database stays, for the caller to use or drop;

@@ -7,7 +7,6 @@ use flow_engine::registry::Registry;
 use super::super::backup::{BackupFresh, Freshness};
 use super::*;
 use crate::lease::HostLease;
-use crate::means::kinds::SIGN_OFF;
 use crate::means::reach::testing::{Bench, Say, failure, output};
 use crate::pg::Room;
 use crate::pg::tests::cluster::{for_a_step, small_disk};
@@ -21,15 +20,23 @@ struct Sign {
 
 #[async_trait]
 impl Step for Sign {
-    const KIND: &'static str = SIGN_OFF;
-    type Output = serde_json::Value;
+    const KIND: &'static str = kinds::SIGN_OFF;
+    type Output = SignedOff;
 
     fn summary(&self) -> String {
         "signs".into()
     }
 
-    async fn run(&self, _: &Cx) -> Result<serde_json::Value, StepError> {
-        Ok(serde_json::json!({"role": self.role, "expires_at": self.expires_at, "signer": "x"}))
+    async fn run(&self, _: &Cx) -> Result<SignedOff, StepError> {
+        Ok(SignedOff {
+            role: self.role.clone(),
+            signer: "x".into(),
+            fingerprint: "SHA256:x".into(),
+            statement_sha256: "0".repeat(64),
+            evidence_digest: "0".repeat(64),
+            signed_at: Timestamp(1),
+            expires_at: Timestamp(self.expires_at),
+        })
     }
 }
 
@@ -148,7 +155,12 @@ impl Rig {
                 "prep/backup",
                 Say::new(serde_json::json!({"path": file, "bytes": bytes, "sha256": "sum"})),
             );
-            p.step("prep/proof", Say::new(serde_json::json!({"sha256": proof})));
+            p.step(
+                "prep/proof",
+                Say::new(serde_json::json!({
+                    "path": file, "sha256": proof, "seconds": 1, "tables": 1, "rows": 1,
+                })),
+            );
             if flaw != Flaw::NoRehearsal {
                 p.step("prep/rehearsal", Say::new(1));
             }

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use flow_engine::answer::Answer;
-
 use flow_engine::record::{Verdict, Wait};
 use flow_engine::run::options::Question;
 use flow_engine::run::{GivenOrder, Run, Status, Topic, Undo};

@@ -6,12 +6,8 @@ use async_trait::async_trait;
 use flow_engine::plan::Plan;
 use flow_engine::step::{Cx, StepError};
 
+use crate::means::facts;
 use crate::means::signature::roster::People;
-
-/// The fact of a plan that names its roster.
-const FACT: &str = "roster";
-/// The fact that names the reviewed ref, where the team has one.
-const REFERENCE: &str = "roster-ref";
 
 /// The file that a plan counts as its roster. Stands in the plan's facts as `SHA256 COMMIT:PATH`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,13 +26,13 @@ pub struct RosterAt {
 impl RosterAt {
     /// What the plan says; nothing in a plan of a version that read the working tree.
     pub fn of(plan: &Plan) -> Option<RosterAt> {
-        let (sha256, at) = plan.fact(FACT).split_once(' ')?;
+        let (sha256, at) = plan.fact(facts::ROSTER).split_once(' ')?;
         let (commit, path) = at.split_once(':')?;
         Some(RosterAt {
             sha256: sha256.to_owned(),
             commit: commit.to_owned(),
             path: path.to_owned(),
-            reference: Some(plan.fact(REFERENCE))
+            reference: Some(plan.fact(facts::ROSTER_REF))
                 .filter(|name| !name.is_empty())
                 .map(str::to_owned),
         })
@@ -50,8 +46,10 @@ impl RosterAt {
             path,
             reference,
         } = self;
-        let at = (FACT, format!("{sha256} {commit}:{path}"));
-        let reference = reference.iter().map(|name| (REFERENCE, name.clone()));
+        let at = (facts::ROSTER, format!("{sha256} {commit}:{path}"));
+        let reference = reference
+            .iter()
+            .map(|name| (facts::ROSTER_REF, name.clone()));
         std::iter::once(at).chain(reference).collect()
     }
 }

@@ -15,8 +15,8 @@ use flow_engine::run::{Run, Status};
 use flow_engine::{answer, audit};
 use serde::{Deserialize, Serialize};
 
-use crate::means::kinds;
 use crate::means::signature::summary;
+use crate::means::{facts, kinds};
 
 /// The version of the statement's shape.
 pub const VERSION: u16 = 1;
@@ -170,7 +170,7 @@ pub fn build(run: &Run, step: &str, words: Words) -> Result<Statement, Statement
         signer: words.signer,
         decision: words.decision,
         plan_digest: run.plan_digest.to_string(),
-        commit: run.plan.fact("commit").to_owned(),
+        commit: run.plan.fact(facts::COMMIT).to_owned(),
         evidence_digest: evidence.to_string(),
         finding: words.finding,
         after: words.after,

@@ -5,10 +5,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::means::checklist::ChecklistResult;
-use crate::means::kinds;
 use crate::means::plain::is_plain;
 use crate::means::reports::migrations::Checked;
 use crate::means::reports::people::{KeysFound, Signer, Waiver};
+use crate::means::{facts, kinds};
 
 /// The longest line, the most lines, and the most bytes in all; see [`crate::means::signature::statement::NOTE_MAX`].
 const LINE_MAX: usize = 150;
@@ -19,7 +19,7 @@ const WAIVED: &str = "WAIVED";
 
 /// Steps whose report a signer must see, by what follows the environment in their key, and what it is called; `{}` is the
 /// environment. The most decisive come first: when there is no room for all, the last are left out and that is said.
-const NOTABLE: [(&str, &str); 6] = [
+pub const NOTABLE: [(&str, &str); 6] = [
     ("backup", "backup"),
     ("backup-verified", "backup restored"),
     ("rollback-rehearsal", "rollback rehearsed"),
@@ -67,7 +67,7 @@ pub fn lines(run: &Run, cut: usize) -> Vec<String> {
 /// What there is to say before the first step: what is asked for, by whom, why.
 fn at_the_start(run: &Run) -> Vec<String> {
     let plan = &run.plan;
-    let commit = short(plan.fact("commit"));
+    let commit = short(plan.fact(facts::COMMIT));
     let reason = Some(&run.reason).filter(|reason| !reason.is_empty());
     let mut lines = vec![
         format!(
@@ -149,7 +149,7 @@ pub fn deployed(run: &Run, cut: usize) -> Option<String> {
 
 fn headline(run: &Run, cut: usize) -> String {
     let plan = &run.plan;
-    let commit = short(plan.fact("commit"));
+    let commit = short(plan.fact(facts::COMMIT));
     let now = deployed(run, cut).map_or_else(
         || " (what runs now is not known)".to_owned(),
         |now| format!(" (now {})", short(&now)),

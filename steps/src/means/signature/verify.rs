@@ -8,6 +8,7 @@ use flow_engine::id::Digest;
 use flow_engine::run::Run;
 use serde::{Deserialize, Serialize};
 
+use crate::means::facts;
 use crate::means::signature::roster::{NAMESPACE, People, Person};
 use crate::means::signature::sshsig::{Envelope, SshSigError};
 use crate::means::signature::statement::{Decision, Statement, StatementError, Subject};
@@ -290,7 +291,7 @@ fn about(
         return Err(SignOffRefusal::Other { what, signed, here });
     }
     signed.words().check()?;
-    let commit = run.plan.fact("commit");
+    let commit = run.plan.fact(facts::COMMIT);
     let same = [
         (
             "the plan",
