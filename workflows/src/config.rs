@@ -11,13 +11,16 @@ use flow_steps::means::secret::SecretCommand;
 use flow_steps::schema::CodeAt;
 use serde::Deserialize;
 
+mod check;
 mod checklist;
 mod core;
 mod data;
+mod database;
 mod environments;
 mod health;
 mod layout;
 mod machine;
+mod question;
 mod read;
 mod rules;
 mod team;
@@ -25,10 +28,13 @@ mod team;
 pub use checklist::{Checklist, Item};
 pub use core::{Core, HostAt};
 pub use data::Data;
+pub use database::Database;
 pub use environments::{Environments, Place};
+pub(crate) use health::is_loopback;
 pub use health::{AskedFrom, Healthy};
 pub use layout::{CORE, Layout, RELEASE, RELEASE_KEYS, closest};
-pub use machine::{Database, Environment, HostEntry, Machine, Supervision};
+pub use machine::{Environment, HostEntry, Machine, Supervision};
+pub use question::{Health, Question};
 pub(crate) use read::parse_toml;
 pub use read::{ConfigError, read_toml};
 pub use rules::{Gates, SignOff, Watch};
@@ -290,4 +296,11 @@ pub(crate) fn beside(dir: &Path, name: &str) -> String {
 fn wrong_command(value: &str) -> Option<String> {
     let words = value.strip_prefix("command:")?;
     SecretCommand::parse(words).err().map(|e| e.to_string())
+}
+
+/// Whether a path can be a folder on a host: absolute, without `..` and without control characters.
+fn is_folder(path: &str) -> bool {
+    path.starts_with('/')
+        && !path.split('/').any(|part| part == "..")
+        && !path.chars().any(char::is_control)
 }

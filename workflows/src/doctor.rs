@@ -6,11 +6,11 @@ use std::time::Duration;
 use flow_engine::clock::{Clock as _, SystemClock};
 use flow_steps::means::host::{Command, Host, HostExt as _};
 use flow_steps::pg::{Purpose, mode};
-use flow_steps::pm2;
 
-use crate::config::{Data, Environment, Place};
+use crate::config::{Data, Place};
 use crate::setup::{Setup, SetupError};
 
+mod application;
 mod database;
 mod lease;
 mod left;
@@ -143,33 +143,79 @@ impl Setup {
         report.findings
     }
 
+    /// The database where it is, and the application's own host.
     async fn there(&self, place: &Place<'_>, is_proving: bool, known: WayOut<'_>) -> Vec<Finding> {
-        let (name, env) = (place.name, place.env);
-        let mut report = Report::of(name);
+        let env = place.env;
+        let mut report = Report::of(place.name);
         lease::variables(&mut report, &self.config, env);
-        let Some(host) = self.reached(&mut report, place).await else {
+        let Some(apart) = env.apart.as_deref() else {
+            if let Some(host) = self.reached(&mut report, place).await {
+                let tools = means::Tools::of(env).and(&env.database.exec);
+                self.means(&mut report, &*host, place, &tools).await;
+                lease::literals(&mut report, env);
+                let shut = self
+                    .database(&mut report, &host, (place, is_proving), known)
+                    .await;
+                self.application(&mut report, &*host, place, shut).await;
+            }
             return report.findings;
         };
-        means::tools(&mut report, &*host, env, &env.database.exec).await;
-        clock(&mut report, &*host).await;
-        means::folders(&mut report, &*host, env, self.config.gates.free_mib).await;
-        lease::owners(&mut report, &*host, env).await;
-        lease::literals(&mut report, env);
+        let mut beside = Report::of(&apart.name);
+        let mut shut = false;
+        let store = place.database_host();
+        if let Some(host) = self.reached(&mut beside, &store).await {
+            let tools = means::Tools::of_database(&apart.env.database.exec);
+            self.means(&mut beside, &*host, &store, &tools).await;
+            shut = self
+                .database(&mut beside, &host, (place, is_proving), known)
+                .await;
+        }
+        if let Some(host) = self.reached(&mut report, place).await {
+            self.means(&mut report, &*host, place, &means::Tools::of(env))
+                .await;
+            lease::literals(&mut report, env);
+            self.application(&mut report, &*host, place, shut).await;
+        }
+        beside.findings.into_iter().chain(report.findings).collect()
+    }
+
+    /// Programs, clock and folders of a host.
+    async fn means(
+        &self,
+        report: &mut Report,
+        host: &dyn Host,
+        place: &Place<'_>,
+        tools: &means::Tools,
+    ) {
+        means::tools(report, host, tools).await;
+        clock(report, host).await;
+        let free = self.config.gates.free_mib;
+        means::folders(report, host, place.env, (tools.is_for_application, free)).await;
+        lease::owners(report, host, place.env).await;
+    }
+
+    /// The database, on its host. Whether it lets no writers in.
+    async fn database(
+        &self,
+        report: &mut Report,
+        host: &Arc<dyn Host>,
+        (place, is_proving): (&Place<'_>, bool),
+        known: WayOut<'_>,
+    ) -> bool {
         // Its own rows are only counted.
         let purpose = if place.data == Data::Own && !place.is_production && !is_proving {
             Purpose::Look
         } else {
             Purpose::Release
         };
-        database::look(&mut report, &self.hosts(), &*host, place, purpose).await;
+        let store = place.database_host();
+        database::look(report, &self.hosts(), &**host, &store, purpose).await;
         if place.is_production {
-            database::policy(&mut report, &self.hosts(), place, &self.policy).await;
+            database::policy(report, &self.hosts(), &store, &self.policy).await;
         }
-        left::look(&mut report, &*host, env).await;
-        lease::lease(&mut report, &host, env, known).await;
-        let shut = read_only(&mut report, &host, name, env).await;
-        self.application(&mut report, &*host, place, shut).await;
-        report.findings
+        left::look(report, &**host, store.env).await;
+        lease::lease(report, host, (place.name, &store), known).await;
+        read_only(report, host, place.name, &store).await
     }
 
     /// A further host: everything but the database, which is not there.
@@ -181,10 +227,8 @@ impl Setup {
         let Some(host) = self.reached(&mut report, place).await else {
             return report.findings;
         };
-        means::tools(&mut report, &*host, place.env, &[]).await;
-        clock(&mut report, &*host).await;
-        means::folders(&mut report, &*host, place.env, self.config.gates.free_mib).await;
-        lease::owners(&mut report, &*host, place.env).await;
+        self.means(&mut report, &*host, place, &means::Tools::of(place.env))
+            .await;
         self.application(&mut report, &*host, place, false).await;
         report.findings
     }
@@ -222,69 +266,6 @@ impl Setup {
         }
         Some(host)
     }
-
-    async fn application(
-        &self,
-        report: &mut Report,
-        host: &dyn Host,
-        place: &Place<'_>,
-        shut: bool,
-    ) {
-        let (name, env) = (place.name, place.env);
-        let git = Command::new("git").args([
-            "-c",
-            &format!("safe.directory={}", env.app_dir),
-            "-C",
-            &env.app_dir,
-        ]);
-        let commit = host
-            .run(&git.args(["rev-parse", "--short=12", "HEAD"]))
-            .await;
-        report.add(
-            "checkout",
-            words(commit),
-            "clone the application into `app_dir`",
-        );
-        let whose = pm2::whose(host, &env.program(), &env.application()).await;
-        if whose.as_ref().is_ok_and(|found| !found.all_up) {
-            let found = "a process is not online: it stays so, and is no witness after the deploy; start it now if it should run";
-            report.add("not online", Ok(found.into()), "");
-        }
-        report.add(
-            "pm2",
-            whose.map(|found| found.words),
-            &format!(
-                "install pm2 for the user that ssh logs in as, or name the application's processes: [env.{name}] processes"
-            ),
-        );
-        if place.has_health {
-            self.health(report, place, shut).await;
-        }
-    }
-
-    /// `shut`: whether its database lets no writers in now, as a release has it.
-    async fn health(&self, report: &mut Report, place: &Place<'_>, shut: bool) {
-        let (name, env) = (place.name, place.env);
-        let check = self.config.check(place);
-        let frozen = if shut {
-            ", while its database is shut to writers"
-        } else {
-            ""
-        };
-        let answer = check
-            .ask(&self.hosts())
-            .await
-            .map(|a| format!("{} {}{frozen}", env.health, a.status))
-            .map_err(|unwell| format!("{unwell}{frozen}"));
-        let fix = if shut {
-            format!(
-                "a release on {name} would shut it the same way: let the application answer without writing"
-            )
-        } else {
-            format!("the application on {name} should be healthy before a release")
-        };
-        report.add("health", answer, &fix);
-    }
 }
 
 async fn clock(report: &mut Report, host: &dyn Host) {
@@ -307,13 +288,8 @@ async fn clock(report: &mut Report, host: &dyn Host) {
 }
 
 /// A database that refuses writes is a finding, unless the run that froze it is watched by its timer. Whether it does.
-async fn read_only(
-    report: &mut Report,
-    host: &Arc<dyn Host>,
-    name: &str,
-    env: &Environment,
-) -> bool {
-    let db = env.database.at(name);
+async fn read_only(report: &mut Report, host: &Arc<dyn Host>, name: &str, at: &Place<'_>) -> bool {
+    let db = at.env.database.at(at.name);
     let lease = match flow_steps::means::lease::place::place(host, &db).await {
         Ok(lease) => lease,
         Err(e) => {

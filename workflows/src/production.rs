@@ -43,7 +43,11 @@ impl Setup {
         let Ok(host) = hosts.get(environment) else {
             return HostSays::nothing(environment);
         };
-        let database = tokio::time::timeout(PATIENCE, access(&*host, &env.database)).await;
+        let (store, _) = env.database_host(environment);
+        let Ok(keeper) = hosts.get(store) else {
+            return HostSays::nothing(store);
+        };
+        let database = tokio::time::timeout(PATIENCE, access(&*keeper, &env.database)).await;
         let application = env.application();
         let program = env.program();
         let whose = pm2::whose(&*host, &program, &application);

@@ -6,7 +6,6 @@
 use flow_engine::plan::OnFailure::{Park, Rollback};
 use flow_engine::planner::{Key, Out, Planner};
 use flow_steps::drift::DriftReport;
-use flow_steps::means::lease::Lease;
 use flow_steps::means::reports::code::{Deployed, Snapshot};
 use flow_steps::means::reports::migrations::Checked;
 use flow_steps::pg::{Backup, Expectation};
@@ -15,11 +14,13 @@ use hosts::HostBefore;
 
 use crate::config::{Data, Place};
 
+use leases::Leases;
 pub use parts::Release;
 use parts::{BASELINE, DEPLOY, Phase, RUNNING, WRITABLE};
 
 pub(crate) mod checklists;
 mod hosts;
+mod leases;
 mod parts;
 
 /// The version of the protocol this workflow follows.
@@ -45,7 +46,7 @@ impl Ahead {
 /// What production was before anything changed.
 struct Before<'a> {
     ahead: Ahead,
-    lease: Out<Lease>,
+    leases: Leases,
     /// The same of each further host.
     hosts: Vec<HostBefore<'a>>,
     processes: Out<ProcessList>,
@@ -131,10 +132,7 @@ fn production(
     p.phase("finish", "Afterwards", Park, |p| {
         p.step(&prod.key("drift"), r.drift_after(prod, &schema.drift));
         hosts::give_back(p, r, &before);
-        p.step(
-            &prod.key("lease-release"),
-            r.release_lease(prod, &before.lease),
-        );
+        leases::give_back(p, r, prod, &before.leases);
     });
 }
 
@@ -165,26 +163,28 @@ fn schema(p: &mut Planner, r: &Release) -> Schema {
 
 /// On test: the rows that are there stay.
 fn with_its_own_data(p: &mut Planner, r: &Release, at: &Place, drift: &Out<DriftReport>) {
-    let lease = p.step(&at.key("lease"), r.lease(at));
+    let leases = leases::taken(p, r, at);
+    let lease = &leases.database;
     let hosts = hosts::leased(p, r, at);
     p.step(&at.key("take-back"), r.take_back(at));
     let shape = p.step(&at.key("shape"), r.expected_shape(at));
     let writable = p.reserve(&at.key(WRITABLE));
-    let freeze = r.freeze(at, &lease, Some(&writable));
+    let freeze = r.freeze(at, lease, Some(&writable));
     p.step(&at.key("maintenance"), freeze.clone());
     let before = p.step(&at.key("counts-before"), r.state_to_compare(at));
-    p.step(&at.key("deploy"), r.deploy(at, &lease, Some(&freeze)));
+    let own = leases.application();
+    p.step(&at.key("deploy"), r.deploy(at, own, Some(&freeze)));
     hosts::rehearsed(p, r, &hosts, (at, &freeze));
     p.step(&at.key("migrations-applied"), r.migrations_applied(at));
     p.step(&at.key("drift"), r.drift_after(at, drift));
     p.step(&at.key("counts-after"), r.counts_match(at, &before, &shape));
     p.step(&at.key("health"), r.health(at));
     hosts::healthy(p, r, at);
-    p.step(writable.as_str(), r.thaw(at, None, &lease));
+    p.step(writable.as_str(), r.thaw(at, None, lease));
     checklists(p, r, at);
     p.step(&at.key("unchanged"), r.in_place(at));
     hosts::left(p, r, &hosts);
-    p.step(&at.key("lease-release"), r.leave(at, &lease));
+    leases::left(p, r, at, &leases);
 }
 
 /// On staging: production's rows are copied there first.
@@ -194,17 +194,19 @@ fn with_productions_data(
     at: &Place,
     drift: &Out<DriftReport>,
 ) -> OnStage {
-    let lease = p.step(&at.key("lease"), r.lease(at));
+    let leases = leases::taken(p, r, at);
+    let lease = &leases.database;
     let hosts = hosts::leased(p, r, at);
     p.step(&at.key("copy-prod"), r.copy_production(at));
     let shape = p.step(&at.key("shape"), r.expected_shape(at));
     let processes = p.step(&at.key("processes"), r.processes_seen(at));
     let seen = hosts::seen(p, r, at);
     let writable = p.reserve(&at.key(WRITABLE));
-    let freeze = r.freeze(at, &lease, Some(&writable));
+    let freeze = r.freeze(at, lease, Some(&writable));
     p.step(&at.key("maintenance"), freeze.clone());
     let before = p.step(&at.key("counts-before"), r.state_to_compare(at));
-    let script = p.step(&at.key("deploy"), r.deploy(at, &lease, Some(&freeze)));
+    let own = leases.application();
+    let script = p.step(&at.key("deploy"), r.deploy(at, own, Some(&freeze)));
     let scripts = hosts::rehearsed(p, r, &hosts, (at, &freeze));
     p.step(&at.key("migrations-applied"), r.migrations_applied(at));
     p.step(&at.key("drift"), r.drift_after(at, drift));
@@ -213,11 +215,11 @@ fn with_productions_data(
     p.step(&at.key("counts"), r.counts_match(at, &before, &shape));
     p.step(&at.key("health"), r.health(at));
     hosts::healthy(p, r, at);
-    p.step(writable.as_str(), r.thaw(at, None, &lease));
+    p.step(writable.as_str(), r.thaw(at, None, lease));
     checklists(p, r, at);
     p.step(&at.key("unchanged"), r.in_place(at));
     hosts::left(p, r, &hosts);
-    p.step(&at.key("lease-release"), r.leave(at, &lease));
+    leases::left(p, r, at, &leases);
     restarted
 }
 
@@ -237,8 +239,8 @@ fn checklists(p: &mut Planner, r: &Release, at: &Place) {
 
 fn prepare<'a>(p: &mut Planner, r: &'a Release) -> Before<'a> {
     let (prod, proving) = (r.production(), r.proving());
-    let lease = p.step(&prod.key("lease"), r.lease(prod));
-    let leases = hosts::leased(p, r, prod);
+    let leases = leases::taken(p, r, prod);
+    let of_hosts = hosts::leased(p, r, prod);
     let ahead = Ahead::reserve(p, prod);
     p.step(&prod.key("state"), r.state_to_restore(&ahead));
     let records = hosts::recorded(p, r, prod);
@@ -249,18 +251,18 @@ fn prepare<'a>(p: &mut Planner, r: &'a Release) -> Before<'a> {
     let shape = p.step(&prod.key("shape"), r.expected_shape(prod));
     p.step(&proving.key("rollback-rehearsal"), r.rehearsal());
     // Signing may take days: nobody else is kept out meanwhile, and what was recorded is looked at again afterwards.
-    hosts::rest(p, r, &leases);
-    p.step(&prod.key("lease-rest"), r.release_lease(prod, &lease));
+    hosts::rest(p, r, &of_hosts);
+    leases::rest(p, r, prod, &leases);
     p.parallel("sign-offs", |p| {
         for role in r.roles() {
             p.step(&format!("signoff/{role}"), r.sign_off(role));
         }
     });
-    let lease = p.step(&prod.key("lease-again"), r.again(r.lease(prod)));
+    let leases = leases::again(p, r, prod);
     let processes = p.step(&prod.key(RUNNING), r.processes_now(prod, &processes));
     Before {
         ahead,
-        lease,
+        leases,
         hosts: hosts::again(p, r, records),
         processes,
         code,
@@ -276,9 +278,15 @@ fn gates(p: &mut Planner, r: &Release, before: &Before, checked: &Out<Checked>, 
     p.step("gate/migrations", r.migrations_again(checked));
     p.step("gate/unique-safe", r.unique_safe(checked));
     let prod = r.production();
+    leases::preflight(p, r, before, earlier);
     p.step(
         &prod.key("preflight"),
-        r.preflight(prod, &before.lease, &before.code, earlier),
+        r.preflight(
+            prod,
+            before.leases.application(),
+            Some(&before.code),
+            earlier,
+        ),
     );
     hosts::preflight(p, r, before, earlier);
 }
@@ -288,15 +296,15 @@ fn deploy(p: &mut Planner, r: &Release, before: &Before) -> After {
     p.step(&prod.key("notify"), r.notify());
     p.step(
         &prod.key("maintenance"),
-        r.freeze(prod, &before.lease, None),
+        r.freeze(prod, &before.leases.database, None),
     );
     let baseline = p.step(
         before.ahead.baseline.as_str(),
-        r.baseline(&before.backup, &before.lease, &before.ahead),
+        r.baseline(&before.backup, &before.leases.database, &before.ahead),
     );
     let script = p.step(
         before.ahead.deploy.as_str(),
-        r.deploy_production(prod, &before.lease, &before.ahead),
+        r.deploy_production(prod, before.leases.application(), &before.ahead),
     );
     let hosts = hosts::deployed(p, r, before);
     p.step(&prod.key("migrations"), r.migrations_applied(prod));
@@ -333,7 +341,7 @@ fn verify(
     hosts::online(p, r, before, &on_hosts);
     p.step(
         before.ahead.writable.as_str(),
-        r.thaw(prod, Some(&after.baseline), &before.lease),
+        r.thaw(prod, Some(&after.baseline), &before.leases.database),
     );
     let mark = p.step(
         &prod.key("reconnect"),

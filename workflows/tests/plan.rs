@@ -10,6 +10,8 @@ use flow_workflows::registry::registry;
 use flow_workflows::setup::{Setup, SetupError};
 use tempfile::TempDir;
 
+#[path = "plan/apart.rs"]
+mod apart;
 #[path = "plan/hosts.rs"]
 mod hosts;
 #[path = "plan/lease.rs"]

@@ -112,9 +112,10 @@ async fn place(
 ) -> Result<(Arc<dyn Host>, Database, String), Diagnostic> {
     let setup = session.setup()?;
     let (name, found) = project::environment(setup, env)?;
-    let host = setup.hosts().get(name);
-    let host = host.map_err(|e| failed(format!("`{env}` cannot be reached: {e}")))?;
-    let db = found.database.at(name);
+    let (store, _) = found.database_host(name);
+    let host = setup.hosts().get(store);
+    let host = host.map_err(|e| failed(format!("`{store}` cannot be reached: {e}")))?;
+    let db = found.database.at(store);
     let lease = flow_steps::means::lease::place::place(&host, &db).await;
     let lease =
         lease.map_err(|e| failed(format!("the lease of `{env}` could not be found: {e}")))?;

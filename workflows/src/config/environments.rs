@@ -1,8 +1,5 @@
 //! The environments in the order a release takes.
 
-use flow_steps::means::probes::Check;
-
-use super::health::AskedFrom;
 use super::{Config, ConfigError, Data, Environment, Machine};
 
 /// One environment, its name, and its place in the order. Only [`Config::order`] makes one: no name that nobody
@@ -37,6 +34,18 @@ impl<'a> Place<'a> {
     /// The same, one after another.
     pub fn hosts(&self) -> Vec<Place<'a>> {
         self.waves().into_iter().flatten().collect()
+    }
+
+    /// The host of its database as a place: itself, where the database has none of its own.
+    #[must_use]
+    pub fn database_host(&self) -> Place<'a> {
+        let (name, env) = self.env.database_host(self.name);
+        Place {
+            name,
+            env,
+            has_health: self.has_health && self.env.apart.is_none(),
+            ..*self
+        }
     }
 
     /// The key of a step there: `prod/deploy`.
@@ -78,11 +87,12 @@ impl Config {
         self.path.iter().filter_map(named).collect()
     }
 
-    /// Every host by its name: an environment's own goes by the environment's, a further one by both: `prod/worker`.
+    /// Every host by its name: an environment's own goes by the environment's, a further one by both: `prod/worker`, a
+    /// database's own as `prod/database`.
     pub fn machines(&self) -> Vec<(&str, &Environment)> {
         let all = self.environments().into_iter();
         all.flat_map(|(name, env)| {
-            let further = env.machines.iter();
+            let further = env.apart.as_deref().into_iter().chain(&env.machines);
             let further = further.map(|machine| (machine.name.as_str(), &machine.env));
             [(name, env)].into_iter().chain(further)
         })
@@ -186,23 +196,6 @@ impl Config {
     }
 }
 
-impl Config {
-    /// How an environment's application, or that of a further host, is asked for its health.
-    pub(crate) fn check(&self, at: &Place) -> Check {
-        let env = at.env;
-        let ca = env.health_ca.as_ref();
-        let ok = Check::ok(&env.health);
-        Check {
-            status: env.healthy.status.unwrap_or(ok.status),
-            body: env.healthy.body(),
-            ca_file: ca.map(|path| self.path(path).display().to_string()),
-            via_host: (env.health_from == AskedFrom::Host).then(|| at.name.to_owned()),
-            own_host: Some(at.name.to_owned()),
-            ..ok
-        }
-    }
-}
-
 /// Refuses a host that is named twice. Environments before production may share one as a whole, as they always could: what
 /// is refused then is said when the machines are asked who they are.
 fn apart(before: &[Place<'_>], production: &Place<'_>) -> Result<(), String> {
@@ -215,10 +208,12 @@ fn apart(before: &[Place<'_>], production: &Place<'_>) -> Result<(), String> {
     }
     let mut known: Vec<(&str, &str)> = Vec::new();
     let all = before.iter().chain([production]);
+    let databases = all.clone().filter(|place| place.env.apart.is_some());
+    let databases = databases.map(Place::database_host);
+    let further = databases.chain(all.clone().flat_map(Place::hosts));
     for (place, is_own) in all
-        .clone()
         .map(|place| (*place, true))
-        .chain(all.flat_map(Place::hosts).map(|host| (host, false)))
+        .chain(further.map(|host| (host, false)))
     {
         let alias = place.env.ssh.as_str();
         if let Some((_, other)) = known.iter().find(|(known, _)| *known == alias && !is_own) {

@@ -1,11 +1,11 @@
-//! What a healthy application answers, and who asks it.
+//! What the page of a healthy application says, and who asks for it.
 
 use flow_steps::means::probes::Body;
 use serde::Deserialize;
 
 /// What the answer of a healthy application is. Without `text`, `pointer` or `value`: JSON with `{"status": "ok"}`. A status of
 /// 200 alone proves little: many proxies answer so for a dead application.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Healthy {
     /// The status of the answer; 200 by default.
@@ -74,18 +74,11 @@ impl Healthy {
 }
 
 /// Whether an address leads to the very machine that asks.
-fn is_loopback(url: &str) -> bool {
+pub(crate) fn is_loopback(url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = host.rsplit('@').next().unwrap_or_default();
-    ["localhost", "127.", "[::1]"]
+    ["localhost", "127.", "[::1]", "::1"]
         .iter()
         .any(|name| host.to_lowercase().starts_with(name))
-}
-
-/// Refuses an address of a further host that would be answered by the machine where flow runs.
-pub(super) fn answered_here(url: &str, from: AskedFrom) -> Option<String> {
-    (from == AskedFrom::Here && is_loopback(url)).then(|| {
-        "`health` leads to the machine where flow runs: write health_from = \"host\", or an address of the host".into()
-    })
 }

@@ -7,14 +7,16 @@ use flow_steps::means::host::{Command, quote};
 use flow_steps::pm2::{Application, Kind};
 use serde::Deserialize;
 
+use super::database::Database;
 use super::health::{AskedFrom, Healthy};
-use super::{Checklist, Data};
+use super::question::Health;
+use super::{Checklist, Data, is_folder};
 
 mod host;
 
 pub use host::{HostEntry, Machine};
 
-/// One environment: one host with an application and a database.
+/// One environment: an application and its database, on one host or on several.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Environment {
@@ -63,15 +65,15 @@ pub struct Environment {
     /// What people look at after the deploy, each list by its role; without it the protocol's own.
     #[serde(default)]
     pub checklist: Option<Vec<Checklist>>,
-    /// Where the application says that it is healthy.
-    pub health: String,
-    /// A certificate authority file for `health`, when it is not a public one.
+    /// What says that the application is well: one page, or a list of questions.
+    pub health: Health,
+    /// A certificate authority file for the page, when it is not a public one. A list says it in its entries; so do the two below.
     #[serde(default)]
     pub health_ca: Option<PathBuf>,
-    /// Who asks there.
+    /// Who asks for the page.
     #[serde(default)]
     pub health_from: AskedFrom,
-    /// What its answer must be.
+    /// What the page must say.
     #[serde(default)]
     pub healthy: Healthy,
     /// How its database is reached, and as whom.
@@ -82,6 +84,9 @@ pub struct Environment {
     /// Those, in the order they are deployed in, with everything that holds for them.
     #[serde(skip)]
     pub machines: Vec<Machine>,
+    /// The database's own host, where it has one.
+    #[serde(skip)]
+    pub apart: Option<Box<Machine>>,
 }
 
 /// What keeps an application's processes running.
@@ -127,10 +132,7 @@ impl Environment {
             ("flow_dir", &self.flow_dir),
         ];
         for (key, path) in paths {
-            if !path.starts_with('/')
-                || path.split('/').any(|part| part == "..")
-                || path.chars().any(char::is_control)
-            {
+            if !is_folder(path) {
                 return Some(format!(
                     "`env.{name}.{key}` must be an absolute path without `..`, not `{path}`"
                 ));
@@ -146,11 +148,8 @@ impl Environment {
                 odd.escape_debug()
             ));
         }
-        if !flow_lint::migration::history::is_schema(&self.database.schema) {
-            return Some(format!(
-                "`env.{name}.database.schema` must be a schema's name, not `{}`",
-                self.database.schema.escape_debug()
-            ));
+        if let Some(why) = self.database.problem() {
+            return Some(format!("`env.{name}.database{why}"));
         }
         if let Some(lists) = &self.checklist {
             let none = lists
@@ -185,13 +184,23 @@ impl Environment {
         if let Some(why) = self.healthy.problem() {
             return Some(format!("`env.{name}.healthy`: {why}"));
         }
-        if !self.health.starts_with("http://") && !self.health.starts_with("https://") {
-            return Some(format!(
-                "`env.{name}.health` must be a URL, not `{}`",
-                self.health
-            ));
+        if let Some(why) = self.health.problem() {
+            return Some(format!("`env.{name}.health` {why}"));
         }
-        None
+        self.beside_list()
+            .map(|key| format!("`env.{name}.{key}` is for a single page: `health` is a list, whose entries say that themselves"))
+    }
+
+    /// A key of a single page that stands beside a list.
+    fn beside_list(&self) -> Option<&'static str> {
+        let keys = [
+            ("health_from", self.health_from != AskedFrom::default()),
+            ("healthy", self.healthy != Healthy::default()),
+            ("health_ca", self.health_ca.is_some()),
+        ];
+        let is_list = matches!(self.health, Health::List(_));
+        let mut given = keys.iter().filter(|(_, given)| *given && is_list);
+        given.next().map(|(key, _)| *key)
     }
 }
 
@@ -210,54 +219,6 @@ fn deploy_minutes() -> u64 {
 
 fn pm2() -> Vec<String> {
     vec!["pm2".into()]
-}
-
-/// How a database is reached from its host.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Database {
-    /// What stands before `psql` and `pg_dump`, such as `["docker", "exec", "-i", "supabase_db_DAP"]`.
-    #[serde(default)]
-    pub exec: Vec<String>,
-    /// The database user. It need not be a superuser: `flow doctor` names each right it lacks, with the statement.
-    pub user: String,
-    /// The name of the database.
-    pub name: String,
-    /// A database to connect to while `name` must have no sessions.
-    #[serde(default = "template1")]
-    pub maintenance: String,
-    /// The schema of the application's tables and of `_prisma_migrations`: what its `DATABASE_URL` names as `?schema=`.
-    #[serde(default = "public")]
-    pub schema: String,
-}
-
-fn public() -> String {
-    "public".into()
-}
-
-impl Database {
-    /// What a host runs to speak to it, word by word: `psql` behind `exec`, with its user and name.
-    pub(crate) fn psql(&self) -> Vec<String> {
-        let mut words = self.exec.clone();
-        words.extend(["psql", "-U", &self.user, "-d", &self.name].map(String::from));
-        words
-    }
-
-    /// As the steps know it, on the host of that name.
-    pub fn at(&self, host: &str) -> flow_steps::means::psql::Database {
-        flow_steps::means::psql::Database {
-            host: host.into(),
-            exec: self.exec.clone(),
-            user: self.user.clone(),
-            name: self.name.clone(),
-            maintenance: self.maintenance.clone(),
-            bin: None,
-        }
-    }
-}
-
-fn template1() -> String {
-    "template1".into()
 }
 
 #[cfg(test)]

@@ -9,23 +9,24 @@ use flow_steps::means::secret;
 use flow_steps::means::secret::{ByName, Secrets as _};
 
 use super::Report;
-use crate::config::{Config, Environment};
+use crate::config::{Config, Environment, Place};
 
 /// What to do about a run that holds a lease: nothing where the run is not known here.
 pub type WayOut<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
 
+/// Whether the environment `name` is free. `at`: the host of its database.
 pub(super) async fn lease(
     report: &mut Report,
     host: &Arc<dyn Host>,
-    env: &Environment,
+    (name, at): (&str, &Place<'_>),
     known: WayOut<'_>,
 ) {
-    let name = report.place.clone();
-    let open = match whereabouts(host, &env.database.at(&name)).await {
+    let env = at.env;
+    let open = match whereabouts(host, &env.database.at(at.name)).await {
         Ok(dir) => state(&**host, &dir, env).await,
         Err(e) => Err(e),
     };
-    let fix = way_out(&name, open.as_ref().ok(), known);
+    let fix = way_out(name, open.as_ref().ok(), known);
     report.add(
         "lease",
         open.map_err(|e| e.to_string()).and_then(in_words),

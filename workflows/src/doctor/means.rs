@@ -8,16 +8,43 @@ use crate::config::Environment;
 /// What remote jobs and backups need on a host.
 const TOOLS: [&str; 6] = ["sh", "setsid", "flock", "git", "sync", "sha256sum"];
 
-pub(super) async fn tools(
-    report: &mut Report,
-    host: &dyn Host,
-    env: &Environment,
-    exec: &[String],
-) {
-    let mut wanted: Vec<&str> = TOOLS.to_vec();
-    let program = env.program();
-    wanted.extend(program.first().map(String::as_str));
-    wanted.extend(exec.first().map(String::as_str));
+/// The programs that a host must have.
+pub(super) struct Tools {
+    wanted: Vec<String>,
+    /// Whether the application runs there: it has a checkout then.
+    pub(super) is_for_application: bool,
+}
+
+impl Tools {
+    /// Where the application runs.
+    pub(super) fn of(env: &Environment) -> Tools {
+        let common = TOOLS.map(str::to_owned).into_iter();
+        Tools {
+            wanted: common.chain(env.program().first().cloned()).collect(),
+            is_for_application: true,
+        }
+    }
+
+    /// Where only the database is.
+    pub(super) fn of_database(exec: &[String]) -> Tools {
+        let common = TOOLS.map(str::to_owned).into_iter();
+        let wanted = common.filter(|tool| tool != "git").collect();
+        let tools = Tools {
+            wanted,
+            is_for_application: false,
+        };
+        tools.and(exec)
+    }
+
+    /// And the program that leads to the database.
+    pub(super) fn and(mut self, exec: &[String]) -> Tools {
+        self.wanted.extend(exec.first().cloned());
+        self
+    }
+}
+
+pub(super) async fn tools(report: &mut Report, host: &dyn Host, tools: &Tools) {
+    let wanted = &tools.wanted;
     let script = "for tool; do command -v \"$tool\" >/dev/null || printf '%s ' \"$tool\"; done";
     let ask = Command::new("sh").args(["-c", script, "sh"]).args(wanted);
     let missing = words(host.run(&ask).await);
@@ -35,22 +62,18 @@ pub(super) async fn tools(
     );
 }
 
+/// `with_checkout`: whether the application's folder is there, too.
 pub(super) async fn folders(
     report: &mut Report,
     host: &dyn Host,
     env: &Environment,
-    free_mib: u64,
+    (with_checkout, free_mib): (bool, u64),
 ) {
     let script = "mkdir_able() { d=$1; while [ ! -e \"$d\" ]; do d=$(dirname \"$d\"); done; [ -d \"$d\" ] && [ -w \"$d\" ]; }; \
                   for d; do mkdir_able \"$d\" || printf '%s ' \"$d\"; done";
-    let ask = Command::new("sh").args([
-        "-c",
-        script,
-        "sh",
-        &env.backup_dir,
-        &env.flow_dir,
-        &env.app_dir,
-    ]);
+    let mut folders = vec![&env.backup_dir, &env.flow_dir];
+    folders.extend(with_checkout.then_some(&env.app_dir));
+    let ask = Command::new("sh").args(["-c", script, "sh"]).args(folders);
     let closed = words(host.run(&ask).await);
     let open = closed.and_then(|c| {
         if c.is_empty() {

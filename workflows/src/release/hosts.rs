@@ -162,7 +162,10 @@ pub(super) fn preflight(p: &mut Planner, r: &Release, before: &Before, earlier: 
         at, lease, code, ..
     } in &before.hosts
     {
-        p.step(&at.key("preflight"), r.preflight(at, lease, code, earlier));
+        p.step(
+            &at.key("preflight"),
+            r.preflight(at, lease, Some(code), earlier),
+        );
     }
 }
 

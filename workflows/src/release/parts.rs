@@ -128,7 +128,7 @@ impl Release<'_> {
             repo: self.repository.clone(),
             commit: self.commit.clone(),
             migrations: self.config.app.migrations.clone(),
-            host: self.production().name.to_owned(),
+            host: self.production().database_host().name.to_owned(),
             psql: database.psql(),
             schema: database.schema.clone(),
             script: self.config.app.migration_check.clone(),
@@ -188,16 +188,17 @@ impl Release<'_> {
         reason = "read in the protocol like every other step"
     )]
     pub(in crate::release) fn lease(&self, place: &Place) -> HostLease {
-        let env = place.env;
+        let store = place.database_host();
+        let env = store.env;
         HostLease {
             db: Some(database(place)),
             folders: vec![env.flow_dir.clone(), env.backup_dir.clone()],
             locks: place.is_production,
-            ..HostLease::in_folder(place.name, &env.flow_dir)
+            ..HostLease::in_folder(store.name, &env.flow_dir)
         }
     }
 
-    /// Of a further host, which has no database: in its own folder. After a rollback the lock of the environment keeps
+    /// Of a host that has no database, a further one or the application's own: in its own folder. After a rollback the lock of the environment keeps
     /// releases out; it lies beside the database.
     #[expect(
         clippy::unused_self,
@@ -273,7 +274,7 @@ impl Release<'_> {
 
     fn backup_rule(&self) -> BackupRule {
         BackupRule {
-            host: self.production().name.to_owned(),
+            host: self.production().database_host().name.to_owned(),
             backup_step: self.production().key("backup"),
             proof_step: self.production().key("backup-verified"),
             max_age_hours: self.config.gates.backup_max_age_hours,
@@ -296,11 +297,12 @@ impl Release<'_> {
         }
     }
 
+    /// `code`: what a rollback puts back there; nothing on the database's own host, where nothing is deployed.
     pub(in crate::release) fn preflight(
         &self,
         at: &Place,
         lease: &Out<Lease>,
-        code: &Out<Snapshot>,
+        code: Option<&Out<Snapshot>>,
         earlier: &[&str],
     ) -> Preflight {
         let prod = at.env;
@@ -320,12 +322,12 @@ impl Release<'_> {
                 path: folder.clone(),
                 bytes: self.free_bytes(),
             }],
-            room: (at.name == self.production().name).then(|| self.room()),
-            code: Some(CodeBefore {
+            room: (at.name == self.production().database_host().name).then(|| self.room()),
+            code: code.map(|code| CodeBefore {
                 dir: prod.app_dir.clone(),
                 snapshot: code.into(),
             }),
-            secrets: self.secrets(at),
+            secrets: code.map_or_else(Vec::new, |_| self.secrets(at)),
         }
     }
 

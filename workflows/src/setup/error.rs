@@ -42,7 +42,7 @@ pub enum SetupError {
     /// The workflow itself said no.
     #[error("the workflow `{workflow}` cannot be planned: {message}")]
     Refused {
-        /// The workflow.
+        /// The name of the workflow.
         workflow: String,
         /// What is wrong.
         message: String,

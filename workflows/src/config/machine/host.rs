@@ -1,4 +1,4 @@
-//! Further hosts of an environment: where the application runs besides the host of its database.
+//! Further hosts of an environment: where the application runs besides its own host.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,9 @@ use flow_steps::means::plain::is_plain;
 use serde::Deserialize;
 
 use super::{Environment, Supervision};
-use crate::config::health::{AskedFrom, Healthy, answered_here};
+use crate::config::database::{APART, Database};
+use crate::config::health::{AskedFrom, Healthy};
+use crate::config::question::Health;
 
 /// One further host. What it does not say is as on the environment's own host.
 #[derive(Debug, Clone, Deserialize)]
@@ -49,10 +51,10 @@ pub struct HostEntry {
     /// As in [`Environment`].
     #[serde(default)]
     pub processes: Option<Vec<String>>,
-    /// Where the application there says that it is healthy. Without it nobody is asked: a worker answers no requests, and
-    /// the environment's own address says nothing of it.
+    /// What says that the application there is well. Without it nobody is asked: a worker answers no requests, and the
+    /// environment's own address says nothing of it.
     #[serde(default)]
-    pub health: Option<String>,
+    pub health: Option<Health>,
     /// As in [`Environment`].
     #[serde(default)]
     pub health_from: Option<AskedFrom>,
@@ -85,10 +87,28 @@ const NAME_MAX: usize = 20;
 /// The longest role, in bytes.
 const ROLE_MAX: usize = 40;
 
+impl Machine {
+    /// The host of a database, on which no application runs.
+    pub(super) fn of_database(name: String, env: Environment) -> Machine {
+        Machine {
+            name,
+            role: None,
+            wave: (0, 0, 0),
+            has_health: false,
+            env,
+        }
+    }
+}
+
 impl HostEntry {
     fn machine(&self, name: &str, place: usize, env: &Environment) -> Machine {
         let own = |given: &Option<String>, common: &String| {
             given.clone().unwrap_or_else(|| common.clone())
+        };
+        // A list of its own has nothing of what the environment says of its page.
+        let common = match &self.health {
+            Some(Health::List(_)) => Default::default(),
+            _ => (env.health_from, env.health_ca.clone(), env.healthy.clone()),
         };
         let merged = Environment {
             ssh: self.ssh.clone(),
@@ -103,12 +123,13 @@ impl HostEntry {
                 .processes
                 .clone()
                 .unwrap_or_else(|| env.processes.clone()),
-            health: own(&self.health, &env.health),
-            health_from: self.health_from.unwrap_or(env.health_from),
-            health_ca: self.health_ca.clone().or_else(|| env.health_ca.clone()),
-            healthy: self.healthy.clone().unwrap_or_else(|| env.healthy.clone()),
+            health: self.health.clone().unwrap_or_else(|| env.health.clone()),
+            health_from: self.health_from.unwrap_or(common.0),
+            health_ca: self.health_ca.clone().or(common.1),
+            healthy: self.healthy.clone().unwrap_or(common.2),
             host: Vec::new(),
             machines: Vec::new(),
+            apart: None,
             ..env.clone()
         };
         Machine {
@@ -162,7 +183,9 @@ impl Environment {
             .map(|(place, entry)| (entry.order, entry.machine(name, place, self)))
             .collect();
         machines.sort_by_key(|(order, machine)| (machine.wave, *order));
+        let apart = self.database_apart(name);
         self.machines = machines.into_iter().map(|(_, machine)| machine).collect();
+        self.apart = apart.map(Box::new);
     }
 
     /// Its further hosts, wave by wave.
@@ -173,6 +196,11 @@ impl Environment {
     /// The first thing about its further hosts that is well-formed but cannot be meant.
     pub(in crate::config) fn hosts_problem(&self, name: &str) -> Option<String> {
         for (n, entry) in self.host.iter().enumerate() {
+            if self.apart.is_some() && entry.name == APART {
+                return Some(format!(
+                    "`env.{name}.host`: `{APART}` is the name of the database's own host; call this one something else"
+                ));
+            }
             if let Some(why) = entry.wrong(&self.host[..n]) {
                 return Some(format!("`env.{name}.host`: {why}"));
             }
@@ -180,9 +208,41 @@ impl Environment {
         self.machines.iter().find_map(|machine| {
             let Machine { name, env, .. } = machine;
             let asked = machine.has_health.then_some(env);
-            let here = asked.and_then(|env| answered_here(&env.health, env.health_from));
+            let here = asked.and_then(|env| env.health.answered_here(env.health_from));
             let here = here.map(|why| format!("`env.{name}`: {why}"));
             env.problem(name).or(here)
         })
+    }
+}
+
+impl Environment {
+    /// The database's own host, where it has one, with what holds there: no application, and folders of its own.
+    pub(super) fn database_apart(&self, name: &str) -> Option<Machine> {
+        let Database {
+            ssh,
+            machine_id,
+            backup_dir,
+            flow_dir,
+            ..
+        } = &self.database;
+        let own = Environment {
+            ssh: ssh.clone()?,
+            machine_id: machine_id.clone(),
+            backup_dir: backup_dir
+                .clone()
+                .unwrap_or_else(|| self.backup_dir.clone()),
+            flow_dir: flow_dir.clone().unwrap_or_else(|| self.flow_dir.clone()),
+            host: Vec::new(),
+            machines: Vec::new(),
+            apart: None,
+            ..self.clone()
+        };
+        Some(Machine::of_database(format!("{name}/{APART}"), own))
+    }
+
+    /// The host of its database by its name, and what holds there. The environment's own, where the database has none.
+    pub fn database_host<'a>(&'a self, name: &'a str) -> (&'a str, &'a Environment) {
+        let apart = self.apart.as_ref();
+        apart.map_or((name, self), |machine| (&machine.name, &machine.env))
     }
 }

@@ -5,7 +5,7 @@ use flow_steps::code::CodeSnapshot;
 use flow_steps::deploy::{Deploy, InPlace, StopSpec};
 use flow_steps::health::Health;
 use flow_steps::means::lease::Lease;
-use flow_steps::means::probes::Check;
+use flow_steps::means::probes::checks::Checks;
 use flow_steps::means::read_only::freeze::Freeze;
 use flow_steps::means::reports::code::Deployed;
 use flow_steps::means::secret;
@@ -78,8 +78,8 @@ impl Release<'_> {
         ahead: &Ahead,
     ) -> Deploy {
         Deploy {
-            // On its own host the start itself looks, in the same call.
-            frozen_elsewhere: (at.name != self.production().name)
+            // On the database's host the start itself looks, in the same call.
+            frozen_elsewhere: (at.name != self.production().database_host().name)
                 .then(|| super::database::database(self.production())),
             gate: Some(self.promotion_rule()),
             stop_on_undo: Some(StopSpec {
@@ -130,7 +130,7 @@ impl Release<'_> {
     pub(in crate::release) fn processes(&self, at: &Place, deploy: &Key) -> Processes {
         Processes {
             restart_if_started: Some(deploy.into()),
-            health: at.has_health.then(|| self.check(at).into()),
+            health: at.has_health.then(|| self.check(at)),
             keep_in: Some(at.env.backup_dir.clone()),
             newer: Some(at.key(RUNNING)),
             ..self.processes_seen(at)
@@ -247,20 +247,20 @@ impl Release<'_> {
             seconds: watch.seconds,
             errors: watch.patterns.clone(),
             allow: watch.allow.clone(),
-            health: at.has_health.then(|| self.check(at).into()),
+            health: at.has_health.then(|| self.check(at)),
             max_restarts: 0,
             since: Some(restarted.into()),
             thaw: Some(mark.into()),
         }
     }
 
-    fn check(&self, at: &Place) -> Check {
+    fn check(&self, at: &Place) -> Checks {
         self.config.check(at)
     }
 
     pub(in crate::release) fn health(&self, at: &Place) -> Health {
         Health {
-            check: self.check(at).into(),
+            check: self.check(at),
             within_seconds: self.config.watch.healthy_within_seconds,
             stable_for_seconds: STABLE_SECONDS,
         }

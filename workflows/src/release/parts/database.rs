@@ -26,7 +26,12 @@ const QUESTION_SECONDS: u64 = 300;
 
 /// The database of an environment, reached on its host.
 pub(super) fn database(place: &Place) -> Database {
-    place.env.database.at(place.name)
+    place.env.database.at(place.database_host().name)
+}
+
+/// Where backups of it go, on that host.
+fn backups(place: &Place) -> String {
+    place.database_host().env.backup_dir.clone()
 }
 
 impl Release<'_> {
@@ -58,7 +63,7 @@ impl Release<'_> {
     pub(in crate::release) fn room(&self) -> Room {
         Room {
             db: database(self.production()),
-            dir: self.production().env.backup_dir.clone(),
+            dir: backups(self.production()),
             prefix: BACKUP.into(),
         }
     }
@@ -172,7 +177,7 @@ impl Release<'_> {
         CopySafe {
             from: database(self.production()),
             to: database(at),
-            dir: at.env.backup_dir.clone(),
+            dir: backups(at),
             policy: self.policy.clone(),
             waiver_role: self.config.signoff.waived_by.clone(),
         }
@@ -182,7 +187,7 @@ impl Release<'_> {
         TakeBack {
             from: database(self.production()),
             to: database(at),
-            dir: at.env.backup_dir.clone(),
+            dir: backups(at),
             migrations: self.migrations.clone(),
         }
     }
@@ -190,7 +195,7 @@ impl Release<'_> {
     pub(in crate::release) fn backup(&self) -> TakeBackup {
         TakeBackup {
             db: database(self.production()),
-            dir: self.production().env.backup_dir.clone(),
+            dir: backups(self.production()),
             prefix: BACKUP.into(),
             critical: self.config.app.tables.clone(),
             compression: Compression::Zstd,
@@ -208,18 +213,25 @@ impl Release<'_> {
     pub(in crate::release) fn rehearsal(&self) -> RestoreRehearsal {
         RestoreRehearsal {
             db: database(self.proving()),
-            dir: self.proving().env.backup_dir.clone(),
+            dir: backups(self.proving()),
             apart_from: Some(database(self.production())),
         }
     }
 
     fn watchdog(&self, at: &Place, lease: &Out<Lease>) -> Watchdog {
-        let env = at.env;
+        let (jobs, unattended) = (&at.database_host().env.flow_dir, &self.config.window);
+        let job_seconds = at.env.deploy_minutes.saturating_mul(60);
+        // A timer on another host than the script's does not see it run: it waits as long as a script may take.
+        let unseen = if at.env.apart.is_some() {
+            job_seconds
+        } else {
+            0
+        };
         Watchdog {
             lease: lease.into(),
-            jobs: env.flow_dir.clone(),
-            seconds: self.config.window.unattended_seconds,
-            job_seconds: env.deploy_minutes.saturating_mul(60),
+            jobs: jobs.clone(),
+            seconds: unattended.unattended_seconds.saturating_add(unseen),
+            job_seconds,
         }
     }
 
@@ -260,7 +272,7 @@ impl Release<'_> {
     ) -> Baseline {
         Baseline {
             db: database(self.production()),
-            dir: self.production().env.backup_dir.clone(),
+            dir: backups(self.production()),
             earlier: backup.into(),
             restore_if_started: (&ahead.deploy).into(),
             ask_if_started: Some((&ahead.writable).into()),
