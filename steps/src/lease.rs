@@ -325,6 +325,12 @@ async fn take(cx: &Cx, name: &str, dir: &str, in_spite_of_lock: bool) -> Result<
     }
 }
 
+/// The environment that a host belongs to, as `flow unlock` takes it: a further host is called `prod/worker`.
+fn environment(host: &str) -> &str {
+    host.split_once('/')
+        .map_or(host, |(environment, _)| environment)
+}
+
 fn busy(cx: &Cx, name: &str, other: &Held) -> StepError {
     StepError::refuse(format!(
         "`{name}` is being released by run {} since {} ({} ago): {}",
@@ -339,20 +345,22 @@ fn busy(cx: &Cx, name: &str, other: &Held) -> StepError {
         other.run
     ))
     .hint(format!(
-        "if that run and its journal are lost for good: flow unlock {name} --lost {} --reason …, then retry",
+        "if that run and its journal are lost for good: flow unlock {} --lost {} --reason …, then retry",
+        environment(name),
         other.run
     ))
 }
 
 fn barred(cx: &Cx, name: &str, locked: &Locked) -> StepError {
+    let env = environment(name);
     StepError::refuse(format!(
-        "`{name}` is locked since {} ({} ago) by {}: {}; look into it, then `flow unlock {name} --reason …`",
+        "`{name}` is locked since {} ({} ago) by {}: {}; look into it, then `flow unlock {env} --reason …`",
         locked.since,
         age(cx.now(), locked.since),
         locked.by,
         locked.reason,
     ))
-    .hint(format!("when it is looked into: flow unlock {name} --reason …"))
+    .hint(format!("when it is looked into: flow unlock {env} --reason …"))
     .hint(format!("then: flow retry {}", cx.run_id()))
 }
 

@@ -25,11 +25,15 @@ use crate::exit::Exit;
 use crate::session::Session;
 use crate::{actor, project, view};
 
+mod beside;
+
+use beside::Beside;
+
 /// Locks, or shows what is in force. An existing lock stays as it is.
 pub(crate) async fn lock(session: &Session, args: Lock) -> Result<Exit, Diagnostic> {
     let at = Place::of(session, &args.env).await?;
     let said = if args.show {
-        at.in_words(&at.look().await?)
+        at.in_words(&at.look().await?) + &at.beside.in_words().await
     } else if let Some(run) = &args.give_back {
         at.give_back(run, &args.reason).await?
     } else {
@@ -113,6 +117,8 @@ struct Place {
     host: Arc<dyn Host>,
     /// The place of now, and that of an older `flow`, which still counts.
     dirs: Vec<String>,
+    /// The other hosts of the environment, each with a lease of its own.
+    beside: Beside,
     me: Actor,
     now: Timestamp,
 }
@@ -121,17 +127,19 @@ impl Place {
     async fn of(session: &Session, env: &str) -> Result<Place, Diagnostic> {
         let setup = session.setup()?;
         let (name, found) = project::environment(setup, env)?;
-        let host = setup.hosts().get(name);
+        let (store, at) = found.database_host(name);
+        let host = setup.hosts().get(store);
         let host = host.map_err(|e| unseen(env, &e.into()))?;
-        let dir = place(&host, &found.database.at(name)).await;
+        let dir = place(&host, &found.database.at(store)).await;
         let mut dirs = vec![dir.map_err(|e| unseen(env, &e))?];
-        if dirs[0] != found.flow_dir {
-            dirs.push(found.flow_dir.clone());
+        if dirs[0] != at.flow_dir {
+            dirs.push(at.flow_dir.clone());
         }
         Ok(Place {
             env: env.to_owned(),
             host,
             dirs,
+            beside: Beside::of(setup, (name, found)),
             me: actor::me(),
             now: session.now(),
         })
@@ -218,6 +226,12 @@ impl Place {
             }
             Some(held) => return Err(self.busy(held)),
             None => {}
+        }
+        if let Some(lost) = lost {
+            said += &self
+                .beside
+                .break_leases(lost, (&by, reason), self.now)
+                .await?;
         }
         let Some(locked) = state.locked else {
             let _infallible = writeln!(said, "{} is not locked.", self.env);

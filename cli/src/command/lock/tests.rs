@@ -3,13 +3,14 @@ use flow_steps::means::host::Local;
 use super::*;
 use crate::testing::{NOON, actor};
 
-fn place(dir: &tempfile::TempDir, minutes: i64) -> Place {
+pub(super) fn place(dir: &tempfile::TempDir, minutes: i64) -> Place {
     Place {
         env: "prod".into(),
         host: Arc::new(Local::new("prod")),
         dirs: ["flow", "older"]
             .map(|name| dir.path().join(name).display().to_string())
             .into(),
+        beside: Beside::default(),
         me: actor(),
         now: Timestamp(NOON.0 + minutes * 60_000),
     }
