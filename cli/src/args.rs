@@ -123,7 +123,7 @@ pub(crate) struct Init {
     /// The environments in their order, production last; by default test,stage,prod
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) path: Vec<String>,
-    /// The host of an environment, as it is typed after `ssh`; once for each
+    /// A host of an environment, as it is typed after `ssh`; once for each host, that of the deploy first
     #[arg(long = "host", value_name = "ENV=ALIAS")]
     pub(crate) hosts: Vec<String>,
     /// Where the application is on the hosts

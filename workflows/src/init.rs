@@ -10,13 +10,16 @@ use flow_steps::means::plain::is_plain;
 
 mod aliases;
 mod host;
+mod look;
+mod machine;
 mod prisma;
 mod stack;
 mod template;
 mod todo;
 mod walk;
 
-pub use host::look_at;
+pub use look::look_at;
+pub use machine::{Machine, Place, Supervisor};
 pub use todo::{MARK, Todo, todos};
 
 /// The environments of the protocol.
@@ -31,8 +34,8 @@ pub struct Wishes {
     pub ssh_config: Option<PathBuf>,
     /// The environments in their order, production last; empty for the protocol's three.
     pub path: Vec<String>,
-    /// The host of an environment, by the environment's name.
-    pub hosts: BTreeMap<String, String>,
+    /// The hosts of an environment, by the environment's name; the first is its own.
+    pub hosts: BTreeMap<String, Vec<String>>,
     /// Where the application is on the hosts.
     pub app_dir: Option<String>,
 }
@@ -46,31 +49,6 @@ impl Wishes {
             self.path.clone()
         }
     }
-}
-
-/// One environment, as far as it is known.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Place {
-    /// Its name, such as `prod`.
-    pub name: String,
-    /// What one types after `ssh`.
-    pub ssh: Option<String>,
-    /// Further hosts that look as if they belonged to it.
-    pub others: Vec<String>,
-    /// The machine's id, once it was asked.
-    pub machine_id: Option<String>,
-    /// The home folder of the login there.
-    pub home: Option<String>,
-    /// Where the application is.
-    pub app_dir: Option<String>,
-    /// The names of its processes.
-    pub processes: Vec<String>,
-    /// Where it says that it is healthy.
-    pub health: Option<String>,
-    /// What stands before `psql`, its user, and the name of the database.
-    pub database: Option<(Vec<String>, String, String)>,
-    /// What the look at the host could not find out, one sentence each.
-    pub remarks: Vec<String>,
 }
 
 /// Everything that was found out.
@@ -88,6 +66,10 @@ pub struct Draft {
     pub tables: BTreeMap<String, Vec<String>>,
     /// pm2's ecosystem file, and the names in it.
     pub ecosystem: Option<(String, Vec<String>)>,
+    /// Units of systemd for the application, and the file of the first.
+    pub units: Option<(String, Vec<String>)>,
+    /// Services of a compose file that are no database, and the file.
+    pub services: Option<(String, Vec<String>)>,
     /// Containers that hold a database, as the repository names them.
     pub containers: Vec<String>,
     /// The path that says whether the application is healthy, and the file it stands in.
@@ -148,6 +130,8 @@ impl Draft {
             provider: texts.iter().find_map(|text| prisma::provider(text)),
             tables: prisma::tables(&texts),
             ecosystem: stack::processes(&files),
+            units: stack::units(&files),
+            services: stack::services(&files),
             containers: stack::containers(&files),
             health: stack::health(&files),
             deploy: stack::deploy(&files),
@@ -169,19 +153,19 @@ impl Draft {
                     text,
                 });
             };
-            if place.ssh.is_none() {
+            if place.own.ssh.is_none() {
                 ask(
                     "ssh",
                     format!("{name}: which host is it, as you type it after `ssh`?"),
                 );
             }
-            if place.app_dir.is_none() {
+            if place.own.app_dir.is_none() {
                 ask(
                     "app_dir",
                     format!("{name}: in which folder is the application there?"),
                 );
             }
-            if place.health.is_none() {
+            if place.own.health.is_none() {
                 ask(
                     "health",
                     format!("{name}: which URL says that it is healthy?"),
@@ -215,13 +199,41 @@ impl Draft {
             "health" if !value.starts_with("http://") && !value.starts_with("https://") => {
                 return Err("a URL begins with http:// or https://".into());
             }
-            "ssh" => &mut place.ssh,
-            "app_dir" => &mut place.app_dir,
-            "health" => &mut place.health,
+            "ssh" => &mut place.own.ssh,
+            "app_dir" => &mut place.own.app_dir,
+            "health" => &mut place.own.health,
             _ => return Ok(()),
         };
         *slot = Some(value);
         Ok(())
+    }
+
+    /// Every host that is known, with its environment: `(environment, alias)`.
+    pub fn hosts(&self) -> Vec<(String, String)> {
+        let named = |place: &Place| {
+            let aliases = place.machines().filter_map(|machine| machine.ssh.clone());
+            let name = place.name.clone();
+            aliases
+                .map(move |alias| (name.clone(), alias))
+                .collect::<Vec<_>>()
+        };
+        self.places.iter().flat_map(named).collect()
+    }
+
+    /// Notes what could not be found out about a host.
+    pub fn remark(&mut self, environment: &str, alias: &str, said: String) {
+        let place = self
+            .places
+            .iter_mut()
+            .find(|place| place.name == environment);
+        if let Some(machine) = place.and_then(|place| place.machine(alias)) {
+            machine.remarks.push(said);
+        }
+    }
+
+    /// Gives each host of each environment its part, once all of them were looked at.
+    pub fn arrange(&mut self) {
+        self.places.iter_mut().for_each(Place::arrange);
     }
 
     /// The three files.
@@ -245,18 +257,29 @@ fn is_folder(text: &str) -> bool {
 }
 
 fn place(name: &str, aliases: &[String], wishes: &Wishes) -> Place {
-    let given = wishes.hosts.get(name).cloned();
+    let given = wishes.hosts.get(name).filter(|given| !given.is_empty());
     let mut likely = aliases::of(aliases, name).into_iter().cloned();
+    let (named, others): (Vec<String>, Vec<String>) = match given {
+        Some(given) => (given.clone(), Vec::new()),
+        None => (
+            likely.next().into_iter().collect(),
+            likely.take(8).collect(),
+        ),
+    };
+    let mut machines = named.into_iter().map(|alias| Machine {
+        app_dir: wishes.app_dir.clone(),
+        ..Machine::at(Some(alias))
+    });
+    let nobody = || Machine {
+        app_dir: wishes.app_dir.clone(),
+        ..Machine::default()
+    };
     Place {
         name: name.to_owned(),
-        ssh: given.clone().or_else(|| likely.next()),
-        others: if given.is_some() {
-            Vec::new()
-        } else {
-            likely.take(8).collect()
-        },
-        app_dir: wishes.app_dir.clone(),
-        ..Place::default()
+        own: machines.next().unwrap_or_else(nobody),
+        further: machines.collect(),
+        apart: None,
+        others,
     }
 }
 

@@ -101,7 +101,13 @@ fn wishes(args: &Init) -> Result<Wishes, Diagnostic> {
             return Err(Diagnostic::usage(message)
                 .hint(format!("such as --host prod=app1     {}", path.join(", "))));
         };
-        wishes.hosts.insert(name.to_owned(), host.to_owned());
+        let given = wishes.hosts.entry(name.to_owned()).or_default();
+        if given.iter().any(|known| known == host) {
+            return Err(Diagnostic::usage(format!(
+                "--host {named}: that host is named twice"
+            )));
+        }
+        given.push(host.to_owned());
     }
     Ok(wishes)
 }
@@ -127,11 +133,7 @@ fn questions(draft: &mut Draft, keys: &[&str]) {
 }
 
 fn wants_look(draft: &Draft) -> bool {
-    let hosts: Vec<&str> = draft
-        .places
-        .iter()
-        .filter_map(|place| place.ssh.as_deref())
-        .collect();
+    let hosts: Vec<String> = draft.hosts().into_iter().map(|(_, alias)| alias).collect();
     if hosts.is_empty() {
         return false;
     }
@@ -144,24 +146,16 @@ fn wants_look(draft: &Draft) -> bool {
 }
 
 async fn hosts(draft: &mut Draft, root: &Path) {
-    let places: Vec<(String, Option<String>)> = draft
-        .places
-        .iter()
-        .map(|place| (place.name.clone(), place.ssh.clone()))
-        .collect();
-    for (name, alias) in places {
-        let Some(alias) = alias else { continue };
+    for (name, alias) in draft.hosts() {
         let mut config = SshConfig::new(&name, &alias);
         config.config_file = draft.ssh_config.as_ref().map(|file| root.join(file));
-        if let Err(why) = look_at(draft, &name, &SshHost::new(config)).await {
-            view::note(&format!("{name}: {why}\n"));
-            if let Some(place) = draft.places.iter_mut().find(|place| place.name == name) {
-                place
-                    .remarks
-                    .push(format!("it could not be looked at: {why}"));
-            }
+        if let Err(why) = look_at(draft, &name, &alias, &SshHost::new(config)).await {
+            view::note(&format!("{alias} ({name}): {why}\n"));
+            let said = format!("it could not be looked at: {why}");
+            draft.remark(&name, &alias, said);
         }
     }
+    draft.arrange();
 }
 
 /// For colleagues and for git as well: no secret stands in them.

@@ -1,135 +1,39 @@
-//! A look at one host, asking only: which processes, which database, which folders.
+//! What a host says of itself, line by line: which processes, which database, which folders.
 
 use std::collections::BTreeMap;
 
-use flow_steps::means::host::{Command, Host, HostExt as _, Hosts};
-use flow_steps::means::probes::Check;
 use serde_json::Value;
 
-use super::{Draft, Place, is_folder, plain};
+use super::machine::Supervisor;
+use super::{is_folder, plain};
 
 /// One line for each thing found: a word, then values, with tabs between. pm2 is only asked where it runs already: asking
 /// starts it otherwise.
-const SCRIPT: &str = include_str!("look.sh");
+pub(super) const SCRIPT: &str = include_str!("look.sh");
 /// The most lines that are read.
 const LINES: usize = 20_000;
 
 /// What one host said.
 #[derive(Debug, Default)]
-struct Answers {
-    home: Option<String>,
-    machine: Option<String>,
-    address: Option<String>,
-    processes: Vec<Process>,
-    databases: Vec<(Vec<String>, String, String)>,
-    columns: BTreeMap<String, Vec<String>>,
+pub(super) struct Answers {
+    pub(super) home: Option<String>,
+    pub(super) machine: Option<String>,
+    pub(super) address: Option<String>,
+    pub(super) processes: Vec<Process>,
+    pub(super) databases: Vec<(Vec<String>, String, String)>,
+    pub(super) columns: BTreeMap<String, Vec<String>>,
 }
 
-/// One process of pm2.
+/// One process, as its supervisor calls it.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Process {
-    name: String,
-    folder: Option<String>,
-    ports: Vec<u16>,
+pub(super) struct Process {
+    pub(super) name: String,
+    pub(super) supervisor: Supervisor,
+    pub(super) folder: Option<String>,
+    pub(super) ports: Vec<u16>,
 }
 
-/// Looks at the host of one environment and fills in what it says. Nothing there is changed, and no value of a variable is
-/// kept but ports.
-///
-/// # Errors
-/// A sentence, when the host cannot be asked; the draft is as it was.
-pub async fn look_at(draft: &mut Draft, environment: &str, host: &dyn Host) -> Result<(), String> {
-    let asked = host.run(&Command::script(SCRIPT)).await;
-    let text = asked.map_err(|e| e.to_string())?;
-    let answers = read(&text);
-    let known = draft.ecosystem.as_ref().map(|(_, names)| names.clone());
-    let route = draft
-        .health
-        .as_ref()
-        .map_or("/health", |(route, _)| route)
-        .to_owned();
-    let last = draft
-        .places
-        .last()
-        .is_some_and(|place| place.name == environment);
-    if last && !answers.columns.is_empty() {
-        draft.tables.clone_from(&answers.columns);
-    }
-    let place = draft
-        .places
-        .iter_mut()
-        .find(|place| place.name == environment);
-    if let Some(place) = place {
-        fill(place, answers, known.as_deref(), &route).await;
-    }
-    Ok(())
-}
-
-async fn fill(place: &mut Place, answers: Answers, known: Option<&[String]>, route: &str) {
-    let ours = |process: &&Process| known.is_none_or(|known| known.contains(&process.name));
-    let processes: Vec<&Process> = answers.processes.iter().filter(ours).collect();
-    place.home = answers.home.or(place.home.take());
-    place.machine_id = answers.machine;
-    let mut names: Vec<String> = processes
-        .iter()
-        .map(|process| process.name.clone())
-        .collect();
-    names.sort();
-    names.dedup();
-    if names.is_empty() {
-        place
-            .remarks
-            .push("pm2 runs no process of the application for this login".into());
-    }
-    place.processes = names;
-    let mut folders: Vec<&String> = processes
-        .iter()
-        .filter_map(|process| process.folder.as_ref())
-        .collect();
-    folders.sort();
-    folders.dedup();
-    match folders.as_slice() {
-        [one] if place.app_dir.is_none() => place.app_dir = Some((*one).clone()),
-        [_, _, ..] if place.app_dir.is_none() => {
-            let all: Vec<&str> = folders.iter().map(|folder| folder.as_str()).collect();
-            place.remarks.push(format!(
-                "the processes run in several checkouts: {}",
-                all.join(", ")
-            ));
-        }
-        _ => {}
-    }
-    let mut databases = answers.databases;
-    if databases.len() == 1 {
-        place.database = databases.pop();
-    } else {
-        place.remarks.push(format!(
-            "{} databases have _prisma_migrations",
-            databases.len()
-        ));
-    }
-    if place.health.is_none()
-        && let Some(address) = &answers.address
-    {
-        let ports = processes.iter().flat_map(|process| &process.ports);
-        place.health = healthy(address, ports.copied().collect(), route).await;
-    }
-}
-
-/// The first port that answers under this path with 200, asked from here.
-async fn healthy(address: &str, mut ports: Vec<u16>, route: &str) -> Option<String> {
-    ports.sort_unstable();
-    ports.dedup();
-    for port in ports.into_iter().take(10) {
-        let url = format!("http://{address}:{port}{route}");
-        if Check::ok(&url).ask(&Hosts::new()).await.is_ok() {
-            return Some(url);
-        }
-    }
-    None
-}
-
-fn read(text: &str) -> Answers {
+pub(super) fn read(text: &str) -> Answers {
     let mut answers = Answers::default();
     for line in text.lines().take(LINES) {
         let (word, rest) = line.split_once('\t').unwrap_or((line, ""));
@@ -146,7 +50,9 @@ fn read(text: &str) -> Answers {
                     std::net::IpAddr::V6(ip) => format!("[{ip}]"),
                 });
             }
-            "pm2" => answers.processes = processes(rest),
+            "pm2" => answers.processes.extend(processes(rest)),
+            "unit" => answers.processes.extend(unit(rest)),
+            "service" => answers.processes.extend(service(rest)),
             "folder" => {
                 if let Some((from, top)) = rest.split_once('\t').filter(|(_, top)| is_folder(top)) {
                     for process in &mut answers.processes {
@@ -209,6 +115,7 @@ fn processes(json: &str) -> Vec<Process> {
         let folder = env.get("pm_cwd").and_then(Value::as_str).and_then(plain);
         Some(Process {
             name: plain(entry.get("name")?.as_str()?)?,
+            supervisor: Supervisor::Pm2,
             folder: folder.filter(|path| is_folder(path)),
             ports,
         })
@@ -216,8 +123,49 @@ fn processes(json: &str) -> Vec<Process> {
     list.iter().take(100).filter_map(read).collect()
 }
 
+/// A service of systemd: `user` or `system`, its name, the checkout it works in, its ports with commas between.
+fn unit(rest: &str) -> Option<Process> {
+    let mut fields = rest.split('\t');
+    let (whose, name, folder) = (fields.next()?, fields.next()?, fields.next()?);
+    let ports = fields.next().unwrap_or_default().split(',');
+    Some(Process {
+        name: plain(name)?,
+        supervisor: match whose {
+            "user" => Supervisor::UserSystemd,
+            "system" => Supervisor::Systemd,
+            _ => return None,
+        },
+        folder: Some(plain(folder).filter(|path| is_folder(path))?),
+        ports: ports
+            .filter_map(|port| port.parse().ok())
+            .take(10)
+            .collect(),
+    })
+}
+
+/// A service of docker compose: its name, the folder of its project, its image, and its ports as docker lists them. One that
+/// holds a database is none of the application's.
+fn service(rest: &str) -> Option<Process> {
+    let mut fields = rest.split('\t');
+    let (name, folder, image) = (fields.next()?, fields.next()?, fields.next()?);
+    if super::stack::is_database(image) {
+        return None;
+    }
+    let ports = fields.next().unwrap_or_default().split(", ");
+    let published =
+        ports.filter_map(|port| port.split_once("->")?.0.rsplit(':').next()?.parse().ok());
+    Some(Process {
+        name: plain(name).filter(|name| !name.is_empty())?,
+        supervisor: Supervisor::Compose,
+        folder: Some(plain(folder).filter(|path| is_folder(path))?),
+        ports: published.take(10).collect(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use flow_steps::means::host::{Command, HostExt as _};
+
     use super::*;
 
     #[test]
@@ -227,6 +175,8 @@ mod tests {
             .replace('\n', " ");
         let text = format!(
             "home\t/home/me\nmachine\t0123456789abcdef0123456789abcdef\naddress\t10.0.0.7\npm2\t{jlist}\nfolder\t/srv/app/server\t/srv/app\n\
+             unit\tuser\tpage.service\t/srv/app\t3000,x\nunit\troot\tpage\t/srv/app\t1\nunit\tsystem\tpage\tsrv\t1\n\
+             service\tjobs\t/srv/app\tacme/jobs:3\t0.0.0.0:4100->80/tcp, :::4100->80/tcp\nservice\tdb\t/srv/app\tpostgres:15\t\n\
              database\tdb_1\tpostgres\tshop\ndatabase\t--privileged\tx\ty\ncolumn\tCustomer\tid\nmachine\t; rm -rf /\naddress\tevil.example/\n"
         );
         let answers = read(&text);
@@ -236,13 +186,19 @@ mod tests {
             "the last word counts, and it is none"
         );
         assert_eq!(answers.address, None);
+        let process = |name: &str, supervisor, ports: &[u16]| Process {
+            name: name.into(),
+            supervisor,
+            folder: Some("/srv/app".into()),
+            ports: ports.to_vec(),
+        };
         assert_eq!(
             answers.processes,
-            [Process {
-                name: "api".into(),
-                folder: Some("/srv/app".into()),
-                ports: vec![4000]
-            }]
+            [
+                process("api", Supervisor::Pm2, &[4000]),
+                process("page.service", Supervisor::UserSystemd, &[3000]),
+                process("jobs", Supervisor::Compose, &[4100, 4100]),
+            ]
         );
         assert_eq!(answers.databases.len(), 1);
         assert_eq!(answers.columns["Customer"], ["id"]);

@@ -12,6 +12,31 @@ if [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; then
       printf 'folder\t%s\t%s\n' "$folder" "$top"
   done
 fi
+# Services of systemd that work in a checkout: whose, name, checkout, numbers of variables that are called a port.
+units() {
+  whose=$1
+  shift
+  "$@" list-units --type=service --state=running --plain --no-legend --no-pager 2>/dev/null | cut -d' ' -f1 | head -n 200 |
+    while IFS= read -r unit; do
+      folder=$("$@" show -p WorkingDirectory --value -- "$unit" 2>/dev/null)
+      case $folder in /?*) ;; *) continue ;; esac
+      top=$(git -c "safe.directory=*" -C "$folder" rev-parse --show-toplevel 2>/dev/null) || continue
+      pid=$("$@" show -p MainPID --value -- "$unit" 2>/dev/null)
+      ports=$(tr '\0' '\n' 2>/dev/null <"/proc/$pid/environ" | sed -n 's/^[A-Za-z0-9_]*PORT=\([0-9][0-9]*\)$/\1/p' | paste -sd, -)
+      printf 'unit\t%s\t%s\t%s\t%s\n' "$whose" "${unit%.service}" "$top" "$ports"
+    done
+}
+if command -v systemctl >/dev/null 2>&1; then
+  units user systemctl --user
+  units system systemctl
+fi
+# Services of docker compose in a checkout: name, checkout, image, ports.
+docker ps --format '{{.Label "com.docker.compose.service"}}\t{{.Label "com.docker.compose.project.working_dir"}}\t{{.Image}}\t{{.Ports}}' 2>/dev/null |
+  while IFS="$t" read -r service folder rest; do
+    case $folder in /?*) ;; *) continue ;; esac
+    top=$(git -c "safe.directory=*" -C "$folder" rev-parse --show-toplevel 2>/dev/null) || continue
+    printf 'service\t%s\t%s\t%s\n' "$service" "$top" "$rest"
+  done
 # A container (or nothing), a role: each of its databases that Prisma has migrated.
 look() {
   container=$1
@@ -35,7 +60,8 @@ look() {
 }
 docker ps --format '{{.Names}} {{.Image}}' 2>/dev/null | grep -E 'postgres|supabase|postgis|timescale' | cut -d' ' -f1 |
   while IFS= read -r container; do
-    role=$(docker exec "$container" printenv POSTGRES_USER 2>/dev/null)
+    # A container without printenv says so on standard output.
+    role=$(docker exec "$container" printenv POSTGRES_USER 2>/dev/null) || role=
     look "$container" "${role:-postgres}"
   done
 command -v psql >/dev/null 2>&1 && look '' "$(id -un)"

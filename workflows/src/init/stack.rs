@@ -74,6 +74,69 @@ pub(super) fn containers(files: &Files) -> Vec<String> {
     found
 }
 
+/// Whether a container's image is that of a PostgreSQL.
+pub(super) fn is_database(image: &str) -> bool {
+    ["postgres", "supabase", "postgis", "timescale"]
+        .iter()
+        .any(|name| image.contains(name))
+}
+
+/// The units of systemd that the repository has, and the file of the first.
+pub(super) fn units(files: &Files) -> Option<(String, Vec<String>)> {
+    let is_unit = |name: &str| {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "._-@".contains(c);
+        !name.is_empty() && name.len() < 64 && name.chars().all(fits) && !name.ends_with('@')
+    };
+    let mut first = None;
+    let mut names: Vec<String> = Vec::new();
+    for path in &files.paths {
+        let unit = name(path)
+            .strip_suffix(".service")
+            .filter(|unit| is_unit(unit));
+        let starts = |text: String| text.contains("ExecStart=");
+        if let Some(unit) = unit
+            && files.text(path).is_some_and(starts)
+            && names.len() < MOST
+        {
+            first.get_or_insert_with(|| path.clone());
+            names.push(unit.to_owned());
+        }
+    }
+    names.sort();
+    names.dedup();
+    Some((first?, names))
+}
+
+/// The services of the first compose file that are built here and hold no database, and the file.
+pub(super) fn services(files: &Files) -> Option<(String, Vec<String>)> {
+    let path = files.paths.iter().find(|path| is_compose(name(path)))?;
+    let names = built(&files.text(path)?);
+    (!names.is_empty()).then(|| (path.clone(), names))
+}
+
+/// Services with a `build` of their own.
+fn built(text: &str) -> Vec<String> {
+    static SERVICE: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"^(\s{2,4})([A-Za-z0-9][A-Za-z0-9_.-]{0,62}):\s*$"));
+    let mut names = Vec::new();
+    let mut last: Option<(usize, String)> = None;
+    for line in text.lines() {
+        let depth = line.len() - line.trim_start().len();
+        if let Some(service) = SERVICE.captures(line)
+            && last.as_ref().is_none_or(|(above, _)| depth <= *above)
+        {
+            last = Some((depth, service[2].to_owned()));
+        } else if line.trim_start().starts_with("build:")
+            && let Some((_, name)) = last.as_ref().filter(|(above, _)| depth > *above)
+            && !names.contains(name)
+            && names.len() < MOST
+        {
+            names.push(name.clone());
+        }
+    }
+    names
+}
+
 fn is_compose(name: &str) -> bool {
     ["docker-compose", "compose"].iter().any(|start| {
         name.strip_prefix(start)
@@ -97,9 +160,7 @@ fn composed(text: &str) -> Vec<String> {
         } else if let (Some(key), Some(last)) = (KEY.captures(line), found.last_mut()) {
             let value = &key[2];
             if &key[1] == "image" {
-                last.1 = ["postgres", "supabase", "postgis", "timescale"]
-                    .iter()
-                    .any(|image| value.contains(image));
+                last.1 = is_database(value);
             } else {
                 value.clone_into(&mut last.0);
             }
@@ -162,5 +223,11 @@ mod tests {
     fn a_compose_file_names_the_container_of_the_database_only() {
         let text = "services:\n  app:\n    image: node:20\n  db:\n    image: \"postgres:15\"\n    container_name: shop_db\n  cache:\n    image: redis\n  other:\n    image: supabase/postgres\n";
         assert_eq!(composed(text), ["shop_db", "other"]);
+    }
+
+    #[test]
+    fn what_a_compose_file_builds_is_the_applications() {
+        let text = "services:\n  app:\n    build:\n      context: .\n  jobs:\n    build: ./jobs\n  db:\n    image: postgres\nvolumes:\n  data:\n";
+        assert_eq!(built(text), ["app", "jobs"]);
     }
 }

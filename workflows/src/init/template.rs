@@ -4,7 +4,12 @@ use std::fmt::Write as _;
 
 use flow_steps::means::plain::one_line;
 
-use super::{Draft, Files, MARK, PROTOCOL, Place};
+use super::{Draft, Files, MARK, PROTOCOL};
+
+mod environment;
+mod hosts;
+
+use environment::environment;
 
 /// The longest text from elsewhere that stands in a comment, in characters.
 const REMARK_MAX: usize = 100;
@@ -58,6 +63,7 @@ fn key(
     }
 }
 
+/// The core on top, then what only the release asks.
 fn flow(draft: &Draft) -> String {
     let mut out = format!(
         "# What `flow` needs to know to release {}. Written by `flow init`; every line is yours to change.\n\
@@ -78,21 +84,23 @@ fn flow(draft: &Draft) -> String {
         );
         out.push('\n');
     }
-    app(&mut out, draft);
     if let Some(file) = &draft.ssh_config {
         let file = quoted(&file.display().to_string());
-        let _infallible = writeln!(out, "\n[ssh]\nconfig = {file}");
+        let _infallible = writeln!(out, "[ssh]\nconfig = {file}\n");
     }
-    out.push_str(GENERAL);
+    out.push_str(MAIL);
     for place in &draft.places {
         environment(&mut out, draft, place);
     }
+    out.push_str("\n# From here on: what only the workflow `release` asks.\n");
+    app(&mut out, draft);
+    out.push_str(GENERAL);
     out
 }
 
 /// What is released.
 fn app(out: &mut String, draft: &Draft) {
-    out.push_str("[app]\n");
+    out.push_str("[release.app]\n");
     known(out, "name", &quoted(&draft.name.0), &draft.name.1);
     let migrations = draft.migrations.as_deref().map(quoted);
     let question = "where are the migrations, in the repository? none were found";
@@ -127,24 +135,8 @@ fn app(out: &mut String, draft: &Draft) {
     }
 }
 
-/// What is the same for everybody, with the protocol's numbers.
-const GENERAL: &str = "
-# The window as the team is told of it, in words.
-[window]
-when = \"\"
-downtime = \"\"
-contact = \"\"
-
-# Ages and limits; these are the protocol's.
-[gates]
-backup_max_age_hours = 24
-restore_max_age_days = 7
-promotion_max_age_hours = 72
-
-# How long production is watched after the deploy.
-[watch]
-seconds = 900
-
+/// How the team hears of a release.
+const MAIL: &str = "\
 # Without mail nobody hears of a failed release.
 # TODO: fill in the mail server and take the signs away, or only this line
 # [mail]
@@ -155,161 +147,28 @@ seconds = 900
 # to = [\"team@example.org\"]
 ";
 
-fn environment(out: &mut String, draft: &Draft, place: &Place) {
-    let name = &place.name;
-    let _infallible = writeln!(out, "\n[env.{name}]");
-    for remark in &place.remarks {
-        let _infallible = writeln!(out, "# Not found out: {}", said(remark));
-    }
-    let stand_in = quoted(&format!("TODO-{name}"));
-    let question = format!("which host is {name}, as you type it after ssh?");
-    key(
-        out,
-        "ssh",
-        place.ssh.as_deref().map(quoted),
-        "",
-        &stand_in,
-        &question,
-    );
-    if let Some(id) = &place.machine_id {
-        known(
-            out,
-            "machine_id",
-            &quoted(id),
-            "/etc/machine-id, when it was looked at",
-        );
-    }
-    let app = place.app_dir.as_deref().map(quoted);
-    key(
-        out,
-        "app_dir",
-        app,
-        "",
-        "\"/srv/TODO\"",
-        "in which folder is the application there?",
-    );
-    let home = place.home.as_deref().unwrap_or("/var/lib/flow");
-    let folder = |what: &str| quoted(&format!("{home}/{what}-{}", folder_name(&draft.name.0)));
-    known(
-        out,
-        "backup_dir",
-        &folder("backups"),
-        "made when first needed",
-    );
-    known(
-        out,
-        "flow_dir",
-        &folder("flow"),
-        "jobs and locks; made when first needed",
-    );
-    let deploy = draft.deploy.as_deref().map(list);
-    let question = "which script deploys there? it runs in app_dir; {commit} is replaced";
-    key(
-        out,
-        "deploy",
-        deploy,
-        "runs in app_dir",
-        "[\"./TODO-deploy.sh\", \"{commit}\"]",
-        question,
-    );
-    application(out, draft, place);
-    database(out, draft, place);
-    further(out, place);
-}
+/// What is the same for everybody, with the protocol's numbers.
+const GENERAL: &str = "
+# The window as the team is told of it, in words.
+[release.window]
+when = \"\"
+downtime = \"\"
+contact = \"\"
 
-/// Hosts that may be the environment's as well.
-fn further(out: &mut String, place: &Place) {
-    let name = &place.name;
-    for other in &place.others {
-        let alias = quoted(other);
-        let _infallible = write!(
-            out,
-            "# Also in the ssh configuration; take the signs away if it is a further host of {name}.\n\
-             # [[env.{name}.host]]\n# name = {alias}\n# ssh = {alias}\n"
-        );
-    }
-}
+# Ages and limits; these are the protocol's.
+[release.gates]
+backup_max_age_hours = 24
+restore_max_age_days = 7
+promotion_max_age_hours = 72
 
-/// Its processes, and how they say that they are well.
-fn application(out: &mut String, draft: &Draft, place: &Place) {
-    let processes = match (&place.processes, &draft.ecosystem) {
-        (own, _) if !own.is_empty() => Some((list(own), "pm2 there".to_owned())),
-        (_, Some((file, names))) if !names.is_empty() => Some((list(names), file.clone())),
-        _ => None,
-    };
-    if let Some((names, from)) = processes {
-        known(out, "processes", &names, &from);
-    }
-    let route = draft
-        .health
-        .as_ref()
-        .map_or("/health", |(route, _)| route.as_str());
-    let stand_in = quoted(&format!("http://{}.invalid{route}", place.name));
-    let question = match &draft.health {
-        Some((route, file)) => format!("the host and port; {route} stands in {file}"),
-        None => "which URL says that it is healthy?".to_owned(),
-    };
-    key(
-        out,
-        "health",
-        place.health.as_deref().map(quoted),
-        "",
-        &stand_in,
-        &question,
-    );
-}
+# How long production is watched after the deploy.
+[release.watch]
+seconds = 900
 
-fn database(out: &mut String, draft: &Draft, place: &Place) {
-    let _infallible = writeln!(out, "[env.{}.database]", place.name);
-    if let Some((exec, user, name)) = &place.database {
-        if !exec.is_empty() {
-            known(out, "exec", &list(exec), "");
-        }
-        known(out, "user", &quoted(user), "");
-        known(out, "name", &quoted(name), "has _prisma_migrations");
-        return;
-    }
-    if let Some(container) = draft.containers.first() {
-        let exec = ["docker", "exec", "-i", container].map(str::to_owned);
-        known(out, "exec", &list(&exec), "from the repository");
-        if draft.containers.len() > 1 {
-            let _infallible = writeln!(
-                out,
-                "# Other containers: {}",
-                said(&draft.containers[1..].join(", "))
-            );
-        }
-    }
-    key(
-        out,
-        "user",
-        None,
-        "",
-        "\"postgres\"",
-        "as which role does flow log in? flow doctor names the rights it lacks",
-    );
-    key(
-        out,
-        "name",
-        None,
-        "",
-        "\"postgres\"",
-        "what is the database called?",
-    );
-}
-
-/// The application's name as part of a folder's name.
-fn folder_name(name: &str) -> String {
-    let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    let name: String = name
-        .chars()
-        .map(|c| if fits(c) { c } else { '-' })
-        .collect();
-    name.trim_start_matches(['.', '-'])
-        .chars()
-        .take(60)
-        .collect()
-}
+# The reviewed ref whose people count, such as origin/main; without it those of the released commit.
+# [release.signoff]
+# roster_ref = \"origin/main\"
+";
 
 fn people() -> String {
     let mut out = format!(

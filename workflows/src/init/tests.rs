@@ -113,7 +113,10 @@ fn a_repository_gives_a_configuration_that_loads_and_names_what_nobody_said() {
         .collect();
     assert_eq!(hosts, ["shop-test", "shop-staging", "shop-prod-1"]);
     let text = std::fs::read_to_string(dir.path().join("flow.toml")).expect("reads");
-    insta::assert_snapshot!(text.split("[env.prod]").nth(1).unwrap_or(""), @r##"
+    let (_, prod) = text.split_once("[env.prod]").expect("it is there");
+    let (prod, of_release) = prod.split_once("\n# From here on").expect("the core first");
+    assert!(of_release.contains("\n[release.app]\n"), "{of_release}");
+    insta::assert_snapshot!(prod, @r##"
 
     ssh = "shop-prod-1"
     app_dir = "/srv/shop"
@@ -163,7 +166,7 @@ fn nothing_at_all_still_gives_files_that_load_and_every_line_that_waits_is_named
     let waiting = todos(&dir.path().join("flow.toml"));
     // The migrations, the mail, and six lines for each environment.
     assert_eq!(waiting.len(), 2 + 3 * 6, "{waiting:#?}");
-    assert_eq!(waiting[0].place, "flow.toml:6");
+    assert_eq!(waiting[0].place, "flow.toml:8");
 }
 
 #[test]
@@ -171,7 +174,7 @@ fn environments_of_the_team_s_own_names_stand_in_their_order() {
     let dir = repository(&[]);
     let mut own = wishes(dir.path());
     own.path = ["uat", "live"].map(str::to_owned).to_vec();
-    own.hosts.insert("live".into(), "shop-prod-2".into());
+    own.hosts.insert("live".into(), vec!["shop-prod-2".into()]);
     let draft = Draft::of(dir.path(), &own);
     let config = written(dir.path(), &draft);
     assert_eq!(config.path, ["uat", "live"]);
@@ -228,4 +231,111 @@ fn hostile_names_become_text_or_nothing_and_never_keys() {
         assert!(draft.answer(&question, answer).is_err(), "{answer}");
         assert_eq!(draft, before);
     }
+}
+
+#[test]
+fn several_hosts_become_an_environment_with_its_database_apart_that_loads() {
+    let dir = shop();
+    let mut own = wishes(dir.path());
+    own.path = ["stage", "prod"].map(str::to_owned).to_vec();
+    let named = ["db-1", "web-1", "web-2", "page"].map(str::to_owned);
+    own.hosts.insert("prod".into(), named.to_vec());
+    let mut draft = Draft::of(dir.path(), &own);
+    let prod = &mut draft.places[1];
+    for (alias, process, supervisor, health) in [
+        (
+            "web-1",
+            "api",
+            Supervisor::Pm2,
+            Some("http://10.0.0.1:4000/health"),
+        ),
+        (
+            "web-2",
+            "api",
+            Supervisor::Pm2,
+            Some("http://127.0.0.1:4000/health"),
+        ),
+        ("page", "page", Supervisor::UserSystemd, None),
+    ] {
+        let machine = prod.machine(alias).expect("it was named");
+        machine.processes = vec![process.into()];
+        machine.supervisor = supervisor;
+        machine.app_dir = Some("/srv/shop".into());
+        machine.health = health.map(str::to_owned);
+        machine.home = Some("/home/me".into());
+    }
+    let db = prod.machine("db-1").expect("it was named");
+    let exec = ["docker", "exec", "-i", "db"].map(str::to_owned).to_vec();
+    db.database = Some((exec, "postgres".into(), "shop".into()));
+    db.home = Some("/root".into());
+    draft.arrange();
+    let config = written(dir.path(), &draft);
+    let (name, env) = config.environments()[1];
+    assert_eq!((name, env.ssh.as_str()), ("prod", "web-1"));
+    let (store, at) = env.database_host("prod");
+    assert_eq!((store, at.ssh.as_str()), ("prod/database", "db-1"));
+    assert_eq!(at.backup_dir, "/root/backups-shop");
+    let hosts = env.machines.iter().map(|machine| {
+        let env = &machine.env;
+        let program = env.program().join(" ");
+        format!(
+            "{} {} {program} {}",
+            machine.name,
+            env.processes.join("+"),
+            machine.has_health
+        )
+    });
+    assert_eq!(
+        hosts.collect::<Vec<_>>(),
+        [
+            "prod/web-2 api pm2 true",
+            "prod/page page systemctl --user false"
+        ]
+    );
+    let text = std::fs::read_to_string(dir.path().join("flow.toml")).expect("reads");
+    let (_, prod) = text.split_once("[env.prod.database]").expect("it is there");
+    let (prod, _) = prod.split_once("\n# From here on").expect("the core first");
+    insta::assert_snapshot!(prod, @r#"
+
+    ssh = "db-1"   # a host of its own
+    backup_dir = "/root/backups-shop"
+    flow_dir = "/root/flow-shop"
+    exec = ["docker", "exec", "-i", "db"]
+    user = "postgres"
+    name = "shop"   # has _prisma_migrations
+    [[env.prod.host]]
+    name = "web-2"
+    ssh = "web-2"
+    health = "http://127.0.0.1:4000/health"
+    health_from = "host"   # the host itself asks
+    [[env.prod.host]]
+    name = "page"
+    ssh = "page"
+    supervisor = { kind = "systemd", program = ["systemctl", "--user"] }
+    processes = ["page"]
+    "#);
+}
+
+#[test]
+fn what_the_repository_says_of_systemd_and_compose_counts_where_there_is_no_pm2() {
+    let unit = (
+        "deploy/shop-api.service",
+        "[Service]\nExecStart=/usr/bin/node x\n",
+    );
+    let compose = (
+        "compose.yml",
+        "services:\n  web:\n    build: .\n  db:\n    image: postgres\n",
+    );
+    let supervised = |files: &[(&str, &str)]| {
+        let dir = repository(files);
+        let config = written(dir.path(), &Draft::of(dir.path(), &wishes(dir.path())));
+        let env = &config.env["prod"];
+        format!("{} {}", env.program().join(" "), env.processes.join("+"))
+    };
+    assert_eq!(supervised(&[unit, compose]), "systemctl shop-api");
+    assert_eq!(supervised(&[compose]), "docker compose web");
+    let odd = ("deploy/a b.service", "[Service]\nExecStart=x\n");
+    assert_eq!(supervised(&[odd, ("x.service", "no unit")]), "pm2 ");
+    let pm2 = ("ecosystem.config.js", "apps: [{ name: 'api' }]");
+    assert_eq!(supervised(&[unit, compose, pm2]), "pm2 api");
 }
