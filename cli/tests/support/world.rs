@@ -59,6 +59,15 @@ impl World {
             sandbox.neighbours().expect("neighbours");
         }
         let project = project::make(&sandbox, dir.path(), wishes);
+        World::around(sandbox, project, (dir, place))
+    }
+
+    /// One of other hosts and another project. `dir` holds the project.
+    pub(crate) fn around(
+        sandbox: Sandbox,
+        project: PathBuf,
+        (dir, place): (tempfile::TempDir, Place),
+    ) -> World {
         World {
             sandbox,
             project,
