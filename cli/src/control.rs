@@ -68,7 +68,7 @@ pub(crate) struct WireOrder {
 /// What became of something that was posted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Posted {
+pub(crate) enum Receipt {
     /// It is durable.
     Stored,
     /// The same was stored before; nothing changed.
@@ -212,10 +212,10 @@ fn fits(what: &str, text: &str, max: usize) -> Result<(), Diagnostic> {
 }
 
 /// A repetition is not an error for the one who repeats.
-pub(crate) fn posted(result: Result<(), LoadError>) -> Result<Posted, Diagnostic> {
+pub(crate) fn posted(result: Result<(), LoadError>) -> Result<Receipt, Diagnostic> {
     match result {
-        Ok(()) => Ok(Posted::Stored),
-        Err(LoadError::Refused(Refusal::Already)) => Ok(Posted::Already),
+        Ok(()) => Ok(Receipt::Stored),
+        Err(LoadError::Refused(Refusal::Already)) => Ok(Receipt::Already),
         Err(error) => Err(error.into()),
     }
 }

@@ -21,7 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::args::Wait;
-use crate::control::server::{self, Bound, Served, Verifier};
+use crate::control::server::{self, Service, Socket, Verifier};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::logs::Keeper;
@@ -143,7 +143,7 @@ impl Drive {
     }
 
     fn engine(&self, keeper: &Arc<Keeper>, heartbeat: &Arc<Heartbeat>) -> Engine {
-        let shown = Arc::new(Shown(Arc::clone(&self.show)));
+        let shown = Arc::new(Relay(Arc::clone(&self.show)));
         let observers: Vec<Arc<dyn Observer>> = vec![keeper.clone(), heartbeat.clone(), shown];
         Engine {
             journal: Arc::clone(&self.journal),
@@ -159,7 +159,7 @@ impl Drive {
 
     async fn on(
         self,
-        socket: Bound,
+        socket: Socket,
         driver: Driver,
         handle: Handle,
         watchers: (&Keeper, &Heartbeat),
@@ -176,13 +176,13 @@ impl Drive {
     /// How it ended, and whether finished runs have gathered.
     async fn attend(
         self,
-        socket: Bound,
+        socket: Socket,
         driver: Driver,
         handle: Handle,
         (keeper, heartbeat): (&Keeper, &Heartbeat),
     ) -> Result<(Exit, bool), Diagnostic> {
         let run = Arc::clone(driver.run());
-        let served = Served {
+        let served = Service {
             journal: Arc::clone(&self.journal),
             driving: run.id.clone(),
             handle: handle.clone(),
@@ -209,9 +209,9 @@ impl Drive {
 }
 
 /// Passes events on to the one who shows.
-struct Shown(Arc<dyn Show>);
+struct Relay(Arc<dyn Show>);
 
-impl flow_engine::event::Observer for Shown {
+impl flow_engine::event::Observer for Relay {
     fn see(&self, event: &flow_engine::event::Event) {
         self.0.see(event);
     }

@@ -52,7 +52,7 @@ pub(crate) enum Driver {
 
 /// The driver as `flow status --json` has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Shown {
+pub(crate) struct DriverRow {
     pid: u32,
     host: String,
     /// Whether it drives the run now; nothing when that cannot be told from here.
@@ -62,7 +62,7 @@ pub(crate) struct Shown {
 }
 
 /// Who has the journal, for the question who drives.
-pub(crate) enum Held<'a> {
+pub(crate) enum Occupant<'a> {
     /// A process that answers, which drives this run.
     Answers {
         /// The run it drives.
@@ -81,16 +81,16 @@ pub(crate) enum Held<'a> {
 
 impl Driver {
     /// Who drives a run, given who has the journal.
-    pub(crate) fn of(run: &Run, held: &Held<'_>) -> Driver {
+    pub(crate) fn of(run: &Run, held: &Occupant<'_>) -> Driver {
         let last = Process::parse(&run.holder);
         match held {
-            Held::Answers { driving, holder } if *driving == run.id.as_str() => {
+            Occupant::Answers { driving, holder } if *driving == run.id.as_str() => {
                 Process::parse(holder)
                     .or(last)
                     .map_or(Driver::Nobody, Driver::Alive)
             }
-            Held::Answers { .. } => last.map_or(Driver::Nobody, Driver::Gone),
-            Held::Silent(holder) => match last {
+            Occupant::Answers { .. } => last.map_or(Driver::Nobody, Driver::Gone),
+            Occupant::Silent(holder) => match last {
                 Some(last) if last.pid == holder.pid && last.host == holder.host => {
                     if holder.is_stopped() {
                         Driver::Stopped(last)
@@ -100,7 +100,7 @@ impl Driver {
                 }
                 last => last.map_or(Driver::Nobody, Driver::Gone),
             },
-            Held::ByNobody { here } => match last {
+            Occupant::ByNobody { here } => match last {
                 Some(last) if last.host != *here => Driver::Elsewhere(last),
                 last => last.map_or(Driver::Nobody, Driver::Gone),
             },
@@ -133,7 +133,7 @@ impl Driver {
     }
 
     /// For `--json`; nothing when nobody ever drove.
-    pub(crate) fn shown(&self) -> Option<Shown> {
+    pub(crate) fn shown(&self) -> Option<DriverRow> {
         let (process, alive, stopped) = match self {
             Driver::Alive(p) => (p, Some(true), false),
             Driver::Stopped(p) => (p, Some(true), true),
@@ -141,7 +141,7 @@ impl Driver {
             Driver::Elsewhere(p) => (p, None, false),
             Driver::Nobody | Driver::Unasked => return None,
         };
-        Some(Shown {
+        Some(DriverRow {
             pid: process.pid,
             host: process.host.clone(),
             alive,
@@ -177,9 +177,9 @@ mod tests {
     #[tokio::test]
     async fn the_last_driver_on_record_is_not_taken_for_one_that_drives() {
         let run = run().await;
-        let nobody = Held::ByNobody { here: "box" };
+        let nobody = Occupant::ByNobody { here: "box" };
         assert_eq!(Driver::of(&run, &nobody), Driver::Gone(process(7, "box")));
-        let other = Held::Answers {
+        let other = Occupant::Answers {
             driving: "r-other",
             holder: "process 9 on box (boot 0a1b2c3d)",
         };
@@ -189,7 +189,7 @@ mod tests {
     #[tokio::test]
     async fn a_process_that_answers_for_the_run_drives_it() {
         let run = run().await;
-        let held = Held::Answers {
+        let held = Occupant::Answers {
             driving: run.id.as_str(),
             holder: "process 9 on box (boot 0a1b2c3d)",
         };
@@ -202,7 +202,7 @@ mod tests {
     #[tokio::test]
     async fn of_a_folder_from_another_machine_nothing_is_claimed() {
         let run = run().await;
-        let driver = Driver::of(&run, &Held::ByNobody { here: "laptop" });
+        let driver = Driver::of(&run, &Occupant::ByNobody { here: "laptop" });
         assert_eq!(driver, Driver::Elsewhere(process(7, "box")));
         assert_eq!(driver.shown().expect("a driver").alive, None);
         assert!(driver.in_words().contains("cannot be told"), "{driver:?}");
@@ -215,12 +215,12 @@ mod tests {
         let named = Process::parse(&run.holder).expect("a process");
         (holder.pid, holder.host) = (named.pid, named.host);
         assert_eq!(
-            Driver::of(&run, &Held::Silent(&holder)),
+            Driver::of(&run, &Occupant::Silent(&holder)),
             Driver::Alive(process(7, "box"))
         );
         holder.pid = 8;
         assert_eq!(
-            Driver::of(&run, &Held::Silent(&holder)),
+            Driver::of(&run, &Occupant::Silent(&holder)),
             Driver::Gone(process(7, "box"))
         );
     }

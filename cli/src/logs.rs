@@ -16,11 +16,11 @@ use crate::state::State;
 /// that is said once and the run goes on.
 pub(crate) struct Keeper {
     state: State,
-    seen: Mutex<Seen>,
+    seen: Mutex<KeeperState>,
 }
 
 #[derive(Default)]
-struct Seen {
+struct KeeperState {
     run: Option<Arc<Run>>,
     files: BTreeMap<u32, File>,
     complained: bool,
@@ -41,7 +41,7 @@ impl Keeper {
         seen.run = Some(Arc::clone(run));
     }
 
-    fn keep(&self, seen: &mut Seen, step: u32, text: &str) -> std::io::Result<()> {
+    fn keep(&self, seen: &mut KeeperState, step: u32, text: &str) -> std::io::Result<()> {
         let Some(run) = seen.run.clone() else {
             return Ok(());
         };

@@ -14,9 +14,9 @@ use flow_engine::run::{Run, append_order, append_signal};
 use flow_engine::signal::{Actor, Order, Signal};
 
 use crate::control::client::Client;
-use crate::control::{Posted, posted};
+use crate::control::{Receipt, posted};
 use crate::diagnostic::Diagnostic;
-use crate::driver::{Driver, Held};
+use crate::driver::{Driver, Occupant};
 use crate::exit::Exit;
 use crate::state::State;
 use crate::view;
@@ -25,7 +25,7 @@ pub(crate) mod take_over;
 
 mod past;
 
-pub(crate) use past::{Damaged, LOOK, Past};
+pub(crate) use past::{DamagedRun, LOOK, Past};
 
 /// Access to the journal: through the process that has it open, or by opening it.
 pub(crate) enum Store {
@@ -132,16 +132,16 @@ impl Store {
     pub(crate) fn driver(&self, run: &Run) -> Driver {
         let here = crate::actor::me().from;
         let held = match self {
-            Store::Remote(client) => Held::Answers {
+            Store::Remote(client) => Occupant::Answers {
                 driving: &client.server.driving,
                 holder: &client.server.holder,
             },
             Store::Lying {
                 holder: Some(holder),
                 ..
-            } => Held::Silent(holder),
+            } => Occupant::Silent(holder),
             Store::Held(_) | Store::Closed(_) | Store::Lying { holder: None, .. } => {
-                Held::ByNobody { here: &here }
+                Occupant::ByNobody { here: &here }
             }
         };
         Driver::of(run, &held)
@@ -197,7 +197,11 @@ impl Store {
     }
 
     /// Stores an answer. A repeated one changes nothing.
-    pub(crate) async fn signal(&self, run: &mut Run, signal: Signal) -> Result<Posted, Diagnostic> {
+    pub(crate) async fn signal(
+        &self,
+        run: &mut Run,
+        signal: Signal,
+    ) -> Result<Receipt, Diagnostic> {
         crate::control::fit_to_store(&signal)?;
         match self {
             Store::Remote(client) => client.signal(&run.id, &signal).await,
@@ -214,7 +218,7 @@ impl Store {
         order: Order,
         by: Actor,
         (reason, at): (&str, Timestamp),
-    ) -> Result<Posted, Diagnostic> {
+    ) -> Result<Receipt, Diagnostic> {
         crate::control::fit_reason(reason)?;
         match self {
             Store::Remote(client) => client.order(&run.id, order, by, reason).await,
@@ -250,7 +254,7 @@ impl Store {
     }
 
     /// What is known of the damaged run that was named; nothing when that one can be read.
-    pub(crate) async fn damaged(&self, named: &str) -> Result<Option<Damaged>, Diagnostic> {
+    pub(crate) async fn damaged(&self, named: &str) -> Result<Option<DamagedRun>, Diagnostic> {
         let past = self.past().await?;
         Ok(past.damaged(named).cloned())
     }

@@ -21,7 +21,7 @@ const ENOUGH: usize = 32;
 
 /// What sealing did.
 #[derive(Debug, Default, Serialize)]
-pub(crate) struct Tidied {
+pub(crate) struct SealReport {
     /// Runs put away.
     pub(crate) sealed: usize,
     /// How many records they have in all.
@@ -84,11 +84,11 @@ pub(crate) async fn seal(
     older_than: Duration,
     at_least: usize,
     now: Timestamp,
-) -> Result<Tidied, Diagnostic> {
+) -> Result<SealReport, Diagnostic> {
     let runs = retention::live(&journal).await?;
     let picked = retention::sealable(&runs, now, older_than);
     if picked.len() < at_least {
-        return Ok(Tidied::default());
+        return Ok(SealReport::default());
     }
     let picked = prepare(&journal, &picked).await?;
     drop(runs);
@@ -102,7 +102,7 @@ pub(crate) async fn seal(
     });
     let (sealed, compacted) = done.await?;
     let compacted = compacted.unwrap_or_default();
-    Ok(Tidied {
+    Ok(SealReport {
         sealed: sealed.runs,
         records: sealed.records,
         archive_bytes: sealed.bytes,
@@ -119,7 +119,7 @@ pub(crate) async fn tidy(state: &State, now: Timestamp) {
         seal(journal, Duration::ZERO, ENOUGH, now).await
     };
     match done.await {
-        Ok(Tidied { sealed: 0, .. }) => {}
+        Ok(SealReport { sealed: 0, .. }) => {}
         Ok(done) => tracing::info!(runs = done.sealed, "finished runs were sealed"),
         Err(error) if error.exit == Exit::Locked => {}
         Err(error) => tracing::warn!(why = %error.message, "finished runs were not sealed"),

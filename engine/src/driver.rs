@@ -32,11 +32,11 @@ mod new;
 mod quiet;
 mod work;
 
-pub use handle::{Gone, Handle};
+pub use handle::{Handle, NoDriver};
 pub use new::NewRun;
 
 use handle::Command;
-use work::{Ended, Way};
+use work::{Attempt, Way};
 
 /// Everything a driver needs besides the run.
 #[derive(Clone)]
@@ -77,11 +77,11 @@ pub struct Driver {
     engine: Engine,
     run: Arc<Run>,
     staged: Vec<Entry>,
-    tasks: JoinSet<Ended>,
+    tasks: JoinSet<Attempt>,
     in_flight: BTreeMap<u32, CancellationToken>,
     names: HashMap<tokio::task::Id, (u32, Way)>,
     /// A step that had ended when it was first looked at, and was never handed to the runtime.
-    at_once: Option<Ended>,
+    at_once: Option<Attempt>,
     begun: Vec<(u32, Box<dyn AnyStep>, bool, Way)>,
     outbox: Outbox,
     requests: (mpsc::Sender<Request>, mpsc::Receiver<Request>),

@@ -76,12 +76,12 @@ fn must_be_told(run: &Run, notice: &Notice) -> bool {
     }
 }
 
-type Delivered = (u64, Result<(), DeliveryError>);
+type Fate = (u64, Result<(), DeliveryError>);
 
 /// The notices of one run on their way.
 pub(crate) struct Outbox {
     notifier: Option<Arc<dyn Notifier>>,
-    under_way: Option<(u64, JoinHandle<Delivered>)>,
+    under_way: Option<(u64, JoinHandle<Fate>)>,
     tries: BTreeMap<u64, (u16, Timestamp)>,
     /// Notices that need people: never given up on.
     grave: BTreeSet<u64>,
@@ -158,7 +158,7 @@ impl Outbox {
     }
 
     /// The end of the delivery under way; never returns when there is none.
-    pub(crate) async fn delivered(&mut self) -> Delivered {
+    pub(crate) async fn delivered(&mut self) -> Fate {
         match &mut self.under_way {
             None => std::future::pending().await,
             Some((id, task)) => {
@@ -170,11 +170,7 @@ impl Outbox {
     }
 
     /// What to record about a delivery that ended; nothing when it is to be tried again.
-    pub(crate) fn conclude(
-        &mut self,
-        (notice, result): Delivered,
-        now: Timestamp,
-    ) -> Option<Record> {
+    pub(crate) fn conclude(&mut self, (notice, result): Fate, now: Timestamp) -> Option<Record> {
         let (tried, _) = self.tries.get(&notice).copied().unwrap_or((0, now));
         match result {
             Ok(()) => Some(Record::Sent { notice }),

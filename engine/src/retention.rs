@@ -59,7 +59,7 @@ pub struct RunSummary {
 /// How a stored [`RunSummary`] begins.
 #[derive(Deserialize)]
 #[expect(dead_code, reason = "they lie before what is wanted")]
-struct Dated<'a> {
+struct Beginning<'a> {
     id: &'a str,
     workflow: &'a str,
     environment: &'a str,
@@ -126,7 +126,7 @@ impl RunSummary {
     /// [`RunSummary::of_archived`].
     pub fn created_of_archived(filed: &Archived) -> Option<Timestamp> {
         let (format, rest) = filed.summary.split_first()?;
-        let dated = || postcard::take_from_bytes::<Dated<'_>>(rest).ok();
+        let dated = || postcard::take_from_bytes::<Beginning<'_>>(rest).ok();
         (*format == FORMAT)
             .then(dated)
             .flatten()

@@ -17,7 +17,7 @@ const SIZE_MAX: usize = 1 << 20;
 
 /// Reads rosters from the repository.
 #[derive(Debug, Clone)]
-pub(crate) struct Committed {
+pub(crate) struct CommittedRoster {
     repository: Repository,
     /// The file in the working tree: it names who is to be taken out at once, and never lets anybody in.
     file: PathBuf,
@@ -91,9 +91,9 @@ impl RosterError {
     }
 }
 
-impl Committed {
-    pub(crate) fn new(config: &Config, repository: Repository) -> Committed {
-        Committed {
+impl CommittedRoster {
+    pub(crate) fn new(config: &Config, repository: Repository) -> CommittedRoster {
+        CommittedRoster {
             repository,
             file: config.path(&config.people),
             inside: config.signoff.roster_file.clone(),
@@ -217,7 +217,7 @@ impl Committed {
     /// Reading files and asking git takes milliseconds, but not on the thread that drives.
     async fn aside<T: Send + 'static>(
         &self,
-        ask: impl FnOnce(&Committed) -> Result<T, String> + Send + 'static,
+        ask: impl FnOnce(&CommittedRoster) -> Result<T, String> + Send + 'static,
     ) -> Result<T, RosterUnread> {
         let own = self.clone();
         tokio::task::spawn_blocking(move || ask(&own))
@@ -233,7 +233,7 @@ fn parse(bytes: &[u8], commit: &str, path: &str) -> Result<People, ConfigError> 
 }
 
 #[async_trait]
-impl RosterSource for Committed {
+impl RosterSource for CommittedRoster {
     async fn of(&self, plan: &Plan) -> Result<People, RosterUnread> {
         let plan = plan.clone();
         self.aside(move |own| own.counting(&plan)).await
@@ -241,7 +241,7 @@ impl RosterSource for Committed {
 
     async fn at(&self, commit: &str, path: &str) -> Result<Option<People>, RosterUnread> {
         let (commit, path) = (commit.to_owned(), path.to_owned());
-        let ask = move |own: &Committed| {
+        let ask = move |own: &CommittedRoster| {
             let bytes = own.repository.blob(&commit, &path, SIZE_MAX);
             let bytes = bytes.map_err(|e| e.to_string())?;
             let people = bytes.map(|bytes| parse(&bytes, &commit, &path));
@@ -251,6 +251,6 @@ impl RosterSource for Committed {
     }
 
     async fn here(&self) -> Result<Option<People>, RosterUnread> {
-        self.aside(Committed::working_tree).await
+        self.aside(CommittedRoster::working_tree).await
     }
 }

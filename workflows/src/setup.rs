@@ -21,7 +21,7 @@ use crate::config::{Config, Layout, RELEASE, read_toml};
 use crate::git::Repository;
 use crate::guard;
 use crate::release::Release;
-use crate::roster::Committed;
+use crate::roster::CommittedRoster;
 
 mod error;
 
@@ -138,8 +138,8 @@ impl Setup {
         repository(&self.config)
     }
 
-    fn committed(&self) -> Committed {
-        Committed::new(&self.config, self.repository())
+    fn committed(&self) -> CommittedRoster {
+        CommittedRoster::new(&self.config, self.repository())
     }
 
     /// Where rosters are read, anew each time.

@@ -76,7 +76,7 @@ async fn signal(
     judge: &Judge,
     run: &Run,
     node: &Node,
-    (item, result, why): Given,
+    (item, result, why): ItemEntry,
 ) -> Result<Signal, Diagnostic> {
     let (me, at) = (actor::me(), judge.clock.now());
     let answer = ItemAnswer {
@@ -164,9 +164,9 @@ fn choose<'a>(run: &'a Run, named: Option<&str>) -> Result<&'a Node, Diagnostic>
     }
 }
 
-type Given = (String, ItemResult, String);
+type ItemEntry = (String, ItemResult, String);
 
-fn parse(item: &str, note: &str) -> Result<Given, Diagnostic> {
+fn parse(item: &str, note: &str) -> Result<ItemEntry, Diagnostic> {
     let wrong = || {
         Diagnostic::usage(format!(
             "`--item {item}` is not KEY=pass, KEY=fail or KEY=na"

@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::session::Session;
 use crate::state::State;
 use crate::store::{self, Store};
-use crate::upkeep::{self, Tidied, blocking};
+use crate::upkeep::{self, SealReport, blocking};
 use crate::view;
 
 mod plans;
@@ -56,7 +56,7 @@ fn show(json: bool, value: &impl Serialize, text: &str, exit: Exit) -> Exit {
 
 /// What reading everything found.
 #[derive(Debug, Default, Serialize)]
-struct Found {
+struct Inspection {
     runs: usize,
     records: u64,
     repaired: Vec<String>,
@@ -68,7 +68,7 @@ struct Found {
 /// Reads every record of every run: its hash chain, its form, and that it follows from the ones before. A journal that
 /// cannot be opened in full, because its holder does not answer or nothing can be written, is verified as it lies.
 async fn verify(state: &State, json: bool) -> Result<Exit, Diagnostic> {
-    let mut found = Found::default();
+    let mut found = Inspection::default();
     let store = match opened(state).await {
         Some((journal, report)) => {
             found.repaired = repairs(&report);
@@ -104,7 +104,7 @@ async fn opened(state: &State) -> Option<(SledJournal, OpenReport)> {
     store::open(&dir).await.ok()
 }
 
-impl Found {
+impl Inspection {
     /// Reads all runs.
     async fn read(&mut self, store: &Store) -> Result<(), Diagnostic> {
         for id in store.journal().runs().await? {
@@ -139,7 +139,7 @@ fn repairs(report: &OpenReport) -> Vec<String> {
     report.repaired.iter().map(line).chain(dropped).collect()
 }
 
-fn in_words(found: &Found) -> String {
+fn in_words(found: &Inspection) -> String {
     let mut text = format!(
         "{} records of {} runs verified\n",
         found.records, found.runs
@@ -158,7 +158,7 @@ fn in_words(found: &Found) -> String {
     text
 }
 
-fn sealed(done: &Tidied) -> String {
+fn sealed(done: &SealReport) -> String {
     if done.sealed == 0 {
         return "There is nothing to seal.\n".into();
     }
@@ -174,15 +174,15 @@ fn sealed(done: &Tidied) -> String {
 
 /// What compacting did.
 #[derive(Debug, Serialize)]
-struct Compacted {
+struct Compaction {
     runs: usize,
     before: u64,
     after: u64,
 }
 
-impl From<flow_engine::journal::sled::Compacted> for Compacted {
+impl From<flow_engine::journal::sled::Compacted> for Compaction {
     fn from(done: flow_engine::journal::sled::Compacted) -> Self {
-        Compacted {
+        Compaction {
             runs: done.runs,
             before: done.before,
             after: done.after,
@@ -193,7 +193,7 @@ impl From<flow_engine::journal::sled::Compacted> for Compacted {
 async fn compact(state: &State, json: bool) -> Result<Exit, Diagnostic> {
     let (journal, _) = upkeep::hold(state).await?;
     let upkeep = upkeep::begin(journal).await?;
-    let done: Compacted = blocking(move || upkeep.compact()).await?.into();
+    let done: Compaction = blocking(move || upkeep.compact()).await?.into();
     let text = format!(
         "the live store went from {} to {}; {} sealed runs left it\n",
         size(done.before),
@@ -211,7 +211,7 @@ async fn unseal(state: &State, named: &str, json: bool) -> Result<Exit, Diagnost
     let (journal, _) = upkeep::hold(state).await?;
     let upkeep = upkeep::begin(journal).await?;
     let id = run.clone();
-    let done: Compacted = blocking(move || upkeep.unseal(&id)).await?.into();
+    let done: Compaction = blocking(move || upkeep.unseal(&id)).await?.into();
     let text = format!("run {run} is in the live store\n");
     Ok(show(json, &done, &text, Exit::Done))
 }

@@ -31,7 +31,7 @@ pub(crate) async fn run(session: &Session, args: Logs) -> Result<Exit, Diagnosti
                 .hint(format!("flow status {}", run.id)),
         );
     }
-    let mut shown = Shown {
+    let mut shown = Cursor {
         state,
         only: args.step.as_deref(),
         since: args.since,
@@ -50,7 +50,7 @@ pub(crate) async fn run(session: &Session, args: Logs) -> Result<Exit, Diagnosti
     Ok(Exit::Done)
 }
 
-struct Shown<'a> {
+struct Cursor<'a> {
     state: &'a State,
     only: Option<&'a str>,
     since: u64,
@@ -59,7 +59,7 @@ struct Shown<'a> {
     last: Option<String>,
 }
 
-impl Shown<'_> {
+impl Cursor<'_> {
     /// With `all`, a last line that has no end yet too.
     fn show(&mut self, run: &Run, all: bool) -> Result<(), Diagnostic> {
         for node in &run.plan.nodes {

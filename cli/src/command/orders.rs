@@ -11,7 +11,7 @@ use flow_engine::signal::Order;
 use super::frozen;
 use crate::actor;
 use crate::args::{Cancel, Obey, Retry, Settle, Skip};
-use crate::control::Posted;
+use crate::control::Receipt;
 use crate::diagnostic::Diagnostic;
 use crate::driver::Driver;
 use crate::exit::Exit;
@@ -106,8 +106,8 @@ pub(super) async fn give(
         .order(&mut run, order, actor::me(), (reason, session.now()))
         .await?;
     let word = match posted {
-        Posted::Stored => "stored",
-        Posted::Already => "was stored before",
+        Receipt::Stored => "stored",
+        Receipt::Already => "was stored before",
     };
     view::note(&format!("run {}: {verb} {word}\n", run.id));
     let id = run.id;

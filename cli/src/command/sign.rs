@@ -13,7 +13,7 @@ use flow_steps::means::signature::verify::SignedAnswer;
 use flow_steps::means::signature::{sshsig, statement};
 
 use crate::args::Sign;
-use crate::control::Posted;
+use crate::control::Receipt;
 use crate::control::server::Verifier as _;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
@@ -157,8 +157,8 @@ pub(super) async fn hand_in(
     let mut run = store.find(run.id.as_str()).await?;
     let posted = store.signal(&mut run, signal).await?;
     let word = match posted {
-        Posted::Stored => stored,
-        Posted::Already => "was stored before",
+        Receipt::Stored => stored,
+        Receipt::Already => "was stored before",
     };
     view::note(&format!("run {}, {step}: {word}\n", run.id));
     if store.driven().is_none() {

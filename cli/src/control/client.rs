@@ -17,7 +17,7 @@ use flow_engine::journal::{Append, Archived, GENESIS, Head, Journal, JournalErro
 use flow_engine::signal::{Actor, Order, Signal};
 
 use super::http::{self, Cut};
-use super::{Posted, Server, WireArchived, WireError, WireOrder, WireRecord};
+use super::{Receipt, Server, WireArchived, WireError, WireOrder, WireRecord};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::state::State;
@@ -50,7 +50,7 @@ impl Client {
     }
 
     /// Hands an answer to the process.
-    pub(crate) async fn signal(&self, run: &RunId, signal: &Signal) -> Result<Posted, Diagnostic> {
+    pub(crate) async fn signal(&self, run: &RunId, signal: &Signal) -> Result<Receipt, Diagnostic> {
         self.post(&format!("runs/{run}/signals"), signal).await
     }
 
@@ -61,7 +61,7 @@ impl Client {
         order: Order,
         by: Actor,
         reason: &str,
-    ) -> Result<Posted, Diagnostic> {
+    ) -> Result<Receipt, Diagnostic> {
         let reason = reason.to_owned();
         let wire = WireOrder { order, by, reason };
         self.post(&format!("runs/{run}/orders"), &wire).await

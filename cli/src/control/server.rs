@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use flow_engine::clock::Clock;
-use flow_engine::driver::{Gone, Handle};
+use flow_engine::driver::{Handle, NoDriver};
 use flow_engine::id::{Digest, RunId};
 use flow_engine::journal::Journal;
 use flow_engine::lease::holder;
@@ -24,7 +24,7 @@ use flow_engine::signal::{Actor, Signal};
 
 mod connections;
 
-use super::{Posted, Server, WireArchived, WireError, WireOrder, WireRecord, posted};
+use super::{Receipt, Server, WireArchived, WireError, WireOrder, WireRecord, posted};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 
@@ -37,7 +37,7 @@ pub(crate) trait Verifier: Send + Sync {
 
 /// What the server needs.
 #[derive(Clone)]
-pub(crate) struct Served {
+pub(crate) struct Service {
     /// The journal this process holds.
     pub(crate) journal: Arc<dyn Journal>,
     /// The run it drives.
@@ -64,12 +64,12 @@ const PATH_MAX: usize = 107;
 
 /// A socket that is there before anything is begun, so that a run is never begun without one. Whoever connects is
 /// answered once it serves. Removed again when it never does.
-pub(crate) struct Bound {
+pub(crate) struct Socket {
     path: PathBuf,
     listener: Option<UnixListener>,
 }
 
-impl Drop for Bound {
+impl Drop for Socket {
     fn drop(&mut self) {
         if self.listener.is_some() {
             let _gone_already = std::fs::remove_file(&self.path);
@@ -77,9 +77,9 @@ impl Drop for Bound {
     }
 }
 
-impl Bound {
+impl Socket {
     /// Serves on the socket until closed.
-    pub(crate) fn serve(mut self, served: Served) -> Open {
+    pub(crate) fn serve(mut self, served: Service) -> Open {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let listener = self.listener.take();
@@ -122,7 +122,7 @@ pub(crate) fn check(path: &Path) -> Result<(), Diagnostic> {
 ///
 /// # Errors
 /// When it cannot be made. Nothing was changed.
-pub(crate) async fn bind(path: &Path) -> Result<Bound, Diagnostic> {
+pub(crate) async fn bind(path: &Path) -> Result<Socket, Diagnostic> {
     check(path)?;
     let shown = path.display();
     let failed = |e: &std::io::Error| {
@@ -140,13 +140,13 @@ pub(crate) async fn bind(path: &Path) -> Result<Bound, Diagnostic> {
     let listener = UnixListener::bind(path).map_err(|e| failed(&e))?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
         .map_err(|e| failed(&e))?;
-    Ok(Bound {
+    Ok(Socket {
         path: path.to_owned(),
         listener: Some(listener),
     })
 }
 
-fn routes(served: Served) -> Router {
+fn routes(served: Service) -> Router {
     Router::new()
         .route("/", get(who))
         .route("/runs", get(list))
@@ -161,15 +161,15 @@ fn routes(served: Served) -> Router {
 }
 
 /// A diagnostic as an answer.
-struct Refused(Diagnostic);
+struct Rejection(Diagnostic);
 
-impl<E: Into<Diagnostic>> From<E> for Refused {
+impl<E: Into<Diagnostic>> From<E> for Rejection {
     fn from(error: E) -> Self {
-        Refused(error.into())
+        Rejection(error.into())
     }
 }
 
-impl IntoResponse for Refused {
+impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
         let status = match self.0.exit {
             Exit::Usage => StatusCode::NOT_FOUND,
@@ -181,9 +181,9 @@ impl IntoResponse for Refused {
     }
 }
 
-type Answer<T> = Result<Json<T>, Refused>;
+type Answer<T> = Result<Json<T>, Rejection>;
 
-async fn who(State(served): State<Served>) -> Json<Server> {
+async fn who(State(served): State<Service>) -> Json<Server> {
     Json(Server {
         holder: holder(),
         driving: served.driving.to_string(),
@@ -191,29 +191,29 @@ async fn who(State(served): State<Served>) -> Json<Server> {
     })
 }
 
-async fn list(State(served): State<Served>) -> Answer<Vec<RunId>> {
+async fn list(State(served): State<Service>) -> Answer<Vec<RunId>> {
     Ok(Json(served.journal.runs().await?))
 }
 
-async fn archived(State(served): State<Served>) -> Answer<Vec<WireArchived>> {
+async fn archived(State(served): State<Service>) -> Answer<Vec<WireArchived>> {
     let archived = served.journal.archived().await?;
     Ok(Json(archived.iter().map(WireArchived::from).collect()))
 }
 
-async fn records(State(served): State<Served>, At(id): At<RunId>) -> Answer<Vec<WireRecord>> {
+async fn records(State(served): State<Service>, At(id): At<RunId>) -> Answer<Vec<WireRecord>> {
     let stored = served.journal.read(&id).await?;
     Ok(Json(stored.iter().map(WireRecord::from).collect()))
 }
 
 async fn questions(
-    State(served): State<Served>,
+    State(served): State<Service>,
     At(id): At<RunId>,
 ) -> Answer<crate::view::json::Questions> {
     let run = served.load(&id).await?;
     Ok(Json(crate::view::json::Questions::of(&run)))
 }
 
-async fn object(State(served): State<Served>, At(digest): At<String>) -> Answer<String> {
+async fn object(State(served): State<Service>, At(digest): At<String>) -> Answer<String> {
     let unknown = || Diagnostic::usage("that is no digest");
     let digest = Digest::from_hex(&digest).ok_or_else(unknown)?;
     let bytes = served.journal.get(&digest).await?;
@@ -221,11 +221,11 @@ async fn object(State(served): State<Served>, At(digest): At<String>) -> Answer<
 }
 
 async fn signal(
-    State(served): State<Served>,
+    State(served): State<Service>,
     Extension(peer): Extension<Actor>,
     At(id): At<RunId>,
     Json(mut signal): Json<Signal>,
-) -> Answer<Posted> {
+) -> Answer<Receipt> {
     // Who sends is what the kernel says, not what the sender says.
     signal.by = peer;
     super::fit_to_store(&signal)?;
@@ -235,7 +235,7 @@ async fn signal(
     if id == served.driving {
         match served.handle.signal(signal.clone()).await {
             Ok(answer) => return Ok(Json(posted(answer.map_err(LoadError::Refused))?)),
-            Err(Gone) => run = served.load(&id).await?,
+            Err(NoDriver) => run = served.load(&id).await?,
         }
     }
     let stored = append_signal(&*served.journal, &mut run, signal).await;
@@ -243,11 +243,11 @@ async fn signal(
 }
 
 async fn order(
-    State(served): State<Served>,
+    State(served): State<Service>,
     Extension(by): Extension<Actor>,
     At(id): At<RunId>,
     Json(wire): Json<WireOrder>,
-) -> Answer<Posted> {
+) -> Answer<Receipt> {
     super::fit_reason(&wire.reason)?;
     if id != served.driving {
         let mut run = served.load(&id).await?;
@@ -259,7 +259,7 @@ async fn order(
         .handle
         .order(wire.order, by, &wire.reason)
         .await
-        .map_err(|Gone| {
+        .map_err(|NoDriver| {
             Diagnostic::new(
                 Exit::Locked,
                 format!("the driver of run {id} is just ending"),
@@ -268,7 +268,7 @@ async fn order(
     Ok(Json(posted(answer.map_err(LoadError::Refused))?))
 }
 
-impl Served {
+impl Service {
     async fn load(&self, id: &RunId) -> Result<Run, LoadError> {
         if *id == self.driving
             && let Ok(run) = self.handle.look().await

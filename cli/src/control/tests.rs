@@ -80,7 +80,7 @@ async fn an_answer_from_a_second_terminal_lets_the_run_complete() {
     assert!(shown.contains("waits for qa: does it work?"), "{shown}");
 
     let posted = store.signal(&mut run, answer("prod/ask")).await;
-    assert_eq!(posted, Ok(Posted::Stored));
+    assert_eq!(posted, Ok(Receipt::Stored));
     assert_eq!(ended(driver).await, Exit::Done);
     assert!(!state.socket().exists(), "the socket is removed");
 }
@@ -91,9 +91,9 @@ async fn the_same_answer_twice_is_answered_already_and_one_for_no_step_is_refuse
     let driver = drive(&state, Arc::new(MemoryJournal::default()));
     let (store, mut run) = second_terminal(&state).await;
     let early = store.signal(&mut run, answer("prod/again")).await;
-    assert_eq!(early, Ok(Posted::Stored), "before the step waits");
+    assert_eq!(early, Ok(Receipt::Stored), "before the step waits");
     let twice = store.signal(&mut run, answer("prod/again")).await;
-    assert_eq!(twice, Ok(Posted::Already));
+    assert_eq!(twice, Ok(Receipt::Already));
     let nowhere = store.signal(&mut run, answer("prod/none")).await;
     assert_eq!(nowhere.map_err(|d| d.exit), Err(Exit::Usage));
     let unparked = store
@@ -119,7 +119,7 @@ async fn a_rollback_from_a_second_terminal_undoes_what_started() {
             ("users miss rows", NOON),
         )
         .await;
-    assert_eq!(posted, Ok(Posted::Stored));
+    assert_eq!(posted, Ok(Receipt::Stored));
     assert_eq!(ended(driver).await, Exit::RolledBack);
     let run = Run::load(&*journal, &run.id).await.expect("loads");
     // Whatever the sender says: who it is, the kernel says.
@@ -139,7 +139,7 @@ async fn an_order_to_a_run_that_this_process_does_not_drive_is_stored_and_left_t
     let posted = store
         .order(other, Order::Cancel, actor(), ("no", NOON))
         .await;
-    assert_eq!(posted, Ok(Posted::Stored));
+    assert_eq!(posted, Ok(Receipt::Stored));
     let stored = Run::load(&*journal, &other.id).await.expect("loads");
     assert_eq!(stored.orders[0].order, Order::Cancel);
     assert!(stored.unwinding().is_some(), "{:?}", stored.life);

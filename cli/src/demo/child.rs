@@ -26,7 +26,7 @@ pub(super) struct Terminals {
 
 /// What a command that ended had to say.
 #[derive(Debug)]
-pub(super) struct Said {
+pub(super) struct Ending {
     pub(super) code: i32,
     pub(super) out: String,
     pub(super) err: String,
@@ -57,13 +57,13 @@ impl Terminals {
     }
 
     /// Runs a command to its end, without showing it.
-    pub(super) async fn quietly(&self, args: &[&str]) -> Result<Said, Diagnostic> {
+    pub(super) async fn quietly(&self, args: &[&str]) -> Result<Ending, Diagnostic> {
         let output = tokio::time::timeout(LIMIT, self.command(args).output()).await;
         let late = std::io::Error::from(std::io::ErrorKind::TimedOut);
         let output = output
             .unwrap_or(Err(late))
             .map_err(|e| failed("a command of the demo", &e))?;
-        Ok(Said {
+        Ok(Ending {
             code: output.status.code().unwrap_or(-1),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
             err: String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -71,7 +71,7 @@ impl Terminals {
     }
 
     /// Runs a command to its end as somebody in another terminal.
-    pub(super) async fn somebody(&self, who: &str, args: &[&str]) -> Result<Said, Diagnostic> {
+    pub(super) async fn somebody(&self, who: &str, args: &[&str]) -> Result<Ending, Diagnostic> {
         view::out(&format!(
             "\n[another terminal, {who}, played by the demo]\n$ flow {}\n",
             line(args)

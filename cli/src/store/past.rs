@@ -25,12 +25,12 @@ pub(crate) struct Past {
     /// Those that were sealed or pruned, in short.
     pub(crate) sealed: Vec<RunSummary>,
     /// The others, by name.
-    pub(crate) damaged: Vec<Damaged>,
+    pub(crate) damaged: Vec<DamagedRun>,
 }
 
 /// A run that is in the journal and cannot be read to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Damaged {
+pub(crate) struct DamagedRun {
     /// The run that cannot be read.
     pub(crate) id: RunId,
     /// What is wrong with it.
@@ -89,7 +89,7 @@ impl Past {
             Ok(run) => Ok(Some(run)),
             Err(error) if is_damage(&error) => {
                 let (created, environment) = beginning(journal, id).await;
-                self.damaged.push(Damaged {
+                self.damaged.push(DamagedRun {
                     why: error.to_string(),
                     environment,
                     created,
@@ -151,9 +151,9 @@ impl Past {
 
     /// The damaged run that may be the latest: none that can be read is known to be newer.
     /// `sealed` is when the newest of those that were put away was started.
-    fn maybe_latest(&self, sealed: Option<Timestamp>) -> Option<&Damaged> {
+    fn maybe_latest(&self, sealed: Option<Timestamp>) -> Option<&DamagedRun> {
         let newest = self.runs.iter().map(|run| run.created).chain(sealed).max();
-        let may_be_newer = |damaged: &&Damaged| match (damaged.created, newest) {
+        let may_be_newer = |damaged: &&DamagedRun| match (damaged.created, newest) {
             (Some(damaged), Some(newest)) => damaged >= newest,
             _ => true,
         };
@@ -161,7 +161,7 @@ impl Past {
     }
 
     /// The damaged run of this name; of several that may be the latest the first.
-    pub(super) fn damaged(&self, named: &str) -> Option<&Damaged> {
+    pub(super) fn damaged(&self, named: &str) -> Option<&DamagedRun> {
         let sealed = self.sealed.iter().map(|run| run.created).max();
         match named {
             "latest" => self.maybe_latest(sealed),
@@ -206,7 +206,7 @@ impl Past {
 
     /// Refuses a new run of an environment that a damaged run may have left in any state.
     pub(crate) fn refuse_unknown(&self, environment: &str) -> Result<(), Diagnostic> {
-        let may_be_here = |run: &&Damaged| {
+        let may_be_here = |run: &&DamagedRun| {
             let known = run.environment.as_deref();
             known.is_none_or(|known| known == environment)
         };

@@ -36,14 +36,14 @@ pub(crate) struct Export<'a> {
     facts: &'a BTreeMap<String, String>,
     plan: &'a Plan,
     steps: Vec<AuditRow>,
-    orders: Vec<Ordered<'a>>,
+    orders: Vec<OrderRow<'a>>,
     signals: &'a [Signal],
-    notices: Vec<json::Told>,
+    notices: Vec<json::NoticeRow>,
     records: Vec<Row<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct Ordered<'a> {
+struct OrderRow<'a> {
     order: &'static str,
     step: Option<&'a str>,
     by: &'a Actor,
@@ -100,9 +100,9 @@ fn payload(record: &Record) -> Option<String> {
     String::from_utf8(payload.to_vec()).ok()
 }
 
-fn orders(run: &Run) -> Vec<Ordered<'_>> {
+fn orders(run: &Run) -> Vec<OrderRow<'_>> {
     use flow_engine::signal::Order;
-    let orders = run.orders.iter().map(|given| Ordered {
+    let orders = run.orders.iter().map(|given| OrderRow {
         order: given.order.verb(),
         step: match &given.order {
             Order::Skip { step } | Order::Settle { step, .. } => Some(step),

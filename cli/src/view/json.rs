@@ -19,7 +19,7 @@ use crate::args::RunState;
 use crate::driver::{self, Driver};
 use crate::exit::Exit;
 use crate::questions;
-use crate::store::{Damaged, Past};
+use crate::store::{DamagedRun, Past};
 
 /// One run in `flow list --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,7 +76,7 @@ pub(crate) fn list(past: &Past, driver: &dyn Fn(&Run) -> Driver) -> Vec<Summary>
 
 impl Summary {
     /// What is known of a damaged run.
-    pub(crate) fn of_damaged(damaged: &Damaged) -> Summary {
+    pub(crate) fn of_damaged(damaged: &DamagedRun) -> Summary {
         Summary {
             run: damaged.id.to_string(),
             workflow: String::new(),
@@ -178,7 +178,7 @@ pub(crate) struct Status {
     /// Who drives it now; empty when nobody does, as far as can be told.
     driven_by: String,
     /// Who drove it last, and whether that process still does.
-    driver: Option<driver::Shown>,
+    driver: Option<driver::DriverRow>,
     /// What is not as usual in production because of it, as far as the journal knows.
     standing: Vec<String>,
     /// What production's host said just now, where something is not as usual and nobody drives; empty when it was not
@@ -188,19 +188,19 @@ pub(crate) struct Status {
     production_changed: bool,
     seconds_since_update: u64,
     why_parked: Option<String>,
-    waiting: Vec<Asked>,
+    waiting: Vec<OpenQuestion>,
     next: Vec<Next>,
     /// Everything that can be done now, as data; those that lead on are in `next` too.
     options: Vec<Offer>,
     steps_detail: Vec<AuditRow>,
     rollback_would_undo: Vec<Undoes>,
-    notices: Vec<Told>,
+    notices: Vec<NoticeRow>,
     contacts: std::collections::BTreeMap<String, String>,
 }
 
 /// Somebody is waited for.
 #[derive(Debug, Clone, Serialize)]
-struct Asked {
+struct OpenQuestion {
     step: String,
     who: String,
     what: String,
@@ -238,7 +238,7 @@ pub(crate) fn offers(run: &Run) -> Vec<Offer> {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Questions {
     run: String,
-    waiting: Vec<Asked>,
+    waiting: Vec<OpenQuestion>,
     options: Vec<Offer>,
 }
 
@@ -265,8 +265,8 @@ impl Questions {
 }
 
 /// Whom a run waits for.
-fn asked(run: &Run) -> Vec<Asked> {
-    let waiting = run.waiting().map(|(step, wait)| Asked {
+fn asked(run: &Run) -> Vec<OpenQuestion> {
+    let waiting = run.waiting().map(|(step, wait)| OpenQuestion {
         step: run.plan.nodes[step as usize].key.clone(),
         who: wait.who.clone(),
         what: wait.what.clone(),
@@ -287,7 +287,7 @@ struct Undoes {
 
 /// A notice to the team.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Told {
+pub(crate) struct NoticeRow {
     /// The number of the record that caused it.
     record: u64,
     /// What the notice is about, in words.
@@ -358,14 +358,14 @@ impl Status {
 }
 
 /// Every notice of a run.
-pub(crate) fn notices(run: &Run) -> Vec<Told> {
+pub(crate) fn notices(run: &Run) -> Vec<NoticeRow> {
     let told = run.notices.iter().map(|notice| {
         let (state, detail) = match &notice.delivery {
             Delivery::Pending => ("pending", None),
             Delivery::Sent(at) => ("sent", Some(at.to_string())),
             Delivery::Undeliverable(why) => ("undeliverable", Some(why.clone())),
         };
-        Told {
+        NoticeRow {
             record: notice.id,
             about: about(run, &notice.topic),
             state,

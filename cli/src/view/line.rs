@@ -127,23 +127,23 @@ fn parked(run: &Run, why: &ParkReason) -> String {
 }
 
 /// A signed answer: the statement, and the key that is said to have signed it. `flow` checked it when it was handed in.
-pub(super) struct Signed {
+pub(super) struct SignatureParts {
     pub(super) statement: Statement,
     pub(super) fingerprint: String,
     pub(super) sha256: String,
 }
 
 /// Reads a signed answer.
-pub(super) fn signed(body: &str) -> Option<Signed> {
+pub(super) fn signed(body: &str) -> Option<SignatureParts> {
     let answer: SignedAnswer = serde_json::from_str(body).ok()?;
-    Some(Signed {
+    Some(SignatureParts {
         statement: Statement::parse(&answer.statement)?,
         fingerprint: Envelope::parse(&answer.signature).ok()?.fingerprint,
         sha256: Digest::of(answer.statement.as_bytes()).to_string(),
     })
 }
 
-impl Signed {
+impl SignatureParts {
     /// What was decided.
     pub(super) fn decision(&self) -> &'static str {
         match (self.statement.decision, self.statement.subject) {

@@ -11,10 +11,10 @@ use flow_lint::source::Source;
 use crate::args::{Lint, LintFormat};
 
 /// A folder, and what was found in it.
-type Judged = (Source, LintReport);
+type SourceReport = (Source, LintReport);
 
 /// Prints what was found, in the form that was asked for.
-pub(crate) fn show(judged: &[Judged], args: &Lint) {
+pub(crate) fn show(judged: &[SourceReport], args: &Lint) {
     let notes = args.notes || args.fail_on == crate::args::FailOn::Note;
     let shown = |finding: &Finding| notes || finding.level > Level::Note;
     match args.format {

@@ -137,12 +137,12 @@ fn ended(record: &Record) -> Option<u32> {
 struct Tree {
     bars: MultiProgress,
     phases: ProgressBar,
-    seen: Arc<Mutex<Seen>>,
+    seen: Arc<Mutex<Picture>>,
     clock: Arc<dyn Clock>,
 }
 
 #[derive(Default)]
-struct Seen {
+struct Picture {
     /// As the driver has it, until it takes in the next record.
     run: Weak<Run>,
     plan: Option<Arc<Plan>>,
@@ -165,7 +165,7 @@ impl Tree {
         let tree = bars.add(ProgressBar::new_spinner());
         let style = ProgressStyle::with_template("{msg}").expect("the template is well-formed");
         tree.set_style(style);
-        let seen = Arc::new(Mutex::new(Seen::default()));
+        let seen = Arc::new(Mutex::new(Picture::default()));
         let (ticking, shown) = (Arc::downgrade(&seen), tree.clone());
         let ages = Arc::clone(&clock);
         let tick = move || {
@@ -190,7 +190,7 @@ impl Tree {
         }
     }
 
-    fn progress(&self, seen: &mut Seen, step: u32, progress: &Progress) {
+    fn progress(&self, seen: &mut Picture, step: u32, progress: &Progress) {
         let Some(plan) = seen.plan.clone() else {
             return;
         };
@@ -219,14 +219,14 @@ fn style(progress: &Progress) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("the template is well-formed")
 }
 
-impl Seen {
+impl Picture {
     fn keep(&mut self, run: &Arc<Run>) {
         self.run = Arc::downgrade(run);
         self.plan = Some(Arc::clone(&run.plan));
     }
 }
 
-fn draw(tree: &ProgressBar, seen: &mut Seen, now: Timestamp) {
+fn draw(tree: &ProgressBar, seen: &mut Picture, now: Timestamp) {
     // Gone while the driver takes in a record: what it becomes is told in a moment.
     if let Some(run) = seen.run.upgrade() {
         seen.drawn = Some(Stopwatch::start());

@@ -29,11 +29,11 @@ pub struct Handle {
 /// The driver is gone; open the journal instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the driver of this run has stopped")]
-pub struct Gone;
+pub struct NoDriver;
 
 impl Handle {
     /// Stores an answer. Returns when it is durable.
-    pub async fn signal(&self, signal: Signal) -> Result<Result<(), Refusal>, Gone> {
+    pub async fn signal(&self, signal: Signal) -> Result<Result<(), Refusal>, NoDriver> {
         self.ask(|reply| Command::Signal(signal, reply)).await
     }
 
@@ -43,7 +43,7 @@ impl Handle {
         order: Order,
         by: Actor,
         reason: &str,
-    ) -> Result<Result<(), Refusal>, Gone> {
+    ) -> Result<Result<(), Refusal>, NoDriver> {
         self.ask(|reply| Command::Order {
             order,
             by,
@@ -54,7 +54,7 @@ impl Handle {
     }
 
     /// The run as it is now.
-    pub async fn look(&self) -> Result<Arc<Run>, Gone> {
+    pub async fn look(&self) -> Result<Arc<Run>, NoDriver> {
         self.ask(Command::Look).await
     }
 
@@ -63,9 +63,15 @@ impl Handle {
         self.shutdown.cancel();
     }
 
-    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Gone> {
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Result<T, NoDriver> {
         let (reply, answer) = oneshot::channel();
-        self.commands.send(command(reply)).await.map_err(|_| Gone)?;
-        answer.await.map_err(|_| Gone)
+        self.commands
+            .send(command(reply))
+            .await
+            .map_err(|_| NoDriver)?;
+        answer.await.map_err(|_| NoDriver)
     }
 }

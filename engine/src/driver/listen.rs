@@ -6,7 +6,7 @@ use tokio::task::JoinError;
 
 use super::Driver;
 use super::handle::Command;
-use super::work::{self, Ended};
+use super::work::{self, Attempt};
 use crate::clock::Timestamp;
 use crate::context::Request;
 use crate::record::{Payload, Record};
@@ -55,7 +55,7 @@ impl Driver {
 
     pub(super) fn ended(
         &mut self,
-        ended: Result<(tokio::task::Id, Ended), JoinError>,
+        ended: Result<(tokio::task::Id, Attempt), JoinError>,
     ) -> Result<(), LoadError> {
         let ended = match ended {
             Ok((id, ended)) => {
@@ -63,7 +63,7 @@ impl Driver {
                 ended
             }
             Err(error) => match self.names.remove(&error.id()) {
-                Some((step, way)) => Ended::broken(step, way, &error),
+                Some((step, way)) => Attempt::broken(step, way, &error),
                 None => return Ok(()),
             },
         };
@@ -78,7 +78,7 @@ impl Driver {
         }
     }
 
-    fn conclude(&mut self, ended: Ended) -> Result<(), LoadError> {
+    fn conclude(&mut self, ended: Attempt) -> Result<(), LoadError> {
         self.in_flight.remove(&ended.step);
         let now = self.engine.clock.now();
         match work::record(&self.run, self.engine.observers.masked(), ended, now) {

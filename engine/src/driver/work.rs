@@ -21,7 +21,7 @@ pub(super) enum Way {
 }
 
 /// An attempt that ended.
-pub(super) struct Ended {
+pub(super) struct Attempt {
     pub(super) step: u32,
     way: Way,
     seen: usize,
@@ -29,16 +29,16 @@ pub(super) struct Ended {
     result: Result<Vec<u8>, End>,
 }
 
-impl Ended {
+impl Attempt {
     /// An attempt whose task broke outside the step itself.
-    pub(super) fn broken(step: u32, way: Way, error: &tokio::task::JoinError) -> Ended {
+    pub(super) fn broken(step: u32, way: Way, error: &tokio::task::JoinError) -> Attempt {
         let cancelled = error.is_cancelled();
         let result = if cancelled {
             Err(End::Error(StepError::Stopped))
         } else {
             Err(End::Panicked(error.to_string()))
         };
-        Ended {
+        Attempt {
             step,
             way,
             seen: 0,
@@ -55,7 +55,7 @@ enum End {
 }
 
 /// Runs or undoes a step within its time limit. A panic is a failed attempt, not the end of the driver.
-pub(super) async fn work(loaded: Box<dyn AnyStep>, cx: Cx, way: Way) -> Ended {
+pub(super) async fn work(loaded: Box<dyn AnyStep>, cx: Cx, way: Way) -> Attempt {
     let step = cx.step;
     let limit = cx.run.plan.nodes[step as usize].policy.timeout();
     let key = cx.key().to_owned();
@@ -80,7 +80,7 @@ pub(super) async fn work(loaded: Box<dyn AnyStep>, cx: Cx, way: Way) -> Ended {
         Err(panic) => Err(End::Panicked(in_words(&*panic))),
     };
     let cancelled = cx.cancel.is_cancelled();
-    Ended {
+    Attempt {
         step,
         way,
         seen,
@@ -106,7 +106,7 @@ fn unasked(step: u32, message: String) -> Record {
 }
 
 /// What to write down about an attempt that ended; nothing when it merely left off.
-pub(super) fn record(run: &Run, masked: &Masked, ended: Ended, now: Timestamp) -> Option<Record> {
+pub(super) fn record(run: &Run, masked: &Masked, ended: Attempt, now: Timestamp) -> Option<Record> {
     let step = ended.step;
     let state = &run.steps[step as usize];
     let node = &run.plan.nodes[step as usize];

@@ -17,10 +17,10 @@ pub use url::without_passwords;
 ///
 /// Clones share what they know, and what one of them learns is never forgotten.
 #[derive(Debug, Clone, Default)]
-pub struct Masked(Arc<RwLock<Known>>);
+pub struct Masked(Arc<RwLock<Secrets>>);
 
 #[derive(Debug, Default)]
-struct Known {
+struct Secrets {
     /// The longest first.
     words: Arc<[String]>,
     /// What the learnt values were used for.
@@ -64,7 +64,7 @@ impl Masked {
     }
 
     fn of(words: Vec<String>) -> Masked {
-        Masked(Arc::new(RwLock::new(Known {
+        Masked(Arc::new(RwLock::new(Secrets {
             words: ordered(words),
             learnt: BTreeSet::new(),
         })))

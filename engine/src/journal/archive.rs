@@ -28,7 +28,7 @@ use crate::id::{Digest, RunId};
 mod catalog;
 mod write;
 
-pub(crate) use catalog::{Catalog, Filed, Place};
+pub(crate) use catalog::{Catalog, CatalogEntry, Place};
 pub(crate) use write::Writer;
 
 const MAGIC: [u8; 8] = *b"FLOWARC1";
@@ -51,7 +51,7 @@ pub(crate) struct ArchivedRun {
 /// What a file turned out to hold, all of it verified.
 #[derive(Debug)]
 pub(crate) struct Contents {
-    pub(crate) runs: Vec<(RunId, Filed)>,
+    pub(crate) runs: Vec<(RunId, CatalogEntry)>,
     pub(crate) objects: usize,
     pub(crate) records: u64,
     pub(crate) digest: Digest,
@@ -217,7 +217,7 @@ pub(crate) fn verify_file(path: &Path) -> Result<Contents, JournalError> {
         let run = ArchivedRun::decode(payload).ok_or("a run makes no sense")?;
         run.verify()?;
         contents.records += run.records.len() as u64;
-        let filed = Filed {
+        let filed = CatalogEntry {
             head: run.head,
             summary: run.summary.into(),
             place: Some(place),

@@ -64,7 +64,7 @@ impl From<tokio::task::JoinError> for Finding {
     }
 }
 
-type Asked = Result<(), Finding>;
+type Outcome = Result<(), Finding>;
 
 /// Asks every clause, each in a place of its own.
 ///
@@ -113,7 +113,7 @@ fn batch(name: &str, first_seq: u64, epoch: u64, bodies: &[&[u8]]) -> Append {
     }
 }
 
-fn same<T: PartialEq + fmt::Debug>(what: &str, found: &T, expected: &T) -> Asked {
+fn same<T: PartialEq + fmt::Debug>(what: &str, found: &T, expected: &T) -> Outcome {
     if found == expected {
         return Ok(());
     }
@@ -130,14 +130,14 @@ fn refused<T: fmt::Debug>(
     what: &str,
     answer: Result<T, JournalError>,
     fits: impl FnOnce(&JournalError) -> bool,
-) -> Asked {
+) -> Outcome {
     match answer {
         Err(error) if fits(&error) => Ok(()),
         other => Err(Finding(format!("{what} was answered with {other:?}"))),
     }
 }
 
-async fn numbered_and_chained(place: &impl Place) -> Asked {
+async fn numbered_and_chained(place: &impl Place) -> Outcome {
     let journal = place.open().await;
     let head = journal.append(batch("a", 0, 3, &[b"x", b""])).await?;
     let zero = chain(&GENESIS, &run("a"), 0, 3, b"x");
@@ -157,14 +157,14 @@ async fn numbered_and_chained(place: &impl Place) -> Asked {
     )
 }
 
-async fn empty_at_first(place: &impl Place) -> Asked {
+async fn empty_at_first(place: &impl Place) -> Outcome {
     let journal = place.open().await;
     same("what is read", &journal.read(&run("a")).await?, &Vec::new())?;
     same("the head", &journal.head(&run("a")).await?, &None)?;
     same("the list of runs", &journal.runs().await?, &Vec::new())
 }
 
-async fn numbers_once(place: &impl Place) -> Asked {
+async fn numbers_once(place: &impl Place) -> Outcome {
     let journal = place.open().await;
     journal.append(batch("a", 0, 1, &[b"x"])).await?;
     for asked in [0, 2] {
@@ -184,7 +184,7 @@ async fn numbers_once(place: &impl Place) -> Asked {
     Ok(())
 }
 
-async fn older_epochs_fenced(place: &impl Place) -> Asked {
+async fn older_epochs_fenced(place: &impl Place) -> Outcome {
     let journal = place.open().await;
     journal.append(batch("a", 0, 5, &[b"x"])).await?;
     drop(journal);
@@ -205,7 +205,7 @@ async fn older_epochs_fenced(place: &impl Place) -> Asked {
     Ok(())
 }
 
-async fn all_or_nothing(place: &impl Place) -> Asked {
+async fn all_or_nothing(place: &impl Place) -> Outcome {
     let journal = place.open().await;
     let large = vec![0; BODY_MAX + 1];
     let answer = journal.append(batch("a", 0, 1, &[b"x", &large])).await;
@@ -226,7 +226,7 @@ async fn all_or_nothing(place: &impl Place) -> Asked {
     )
 }
 
-async fn empty_batches(place: &impl Place) -> Asked {
+async fn empty_batches(place: &impl Place) -> Outcome {
     let journal = place.open().await;
     let answer = journal.append(batch("a", 0, 1, &[])).await;
     refused("an empty batch", answer, |e| {
@@ -237,7 +237,7 @@ async fn empty_batches(place: &impl Place) -> Asked {
     Ok(())
 }
 
-async fn large_batches(place: &impl Place) -> Asked {
+async fn large_batches(place: &impl Place) -> Outcome {
     let journal = place.open().await;
     let body = vec![9; BODY_MAX];
     let bodies: Vec<&[u8]> = (0..50).map(|_| &body[..]).collect();
@@ -252,7 +252,7 @@ async fn large_batches(place: &impl Place) -> Asked {
     )
 }
 
-async fn many_writers(place: &impl Place) -> Asked {
+async fn many_writers(place: &impl Place) -> Outcome {
     let journal = place.open().await;
     let writers: Vec<_> = (0..100)
         .map(|n| tokio::spawn(write_and_read(Arc::clone(&journal), n)))
@@ -276,7 +276,7 @@ async fn many_writers(place: &impl Place) -> Asked {
     Ok(())
 }
 
-async fn write_and_read(journal: Arc<dyn Journal>, n: u32) -> Asked {
+async fn write_and_read(journal: Arc<dyn Journal>, n: u32) -> Outcome {
     let name = format!("w{n:03}");
     for seq in 0..20 {
         let body = format!("{n} {seq}");
@@ -288,7 +288,7 @@ async fn write_and_read(journal: Arc<dyn Journal>, n: u32) -> Asked {
     Ok(())
 }
 
-async fn one_winner(place: &impl Place) -> Asked {
+async fn one_winner(place: &impl Place) -> Outcome {
     let journal = place.open().await;
     let writers: Vec<_> = (0..50u8)
         .map(|n| {
@@ -304,7 +304,7 @@ async fn one_winner(place: &impl Place) -> Asked {
     same("winners and records", &(won, records), &(1, 1))
 }
 
-async fn reopened(place: &impl Place) -> Asked {
+async fn reopened(place: &impl Place) -> Outcome {
     for round in 0..5 {
         let journal = place.open().await;
         for name in ["b", "a"] {
@@ -327,7 +327,7 @@ async fn reopened(place: &impl Place) -> Asked {
     same("the head", &head.map(|h| (h.seq, h.epoch)), &Some((149, 4)))
 }
 
-async fn names(place: &impl Place) -> Asked {
+async fn names(place: &impl Place) -> Outcome {
     let journal = place.open().await;
     for (name, body) in [("r-1", b"1"), ("r-12", b"2"), ("r", b"3"), ("r-1-", b"4")] {
         journal.append(batch(name, 0, 1, &[body])).await?;
@@ -342,7 +342,7 @@ async fn names(place: &impl Place) -> Asked {
     Ok(())
 }
 
-async fn objects(place: &impl Place) -> Asked {
+async fn objects(place: &impl Place) -> Outcome {
     let journal = place.open().await;
     let bytes = vec![5; 300_000];
     let digest = journal.put(&bytes).await?;

@@ -37,7 +37,7 @@ pub(crate) use direct::{BLOCK, unbuffered};
 pub(crate) use rewrite::{SegmentPlan, rewrite};
 pub(crate) use scan::{Scan, scan};
 pub(crate) use wal::{
-    Fixed, Found, Segment, Wal, discard_leftovers, list, number_of, prepare_spare, read_at,
+    FrameAt, Layout, Segment, Wal, discard_leftovers, list, number_of, prepare_spare, read_at,
 };
 
 /// What a commit writes to. A file, or in tests a file that fails.

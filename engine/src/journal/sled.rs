@@ -40,7 +40,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::archive::Catalog;
 pub use super::segment::SegmentFile;
-use super::segment::{BLOCK, Fixed, Wal, end, unbuffered, unusable};
+use super::segment::{BLOCK, Layout, Wal, end, unbuffered, unusable};
 use super::{Append, Archived, BODY_MAX, Head, Journal, JournalError, Stored, files};
 use crate::id::{Digest, RunId};
 
@@ -184,7 +184,7 @@ impl SledJournal {
             .keys()
             .filter(|run| !sound.heads.contains_key(run))
             .count();
-        let fixed = Fixed {
+        let fixed = Layout {
             dir: places.wal.clone(),
             end: places.dir.clone(),
             bytes: options.segment_bytes.max(1).next_multiple_of(BLOCK as u64),

@@ -20,7 +20,7 @@ pub struct File {
 
 /// The file as it is written: the tables stand under `release`, or in an older file on the top level.
 #[derive(Deserialize)]
-struct Written {
+struct Sections {
     lint: Option<Settings>,
     app: Option<App>,
     release: Option<Section>,
@@ -32,7 +32,7 @@ struct Section {
     app: Option<App>,
 }
 
-impl Written {
+impl Sections {
     /// The tables, wherever they stand; nothing where they stand in both places.
     fn tables(self) -> Option<(Option<Settings>, Option<App>)> {
         match self.release {
@@ -99,7 +99,7 @@ impl File {
     pub fn read(path: PathBuf) -> Result<File, FileError> {
         match std::fs::read_to_string(&path) {
             Err(source) => Err(FileError::Unreadable { path, source }),
-            Ok(text) => match toml::from_str::<Written>(&text).map(Written::tables) {
+            Ok(text) => match toml::from_str::<Sections>(&text).map(Sections::tables) {
                 Err(source) => Err(FileError::Wrong {
                     path,
                     source: Box::new(source),

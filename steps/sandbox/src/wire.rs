@@ -16,19 +16,19 @@ use crate::sandbox::Sandbox;
 #[derive(Debug)]
 pub struct Wire {
     port: u16,
-    shared: Arc<Shared>,
+    shared: Arc<WireState>,
     config: PathBuf,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct WireState {
     dark: AtomicBool,
     over: AtomicBool,
     cut: AtomicUsize,
     open: Mutex<Vec<TcpStream>>,
 }
 
-impl Shared {
+impl WireState {
     fn open(&self) -> MutexGuard<'_, Vec<TcpStream>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -99,7 +99,7 @@ impl Sandbox {
             &own_known.display().to_string(),
         );
         write(&config, &all, 0o600)?;
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(WireState::default());
         let theirs = Arc::clone(&shared);
         std::thread::spawn(move || listen(listener, port, server, &theirs));
         Ok(Wire {
@@ -143,7 +143,7 @@ impl Drop for Wire {
     }
 }
 
-fn listen(listener: TcpListener, port: u16, server: SocketAddr, shared: &Arc<Shared>) {
+fn listen(listener: TcpListener, port: u16, server: SocketAddr, shared: &Arc<WireState>) {
     let mut listener = Some(listener);
     while !shared.over.load(Ordering::SeqCst) {
         if shared.dark.load(Ordering::SeqCst) {
@@ -169,7 +169,7 @@ fn listen(listener: TcpListener, port: u16, server: SocketAddr, shared: &Arc<Sha
     }
 }
 
-fn carry(near: &TcpStream, server: SocketAddr, shared: &Arc<Shared>) -> std::io::Result<()> {
+fn carry(near: &TcpStream, server: SocketAddr, shared: &Arc<WireState>) -> std::io::Result<()> {
     near.set_nonblocking(false)?;
     let far = TcpStream::connect(server)?;
     for (from, to) in [(near, &far), (&far, near)] {

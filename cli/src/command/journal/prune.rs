@@ -20,7 +20,7 @@ use crate::upkeep::{self, blocking};
 
 /// What pruning did, or would do.
 #[derive(Debug, Serialize)]
-struct Pruned {
+struct Pruning {
     #[serde(rename = "pruned")]
     done: bool,
     runs: Vec<RunId>,
@@ -47,7 +47,7 @@ pub(super) async fn prune(state: &State, args: &Prune, now: Timestamp) -> Result
     Ok(show(args.json, &pruned, &text, Exit::Done))
 }
 
-fn carry_out(mut upkeep: Upkeep, runs: Vec<RunId>, yes: bool) -> Result<Pruned, JournalError> {
+fn carry_out(mut upkeep: Upkeep, runs: Vec<RunId>, yes: bool) -> Result<Pruning, JournalError> {
     let bytes = if yes { upkeep.prune(&runs)?.bytes } else { 0 };
     let unneeded = if yes {
         upkeep.remove_unneeded_objects()
@@ -60,7 +60,7 @@ fn carry_out(mut upkeep: Upkeep, runs: Vec<RunId>, yes: bool) -> Result<Pruned, 
         Err(why @ JournalError::Corrupt { .. }) => (Unneeded::default(), Some(why.to_string())),
         Err(why) => return Err(why),
     };
-    Ok(Pruned {
+    Ok(Pruning {
         done: yes && (!runs.is_empty() || unneeded.objects > 0),
         runs,
         bytes,
@@ -70,7 +70,7 @@ fn carry_out(mut upkeep: Upkeep, runs: Vec<RunId>, yes: bool) -> Result<Pruned, 
     })
 }
 
-impl Pruned {
+impl Pruning {
     fn in_words(&self) -> String {
         let mut text = match (self.runs.len(), self.done) {
             (0, _) if self.objects == 0 => "There is nothing to prune.\n".to_owned(),

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use flow_lint::migration::{Finding, Level};
 
-use super::{Judged, file, fix};
+use super::{SourceReport, file, fix};
 
-pub(super) fn annotations(judged: &[Judged], shown: &dyn Fn(&Finding) -> bool) -> String {
+pub(super) fn annotations(judged: &[SourceReport], shown: &dyn Fn(&Finding) -> bool) -> String {
     let mut text = String::new();
     for (source, linted) in judged {
         for finding in linted.report.findings.iter().filter(|each| shown(each)) {

@@ -3,9 +3,9 @@
 use flow_lint::migration::Finding;
 use serde_json::{Value, json};
 
-use super::{Judged, file, fix};
+use super::{SourceReport, file, fix};
 
-pub(super) fn list(judged: &[Judged], shown: &dyn Fn(&Finding) -> bool) -> Value {
+pub(super) fn list(judged: &[SourceReport], shown: &dyn Fn(&Finding) -> bool) -> Value {
     let mut all = Vec::new();
     for (source, linted) in judged {
         for finding in linted.report.findings.iter().filter(|each| shown(each)) {

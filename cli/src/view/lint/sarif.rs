@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use flow_lint::migration::{Finding, RuleId, explain};
 use serde_json::{Value, json};
 
-use super::{Judged, file, fix};
+use super::{SourceReport, file, fix};
 
-pub(super) fn log(judged: &[Judged], shown: &dyn Fn(&Finding) -> bool) -> Value {
+pub(super) fn log(judged: &[SourceReport], shown: &dyn Fn(&Finding) -> bool) -> Value {
     let mut results = Vec::new();
     for (source, linted) in judged {
         for finding in linted.report.findings.iter().filter(|each| shown(each)) {

@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 
 use flow_lint::migration::{Finding, Level};
 
-use super::{Judged, file, line};
+use super::{SourceReport, file, line};
 use crate::view::{clean, cut};
 
 /// Characters of a source line that are shown.
 const WIDTH: usize = 160;
 
-pub(super) fn page(judged: &[Judged], shown: &dyn Fn(&Finding) -> bool) -> String {
+pub(super) fn page(judged: &[SourceReport], shown: &dyn Fn(&Finding) -> bool) -> String {
     let mut page = String::new();
     for (source, linted) in judged {
         for finding in linted.report.findings.iter().filter(|each| shown(each)) {
@@ -65,8 +65,8 @@ fn one(page: &mut String, file: &str, source: Option<&str>, finding: &Finding) {
     page.push('\n');
 }
 
-fn summary(judged: &[Judged], shown: &dyn Fn(&Finding) -> bool) -> String {
-    let sum = |number: &dyn Fn(&Judged) -> usize| judged.iter().map(number).sum::<usize>();
+fn summary(judged: &[SourceReport], shown: &dyn Fn(&Finding) -> bool) -> String {
+    let sum = |number: &dyn Fn(&SourceReport) -> usize| judged.iter().map(number).sum::<usize>();
     let level = |level: Level| {
         sum(&|(_, linted)| {
             linted

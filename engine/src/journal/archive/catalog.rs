@@ -30,7 +30,7 @@ pub(crate) struct Place {
 
 /// What is known of a run that was put away.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Filed {
+pub(crate) struct CatalogEntry {
     pub(crate) head: Head,
     pub(crate) summary: Box<[u8]>,
     /// Nothing when it was pruned.
@@ -44,7 +44,7 @@ pub(crate) struct Catalog {
     pub(crate) last: u64,
     /// SHA-256 of the archive's bytes.
     pub(crate) digest: Digest,
-    pub(crate) runs: BTreeMap<RunId, Filed>,
+    pub(crate) runs: BTreeMap<RunId, CatalogEntry>,
 }
 
 impl Default for Catalog {
@@ -84,7 +84,7 @@ impl Catalog {
 
     /// All of it, in the order of the names.
     pub(crate) fn archived(&self) -> Vec<Archived> {
-        let entry = |(run, filed): (&RunId, &Filed)| Archived {
+        let entry = |(run, filed): (&RunId, &CatalogEntry)| Archived {
             run: run.clone(),
             head: filed.head,
             summary: filed.summary.to_vec(),
@@ -151,7 +151,7 @@ impl Catalog {
             let (run, head) = take_run(&mut r)?;
             let (file, offset, len) = (r.u64()?, r.u64()?, r.u32()?);
             let size = r.u32()? as usize;
-            let filed = Filed {
+            let filed = CatalogEntry {
                 head,
                 summary: r.take(size)?.into(),
                 place: (file != 0).then_some(Place { file, offset, len }),

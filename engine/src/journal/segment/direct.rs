@@ -20,16 +20,16 @@ use super::SegmentFile;
 pub(crate) const BLOCK: usize = 4096;
 
 /// Memory that begins at a multiple of [`BLOCK`].
-struct Aligned {
+struct AlignedBuffer {
     memory: Vec<u8>,
     start: usize,
 }
 
-impl Aligned {
-    fn new(len: usize) -> Aligned {
+impl AlignedBuffer {
+    fn new(len: usize) -> AlignedBuffer {
         let memory = vec![0; len.next_multiple_of(BLOCK) + BLOCK];
         let start = memory.as_ptr().align_offset(BLOCK);
-        Aligned { memory, start }
+        AlignedBuffer { memory, start }
     }
 
     fn bytes(&mut self, len: usize) -> &mut [u8] {
@@ -44,7 +44,7 @@ impl Aligned {
 /// A segment that is appended to, and of which everything behind what was written is zero.
 struct Direct {
     file: File,
-    buffer: Aligned,
+    buffer: AlignedBuffer,
     /// Where the next write is expected: the buffer begins with the block that this lies in.
     expected: Option<u64>,
     /// The file system or the device refused; everything goes through the page cache from then on.
@@ -64,7 +64,7 @@ pub(crate) fn unbuffered(file: File) -> Box<dyn SegmentFile> {
     let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
     Box::new(Direct {
         file,
-        buffer: Aligned::new(16 * BLOCK),
+        buffer: AlignedBuffer::new(16 * BLOCK),
         expected: None,
         refused: false,
     })
@@ -85,7 +85,7 @@ impl Direct {
         let end = before + bytes.len();
         let len = end.next_multiple_of(BLOCK);
         if len > self.buffer.holds() {
-            let mut larger = Aligned::new(len.next_power_of_two());
+            let mut larger = AlignedBuffer::new(len.next_power_of_two());
             larger
                 .bytes(BLOCK)
                 .copy_from_slice(self.buffer.bytes(BLOCK));
@@ -197,7 +197,7 @@ mod tests {
         switch(&open, true).unwrap();
         let mut odd = Direct {
             file: open,
-            buffer: Aligned::new(BLOCK),
+            buffer: AlignedBuffer::new(BLOCK),
             expected: None,
             refused: false,
         };
@@ -220,7 +220,7 @@ mod tests {
         switch(&open, true).unwrap();
         let mut odd = Direct {
             file: open,
-            buffer: Aligned::new(BLOCK),
+            buffer: AlignedBuffer::new(BLOCK),
             expected: None,
             refused: false,
         };

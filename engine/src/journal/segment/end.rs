@@ -33,7 +33,7 @@ pub(crate) struct End {
 
 /// The file as it was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Noted {
+pub(crate) enum EndNote {
     /// There is none: the journal is new or was written by a version that had none, or somebody removed it.
     Absent,
     /// It cannot be read.
@@ -42,21 +42,21 @@ pub(crate) enum Noted {
     At(End),
 }
 
-impl Noted {
+impl EndNote {
     /// What it says, if anything.
     pub(crate) fn end(self) -> Option<End> {
         match self {
-            Noted::At(end) => Some(end),
-            Noted::Absent | Noted::Damaged => None,
+            EndNote::At(end) => Some(end),
+            EndNote::Absent | EndNote::Damaged => None,
         }
     }
 }
 
 /// Reads it from the journal's folder.
-pub(crate) fn load(dir: &Path) -> io::Result<Noted> {
+pub(crate) fn load(dir: &Path) -> io::Result<EndNote> {
     match fs::read(dir.join(NAME)) {
-        Ok(bytes) => Ok(decode(&bytes).map_or(Noted::Damaged, Noted::At)),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Noted::Absent),
+        Ok(bytes) => Ok(decode(&bytes).map_or(EndNote::Damaged, EndNote::At)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(EndNote::Absent),
         Err(e) => Err(e),
     }
 }

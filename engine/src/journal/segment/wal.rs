@@ -18,7 +18,7 @@ pub(crate) struct Segment {
 }
 
 /// A frame that was found while listing.
-pub(crate) struct Found<'a> {
+pub(crate) struct FrameAt<'a> {
     /// Index into the list of segments.
     pub(crate) segment: usize,
     pub(crate) lsn: u64,
@@ -29,7 +29,7 @@ pub(crate) struct Found<'a> {
 
 /// What stays the same for all segments of a journal.
 #[derive(Clone)]
-pub(crate) struct Fixed {
+pub(crate) struct Layout {
     pub(crate) dir: PathBuf,
     /// The folder of the file that says how far the segments reach.
     pub(crate) end: PathBuf,
@@ -55,7 +55,7 @@ pub(crate) fn number_of(path: &Path) -> Option<u64> {
 }
 
 /// Reads all segments in order; `found` sees every sound frame.
-pub(crate) fn list(dir: &Path, mut found: impl FnMut(Found<'_>)) -> io::Result<Vec<Segment>> {
+pub(crate) fn list(dir: &Path, mut found: impl FnMut(FrameAt<'_>)) -> io::Result<Vec<Segment>> {
     let mut paths = Vec::new();
     for item in fs::read_dir(dir)? {
         let path = item?.path();
@@ -68,7 +68,7 @@ pub(crate) fn list(dir: &Path, mut found: impl FnMut(Found<'_>)) -> io::Result<V
     for (segment, (number, path)) in paths.into_iter().enumerate() {
         let bytes = fs::read(&path)?;
         let mut scan = scan(&bytes, |lsn, at, payload| {
-            found(Found {
+            found(FrameAt {
                 segment,
                 lsn,
                 offset: (at + super::FRAME_HEADER) as u64,
@@ -120,7 +120,7 @@ fn zeroed(path: &Path, bytes: u64) -> io::Result<File> {
 }
 
 /// Makes the spare file when there is none.
-pub(crate) fn prepare_spare(fixed: &Fixed) -> io::Result<()> {
+pub(crate) fn prepare_spare(fixed: &Layout) -> io::Result<()> {
     let mut spare = fixed.spare.lock().unwrap_or_else(PoisonError::into_inner);
     if spare.is_none() {
         *spare = Some(zeroed(&fixed.dir.join(SPARE), fixed.bytes)?);
@@ -136,7 +136,7 @@ fn random() -> io::Result<u64> {
 
 /// The end of the log, to append to. Owned by the writer.
 pub(crate) struct Wal {
-    fixed: Fixed,
+    fixed: Layout,
     number: u64,
     file: Box<dyn SegmentFile>,
     salt: u64,
@@ -151,7 +151,7 @@ pub(crate) struct Wal {
 impl Wal {
     /// Continues behind the last sound frame; what follows it is zeroed, durably, so that it can never be taken for
     /// something later. Leaves the mark of this opening there, and notes it.
-    pub(crate) fn resume(fixed: Fixed, last: Option<&Segment>, next_lsn: u64) -> io::Result<Wal> {
+    pub(crate) fn resume(fixed: Layout, last: Option<&Segment>, next_lsn: u64) -> io::Result<Wal> {
         let sound = last.and_then(|s| Some((s, s.scan.header?)));
         let Some((segment, header)) = sound else {
             return Wal::start(fixed, 1, next_lsn, 0, 0);
@@ -204,7 +204,13 @@ impl Wal {
         end::store(&self.fixed.end, end)
     }
 
-    fn start(fixed: Fixed, number: u64, next_lsn: u64, need: u64, opening: u64) -> io::Result<Wal> {
+    fn start(
+        fixed: Layout,
+        number: u64,
+        next_lsn: u64,
+        need: u64,
+        opening: u64,
+    ) -> io::Result<Wal> {
         let (path, spare) = (path_of(&fixed.dir, number), fixed.dir.join(SPARE));
         // Held to the end: nobody may make a new spare under the same name before this one has its own.
         let mut ready = fixed.spare.lock().unwrap_or_else(PoisonError::into_inner);

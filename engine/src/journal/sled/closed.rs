@@ -17,7 +17,7 @@ use super::index::{Index, Slot};
 use super::places::Places;
 use super::{checkpoint, doubt, objects, read, takeover};
 use crate::id::{Digest, RunId};
-use crate::journal::archive::{self, Catalog, Filed};
+use crate::journal::archive::{self, Catalog, CatalogEntry};
 use crate::journal::segment::end::{self, End};
 use crate::journal::segment::{Entry, unusable};
 use crate::journal::{Append, Archived, Head, Journal, JournalError, Stored};
@@ -196,7 +196,8 @@ impl Journal for ClosedJournal {
     async fn runs(&self) -> Result<Vec<RunId>, JournalError> {
         let filed = |run: &&RunId| !self.catalog.runs.contains_key(*run);
         let mut runs: Vec<RunId> = self.index.runs.keys().filter(filed).cloned().collect();
-        let there = |(run, filed): (&RunId, &Filed)| filed.place.is_some().then(|| run.clone());
+        let there =
+            |(run, filed): (&RunId, &CatalogEntry)| filed.place.is_some().then(|| run.clone());
         runs.extend(self.catalog.runs.iter().filter_map(there));
         runs.sort();
         Ok(runs)

@@ -23,7 +23,7 @@ use super::{OpenOptions, checkpoint, repair};
 use crate::clock::Deadline;
 use crate::id::RunId;
 use crate::journal::segment::{
-    self, BLOCK, Entry, Fixed, Wal, decode_payload, frame_cost, unusable,
+    self, BLOCK, Entry, Layout, Wal, decode_payload, frame_cost, unusable,
 };
 use crate::journal::{Head, JournalError, files};
 
@@ -99,7 +99,7 @@ fn write_segments(
     keep: &BTreeMap<RunId, Head>,
     back: Vec<Entry>,
 ) -> io::Result<u64> {
-    let fixed = Fixed {
+    let fixed = Layout {
         dir: next.wal.clone(),
         end: next.dir.clone(),
         bytes: options.segment_bytes.max(1).next_multiple_of(BLOCK as u64),

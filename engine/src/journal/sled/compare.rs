@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::index::{Index, Slot};
-use super::store::{Kept, Store};
+use super::store::{PlacedEntry, Store};
 use crate::id::{Digest, RunId};
 use crate::journal::segment::{Entry, unusable};
 use crate::journal::{GENESIS, Head, JournalError, chain};
@@ -28,11 +28,11 @@ pub(super) struct Verdict {
     /// Records that are in sled only.
     pub(super) not_in_segments: u64,
     /// sled's copies of the frames that the segments lack, by frame number.
-    pub(super) salvage: BTreeMap<u64, Vec<Kept>>,
+    pub(super) salvage: BTreeMap<u64, Vec<PlacedEntry>>,
 }
 
 impl Verdict {
-    fn only_in_sled(&mut self, kept: &Kept) -> (u64, Digest) {
+    fn only_in_sled(&mut self, kept: &PlacedEntry) -> (u64, Digest) {
         self.not_in_segments += 1;
         self.sled_reaches = self.sled_reaches.max(kept.lsn);
         let frame = self.salvage.entry(kept.lsn).or_default();
@@ -114,7 +114,7 @@ struct Copies<'a> {
     previous: Digest,
     slot: Option<&'a Slot>,
     in_sled: bool,
-    kept: Option<Kept>,
+    kept: Option<PlacedEntry>,
 }
 
 impl Copies<'_> {

@@ -10,7 +10,7 @@ use super::index::Index;
 use super::places::Places;
 use super::report::Dropped;
 use crate::journal::JournalError;
-use crate::journal::segment::end::{End, Noted};
+use crate::journal::segment::end::{End, EndNote};
 use crate::journal::segment::{self, Segment};
 
 /// A folder that held a journal and has neither segments nor sled any more is not taken for a new one.
@@ -21,7 +21,7 @@ use crate::journal::segment::{self, Segment};
 pub(super) fn refuse_lost(
     places: &Places,
     checkpoint: Checkpoint,
-    noted: Noted,
+    noted: EndNote,
     index: &Index,
 ) -> Result<(), JournalError> {
     let gone = index.segments.is_empty() && !places.sled.join("db").exists();
@@ -32,7 +32,7 @@ pub(super) fn refuse_lost(
     // The first opening writes a 0 into it before there is a segment.
     let said = checkpoint.lsn() > 0 || checkpoint == Checkpoint::Damaged;
     let left: Vec<&str> = [
-        ("END", noted != Noted::Absent),
+        ("END", noted != EndNote::Absent),
         ("checkpoint", said),
         ("objects", filled(&places.objects)),
         ("copies", filled(&places.copies)),
@@ -55,14 +55,14 @@ pub(super) fn refuse_lost(
 }
 
 /// What the journal ended with in order, when nothing was committed since.
-pub(super) fn closed_at(noted: Noted, index: &Index) -> Option<u64> {
+pub(super) fn closed_at(noted: EndNote, index: &Index) -> Option<u64> {
     let end = noted.end()?;
     (end.closed && index.last <= end.floor).then_some(end.floor)
 }
 
 /// Refuses segments whose end is missing when sled may not have all of it. `reach` is the last commit that is known of.
 pub(super) fn refuse_missing_end(
-    noted: Noted,
+    noted: EndNote,
     index: &Index,
     reach: u64,
 ) -> Result<(), JournalError> {
@@ -118,7 +118,7 @@ fn number(of: &Segment) -> u64 {
 
 /// What is at the end of the segments and is neither a commit nor in the `again` bytes that are about to be written
 /// again from sled.
-pub(super) fn dropped(noted: Noted, index: &Index, again: usize) -> Option<Dropped> {
+pub(super) fn dropped(noted: EndNote, index: &Index, again: usize) -> Option<Dropped> {
     let last = index.segments.last()?;
     if closed_at(noted, index).is_some() || last.scan.tail <= again {
         return None;
@@ -133,16 +133,16 @@ pub(super) fn dropped(noted: Noted, index: &Index, again: usize) -> Option<Dropp
 }
 
 /// What is wrong with the file itself, which is always written anew.
-pub(super) fn about_the_file(noted: Noted, index: &Index) -> Option<&'static str> {
+pub(super) fn about_the_file(noted: EndNote, index: &Index) -> Option<&'static str> {
     let sized = |s: &Segment| s.scan.header.is_some_and(|h| h.size.is_some());
     match noted {
-        Noted::Damaged => Some("END"),
-        Noted::Absent if index.last > 0 && index.segments.iter().any(sized) => {
+        EndNote::Damaged => Some("END"),
+        EndNote::Absent if index.last > 0 && index.segments.iter().any(sized) => {
             Some("END (it was missing)")
         }
-        Noted::At(end) if end.closed && end.floor < index.last => {
+        EndNote::At(end) if end.closed && end.floor < index.last => {
             Some("END (it is from an earlier moment)")
         }
-        Noted::Absent | Noted::At(_) => None,
+        EndNote::Absent | EndNote::At(_) => None,
     }
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use crate::id::{Digest, RunId};
-use crate::journal::segment::{self, Entry, Found, Segment, decode_payload};
+use crate::journal::segment::{self, Entry, FrameAt, Segment, decode_payload};
 
 /// Bytes of a record before its body, the run's name not counted: the name's length, seq, epoch, hash, body length.
 const RECORD_FIXED: usize = 1 + 8 + 8 + 32 + 2;
@@ -47,7 +47,7 @@ impl Index {
         Ok(index)
     }
 
-    fn add(&mut self, found: &Found<'_>) {
+    fn add(&mut self, found: &FrameAt<'_>) {
         if found.lsn <= self.last {
             // A second copy of a segment, put there by hand: the first one counts.
             return;

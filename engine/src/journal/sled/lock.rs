@@ -26,12 +26,12 @@ pub(super) struct Lock {
     _file: File,
     fence: PathBuf,
     ours: String,
-    seen: Mutex<Option<Seen>>,
+    seen: Mutex<Option<FenceLook>>,
 }
 
 /// How `FENCE` looked from outside when its content was ours.
 #[derive(Debug, Clone, Copy)]
-struct Seen {
+struct FenceLook {
     stamp: Stamp,
     first: Stopwatch,
     /// It looked so long before the content was read, so that any change since has another stamp.
@@ -47,7 +47,7 @@ type Stamp = (u32, u32, u64, u64, i64, u32);
 const TICKS: Duration = Duration::from_millis(200);
 
 /// What a try for the lock found.
-pub(super) enum Tried {
+pub(super) enum LockTry {
     Ours(File),
     /// Held, by whom as far as it is written down.
     Held(Option<Holder>),
@@ -61,8 +61,8 @@ pub(super) fn take(dir: &Path) -> Result<Lock, JournalError> {
     let path = dir.join("LOCK");
     let io = |e: &io::Error| unusable(&path, e);
     let mut file = match attempt(dir).map_err(|e| io(&e))? {
-        Tried::Ours(file) => file,
-        Tried::Held(holder) => {
+        LockTry::Ours(file) => file,
+        LockTry::Held(holder) => {
             return Err(JournalError::Locked {
                 holder: holder.map_or_else(
                     || "a process that is just starting".to_owned(),
@@ -99,7 +99,7 @@ pub(super) fn look(dir: &Path) -> io::Result<Option<Holder>> {
 }
 
 /// One try, without waiting.
-pub(super) fn attempt(dir: &Path) -> io::Result<Tried> {
+pub(super) fn attempt(dir: &Path) -> io::Result<LockTry> {
     let path = dir.join("LOCK");
     let file = OpenOptions::new()
         .read(true)
@@ -113,14 +113,14 @@ pub(super) fn attempt(dir: &Path) -> io::Result<Tried> {
         Err(TryLockError::WouldBlock) => {
             let mut text = String::new();
             let read = (&file).take(LOOK_MAX).read_to_string(&mut text);
-            return Ok(Tried::Held(read.ok().and_then(|_| Holder::parse(&text))));
+            return Ok(LockTry::Held(read.ok().and_then(|_| Holder::parse(&text))));
         }
         Err(TryLockError::Error(e)) => return Err(e),
     }
     // Somebody may have removed the file since it was opened: a lock on a file without a name keeps nobody out.
     let (named, locked) = (fs::metadata(&path)?, file.metadata()?);
     if (named.dev(), named.ino()) == (locked.dev(), locked.ino()) {
-        Ok(Tried::Ours(file))
+        Ok(LockTry::Ours(file))
     } else {
         Err(io::Error::other(
             "it was replaced while it was being locked; try again",
@@ -179,7 +179,7 @@ impl Lock {
         *seen = now.filter(|_| ours).map(|stamp| {
             let first = same.map_or_else(Stopwatch::start, |seen| seen.first);
             let fine = stamp.5 != 0;
-            Seen {
+            FenceLook {
                 stamp,
                 first,
                 known: fine && first.elapsed() >= TICKS,

@@ -10,14 +10,14 @@ use super::index::Index;
 use super::places::Places;
 use super::store::{OpenFailure, Store};
 use crate::journal::JournalError;
-use crate::journal::segment::end::{self, Noted};
+use crate::journal::segment::end::{self, EndNote};
 use crate::journal::segment::{self, Entry, frame_len, unusable};
 
 /// Everything that was looked at.
-pub(super) struct Looked {
+pub(super) struct Survey {
     pub(super) checkpoint: Checkpoint,
     /// How far the segments reach at least.
-    pub(super) noted: Noted,
+    pub(super) noted: EndNote,
     pub(super) index: Index,
     pub(super) store: Option<Store>,
     /// Why there is no store though there should be.
@@ -27,7 +27,7 @@ pub(super) struct Looked {
     pub(super) lost_frames: BTreeSet<u64>,
 }
 
-impl Looked {
+impl Survey {
     /// Bytes of the frames behind the last sound one that sled has.
     pub(super) fn again(&self) -> usize {
         let lost = self.lost_frames.range(self.index.last + 1..);
@@ -38,7 +38,7 @@ impl Looked {
 }
 
 /// Compares the copies and changes nothing.
-pub(super) fn look(places: &Places, options: &OpenOptions) -> Result<Looked, JournalError> {
+pub(super) fn look(places: &Places, options: &OpenOptions) -> Result<Survey, JournalError> {
     let checkpoint = checkpoint::load(&places.dir).map_err(|e| unusable(&places.dir, &e))?;
     segment::discard_leftovers(&places.wal).map_err(|e| unusable(&places.wal, &e))?;
     let noted = end::load(&places.dir).map_err(|e| unusable(&places.dir, &e))?;
@@ -55,7 +55,7 @@ pub(super) fn look(places: &Places, options: &OpenOptions) -> Result<Looked, Jou
     let beyond = (index.last + 1..=reach(&verdict)).take(most);
     let lost_frames: BTreeSet<u64> = index.missing.iter().copied().chain(beyond).collect();
     all_salvaged(&index, &verdict, &lost_frames)?;
-    Ok(Looked {
+    Ok(Survey {
         checkpoint,
         noted,
         index,
@@ -66,7 +66,7 @@ pub(super) fn look(places: &Places, options: &OpenOptions) -> Result<Looked, Jou
     })
 }
 
-type Opened = (Option<Store>, Option<String>);
+type StoreOrReason = (Option<Store>, Option<String>);
 
 /// A missing database is created only when the journal is new: otherwise it was lost, and nothing is changed before
 /// it is known that it can be rebuilt.
@@ -75,7 +75,7 @@ fn open_store(
     options: &OpenOptions,
     checkpoint: Checkpoint,
     index: &Index,
-) -> Result<Opened, JournalError> {
+) -> Result<StoreOrReason, JournalError> {
     let new = checkpoint == Checkpoint::Absent && index.last == 0;
     if !new && !places.sled.exists() {
         return Ok((None, Some("it is missing".into())));

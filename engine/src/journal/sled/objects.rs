@@ -111,7 +111,7 @@ pub(super) fn first(places: &Places, digest: &Digest) -> Option<Vec<u8>> {
 
 /// What looking at both places of all objects found and did.
 #[derive(Debug, Default)]
-pub(super) struct Mended {
+pub(super) struct ObjectRepairs {
     /// What was damaged or missing in one place and was written anew from the other, in words.
     pub(super) done: Vec<String>,
     /// What is sound in neither.
@@ -120,20 +120,20 @@ pub(super) struct Mended {
 
 /// Reads all objects in both places and writes anew what is damaged in one. A second copy that is merely not there is
 /// written without a word.
-pub(super) fn mend(places: &Places) -> io::Result<Mended> {
-    let mut mended = Mended::default();
+pub(super) fn mend(places: &Places) -> io::Result<ObjectRepairs> {
+    let mut mended = ObjectRepairs::default();
     for digest in list(places)? {
         match mend_one(places, &digest)? {
-            Found::Whole => {}
-            Found::Rebuilt(words) => mended.done.push(words),
-            Found::Lost => mended.lost.push(digest),
+            ObjectState::Whole => {}
+            ObjectState::Rebuilt(words) => mended.done.push(words),
+            ObjectState::Lost => mended.lost.push(digest),
         }
     }
     Ok(mended)
 }
 
 /// What became of one object.
-pub(super) enum Found {
+pub(super) enum ObjectState {
     /// It is whole in both places.
     Whole,
     /// It was damaged in one and is whole again; in words.
@@ -143,25 +143,25 @@ pub(super) enum Found {
 }
 
 /// The same for one object.
-pub(super) fn mend_one(places: &Places, digest: &Digest) -> io::Result<Found> {
+pub(super) fn mend_one(places: &Places, digest: &Digest) -> io::Result<ObjectState> {
     let first = get_one(&places.objects, digest);
     let second = get_one(&places.copies, digest);
     Ok(match (first, second) {
-        (Ok(_), Ok(_)) => Found::Whole,
+        (Ok(_), Ok(_)) => ObjectState::Whole,
         (Ok(bytes), Err(why)) => {
             put_one(&places.copies, digest, &bytes)?;
             match why {
-                JournalError::NoObject(_) => Found::Whole,
-                _ => Found::Rebuilt(format!(
+                JournalError::NoObject(_) => ObjectState::Whole,
+                _ => ObjectState::Rebuilt(format!(
                     "the second copy of object {digest}, from the first"
                 )),
             }
         }
         (Err(_), Ok(bytes)) => {
             put_one(&places.objects, digest, &bytes)?;
-            Found::Rebuilt(format!("object {digest}, from its second copy"))
+            ObjectState::Rebuilt(format!("object {digest}, from its second copy"))
         }
-        (Err(_), Err(_)) => Found::Lost,
+        (Err(_), Err(_)) => ObjectState::Lost,
     })
 }
 
@@ -171,7 +171,7 @@ pub(super) fn complete(places: &Places) -> io::Result<Vec<String>> {
     let second: BTreeSet<Digest> = list_one(&places.copies)?.into_iter().collect();
     let mut done = Vec::new();
     for digest in first.symmetric_difference(&second) {
-        if let Found::Rebuilt(words) = mend_one(places, digest)? {
+        if let ObjectState::Rebuilt(words) = mend_one(places, digest)? {
             done.push(words);
         }
     }

@@ -41,7 +41,7 @@ pub(super) fn read(shared: &Shared, run: &RunId) -> Result<Vec<Stored>, JournalE
 pub(super) fn put_away(
     dir: &Path,
     run: &RunId,
-    filed: &archive::Filed,
+    filed: &archive::CatalogEntry,
 ) -> Result<Vec<Stored>, JournalError> {
     let Some(place) = &filed.place else {
         return Err(JournalError::Pruned { run: run.clone() });

@@ -7,10 +7,10 @@ use std::path::Path;
 use super::checkpoint::{self, Checkpoint};
 use super::compare::Verdict;
 use super::index::Index;
-use super::look::Looked;
+use super::look::Survey;
 use super::places::Places;
 use super::report::repaired;
-use super::store::{Kept, OpenFailure, Store, guard};
+use super::store::{OpenFailure, PlacedEntry, Store, guard};
 use super::{OpenOptions, OpenReport, doubt};
 use crate::journal::segment::{self, Entry, SegmentPlan, decode_payload, unusable};
 use crate::journal::{JournalError, files};
@@ -22,10 +22,10 @@ const CHUNK: usize = 512;
 pub(super) fn mend(
     places: &Places,
     options: &OpenOptions,
-    looked: Looked,
+    looked: Survey,
     report: &mut OpenReport,
 ) -> Result<(Store, Index, Verdict), JournalError> {
-    let Looked {
+    let Survey {
         checkpoint,
         noted,
         mut index,
@@ -71,7 +71,7 @@ pub(super) fn mend(
 /// Which segments to write anew, and what to add to each.
 fn plan_segments(
     index: &Index,
-    mut salvage: BTreeMap<u64, Vec<Kept>>,
+    mut salvage: BTreeMap<u64, Vec<PlacedEntry>>,
     lost: Vec<u64>,
 ) -> BTreeMap<usize, SegmentPlan> {
     let mut plans: BTreeMap<usize, SegmentPlan> = BTreeMap::new();

@@ -11,7 +11,7 @@ use super::store::Store;
 use crate::clock::Deadline;
 use crate::id::RunId;
 use crate::journal::archive::Catalog;
-use crate::journal::segment::{Entry, Fixed};
+use crate::journal::segment::{Entry, Layout};
 use crate::journal::{Archived, Head, JournalError};
 
 /// A commit that sled has not got yet.
@@ -35,7 +35,7 @@ struct Work {
 }
 
 /// Taken from the queue by the applier.
-pub(super) struct Taken {
+pub(super) struct Haul {
     pub(super) jobs: Vec<Job>,
     pub(super) spare: bool,
     pub(super) stop: bool,
@@ -43,7 +43,7 @@ pub(super) struct Taken {
 
 pub(super) struct Shared {
     pub(super) places: Places,
-    pub(super) fixed: Fixed,
+    pub(super) fixed: Layout,
     pub(super) store: Store,
     /// Runs that were put away; only a journal that nobody uses changes it.
     pub(super) catalog: Catalog,
@@ -72,7 +72,7 @@ fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Shared {
     pub(super) fn new(
         places: Places,
-        fixed: Fixed,
+        fixed: Layout,
         store: Store,
         catalog: Catalog,
         heads: BTreeMap<RunId, Head>,
@@ -186,7 +186,7 @@ impl Shared {
     }
 
     /// Waits for work, at the longest until `until`.
-    pub(super) fn take(&self, until: Option<Deadline>) -> Taken {
+    pub(super) fn take(&self, until: Option<Deadline>) -> Haul {
         let mut work = hold(&self.work);
         while work.jobs.is_empty() && !work.stop && !work.spare {
             match until.map(Deadline::left) {
@@ -210,7 +210,7 @@ impl Shared {
         }
         work.wanted = false;
         work.records = 0;
-        Taken {
+        Haul {
             jobs: std::mem::take(&mut work.jobs),
             spare: std::mem::take(&mut work.spare),
             stop: work.stop,

@@ -21,7 +21,7 @@ use crate::journal::{JournalError, files};
 /// A record with its place in the segments: frame number, position in the frame, records in the frame. With these
 /// a lost frame can be written again exactly as it was, and it is known whether all of it is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Kept {
+pub(super) struct PlacedEntry {
     pub(super) entry: Entry,
     pub(super) lsn: u64,
     pub(super) index: u32,
@@ -242,7 +242,7 @@ impl Store {
     }
 
     /// All records of a run in order; a value that makes no sense is `None` under its number.
-    pub(super) fn run(&self, run: &RunId) -> Result<Vec<(u64, Option<Kept>)>, String> {
+    pub(super) fn run(&self, run: &RunId) -> Result<Vec<(u64, Option<PlacedEntry>)>, String> {
         guard("read", || {
             let mut prefix = run.as_str().as_bytes().to_vec();
             prefix.push(0);
@@ -297,7 +297,7 @@ fn encode(e: &Entry, lsn: u64, index: u32, count: u32) -> Vec<u8> {
     value
 }
 
-fn decode(run: &RunId, seq: u64, value: &[u8]) -> Option<Kept> {
+fn decode(run: &RunId, seq: u64, value: &[u8]) -> Option<PlacedEntry> {
     let mut r = Reader(value);
     let [format] = r.array()?;
     (format == FORMAT).then_some(())?;
@@ -309,7 +309,7 @@ fn decode(run: &RunId, seq: u64, value: &[u8]) -> Option<Kept> {
         hash: Digest(r.array()?),
         body: r.0.to_vec(),
     };
-    Some(Kept {
+    Some(PlacedEntry {
         entry,
         lsn,
         index,

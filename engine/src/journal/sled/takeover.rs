@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal};
 
 use super::holder::Holder;
-use super::lock::{self, Tried};
+use super::lock::{self, LockTry};
 use crate::clock::Deadline;
 
 /// What taking over found and did.
@@ -61,9 +61,9 @@ pub(super) fn holder(dir: &Path) -> Option<Holder> {
 pub(super) fn take_over(dir: &Path, patience: Duration) -> Result<TakeOver, TakeOverError> {
     let unusable = |e: &std::io::Error| TakeOverError::Unusable(format!("{}: {e}", dir.display()));
     let holder = match lock::attempt(dir).map_err(|e| unusable(&e))? {
-        Tried::Ours(_) => return Ok(TakeOver::Free),
-        Tried::Held(Some(holder)) => holder,
-        Tried::Held(None) => {
+        LockTry::Ours(_) => return Ok(TakeOver::Free),
+        LockTry::Held(Some(holder)) => holder,
+        LockTry::Held(None) => {
             return Err(TakeOverError::Unproven {
                 holder: "a process that left no name".to_owned(),
                 why: "it is just starting, or LOCK was damaged; try again".to_owned(),
@@ -104,11 +104,11 @@ pub(super) fn take_over(dir: &Path, patience: Duration) -> Result<TakeOver, Take
     let until = Deadline::after(patience);
     loop {
         match lock::attempt(dir).map_err(|e| unusable(&e))? {
-            Tried::Ours(_) => return Ok(TakeOver::Ended(holder)),
-            Tried::Held(_) if !until.is_over() => {
+            LockTry::Ours(_) => return Ok(TakeOver::Ended(holder)),
+            LockTry::Held(_) if !until.is_over() => {
                 std::thread::sleep(Duration::from_millis(10));
             }
-            Tried::Held(_) => {
+            LockTry::Held(_) => {
                 return Err(stuck(format!(
                     "it was killed and still held the lock after {} s; it waits for a disk or a file server",
                     patience.as_secs()

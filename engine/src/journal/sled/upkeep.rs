@@ -12,7 +12,7 @@ use super::places::Places;
 use super::shared::Shared;
 use super::{OpenOptions, SledJournal, compact, objects, read};
 use crate::id::{Digest, RunId};
-use crate::journal::archive::{self, ArchivedRun, Catalog, Filed, Writer};
+use crate::journal::archive::{self, ArchivedRun, Catalog, CatalogEntry, Writer};
 use crate::journal::segment::{Entry, unusable};
 use crate::journal::{Head, JournalError, Stored, files};
 
@@ -233,8 +233,8 @@ impl Upkeep {
         let failed = |e: io::Error| unusable(&dir, &e);
         let before = path.metadata().map_err(failed)?.len();
         let mut next = self.shared.catalog.clone();
-        let lies_there = |f: &Filed| f.place.is_some_and(|p| p.file == file);
-        let stay: Vec<(RunId, Filed)> = next
+        let lies_there = |f: &CatalogEntry| f.place.is_some_and(|p| p.file == file);
+        let stay: Vec<(RunId, CatalogEntry)> = next
             .runs
             .iter()
             .filter(|(run, filed)| lies_there(filed) && !gone.contains(run))
@@ -321,7 +321,12 @@ impl Upkeep {
         })
     }
 
-    fn is_put_away(&self, run: &RunId, live: &Head, filed: &Filed) -> Result<(), JournalError> {
+    fn is_put_away(
+        &self,
+        run: &RunId,
+        live: &Head,
+        filed: &CatalogEntry,
+    ) -> Result<(), JournalError> {
         read::put_away(&self.places().archive, run, filed)?;
         if filed.head == *live {
             return Ok(());

@@ -63,7 +63,7 @@ impl Cluster {
             Some(bin) => bin.to_owned(),
             None => find_bin().ok_or(ReplayError::NoServer)?,
         };
-        let dir = Made::new()?;
+        let dir = Folder::new()?;
         initdb(&bin, &dir.0, until)?;
         let mut keeper = as_nobody("sh");
         keeper.arg("-c").arg(KEEPER).arg("sh").arg(&bin).arg(&dir.0);
@@ -130,9 +130,9 @@ impl Drop for Cluster {
 }
 
 /// The folder, removed unless it is kept.
-struct Made(PathBuf);
+struct Folder(PathBuf);
 
-impl Made {
+impl Folder {
     fn new() -> Result<Self, ReplayError> {
         let failed = |dir: &Path, e: std::io::Error| {
             ReplayError::Start(format!("the folder {} cannot be made: {e}", dir.display()))
@@ -164,7 +164,7 @@ impl Made {
     }
 }
 
-impl Drop for Made {
+impl Drop for Folder {
     fn drop(&mut self) {
         if !self.0.as_os_str().is_empty() {
             drop(std::fs::remove_dir_all(&self.0));

@@ -11,7 +11,7 @@ use super::Upkeep;
 use super::prepare::objects_of;
 use crate::id::{Digest, RunId};
 use crate::journal::JournalError;
-use crate::journal::archive::{self, Filed};
+use crate::journal::archive::{self, CatalogEntry};
 use crate::journal::segment::unusable;
 use crate::journal::sled::{objects, read};
 
@@ -71,7 +71,7 @@ impl Upkeep {
         let places = self.places();
         let filed = self.shared.catalog.runs.iter();
         let kept = filed.filter(|(run, _)| !without.contains(run));
-        for (run, Filed { head, place, .. }) in kept {
+        for (run, CatalogEntry { head, place, .. }) in kept {
             if let Some(place) = place {
                 needed.extend(archive::read_run(&places.archive, run, head, place)?.objects);
             }

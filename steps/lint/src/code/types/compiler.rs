@@ -9,7 +9,7 @@ use regex::Regex;
 
 use super::NotChecked;
 use super::client::Client;
-use super::process::{Ended, Node};
+use super::process::{Node, ProcessEnd};
 use super::tree::Tree;
 use crate::code::Hit;
 
@@ -76,7 +76,7 @@ pub(super) async fn check(
 }
 
 fn read(
-    ended: &Ended,
+    ended: &ProcessEnd,
     root: &Path,
     folder: &Path,
     client: &Client,

@@ -35,14 +35,14 @@ const SHOWN: &str = "/code";
 
 /// How a script ended.
 #[derive(Debug)]
-pub(super) struct Ended {
+pub(super) struct ProcessEnd {
     /// `None` when it was killed by a signal.
     pub(super) code: Option<i32>,
     pub(super) stdout: String,
     pub(super) stderr: String,
 }
 
-impl Ended {
+impl ProcessEnd {
     /// How it ended and the last it said, in one line.
     pub(super) fn last_words(&self) -> String {
         let how = self
@@ -115,7 +115,7 @@ impl Node {
         script: &Path,
         args: &[&OsStr],
         dir: &Path,
-    ) -> Result<Ended, NotChecked> {
+    ) -> Result<ProcessEnd, NotChecked> {
         let failed = |error: &std::io::Error| NotChecked(format!("{what} could not run: {error}"));
         let mut child = self
             .command(script, args, dir)
@@ -133,7 +133,7 @@ impl Node {
             let (stdout, stderr) = read?;
             let status = child.wait().await.map_err(|e| failed(&e))?;
             let scratch = self.scratch.to_string_lossy();
-            Ok(Ended {
+            Ok(ProcessEnd {
                 code: status.code(),
                 stdout: stdout.replace(&*scratch, SHOWN),
                 stderr: stderr.replace(&*scratch, SHOWN),

@@ -7,9 +7,9 @@ use crate::migration::op::{Item, Op, TypeChange};
 
 /// The labels added so far.
 #[derive(Debug, Default)]
-pub(super) struct Added(Vec<String>);
+pub(super) struct Additions(Vec<String>);
 
-impl Added {
+impl Additions {
     /// Takes note of what a statement adds, or says which of the added labels it names.
     pub(super) fn after(&mut self, statement: &SyntaxNode, items: &[Item]) -> Option<Op> {
         let before = self.0.len();

@@ -163,7 +163,7 @@ fn read(text: &str) -> Content {
         });
     }
     let root = parse.tree().syntax().clone();
-    let mut added = labels::Added::default();
+    let mut added = labels::Additions::default();
     for statement in root.children() {
         if statement.kind() != K::EMPTY_STMT {
             reader.parsed.statements += 1;

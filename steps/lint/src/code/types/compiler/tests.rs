@@ -9,7 +9,7 @@ fn client() -> Client {
 const LISTED: &str = "/s/old/app/src/a.ts\n/s/old/app/node_modules/.prisma/client/index.d.ts\n";
 
 fn said(code: impl Into<Option<i32>>, stdout: &str) -> Result<Vec<Hit>, String> {
-    let ended = Ended {
+    let ended = ProcessEnd {
         code: code.into(),
         stdout: stdout.to_owned(),
         stderr: String::new(),
