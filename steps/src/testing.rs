@@ -14,6 +14,22 @@ use crate::means::host::{Command, Exit, Host, HostError, Hosts, Process};
 #[cfg(test)]
 mod tests;
 
+/// The kinds of shipped steps whose conformance the tests of this crate ask, with real parts.
+pub const ASKED: [&str; 12] = [
+    "deploy.in-place",
+    "deploy.script",
+    "gate.promotion",
+    "git.code",
+    "host.identity",
+    "host.lease",
+    "http.health",
+    "mail.notify",
+    "people.checklist",
+    "people.signoff",
+    "pg.freeze",
+    "pg.thaw",
+];
+
 /// These hosts, with every process behind the line: a life can end before a process is started and when it has ended, and
 /// the word of its end can be lost ([`HostError::Lost`]).
 pub fn over(hosts: &Hosts, line: &Line) -> Hosts {

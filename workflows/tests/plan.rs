@@ -12,6 +12,8 @@ use tempfile::TempDir;
 
 #[path = "plan/apart.rs"]
 mod apart;
+#[path = "plan/conformance.rs"]
+mod conformance;
 #[path = "plan/hosts.rs"]
 mod hosts;
 #[path = "plan/lease.rs"]

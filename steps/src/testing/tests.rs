@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use flow_engine::plan::Effect;
 use flow_engine::planner::Planner;
+use flow_engine::registry::Registry;
 use flow_engine::run::Run;
 use flow_engine::signal::Signal;
 use flow_engine::step::{Cx, Resources, Step, StepError};
@@ -13,15 +14,30 @@ use serde::{Deserialize, Serialize};
 use super::*;
 use crate::code::CodeSnapshot;
 use crate::deploy::{Deploy, InPlace};
+use crate::gate::Promotion;
+use crate::health::Health;
 use crate::identity::Identity;
 use crate::lease::HostLease;
 use crate::mail::Notify;
+use crate::means::checklist::{Checklist, Item};
+use crate::means::facts;
 use crate::means::host::{HostExt as _, Local};
 use crate::means::lease::store::lock_state;
+use crate::means::probes::probe::{self, Probe};
+use crate::means::promotion::PromotionRule;
 use crate::means::reach;
+use crate::means::reach::testing::Say;
 use crate::means::signature::sign_off::SignOff;
 use crate::means::signature::statement::Decision;
 use crate::people::fixture::{self, Team};
+
+mod servers;
+
+/// As [`conforms`], of a kind that the list of those that are asked names.
+async fn asked<S: Step, W: World>(step: S, world: &W) -> Result<Conformance, Breaches> {
+    assert!(ASKED.contains(&S::KIND), "`{}` is not in ASKED", S::KIND);
+    conforms(step, world).await
+}
 
 /// A folder on this machine, which is the host `here`.
 struct Ground {
@@ -145,11 +161,11 @@ fn lease_of(dir: &Path) -> HostLease {
 #[tokio::test]
 async fn the_identity_of_hosts_conforms() {
     let ground = Ground::new();
-    let asked = Identity {
+    let step = Identity {
         hosts: [("here".to_owned(), None)].into(),
         distinct: true,
     };
-    let found = conforms(asked, &ground).await.unwrap();
+    let found = asked(step, &ground).await.unwrap();
     assert!(found.exchanges > 0, "nothing went over the line: {found:?}");
 }
 
@@ -159,9 +175,7 @@ async fn taking_the_lease_conforms() {
         in_production: false,
         ..Ground::new()
     };
-    let found = conforms(lease_of(ground.dir.path()), &ground)
-        .await
-        .unwrap();
+    let found = asked(lease_of(ground.dir.path()), &ground).await.unwrap();
     assert!(found.exchanges > 0 && found.undo_exchanges > 0, "{found:?}");
 }
 
@@ -179,7 +193,7 @@ async fn telling_the_team_conforms() {
         changes: vec!["a".into()],
         checked: None,
     };
-    conforms(notify, &ground).await.unwrap();
+    asked(notify, &ground).await.unwrap();
 }
 
 #[tokio::test]
@@ -195,7 +209,7 @@ async fn the_commit_in_place_conforms() {
         commit: git(ground.dir.path(), &["rev-parse", "HEAD"]).unwrap(),
         verify: None,
     };
-    conforms(in_place, &ground).await.unwrap();
+    asked(in_place, &ground).await.unwrap();
 }
 
 #[tokio::test]
@@ -215,7 +229,7 @@ async fn keeping_the_code_conforms() {
         revert_if_started: "prod/deploy".into(),
         install: None,
     };
-    conforms(snapshot, &ground).await.unwrap();
+    asked(snapshot, &ground).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -232,7 +246,7 @@ async fn the_release_script_conforms() {
     };
     let words = vec!["sh".into(), ground.path("release.sh")];
     let deploy: Deploy = crate::deploy::fixture::deploy(ground.dir.path(), words);
-    let found = conforms(deploy, &ground).await.unwrap();
+    let found = asked(deploy, &ground).await.unwrap();
     assert!(found.exchanges > 0 && found.undo_exchanges > 0, "{found:?}");
 }
 
@@ -264,13 +278,103 @@ impl World for Desk {
 
 #[tokio::test]
 async fn a_sign_off_conforms() {
-    let asked = SignOff {
+    let step = SignOff {
         role: "qa".into(),
         valid_hours: 24,
     };
     let desk = Desk(Team::new());
-    let found = conforms(asked, &desk).await.unwrap();
+    let found = asked(step, &desk).await.unwrap();
     assert!(found.points > 0, "{found:?}");
+}
+
+/// A list that `starter` answers.
+struct Testers;
+
+#[async_trait]
+impl World for Testers {
+    async fn reset(&self) {}
+
+    async fn state(&self) -> String {
+        String::new()
+    }
+
+    fn resources(&self, _: &Line) -> Resources {
+        Resources::default()
+    }
+
+    async fn answers(&self, _: &Run) -> Vec<Signal> {
+        let body = r#"{"item":"login","result":"pass","note":"","by":"starter"}"#;
+        vec![fixture::signal(KEY, "1", body.into())]
+    }
+}
+
+#[tokio::test]
+async fn a_checklist_conforms() {
+    let list = Checklist {
+        title: "Smoke test".into(),
+        items: vec![Item {
+            key: "login".into(),
+            text: "Login with a real user account".into(),
+            required: true,
+        }],
+        who: "qa".into(),
+        deadline_minutes: None,
+    };
+    let found = asked(list, &Testers).await.unwrap();
+    assert!(found.points > 0, "{found:?}");
+}
+
+#[tokio::test]
+async fn asking_for_health_conforms() {
+    let ground = Ground::new();
+    let probe = Probe::Command(probe::Run {
+        command: vec!["true".into()],
+        via_host: Some("here".into()),
+        says: None,
+        timeout_seconds: 5,
+    });
+    let health = Health {
+        check: [probe].into_iter().collect(),
+        within_seconds: 20,
+        stable_for_seconds: 0,
+    };
+    let found = asked(health, &ground).await.unwrap();
+    assert!(found.exchanges > 0, "nothing went over the line: {found:?}");
+}
+
+/// A run whose phase before the step has passed.
+struct History;
+
+#[async_trait]
+impl World for History {
+    async fn reset(&self) {}
+
+    async fn state(&self) -> String {
+        String::new()
+    }
+
+    fn resources(&self, _: &Line) -> Resources {
+        Resources::default()
+    }
+
+    fn before(&self, planner: &mut Planner) {
+        planner.fact(facts::COMMIT, "c".repeat(40));
+        planner.step("before/say", Say::new(1));
+    }
+
+    fn registry(&self) -> Registry {
+        Registry::default().with::<Say>()
+    }
+}
+
+#[tokio::test]
+async fn the_rule_of_promotion_conforms() {
+    let rule = PromotionRule {
+        commit: "c".repeat(40),
+        phases: vec!["before".into()],
+        max_age_hours: 1,
+    };
+    asked(Promotion { rule }, &History).await.unwrap();
 }
 
 /// Writes a line on a host without looking: what a step must not do.
