@@ -215,7 +215,10 @@ async fn a_sign_off_that_nobody_in_the_roster_signed_is_found_out() {
         "{stop:?}"
     );
     let message = failure(&run, "prod/preflight").message;
-    assert!(message.contains("prep/sign"), "{message}");
+    assert!(
+        message.contains("no longer in the role `devops`"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
