@@ -22,7 +22,7 @@ use flow_steps::means::signature::verify::SignOffRefusal;
 use flow_steps::means::signature::waiver::HOURS_MAX;
 use flow_steps::means::signature::{review, sign_off};
 use flow_steps::means::{kinds, migrations};
-use flow_workflows::setup::Setup;
+use flow_workflows::project::Project;
 
 use crate::control::server::Verifier;
 use crate::diagnostic::Diagnostic;
@@ -88,8 +88,8 @@ pub(crate) struct Roster(pub(crate) Rosters);
 
 impl Roster {
     /// The one of the project.
-    pub(crate) fn of(setup: &Setup) -> Roster {
-        Roster(setup.rosters())
+    pub(crate) fn of(project: &Project) -> Roster {
+        Roster(project.rosters())
     }
 
     /// Who may sign for this run now.

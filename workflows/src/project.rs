@@ -8,11 +8,14 @@ use flow_engine::journal::Journal;
 use flow_engine::outbox::Notifier;
 use flow_engine::step::Resources;
 use flow_steps::mail::{Mailer, TeamMail};
+use flow_steps::means::host::Hosts;
+use flow_steps::means::signature::origin::Rosters;
 use flow_steps::means::signature::roster::People;
 use serde::de::DeserializeOwned;
 
-use crate::config::{ConfigError, Core, Layout, RELEASE, read_toml};
+use crate::config::{ConfigError, Core, Layout, RELEASE};
 use crate::guard;
+use crate::roster::PeopleFile;
 use crate::setup::{Setup, SetupError};
 
 /// `flow.toml` and the files that its core names. With a section `[release]` also what that one names.
@@ -37,15 +40,9 @@ impl Project {
             return Setup::of(&layout, file)?.project();
         }
         let core = layout.core()?;
-        let people = core.path(&core.people);
-        if people.exists() {
-            guard::only_ours(&people)?;
-        }
-        let people = if people.exists() {
-            read_toml(&people)?
-        } else {
-            People::default()
-        };
+        let people = PeopleFile(core.path(&core.people))
+            .people()?
+            .unwrap_or_default();
         Ok(Project {
             layout,
             core,
@@ -92,11 +89,28 @@ impl Project {
             .ok_or_else(|| SetupError::NoRelease(self.layout.file().to_owned()))
     }
 
-    /// What steps need: hosts; with `[release]` also rosters and the policy. Connects to nothing yet.
+    /// What steps need: hosts and rosters; with `[release]` also the policy. Connects to nothing yet.
     pub fn resources(&self) -> Resources {
         match &self.release {
             Some(setup) => setup.resources(),
-            None => Resources::default().with(self.core.hosts()),
+            None => Resources::default().with(self.hosts()).with(self.rosters()),
+        }
+    }
+
+    /// The machines, by the names of their environments.
+    pub fn hosts(&self) -> Hosts {
+        match &self.release {
+            Some(setup) => setup.hosts(),
+            None => self.core.hosts(),
+        }
+    }
+
+    /// Where rosters are read, anew each time: with `[release]` as they were committed, else from the people file as it lies
+    /// beside `flow.toml`.
+    pub fn rosters(&self) -> Rosters {
+        match &self.release {
+            Some(setup) => setup.rosters(),
+            None => Rosters(Arc::new(PeopleFile(self.core.path(&self.core.people)))),
         }
     }
 

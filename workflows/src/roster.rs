@@ -12,6 +12,10 @@ use crate::config::{Config, ConfigError, parse_toml, read_toml};
 use crate::git::{GitError, Repository};
 use crate::guard::{self, NotOurs};
 
+mod people_file;
+
+pub(crate) use people_file::PeopleFile;
+
 /// The largest roster, in bytes.
 const SIZE_MAX: usize = 1 << 20;
 

@@ -62,7 +62,7 @@ fn untouched(run: &Run) -> String {
 /// Says what the rollback of a finished run would take back and set aside, and refuses one that could not be made: production
 /// serves, and would be stopped for nothing.
 async fn look(session: &Session, run: &Run) -> Result<(), Diagnostic> {
-    let hosts = session.setup()?.hosts();
+    let hosts = session.project()?.hosts();
     view::note("Looking at production and the backup; nothing is stopped meanwhile.\n");
     match outlook(run, &hosts, &|_| {}).await {
         Ok(Some(found)) => {

@@ -33,7 +33,7 @@ pub(crate) async fn run(session: &Session, args: &Rows) -> Result<Exit, Diagnost
     if let Some(why) = no_backup(&run, &driver) {
         return Err(why);
     }
-    let hosts = session.setup()?.hosts();
+    let hosts = session.project()?.hosts();
     view::note("Restoring the backup into a scratch database to compare row by row.\n");
     let found = rows_of(&run, &hosts, args.table.as_deref(), &|_| {}).await;
     let found = found.map_err(|why| {

@@ -28,7 +28,7 @@ const IMPORT_MAX: u64 = 16 * 1024;
 
 /// Shows exactly what is signed, signs it where the key is, checks it as the step will, and hands it in.
 pub(crate) async fn run(session: &Session, args: Sign) -> Result<Exit, Diagnostic> {
-    let (judge, roster) = (session.judge()?, Roster::of(session.setup()?));
+    let (judge, roster) = (session.judge()?, Roster::of(session.project()?));
     let run = session.open().await?.find(&args.run).await?;
     let asked = people::to_sign(&run, &args.role, args.step.as_deref())?;
     if let Some(signature) = &args.import {

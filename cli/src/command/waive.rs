@@ -18,7 +18,7 @@ use crate::session::Session;
 /// Signs that one finding of one step is accepted. Only a finding that the step asks about now, by the role it asks, is
 /// signed at all: anything else would be on record without any effect.
 pub(crate) async fn run(session: &Session, args: Waive) -> Result<Exit, Diagnostic> {
-    let (judge, roster) = (session.judge()?, Roster::of(session.setup()?));
+    let (judge, roster) = (session.judge()?, Roster::of(session.project()?));
     let run = session.open().await?.find(&args.run).await?;
     let asked = AskedWaivers::of(&run, &args.step)
         .ok_or_else(|| not_asked(&run, &SignOffRefusal::NoWaiver(args.step.clone())))?;

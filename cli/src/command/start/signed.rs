@@ -32,7 +32,7 @@ pub(super) async fn start(
     if starter::is_nameless(&new.by) {
         return Err(nameless(&new.by.name));
     }
-    let roster = session.setup()?.rosters().0.of(&new.plan).await;
+    let roster = session.project()?.rosters().0.of(&new.plan).await;
     let roster = roster.map_err(|e| nothing(Diagnostic::usage(e.to_string())))?;
     let key = args.key.as_deref();
     let (role, person) = people::signer(&roster, None, key, &new.by.name)
