@@ -58,13 +58,13 @@ fn every_step_whose_report_a_signer_is_shown_is_planned() {
 fn keys<'a>(value: &'a Value, environments: &[&str], found: &mut Vec<&'a str>) {
     match value {
         Value::String(text) => {
-            let named = |env: &&str| {
+            let named = |env: &str| {
                 let rest = text
-                    .strip_prefix(*env)
+                    .strip_prefix(env)
                     .and_then(|rest| rest.strip_prefix('/'));
                 rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(' '))
             };
-            if environments.iter().any(|env| named(&env)) {
+            if environments.iter().any(|env| named(env)) {
                 found.push(text);
             }
         }
