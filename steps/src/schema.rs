@@ -23,7 +23,7 @@ mod unique;
 
 pub use again::MigrationsAgain;
 pub use applied::history;
-pub use code_check::{CodeAt, CodeChecked, EnumUsage, Found, NullableAccess, Version};
+pub use code_check::{CodeAt, CodeChecked, CodeFolder, EnumUsage, Found, NullableAccess, Version};
 pub use replay::{Replay, ReplayReport};
 pub use review::Reviewed;
 pub use shown::{ShownFile, ShownFinding};

@@ -8,7 +8,7 @@ mod project;
 use std::path::Path;
 use std::process::Command;
 
-use flow_steps::schema::{CodeAt, CodeChecked, Version};
+use flow_steps::schema::{CodeAt, CodeChecked, CodeFolder, Version};
 
 use project::{IMPORT, STRICT, before, node_modules, schema};
 
@@ -34,7 +34,11 @@ impl Repository {
     }
 
     fn write(&self, path: &str, text: &str) {
-        let path = self.0.path().join("app").join(path);
+        self.write_in("app", path, text);
+    }
+
+    fn write_in(&self, folder: &str, path: &str, text: &str) {
+        let path = self.0.path().join(folder).join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
@@ -49,16 +53,21 @@ impl Repository {
         self.git(&["rev-parse", "HEAD"])
     }
 
-    async fn check(&self, base: &str, commit: &str, modules: &Path) -> CodeChecked {
-        let code = CodeAt {
+    fn code(&self, commit: &str, modules: &Path) -> CodeAt {
+        CodeAt {
             repo: self.0.path().to_str().unwrap().to_owned(),
             commit: commit.to_owned(),
             schema: "app/prisma/schema.prisma".into(),
             folder: "app".into(),
             node_modules: modules.to_str().unwrap().to_owned(),
+            further: Vec::new(),
             host: String::new(),
             dir: String::new(),
-        };
+        }
+    }
+
+    async fn check(&self, base: &str, commit: &str, modules: &Path) -> CodeChecked {
+        let code = self.code(commit, modules);
         code.check_against(base, |_| ()).await.unwrap()
     }
 }
@@ -126,6 +135,48 @@ async fn new_code_that_forgets_null_is_found_and_what_was_wrong_before_is_not() 
     );
     let checked = repository.check(&deployed, &new, node_modules()).await;
     assert_eq!(errors(&checked), [(Version::New, 5, "TS18047")]);
+}
+
+#[tokio::test]
+async fn every_folder_is_type_checked_by_itself_and_one_without_a_compiler_is_named() {
+    let repository = Repository::new();
+    for (path, text) in [("package.json", "{}"), ("tsconfig.json", STRICT)] {
+        repository.write_in("worker", path, text);
+    }
+    let worker = |code: &str| repository.write_in("worker", "src/b.ts", &format!("{IMPORT}{code}"));
+    let unchanged = "export const x = 1;\n";
+    worker("export const f = (u: User) => u.status;\n");
+    let deployed = repository.commit(&before(), unchanged);
+    worker("export const f = (u: User) => u.name.length;\n");
+    let new = repository.commit(
+        &schema("name String?\n  nick String?", "NEW DONE GONE"),
+        unchanged,
+    );
+    let with = |modules: &Path| {
+        let mut code = repository.code(&new, modules);
+        code.further.push(CodeFolder {
+            folder: "worker".into(),
+            node_modules: code.node_modules.clone(),
+        });
+        code
+    };
+    let checked = with(node_modules()).check_against(&deployed, |_| ()).await;
+    let checked = checked.unwrap();
+    assert_eq!(errors(&checked), [(Version::New, 4, "TS18047")]);
+    let found = checked.found.iter().find(|f| f.hit.kind == "type-error");
+    assert_eq!(found.unwrap().hit.file, "worker/src/b.ts");
+
+    let nothing = tempfile::tempdir().unwrap();
+    let checked = with(nothing.path()).check_against(&deployed, |_| ()).await;
+    let why = checked.unwrap().not_typed.unwrap();
+    for which in [
+        "the new code in `app`: ",
+        "the deployed code in `app`: ",
+        "the new code in `worker`: ",
+        "the deployed code in `worker`: ",
+    ] {
+        assert!(why.contains(which), "{why}");
+    }
 }
 
 #[tokio::test]

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use flow_steps::means::plain::is_plain;
 use flow_steps::means::secret::SecretCommand;
-use flow_steps::schema::CodeAt;
 use serde::Deserialize;
 
 mod check;
 mod checklist;
+mod code;
 mod core;
 mod data;
 mod database;
@@ -26,6 +26,7 @@ mod rules;
 mod team;
 
 pub use checklist::{Checklist, Item};
+pub use code::Code;
 pub use core::{Core, HostAt};
 pub use data::Data;
 pub use database::Database;
@@ -124,12 +125,12 @@ pub struct App {
     /// and the code check beside the migrations.
     #[serde(default)]
     pub schema: Option<String>,
-    /// The folder with `package.json` and `tsconfig.json` inside the repository; without it the one that holds the folder of
-    /// the schema.
+    /// The folder with `package.json` and `tsconfig.json` inside the repository, or a list of them, each checked by itself;
+    /// without it the one that holds the folder of the schema.
     #[serde(default)]
-    pub code: Option<String>,
-    /// Installed packages for type checking; without it `node_modules` in the local checkout of that folder. What is in them
-    /// is executed.
+    pub code: Option<Code>,
+    /// Installed packages for type checking, of a single folder; without it `node_modules` in the local checkout of each. What
+    /// is in them is executed.
     #[serde(default)]
     pub node_modules: Option<PathBuf>,
 }
@@ -141,15 +142,6 @@ impl App {
         let beside = folder.unwrap_or(Path::new("")).join("schema.prisma");
         let given = self.schema.clone();
         given.unwrap_or_else(|| beside.to_string_lossy().into_owned())
-    }
-
-    /// The folder of the code inside the repository; empty for its root.
-    pub fn code_folder(&self) -> String {
-        let schema = self.schema_file();
-        let holder = Path::new(&schema).parent().and_then(Path::parent);
-        let holder = holder.map_or_else(String::new, |path| path.to_string_lossy().into_owned());
-        let given = self.code.as_ref();
-        given.map_or(holder, |code| code.trim_matches('/').to_owned())
     }
 }
 
@@ -214,23 +206,6 @@ impl Config {
         }
     }
 
-    /// The code of a commit in a repository, and where production runs its own.
-    pub(crate) fn code_at(&self, repository: &str, commit: &str, production: &Place) -> CodeAt {
-        let app = &self.app;
-        let folder = app.code_folder();
-        let beside = Path::new(repository).join(&folder).join("node_modules");
-        let modules = app.node_modules.as_ref().map(|path| self.path(path));
-        CodeAt {
-            repo: repository.to_owned(),
-            commit: commit.to_owned(),
-            schema: app.schema_file(),
-            node_modules: modules.unwrap_or(beside).to_string_lossy().into_owned(),
-            folder,
-            host: production.name.to_owned(),
-            dir: production.env.app_dir.clone(),
-        }
-    }
-
     /// A path of this file, made absolute against its folder.
     pub fn path(&self, path: &Path) -> PathBuf {
         self.dir.join(path)
@@ -268,6 +243,10 @@ impl Config {
         }
         if let Some(problem) = self.window.problem() {
             return Some(problem);
+        }
+        let code = self.app.code.as_ref();
+        if let Some(why) = code.and_then(|code| code.problem(self.app.node_modules.is_some())) {
+            return Some(format!("`app.code`: {why}"));
         }
         let password = self.mail.as_ref().and_then(|mail| mail.password.as_deref());
         if let Some(why) = password.and_then(wrong_command) {

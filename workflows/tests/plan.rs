@@ -12,6 +12,8 @@ use tempfile::TempDir;
 
 #[path = "plan/apart.rs"]
 mod apart;
+#[path = "plan/code.rs"]
+mod code;
 #[path = "plan/conformance.rs"]
 mod conformance;
 #[path = "plan/hosts.rs"]

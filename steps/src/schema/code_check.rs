@@ -43,10 +43,23 @@ pub struct CodeAt {
     pub folder: String,
     /// The installed packages that type checking uses, absolute. What is in them is executed.
     pub node_modules: String,
+    /// Further folders that are type-checked, each by itself; none of them twice. The look at the syntax is at the whole
+    /// repository anyway.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further: Vec<CodeFolder>,
     /// The host that the code is deployed to.
     pub host: String,
     /// Its work tree there, absolute.
     pub dir: String,
+}
+
+/// A folder of code with packages of its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeFolder {
+    /// With `package.json` and `tsconfig.json`, inside the repository; empty for its root.
+    pub folder: String,
+    /// The installed packages that type checking uses, absolute. What is in them is executed.
+    pub node_modules: String,
 }
 
 /// Which code something was found in.
@@ -157,6 +170,16 @@ impl CodeAt {
         )
     }
 
+    /// Every folder that is type-checked, in the order of the configuration.
+    fn folders(&self) -> Vec<CodeFolder> {
+        let first = CodeFolder {
+            folder: self.folder.clone(),
+            node_modules: self.node_modules.clone(),
+        };
+        let further = self.further.iter().cloned();
+        std::iter::once(first).chain(further).collect()
+    }
+
     /// What the compiler says about both versions, and why one or both could not be checked: what was found in the one
     /// counts whatever became of the other.
     async fn types(
@@ -166,16 +189,23 @@ impl CodeAt {
     ) -> (Vec<Found>, Option<String>) {
         let (mut found, mut reasons) = (Vec::new(), Vec::new());
         let [old, new] = &looked.schemas;
-        for (version, checkout) in &looked.versions {
+        let all = looked.versions.iter().flat_map(|(version, checkout)| {
+            let folders = self.folders().into_iter();
+            folders.map(move |folder| (version, checkout, folder))
+        });
+        for (version, checkout, folder) in all {
+            let mut which = match version {
+                Version::New => "the new code".to_owned(),
+                Version::Deployed => "the deployed code".to_owned(),
+            };
+            if !self.further.is_empty() {
+                which = format!("{which} in `{}`", folder.folder);
+            }
             let project = Project {
                 checkout: checkout.path().to_owned(),
-                folder: self.folder.clone(),
+                folder: folder.folder,
                 schema: self.schema.clone(),
-                node_modules: PathBuf::from(&self.node_modules),
-            };
-            let which = match version {
-                Version::New => "the new code",
-                Version::Deployed => "the deployed code",
+                node_modules: PathBuf::from(folder.node_modules),
             };
             let progress = |what: &str| say(format!("{which}: {what}"));
             match types::differential(&project, old, new, TYPES_WITHIN, progress).await {

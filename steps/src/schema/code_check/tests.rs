@@ -65,6 +65,7 @@ impl Rig {
             schema: "prisma/schema.prisma".into(),
             folder: String::new(),
             node_modules: text("repo/node_modules"),
+            further: Vec::new(),
             host: "here".into(),
             dir: text("deployed"),
         }
