@@ -6,6 +6,7 @@ use std::time::Duration;
 use flow_steps::means::host::{Command, Host, HostError, HostExt as _};
 use flow_steps::means::standing::{Access, HostFacts};
 use flow_steps::pm2;
+use futures_util::future::{join, join_all};
 
 use crate::config::Database;
 use crate::setup::Setup;
@@ -32,46 +33,69 @@ impl HostSays {
 }
 
 impl Setup {
-    /// What an environment's host says: whether its database takes writes and connections, and which of the application's
-    /// processes run. What cannot be found out is said as such, never guessed. Bounded in time.
+    /// What an environment's hosts say: whether its database takes writes and connections, and which of the application's
+    /// processes run on each. What cannot be found out is said as such, never guessed. Bounded in time: nobody waits for one
+    /// host longer than for all of them.
     pub async fn ask_host(&self, environment: &str) -> HostSays {
         let environments = self.config.environments();
         let Some((_, env)) = environments.iter().find(|(name, _)| *name == environment) else {
             return HostSays::nothing(environment);
         };
-        let hosts = self.hosts();
-        let Ok(host) = hosts.get(environment) else {
-            return HostSays::nothing(environment);
-        };
+        let hosts = &self.hosts();
         let (store, _) = env.database_host(environment);
         let Ok(keeper) = hosts.get(store) else {
             return HostSays::nothing(store);
         };
-        let database = tokio::time::timeout(PATIENCE, access(&*keeper, &env.database)).await;
-        let application = env.application();
-        let program = env.program();
-        let whose = pm2::whose(&*host, &program, &application);
-        let processes = tokio::time::timeout(PATIENCE, whose).await;
-        let late = || "no answer in time".to_owned();
-        let database = database.unwrap_or_else(|_| Err(late()));
-        let processes = processes.unwrap_or_else(|_| Err(late()));
+        let own = (environment, *env);
+        let further = env.machines.iter();
+        let machines: Vec<_> = [own]
+            .into_iter()
+            .chain(further.map(|machine| (machine.name.as_str(), &machine.env)))
+            .collect();
+        let each = machines.iter().map(|(name, env)| async move {
+            let Ok(host) = hosts.get(name) else {
+                return Err(format!("no host of the name `{name}` is configured"));
+            };
+            let (program, application) = (env.program(), env.application());
+            in_time(pm2::whose(&*host, &program, &application)).await
+        });
+        let database = in_time(access(&*keeper, &env.database));
+        let (database, processes) = join(database, join_all(each)).await;
         let facts = HostFacts {
             access: database.as_ref().ok().map(|(access, _)| *access),
-            all_up: processes.as_ref().ok().map(|found| found.all_up),
+            all_up: all_up(&processes),
         };
-        let database = match database {
+        let mut lines = vec![match database {
             Ok((_, words)) => words,
             Err(why) => format!("the database `{}`: not known: {why}", env.database.name),
-        };
-        let processes = match processes {
-            Ok(found) => format!("pm2: {}", found.words),
-            Err(why) => format!("pm2: not known: {why}"),
-        };
-        HostSays {
-            lines: vec![database, processes],
-            facts,
+        }];
+        for ((name, env), found) in machines.iter().zip(processes) {
+            let mut head = env.application().supervisor.name().to_owned();
+            if machines.len() > 1 {
+                head = format!("{head} on `{name}`");
+            }
+            lines.push(match found {
+                Ok(found) => format!("{head}: {}", found.words),
+                Err(why) => format!("{head}: not known: {why}"),
+            });
         }
+        HostSays { lines, facts }
     }
+}
+
+/// No longer than one question may take.
+async fn in_time<T>(asked: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let answer = tokio::time::timeout(PATIENCE, asked).await;
+    answer.unwrap_or_else(|_| Err("no answer in time".to_owned()))
+}
+
+/// Down where one host says so; up only where each one does.
+fn all_up(hosts: &[Result<pm2::Whose, String>]) -> Option<bool> {
+    let is_down = |found: &Result<pm2::Whose, String>| found.as_ref().is_ok_and(|f| !f.all_up);
+    if hosts.iter().any(is_down) {
+        return Some(false);
+    }
+    hosts.iter().all(Result::is_ok).then_some(true)
 }
 
 /// Asked beside the database itself, which may let nobody in.
@@ -136,6 +160,23 @@ fn judged(name: &str, said: &str) -> Result<(Access, String), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_are_up_only_where_each_host_says_so_and_down_where_one_does() {
+        let up = |all_up| {
+            let words = String::new();
+            Ok(pm2::Whose { words, all_up })
+        };
+        let silent = || Err("no answer in time".to_owned());
+        for (hosts, wanted) in [
+            (vec![up(true), up(true)], Some(true)),
+            (vec![up(true), silent()], None),
+            (vec![silent(), up(false)], Some(false)),
+            (vec![up(true), up(false)], Some(false)),
+        ] {
+            assert_eq!(all_up(&hosts), wanted, "{hosts:?}");
+        }
+    }
 
     #[test]
     fn an_answer_that_is_none_is_not_guessed() {

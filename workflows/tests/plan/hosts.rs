@@ -243,3 +243,19 @@ fn what_a_healthy_application_answers_and_who_asks_is_the_teams_to_say() {
         assert!(said.contains(why), "{wrong}: {said}");
     }
 }
+
+#[test]
+fn a_timer_that_does_not_see_the_scripts_of_further_hosts_waits_as_long_as_one_may_take() {
+    let on_test = TWO.replace("[[env.prod.host]]", "[[env.test.host]]");
+    for (at, more) in [("prod", TWO), ("test", on_test.as_str())] {
+        let plan = plan_of(&with(more));
+        for step in ["maintenance", "writable"] {
+            for env in ["test", "prod"] {
+                let unseen = if env == at { 30 * 60 } else { 0 };
+                let (_, node) = plan.node(&format!("{env}/{step}")).expect("it is there");
+                let seconds = &node.params["watchdog"]["seconds"];
+                assert_eq!(seconds, 600 + unseen, "{env}/{step} with hosts of {at}");
+            }
+        }
+    }
+}

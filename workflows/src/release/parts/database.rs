@@ -221,8 +221,8 @@ impl Release<'_> {
     fn watchdog(&self, at: &Place, lease: &Out<Lease>) -> Watchdog {
         let (jobs, unattended) = (&at.database_host().env.flow_dir, &self.config.window);
         let job_seconds = at.env.deploy_minutes.saturating_mul(60);
-        // A timer on another host than the script's does not see it run: it waits as long as a script may take.
-        let unseen = if at.env.apart.is_some() {
+        // A timer on another host than a script's does not see it run: it waits as long as a script may take.
+        let unseen = if at.env.apart.is_some() || !at.hosts().is_empty() {
             job_seconds
         } else {
             0
