@@ -22,6 +22,7 @@ use crate::means::lease::place::{place, strangers};
 use crate::means::lease::store::{Held, Locked, lock_state};
 use crate::means::lease::successor::successor;
 use crate::means::psql::Database;
+use crate::means::reach::environment;
 use crate::means::{kinds, reach};
 
 mod hand;
@@ -323,12 +324,6 @@ async fn take(cx: &Cx, name: &str, dir: &str, in_spite_of_lock: bool) -> Result<
         Claim::Held(other) => Err(busy(cx, name, &other)),
         Claim::Locked(locked) => Err(barred(cx, name, &locked)),
     }
-}
-
-/// The environment that a host belongs to, as `flow unlock` takes it: a further host is called `prod/worker`.
-fn environment(host: &str) -> &str {
-    host.split_once('/')
-        .map_or(host, |(environment, _)| environment)
 }
 
 fn busy(cx: &Cx, name: &str, other: &Held) -> StepError {

@@ -10,13 +10,14 @@ use std::time::Duration;
 use flow_engine::clock::Timestamp;
 use flow_engine::id::RunId;
 use flow_engine::record::ParkReason;
-use flow_engine::run::{Life, Run};
+use flow_engine::run::{Life, Run, Undo};
 use flow_engine::signal::Actor;
 use flow_engine::step::Step as _;
 use flow_steps::lease::{HostLease, break_lease, give_back, lift_lock, set_lock};
 use flow_steps::means::host::Host;
 use flow_steps::means::lease::place::place;
 use flow_steps::means::lease::store::{Held, LeaseError, LockState, Locked, lock_state};
+use flow_steps::means::reach::environment;
 
 use crate::args::{Lock, Unlock};
 use crate::command::thaw;
@@ -35,7 +36,11 @@ pub(crate) async fn lock(session: &Session, args: Lock) -> Result<Exit, Diagnost
     let said = if args.show {
         at.in_words(&at.look().await?) + &at.beside.in_words().await
     } else if let Some(run) = &args.give_back {
-        at.give_back(run, &args.reason).await?
+        let run = run.parse().map_err(|_| {
+            Diagnostic::usage("`--for` takes the whole id of a run, as `flow list` shows it")
+        })?;
+        let wants = wanted(session, &run).await;
+        at.give_back(&run, &args.reason, wants).await?
     } else {
         at.lock(&args.reason).await?
     };
@@ -53,6 +58,25 @@ pub(crate) async fn unlock(session: &Session, args: Unlock) -> Result<Exit, Diag
     }
     view::out(&said);
     Ok(Exit::Done)
+}
+
+/// Whether a run will give back the lease of a host by itself: its plan took it, and did not undo that. All of them are
+/// meant for a run that this journal does not have.
+async fn wanted(session: &Session, run: &RunId) -> impl Fn(&str) -> bool {
+    let known = match session.look().await {
+        Ok(store) => store.find(run.as_str()).await.ok(),
+        Err(_) => None,
+    };
+    move |host: &str| known.as_ref().is_none_or(|run| takes(run, host))
+}
+
+fn takes(run: &Run, host: &str) -> bool {
+    run.plan.nodes.iter().zip(&run.steps).any(|(node, state)| {
+        node.kind == HostLease::KIND
+            && node.undo.is_some()
+            && node.params.get("host").and_then(|name| name.as_str()) == Some(host)
+            && state.undo != Undo::Undone
+    })
 }
 
 /// What to type once an environment is not locked: the run that the lock stopped goes on; else a new one may be started.
@@ -160,37 +184,34 @@ impl Place {
         Ok(all)
     }
 
-    async fn give_back(&self, run: &str, reason: &str) -> Result<String, Diagnostic> {
+    /// Gives a run back every lease that nobody holds: beside the database first, then on each of `hosts`.
+    async fn give_back(
+        &self,
+        run: &RunId,
+        reason: &str,
+        hosts: impl Fn(&str) -> bool,
+    ) -> Result<String, Diagnostic> {
         refuse_empty(reason)?;
-        let run: RunId = run.parse().map_err(|_| {
-            Diagnostic::usage("`--for` takes the whole id of a run, as `flow list` shows it")
-        })?;
-        let state = self.look().await?;
-        if let Some(held) = state.held.as_ref().filter(|held| held.run != run.as_str()) {
-            return Err(self.busy(held));
-        }
         let by = format!("{} from {}", self.me.name, self.me.from);
-        let given = give_back(
-            &*self.host,
-            &self.dirs[0],
-            run.as_str(),
-            (&by, reason),
-            self.now,
-        )
-        .await;
-        match given {
-            Ok(_) => Ok(format!(
-                "{} belongs to run {run} again.\n  flow retry {run}\n",
-                self.env
-            )),
-            Err(LeaseError::NotSo(why)) => Err(Diagnostic::new(
-                Exit::Refused,
-                format!("{} was not given back to run {run}: {why}", self.env),
-            )
-            .world("Nothing was changed.")
-            .hint(format!("flow lock {} --show", self.env))),
-            Err(e) => Err(unsure(&self.env, &e)),
+        let why = (by.as_str(), reason);
+        match self.look().await?.held {
+            Some(held) if held.run != run.as_str() => return Err(self.busy(&held)),
+            // Given back before; the other hosts may not have been.
+            Some(_) => {}
+            None => {
+                let dir = &self.dirs[0];
+                let given = give_back(&*self.host, dir, run.as_str(), why, self.now).await;
+                given.map_err(|e| not_given(&self.env, run.as_str(), e))?;
+            }
         }
+        let beside = self
+            .beside
+            .give_back(run.as_str(), why, self.now, hosts)
+            .await?;
+        Ok(format!(
+            "{} belongs to run {run} again.\n{beside}  flow retry {run}\n",
+            self.env
+        ))
     }
 
     async fn lock(&self, reason: &str) -> Result<String, Diagnostic> {
@@ -219,19 +240,25 @@ impl Place {
         let by = format!("{} from {}", self.me.name, self.me.from);
         let mut said = String::new();
         let state = self.look().await?;
-        match &state.held {
-            Some(held) if Some(held.run.as_str()) == lost => {
-                self.break_lease(&held.run, (&by, reason)).await?;
-                let _infallible = writeln!(said, "The lease of run {} is gone.", held.run);
-            }
-            Some(held) => return Err(self.busy(held)),
-            None => {}
-        }
+        // The other hosts first: until the last of them is free, the environment's own still says whose they are.
         if let Some(lost) = lost {
             said += &self
                 .beside
                 .break_leases(lost, (&by, reason), self.now)
                 .await?;
+        }
+        match &state.held {
+            Some(held) if Some(held.run.as_str()) == lost => {
+                self.break_lease(&held.run, (&by, reason)).await?;
+                let _infallible = writeln!(said, "The lease of run {} is gone.", held.run);
+            }
+            Some(held) if !said.is_empty() => {
+                let (env, run) = (&self.env, &held.run);
+                let _infallible = writeln!(said, "Run {run} releases to {env}: its lease stays.");
+                return Ok(said);
+            }
+            Some(held) => return Err(self.busy(held)),
+            None => {}
         }
         let Some(locked) = state.locked else {
             let _infallible = writeln!(said, "{} is not locked.", self.env);
@@ -325,6 +352,20 @@ fn unseen(env: &str, error: &LeaseError) -> Diagnostic {
         .because(error)
         .world("Nothing was changed.")
         .hint(format!("flow doctor {env}"))
+}
+
+/// Why a place is not a run's again; `flow` may be asked for it once more.
+fn not_given(place: &str, run: &str, error: LeaseError) -> Diagnostic {
+    let env = environment(place);
+    match error {
+        LeaseError::NotSo(why) => Diagnostic::new(
+            Exit::Refused,
+            format!("{place} was not given back to run {run}: {why}"),
+        )
+        .world("What was given back before stays; doing the same again is safe.")
+        .hint(format!("flow lock {env} --show")),
+        e => unsure(env, &e),
+    }
 }
 
 fn unsure(env: &str, error: &LeaseError) -> Diagnostic {

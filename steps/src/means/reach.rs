@@ -27,6 +27,13 @@ pub fn host(cx: &Cx, name: &str) -> Result<Arc<dyn Host>, StepError> {
     })
 }
 
+/// The environment that a host belongs to, as `flow lock` and `flow unlock` take it: a further host is called `prod/worker`.
+#[must_use]
+pub fn environment(host: &str) -> &str {
+    host.split_once('/')
+        .map_or(host, |(environment, _)| environment)
+}
+
 /// The host of that name for the steps that take and give back its lease, and for a mere look at the lease.
 pub(crate) fn unguarded(cx: &Cx, name: &str) -> Result<Arc<dyn Host>, StepError> {
     cx.resource::<Hosts>()?.get(name).map_err(|e| error(&e))

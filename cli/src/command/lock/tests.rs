@@ -92,17 +92,27 @@ async fn what_an_older_flow_locked_or_holds_counts_and_is_lifted_as_well() {
 async fn a_lease_is_given_back_by_name_with_a_reason_and_to_nobody_while_another_has_it() {
     let dir = tempfile::tempdir().expect("a folder");
     let at = place(&dir, 3);
-    let none = at.give_back("r-one", " ").await.expect_err("refused");
+    let [one, two]: [RunId; 2] = ["r-one", "r-two"].map(|run| run.parse().expect("an id"));
+    let none = at
+        .give_back(&one, " ", |_| true)
+        .await
+        .expect_err("refused");
     assert_eq!(none.exit, Exit::Usage);
-    let said = at.give_back("r-one", "nothing happened").await;
+    let said = at.give_back(&one, "nothing happened", |_| true).await;
     assert!(said.expect("given").contains("flow retry r-one"));
     let held = at.look().await.expect("seen").held.expect("held");
     assert_eq!((held.run.as_str(), held.epoch), ("r-one", 0));
-    let other = at.give_back("r-two", "mine").await.expect_err("refused");
+    let other = at
+        .give_back(&two, "mine", |_| true)
+        .await
+        .expect_err("refused");
     assert_eq!(other.exit, Exit::Refused);
     at.unlock("lost", Some("r-one")).await.expect("broken");
     at.lock("look first").await.expect("locks");
-    let locked = at.give_back("r-two", "mine").await.expect_err("refused");
+    let locked = at
+        .give_back(&two, "mine", |_| true)
+        .await
+        .expect_err("refused");
     assert!(locked.message.contains("look first"), "{locked:?}");
 }
 
@@ -136,4 +146,30 @@ async fn a_lease_is_only_taken_from_the_run_that_is_named_as_lost() {
         "The lease of run r-one is gone.\nprod is not locked.\n"
     );
     assert!(!file.exists());
+}
+
+#[test]
+fn a_run_is_given_the_leases_that_it_took_and_has_not_undone() {
+    use crate::testing;
+    use flow_engine::plan::OnFailure;
+    use flow_engine::planner::Planner;
+
+    let mut planner = Planner::new("release", "test-1", "prod", "flow test");
+    planner.phase("prep", "Preparation", OnFailure::Park, |p| {
+        for host in ["prod", "prod/web-2", "prod/worker"] {
+            let lease = HostLease::in_folder(host, "/flow");
+            p.step(&format!("{host}/lease"), lease);
+        }
+        let again = HostLease {
+            again: true,
+            ..HostLease::in_folder("prod/worker", "/flow")
+        };
+        p.step("prod/worker/lease-again", again);
+    });
+    let plan = planner.finish().expect("plans");
+    let records: Vec<_> = (0..4).flat_map(testing::done).collect();
+    let mut run = testing::run_of("r-one", &plan, &records);
+    run.steps[2].undo = Undo::Undone;
+    let takes = ["prod/web-2", "prod/worker", "prod/new"].map(|host| takes(&run, host));
+    assert_eq!(takes, [true, false, false]);
 }

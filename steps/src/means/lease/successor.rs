@@ -10,6 +10,7 @@ use flow_engine::step::{Cx, StepError};
 use crate::means::host::Host;
 use crate::means::lease::guard;
 use crate::means::lease::store::{Held, LeaseError, lock_state, parse, script};
+use crate::means::reach;
 
 /// Why the lease is not this run's to take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +45,7 @@ impl Successor {
 impl Successor {
     /// Why nothing is undone, and the two ways on.
     pub(crate) fn refusal(&self, cx: &Cx, host: &str) -> StepError {
-        let run = cx.run_id();
+        let (run, env) = (cx.run_id(), reach::environment(host));
         StepError::refuse(format!(
             "{}; nothing was touched",
             self.in_words(host, run.as_str())
@@ -53,7 +54,7 @@ impl Successor {
             "to end this run without touching `{host}`: flow skip {run} STEP --reason … for each undo that is refused"
         ))
         .hint(format!(
-            "only when nothing was released since: flow lock {host} --for {run} --reason …, then flow retry {run}"
+            "only when nothing was released since: flow lock {env} --for {run} --reason …, then flow retry {run}"
         ))
     }
 }

@@ -2,6 +2,7 @@
 
 use flow_engine::step::StepError;
 
+use super::environment;
 use crate::means::host::{HostError, Lapse};
 
 /// What a host's error means for a step that may safely be run again: a host that could not be asked says nothing,
@@ -34,6 +35,7 @@ pub fn is_silence(e: &HostError) -> bool {
 /// Never a failure, which might begin a rollback: undoing acts on the host as well. A person is asked.
 fn not_leased(e: &HostError, host: &str, run: &str, lapse: &Lapse) -> StepError {
     let ask = StepError::ask(e.to_string());
+    let env = environment(host);
     match lapse {
         Lapse::Other(other) => ask
             .hint(format!("let run {other} end; what it released stays: flow status {other}"))
@@ -41,9 +43,9 @@ fn not_leased(e: &HostError, host: &str, run: &str, lapse: &Lapse) -> StepError 
                 "to end this run without touching `{host}`: flow rollback {run} --reason …, then flow skip {run} STEP --reason … for each undo that is refused"
             )),
         Lapse::Nobody => ask
-            .hint(format!("who took it, and what was released since: flow lock {host} --show"))
+            .hint(format!("who took it, and what was released since: flow lock {env} --show"))
             .hint(format!(
-                "when nothing was released since: flow lock {host} --for {run} --reason …, then flow retry {run}"
+                "when nothing was released since: flow lock {env} --for {run} --reason …, then flow retry {run}"
             ))
             .hint(format!(
                 "when something was: flow rollback {run} --reason …, then flow skip {run} STEP --reason … for each undo that is refused"
@@ -72,5 +74,27 @@ pub fn absolute(path: &str) -> Result<&str, StepError> {
         )))
     } else {
         Ok(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_that_nobody_has_on_a_further_host_is_given_back_by_the_name_of_its_environment() {
+        let said = error(&HostError::NotLeased {
+            host: "prod/web-2".into(),
+            program: "true".into(),
+            run: "r-one".into(),
+            lapse: Lapse::Nobody,
+        });
+        let StepError::Ask(failure) = said else {
+            panic!("a person is asked: {said:?}");
+        };
+        let hints = failure.hints.join("\n");
+        for command in ["flow lock prod --show", "flow lock prod --for r-one "] {
+            assert!(hints.contains(command), "{hints}");
+        }
     }
 }
