@@ -89,7 +89,8 @@ impl Setup {
                 let is_proving = place.name == environments.proving.name;
                 findings.extend(self.there(place, is_proving, known).await);
                 for (host, machine) in place.hosts().iter().zip(&place.env.machines) {
-                    findings.extend(self.further(host, machine.role.as_deref()).await);
+                    let role = machine.role.as_deref();
+                    findings.extend(self.further(host, role, known).await);
                 }
             }
         }
@@ -174,6 +175,8 @@ impl Setup {
             self.means(&mut report, &*host, place, &means::Tools::of(env))
                 .await;
             lease::literals(&mut report, env);
+            let lease = (place.name, env.flow_dir.as_str());
+            lease::lease_of_host(&mut report, &*host, lease, known).await;
             self.application(&mut report, &*host, place, shut).await;
         }
         beside.findings.into_iter().chain(report.findings).collect()
@@ -219,7 +222,12 @@ impl Setup {
     }
 
     /// A further host: everything but the database, which is not there.
-    async fn further(&self, place: &Place<'_>, role: Option<&str>) -> Vec<Finding> {
+    async fn further(
+        &self,
+        place: &Place<'_>,
+        role: Option<&str>,
+        known: WayOut<'_>,
+    ) -> Vec<Finding> {
         let mut report = Report::of(place.name);
         if let Some(role) = role {
             report.add("role", Ok(role.to_owned()), "");
@@ -229,6 +237,8 @@ impl Setup {
         };
         self.means(&mut report, &*host, place, &means::Tools::of(place.env))
             .await;
+        let lease = (place.name, place.env.flow_dir.as_str());
+        lease::lease_of_host(&mut report, &*host, lease, known).await;
         self.application(&mut report, &*host, place, false).await;
         report.findings
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use flow_steps::means::host::Host;
 use flow_steps::means::lease::place::{strangers, whereabouts};
 use flow_steps::means::lease::store::{LeaseError, LockState, lock_state};
+use flow_steps::means::reach::environment;
 use flow_steps::means::secret;
 use flow_steps::means::secret::{ByName, Secrets as _};
 
@@ -34,6 +35,33 @@ pub(super) async fn lease(
     );
 }
 
+/// Whether the lease of a host without a database is free: a further one, or the application's own. It lies in the host's own
+/// folder, and a release to the environment takes it as well.
+pub(super) async fn lease_of_host(
+    report: &mut Report,
+    host: &dyn Host,
+    (name, dir): (&str, &str),
+    known: WayOut<'_>,
+) {
+    let state = lock_state(host, dir).await;
+    let fix = match &state {
+        Ok(state) if state.locked.is_none() => way_out(environment(name), Some(state), known),
+        _ => format!("look at {dir}/locked and {dir}/held on `{name}`"),
+    };
+    report.add(
+        "lease",
+        state.map_err(|e| e.to_string()).and_then(in_words),
+        &fix,
+    );
+}
+
+/// What to do about a run that this journal does not know: `flow unlock` takes a lease only from the run that it is told.
+fn lost(env: &str, run: &str) -> String {
+    format!(
+        "look into it: flow lock {env} --show; when that run and its journal are lost for good: flow unlock {env} --lost {run} --reason …"
+    )
+}
+
 fn in_words(state: LockState) -> Result<String, String> {
     match state {
         LockState {
@@ -57,9 +85,10 @@ fn in_words(state: LockState) -> Result<String, String> {
 fn way_out(name: &str, state: Option<&LockState>, known: WayOut<'_>) -> String {
     let held = state.filter(|state| state.locked.is_none());
     let held = held.and_then(|state| state.held.as_ref());
-    held.and_then(|held| known(&held.run)).unwrap_or_else(|| {
-        format!("look into it: flow lock {name} --show; then flow unlock {name} --reason …")
-    })
+    held.map_or_else(
+        || format!("look into it: flow lock {name} --show; then flow unlock {name} --reason …"),
+        |held| known(&held.run).unwrap_or_else(|| lost(name, &held.run)),
+    )
 }
 
 /// What is in force at the place of the lease, and where an older `flow` had it.
@@ -222,5 +251,36 @@ mod tests {
         assert!(way_out("prod", Some(&state), &other).contains("flow unlock prod"));
         assert!(way_out("prod", None, &known).contains("flow lock prod --show"));
         assert!(in_words(state).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_was_left_on_a_further_host_is_found_there_with_the_run_to_name() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = dir.path().display().to_string();
+        let host = flow_steps::means::host::Local::new("prod/web-2");
+        let look = async |known: WayOut<'_>| {
+            let mut report = Report::of("prod/web-2");
+            lease_of_host(&mut report, &host, ("prod/web-2", &folder), known).await;
+            report.findings.remove(0)
+        };
+        let other = |_: &str| None;
+        let free = look(&other).await;
+        assert!(free.ok && free.found == "free", "{free:?}");
+        let held = Held {
+            run: "r-lost".into(),
+            holder: "anna@laptop".into(),
+            epoch: 1,
+            since: Timestamp(0),
+        };
+        let text = serde_json::to_string(&held).expect("JSON");
+        std::fs::write(dir.path().join("held"), text).expect("writes");
+        let found = look(&other).await;
+        assert!(!found.ok && found.found.contains("run r-lost"), "{found:?}");
+        let unlock = "flow unlock prod --lost r-lost --reason …";
+        assert!(found.fix.ends_with(unlock), "{found:?}");
+        let known = look(&|run: &str| Some(format!("flow resume {run}"))).await;
+        assert_eq!(known.fix, "flow resume r-lost");
+        std::fs::write(dir.path().join("held"), "{").expect("writes");
+        assert!(!look(&other).await.ok, "what cannot be read is not free");
     }
 }
