@@ -1,12 +1,13 @@
 //! What to type next: the last line of everything.
 
-use flow_engine::plan::Plan;
+use flow_engine::plan::{Node, Plan};
 use flow_engine::record::{Failure, ParkReason};
 use flow_engine::run::options::{Act, Choice};
 use flow_engine::run::{Life, Run, Undo};
 use flow_engine::step::Step as _;
 use flow_steps::lease::HostLease;
 use flow_steps::means::commands::{line, options};
+use flow_steps::means::reach::environment;
 use serde::Serialize;
 
 use crate::driver::Driver;
@@ -147,7 +148,17 @@ fn of_choice(run: &Run, choice: &Choice, driver: &Driver) -> Next {
 pub(crate) fn left_a_lock(run: &Run) -> bool {
     let mut steps = run.plan.nodes.iter().zip(&run.steps);
     run.production_changed()
-        && steps.any(|(node, state)| node.kind == HostLease::KIND && state.undo == Undo::Undone)
+        && steps.any(|(node, state)| locks(run, node) && state.undo == Undo::Undone)
+}
+
+/// Whether undoing a step locks the environment of this run: the lease of test does not, nor that of a further host.
+fn locks(run: &Run, node: &Node) -> bool {
+    let host = node.params.get("host").and_then(|host| host.as_str());
+    // A plan of an older `flow` does not say so: each of its leases locked.
+    let locks = node.params.get("locks").and_then(|locks| locks.as_bool());
+    node.kind == HostLease::KIND
+        && host.is_some_and(|host| environment(host) == run.plan.environment)
+        && locks.unwrap_or(true)
 }
 
 /// Whom to call: the plan's facts that begin with `contact`.

@@ -298,3 +298,50 @@ fn the_screen_the_mail_and_json_offer_the_same_wherever_a_run_is_parked() {
         );
     }
 }
+
+/// A run of the plan of `place`, whose leases of test, production, its database's host and a further host are steps 0 to 3,
+/// rolled back: of those only the ones in `undone` were undone, the others skipped.
+fn rolled_back(locks: [bool; 4], undone: &[usize]) -> Run {
+    let mut planner = Planner::new("release", "test-1", "prod", "flow 9.9");
+    planner.phase("prep", "Preparation", OnFailure::Park, |p| {
+        let hosts = ["test", "prod", "prod/database", "prod/web-2"];
+        for (host, locks) in hosts.into_iter().zip(locks) {
+            let lease = HostLease {
+                locks,
+                ..HostLease::in_folder(host, "/flow")
+            };
+            p.step(&format!("{host}/lease"), lease);
+        }
+    });
+    planner.phase("prod", "Production", OnFailure::Rollback, |p| {
+        p.step("prod/change", Change);
+    });
+    let plan = planner.finish().expect("the plan is sound");
+    let records: Vec<Record> = (0..5).flat_map(done).collect();
+    let mut run = testing::run_of("r-test", &plan, &records);
+    run.life = Life::Finished {
+        verdict: Verdict::RolledBack,
+        at: NOON,
+    };
+    for step in undone {
+        run.steps[*step].undo = Undo::Undone;
+    }
+    run
+}
+
+#[test]
+fn only_the_undone_lease_that_locks_this_environment_is_said_to_have_locked_it() {
+    let unlock = "flow unlock prod --reason …";
+    let offers = |run: &Run| commands(run).iter().any(|next| next.command == unlock);
+    let one = [false, true, false, false];
+    assert!(offers(&rolled_back(one, &[0, 1, 2, 3])));
+    assert!(
+        !offers(&rolled_back(one, &[0, 2, 3])),
+        "its own was skipped"
+    );
+    let apart = [false, false, true, false];
+    assert!(offers(&rolled_back(apart, &[2])), "beside its database");
+    assert!(!offers(&rolled_back(apart, &[0, 1, 3])));
+    let older = [true, true, false, false];
+    assert!(!offers(&rolled_back(older, &[0])), "that of test");
+}
