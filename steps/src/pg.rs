@@ -60,8 +60,8 @@ pub use expected::{Expectation, ExpectedShape};
 
 pub use integrity::{Integrity, IntegrityReport, TableFinding};
 pub use manifest::{Backup, Compression};
-pub(crate) use outlook::Question;
 pub use outlook::{BeforeStop, Outlook, OutlookError, Restorable, outlook};
+pub(crate) use outlook::{Question, Stopped};
 
 pub use policy::{DataPolicy, Pending, Policy, unlisted};
 pub use proof::RestoreProof;

@@ -104,20 +104,10 @@ pub(super) async fn ready(
         }
         Probe::Absent => {
             about_to_act(cx, step.gate.as_ref()).await?;
-            if let Some(db) = &step.frozen_elsewhere {
-                still_frozen(cx, db).await?;
-            }
             let mut kept = kept;
-            if let Some(freeze) = &step.freeze
-                && freeze.anew(cx).await?
-                && !kept.refrozen
-            {
-                kept.refrozen = true;
-                cx.note(&kept).await?;
-            }
             let launched_at = Some(cx.now());
             own.env.extend(secrets::for_launch(cx, step, &own).await?);
-            launch(cx, step, host, &own).await?;
+            launch(cx, step, host, &own, &mut kept).await?;
             let launched = own.attempt;
             cx.note(&ScriptNotes {
                 launched,
@@ -192,21 +182,46 @@ async fn still_frozen(cx: &Cx, db: &Database) -> Result<(), StepError> {
 const OUT_OF_REACH: Duration = Duration::from_mins(2);
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
-/// A launch whose answer was lost is repeated: for one attempt, any number of launches is one execution.
-async fn launch(cx: &Cx, step: &Deploy, host: &dyn Host, spec: &JobSpec) -> Result<(), StepError> {
+/// A launch whose answer was lost is repeated: for one attempt, any number of launches is one execution. Each time the
+/// database is asked first, since any time may have passed; not any more once the script is there, which may be at work.
+async fn launch(
+    cx: &Cx,
+    step: &Deploy,
+    host: &dyn Host,
+    spec: &JobSpec,
+    kept: &mut ScriptNotes,
+) -> Result<(), StepError> {
     let begun = cx.now();
     loop {
+        keep_shut(cx, step, kept).await?;
         match job::launch(host, spec).await {
-            Ok(_) => {
-                cx.log(format!("started on `{}` in {}", step.host, spec.folder()));
-                return Ok(());
-            }
+            Ok(_) => break,
             Err(e) if passing(&e) && cx.now().since(begun) < OUT_OF_REACH => {
                 cx.sleep(LOOK_AGAIN).await?;
             }
             Err(e) => return Err(of_job(cx, &e)),
         }
+        if look(cx, host, spec).await? != Probe::Absent {
+            break;
+        }
     }
+    cx.log(format!("started on `{}` in {}", step.host, spec.folder()));
+    Ok(())
+}
+
+/// Right before the start: the database elsewhere is still frozen, or is frozen once more, as the step says.
+async fn keep_shut(cx: &Cx, step: &Deploy, kept: &mut ScriptNotes) -> Result<(), StepError> {
+    if let Some(db) = &step.frozen_elsewhere {
+        still_frozen(cx, db).await?;
+    }
+    if let Some(freeze) = &step.freeze
+        && freeze.anew(cx).await?
+        && !kept.refrozen
+    {
+        kept.refrozen = true;
+        cx.note(&*kept).await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn look(cx: &Cx, host: &dyn Host, spec: &JobSpec) -> Result<Probe, StepError> {

@@ -1,5 +1,7 @@
 //! Step 1 of the protocol's rollback: stop services. First of all the script itself.
 
+use flow_engine::plan::Node;
+use flow_engine::run::{StepState, Undo};
 use flow_engine::signal::Order;
 use flow_engine::step::{Cx, StepError};
 use serde::{Deserialize, Serialize};
@@ -10,10 +12,10 @@ use crate::means::host::job::{self, JobError, JobSpec, Launch, Probe};
 use crate::means::host::{Command, Host};
 use crate::means::lease::guard::in_force;
 use crate::means::lease::store::lock_state;
-use crate::means::notes::ScriptNotes;
-use crate::means::reach;
+use crate::means::notes::{ScriptNotes, has_begun};
 use crate::means::supervisor::{self, Application};
-use crate::pg::{BeforeStop, Question};
+use crate::means::{kinds, reach};
+use crate::pg::{BeforeStop, Question, Stopped};
 
 /// What is stopped when a deploy is undone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +58,7 @@ pub(super) async fn undo(cx: &Cx, step: &Deploy) -> Result<String, StepError> {
         return Ok(format!("{NEVER}; no service was stopped"));
     }
     if let Some(services) = &step.stop_on_undo {
-        look_first(cx, services).await?;
+        look_first(cx, step, services).await?;
         let supervisor = supervisor::of(&*host, &services.pm2, &services.application);
         report.push(supervisor.stop(cx).await?);
     }
@@ -64,30 +66,40 @@ pub(super) async fn undo(cx: &Cx, step: &Deploy) -> Result<String, StepError> {
 }
 
 /// Asks, while services still run, about rows of others that the restore would set aside. A rollback that a person ordered
-/// has its answer.
-async fn look_first(cx: &Cx, services: &StopSpec) -> Result<(), StepError> {
+/// has its answer, and one answer is for all hosts whose services the same restore stops.
+async fn look_first(cx: &Cx, step: &Deploy, services: &StopSpec) -> Result<(), StepError> {
     let Some(look) = &services.look else {
         return Ok(());
     };
-    let Some(rows) = look.rows(cx).await? else {
+    let stopped = Stopped {
+        here: step.host.clone(),
+        elsewhere: stopped_before(cx, look),
+    };
+    let Some(rows) = look.rows(cx, &stopped).await? else {
         return Ok(());
     };
     cx.log(format!("a restore sets rows aside: {rows}"));
     let kept = kept(cx)?;
     let orders = &cx.run().orders;
-    let asked = Question {
-        orders: kept.orders,
-    };
     let ordered = orders.iter().any(|given| given.order == Order::Rollback);
-    if ordered || asked.is_answered(orders) {
+    let question = |orders| Question { orders };
+    if ordered || question(kept.orders).is_answered(orders) {
+        return Ok(());
+    }
+    let mut asked = beside(cx, look).map(|(_, state)| question(script_notes(state).orders));
+    if let Some(Question { orders }) = asked.find(|asked| asked.is_answered(orders)) {
+        // Noted here too: the restore looks at the environment's own host only.
+        cx.note(&ScriptNotes { orders, ..kept }).await?;
         return Ok(());
     }
     let orders = Some(orders.len());
     cx.note(&ScriptNotes { orders, ..kept }).await?;
     Err(StepError::ask(format!(
         "rows were written although the database is read-only, after the release's own script had ended: a client \
-         overrides it ({rows}); restoring would set them aside, and nobody has said so. Nothing was stopped: services go \
-         on with the new release"
+         overrides it ({rows}); restoring would set them aside, and nobody has said so. Nothing was stopped{}: services go \
+         on with the new release{}",
+        stopped.not(),
+        stopped.but()
     ))
     .hint(format!(
         "to restore all the same (the replaced database is kept, with those rows in it): flow retry {}",
@@ -97,6 +109,30 @@ async fn look_first(cx: &Cx, services: &StopSpec) -> Result<(), StepError> {
         "to take back the rest without the database, for this step and for the restore: flow skip {} STEP --reason …",
         cx.run_id()
     )))
+}
+
+/// The deploying steps of the run whose undo stops services for a restore of the same database, this one among them.
+fn beside<'a>(cx: &'a Cx, look: &BeforeStop) -> impl Iterator<Item = (&'a Node, &'a StepState)> {
+    let db = serde_json::to_value(&look.db).ok();
+    let steps = cx.plan().nodes.iter().zip(&cx.run().steps);
+    steps.filter(move |(node, _)| {
+        let at = node.params.pointer("/stop_on_undo/look/db");
+        node.kind == kinds::DEPLOY && at.is_some() && at == db.as_ref()
+    })
+}
+
+/// The hosts whose services the rollback has stopped by now.
+fn stopped_before(cx: &Cx, look: &BeforeStop) -> Vec<String> {
+    let stopped = beside(cx, look)
+        .filter(|(node, state)| state.undo == Undo::Undone && has_begun(cx.run(), &node.key));
+    let named = stopped.filter_map(|(node, _)| node.params.get("host")?.as_str());
+    named.map(str::to_owned).collect()
+}
+
+fn script_notes(state: &StepState) -> ScriptNotes {
+    let note = state.note.as_deref();
+    note.and_then(|note| serde_json::from_slice(note).ok())
+        .unwrap_or_default()
 }
 
 /// An old run must not undo over a newer release: whoever holds the lease now has the host. Where the lease was given back

@@ -169,7 +169,12 @@ async fn differing(
 }
 
 /// Whether there is something to restore; asks while services run when it could not be restored.
-async fn can_be_made(run: &RunId, pg: &Pg, backup: &Backup) -> Result<bool, StepError> {
+async fn can_be_made(
+    run: &RunId,
+    pg: &Pg,
+    backup: &Backup,
+    stopped: &Stopped,
+) -> Result<bool, StepError> {
     let Err(why) = possible(pg, backup).await else {
         return Ok(true);
     };
@@ -181,8 +186,10 @@ async fn can_be_made(run: &RunId, pg: &Pg, backup: &Backup) -> Result<bool, Step
         return Ok(false);
     }
     Err(StepError::ask(format!(
-        "{} could not be restored, so nothing was stopped: {why}. Services go on with the new release",
-        pg.db.words()
+        "{} could not be restored, so nothing was stopped{}: {why}. Services go on with the new release{}",
+        pg.db.words(),
+        stopped.not(),
+        stopped.but()
     ))
     .hint(format!("put that right, then: flow retry {run}"))
     .hint(format!(
@@ -202,10 +209,42 @@ pub struct BeforeStop {
     pub opened_by: String,
 }
 
+/// Whose services a rollback of several hosts has stopped when it asks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Stopped {
+    /// The host that it asks about, where nothing is stopped yet.
+    pub(crate) here: String,
+    /// Those whose services are stopped.
+    pub(crate) elsewhere: Vec<String>,
+}
+
+impl Stopped {
+    /// Where nothing was stopped, after those words; empty where nothing is stopped anywhere.
+    pub(crate) fn not(&self) -> String {
+        if self.elsewhere.is_empty() {
+            return String::new();
+        }
+        format!(" on `{}`", self.here)
+    }
+
+    /// Where services do not go on, after words that they do.
+    pub(crate) fn but(&self) -> String {
+        if self.elsewhere.is_empty() {
+            return String::new();
+        }
+        let hosts = self.elsewhere.join("`, `");
+        format!(" there; they are STOPPED on `{hosts}`")
+    }
+}
+
 impl BeforeStop {
     /// Tables with rows that were written in spite of read-only mode after the release's own script had ended, and how
     /// many, in words; nothing when there are none or nothing will be restored. Asks when the restore could not be made.
-    pub(crate) async fn rows(&self, cx: &Cx) -> Result<Option<String>, StepError> {
+    pub(crate) async fn rows(
+        &self,
+        cx: &Cx,
+        stopped: &Stopped,
+    ) -> Result<Option<String>, StepError> {
         if cx.run().has_started(&self.opened_by) {
             return Ok(None);
         }
@@ -214,7 +253,7 @@ impl BeforeStop {
         };
         let pg = self.db.open(cx)?;
         if restore::is_under_way(&pg, cx.run_id().as_str()).await?
-            || !can_be_made(cx.run_id(), &pg, &backup).await?
+            || !can_be_made(cx.run_id(), &pg, &backup, stopped).await?
         {
             return Ok(None);
         }
@@ -261,7 +300,7 @@ impl Restorable {
         if restore::is_under_way(&pg, run).await? {
             return Ok("the restore is under way already".into());
         }
-        if !can_be_made(cx.run_id(), &pg, &backup).await? {
+        if !can_be_made(cx.run_id(), &pg, &backup, &Stopped::default()).await? {
             return Ok("there is nothing to restore".into());
         }
         let orders = &cx.run().orders;

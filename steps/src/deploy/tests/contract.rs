@@ -233,6 +233,36 @@ async fn in_a_frozen_database_only_flow_migrate_writes_by_variable_and_by_url_an
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_opened_while_secrets_are_looked_up_keeps_the_script_from_its_start() {
+    let (pg, db) = for_a_step("CREATE TABLE public.a (id int);").await;
+    let set = |what: &str| {
+        let name = &db.name;
+        format!("ALTER DATABASE \"{name}\" {what};")
+    };
+    let frozen = set("SET default_transaction_read_only = on");
+    pg.maintenance().query(&frozen).await.unwrap();
+    let rig = Rig::new();
+    let mut deploy = rig.deploy("echo begun >> $ledger");
+    deploy.frozen_elsewhere = Some(db.clone());
+    let mut opens = pg.psql_words();
+    opens.extend([
+        "-c".into(),
+        set("RESET default_transaction_read_only"),
+        "-c".into(),
+        "SELECT 'a value'".into(),
+    ]);
+    let opens = format!("command:{}", serde_json::json!(opens));
+    deploy.env.insert("TOKEN".into(), opens);
+    let (run, _) = rig.bench.start("r-one", only(deploy)).await;
+    let said = failure(&run, "prep/deploy").message;
+    assert!(
+        said.contains("lets writers in again") && said.ends_with("nothing was started"),
+        "{said}"
+    );
+    assert!(rig.ledger().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_a_further_host_nothing_is_started_while_the_database_elsewhere_lets_writers_in() {
     let (pg, db) = for_a_step("CREATE TABLE public.a (id int);").await;
     let rig = Rig::new();

@@ -76,6 +76,52 @@ async fn rows_written_in_spite_of_the_freeze_are_asked_for_while_services_still_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_answer_is_for_every_host_whose_services_the_rollback_stops() {
+    let dir = tempfile::tempdir().unwrap();
+    let pg = database(SHOP).await;
+    let pm2 = Pm2::start();
+    pm2.app("api", "setInterval(() => {}, 1000)");
+    let mut plan = plan(&pg.db, dir.path().to_str().unwrap(), "");
+    let write =
+        "BEGIN READ WRITE; UPDATE public.\"Customer\" SET role = 'ADMIN' WHERE id = 1; COMMIT;";
+    insert_sql(&mut plan, "prod/integrity", "prod/client", write);
+    let add = "ALTER TABLE public.\"Customer\" ADD COLUMN x int";
+    with_services(&mut plan, &pg, &pm2, add);
+    let own = plan.nodes.iter().position(|n| n.key == "prod/deploy");
+    let own = own.unwrap();
+    for name in ["web-2", "web-3"] {
+        let mut further = plan.nodes[own].clone();
+        further.key = format!("prod/{name}/deploy");
+        further.params["script"] = serde_json::json!(["true"]);
+        plan.nodes.insert(own + 1, further);
+    }
+    let journal = Arc::default();
+    let (run, stop) = drive_on(&journal, "r-lookhosts", plan).await;
+    assert_asks(&stop, &run, "Nothing was stopped: services go on");
+    let (run, stop) = give(&journal, &run, Order::Retry, "known").await;
+    assert_eq!(stop, Stop::Finished(Verdict::RolledBack), "{}", told(&run));
+}
+
+#[test]
+fn a_question_between_two_hosts_says_which_services_are_stopped_already() {
+    let stopped = |elsewhere: &[&str]| {
+        let elsewhere = elsewhere.iter().map(|host| (*host).to_owned()).collect();
+        let here = "prod".to_owned();
+        let stopped = crate::pg::Stopped { here, elsewhere };
+        format!(
+            "nothing was stopped{}, they go on{}",
+            stopped.not(),
+            stopped.but()
+        )
+    };
+    assert_eq!(stopped(&[]), "nothing was stopped, they go on");
+    assert_eq!(
+        stopped(&["prod/web-2", "prod/web-3"]),
+        "nothing was stopped on `prod`, they go on there; they are STOPPED on `prod/web-2`, `prod/web-3`"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn services_are_not_stopped_for_a_restore_that_cannot_be_made() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().to_str().unwrap();
