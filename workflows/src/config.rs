@@ -30,6 +30,7 @@ pub use code::Code;
 pub use core::{Core, HostAt};
 pub use data::Data;
 pub use database::Database;
+pub(crate) use environments::path_problem;
 pub use environments::{Environments, Place};
 pub(crate) use health::is_loopback;
 pub use health::{AskedFrom, Healthy};

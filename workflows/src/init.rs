@@ -8,10 +8,14 @@ use std::path::{Path, PathBuf};
 
 use flow_steps::means::plain::is_plain;
 
+use crate::config::{Config, Layout, path_problem};
+
 mod aliases;
+mod ecosystem;
 mod host;
 mod look;
 mod machine;
+mod migrations;
 mod prisma;
 mod stack;
 mod template;
@@ -22,6 +26,8 @@ pub use look::look_at;
 pub use machine::{Machine, Place, Supervisor};
 pub use todo::{MARK, Todo, todos};
 
+/// Stands for the folder of migrations where a person must choose one.
+pub(crate) const MIGRATIONS_OPEN: &str = "TODO/prisma/migrations";
 /// The environments of the protocol.
 const PROTOCOL: [&str; 3] = ["test", "stage", "prod"];
 /// The longest answer or name that is taken over, in characters.
@@ -49,6 +55,11 @@ impl Wishes {
             self.path.clone()
         }
     }
+
+    /// Why no release could take these environments in this order.
+    pub fn problem(&self) -> Option<String> {
+        path_problem(&self.path())
+    }
 }
 
 /// Everything that was found out.
@@ -56,15 +67,15 @@ impl Wishes {
 pub struct Draft {
     /// The application's name, and where it stands.
     pub name: (String, String),
-    /// The folder of the migrations, inside the repository.
-    pub migrations: Option<String>,
+    /// The folders of migrations inside the repository. Where there are several, a person says which is meant.
+    pub migrations: Vec<String>,
     /// The schema, where it is not beside the migrations.
     pub schema: Option<String>,
     /// What the datasource of the schema says it is.
     pub provider: Option<String>,
-    /// Tables and their columns.
+    /// Tables and their columns, those of every schema where there are several.
     pub tables: BTreeMap<String, Vec<String>>,
-    /// pm2's ecosystem file, and the names in it.
+    /// pm2's ecosystem file, and the names in it; none where not each of them is written out.
     pub ecosystem: Option<(String, Vec<String>)>,
     /// Units of systemd for the application, and the file of the first.
     pub units: Option<(String, Vec<String>)>,
@@ -110,7 +121,11 @@ impl Draft {
     /// Looks through a repository and an ssh configuration. Reads only; nothing there is run.
     pub fn of(root: &Path, wishes: &Wishes) -> Self {
         let files = walk::Files::of(root);
-        let (migrations, schema, texts) = migrations(&files);
+        let migrations::Schemas {
+            folders: migrations,
+            schema,
+            texts,
+        } = migrations::of(&files);
         let own = std::env::var_os("HOME").map(|home| Path::new(&home).join(".ssh/config"));
         let file = wishes
             .ssh_config
@@ -119,17 +134,21 @@ impl Draft {
             .or(own);
         let aliases = file.map(|file| aliases::listed(&file)).unwrap_or_default();
         let path = wishes.path();
-        let places = path
-            .iter()
-            .map(|name| place(name, &aliases, wishes))
-            .collect();
+        // A host is in one environment: what one was given or got is none of the next.
+        let mut taken: Vec<String> = wishes.hosts.values().flatten().cloned().collect();
+        let places = path.iter().map(|name| {
+            let place = place(name, &aliases, wishes, &taken);
+            taken.extend(place.own.ssh.clone());
+            place
+        });
+        let places = places.collect();
         Self {
             name: name_of(root, &files),
             migrations,
             schema,
             provider: texts.iter().find_map(|text| prisma::provider(text)),
             tables: prisma::tables(&texts),
-            ecosystem: stack::processes(&files),
+            ecosystem: ecosystem::processes(&files),
             units: stack::units(&files),
             services: stack::services(&files),
             containers: stack::containers(&files),
@@ -181,10 +200,9 @@ impl Draft {
     /// A sentence, when the answer cannot be meant; nothing was taken over then.
     pub fn answer(&mut self, question: &Question, text: &str) -> Result<(), String> {
         let text = text.trim();
-        let place = self
-            .places
-            .iter_mut()
-            .find(|place| place.name == question.environment);
+        let mut draft = self.clone();
+        let mut places = draft.places.iter_mut();
+        let place = places.find(|place| place.name == question.environment);
         let (Some(place), false) = (place, text.is_empty()) else {
             return Ok(());
         };
@@ -205,6 +223,8 @@ impl Draft {
             _ => return Ok(()),
         };
         *slot = Some(value);
+        draft.problem().map_or(Ok(()), Err)?;
+        *self = draft;
         Ok(())
     }
 
@@ -236,6 +256,14 @@ impl Draft {
         self.places.iter_mut().for_each(Place::arrange);
     }
 
+    /// Why the files would be refused if they were written: asked of the configuration's own rules.
+    pub fn problem(&self) -> Option<String> {
+        let file = Path::new("flow.toml");
+        let layout = Layout::of_text(self.files().flow, file);
+        let config = layout.and_then(|layout| Config::of(&layout, file));
+        config.err().map(|error| error.to_string())
+    }
+
     /// The three files.
     pub fn files(&self) -> Files {
         template::files(self)
@@ -256,9 +284,10 @@ fn is_folder(text: &str) -> bool {
     text.starts_with('/') && !text.split('/').any(|part| part == "..")
 }
 
-fn place(name: &str, aliases: &[String], wishes: &Wishes) -> Place {
+fn place(name: &str, aliases: &[String], wishes: &Wishes, taken: &[String]) -> Place {
     let given = wishes.hosts.get(name).filter(|given| !given.is_empty());
-    let mut likely = aliases::of(aliases, name).into_iter().cloned();
+    let likely = aliases::of(aliases, name).into_iter();
+    let mut likely = likely.filter(|alias| !taken.contains(alias)).cloned();
     let (named, others): (Vec<String>, Vec<String>) = match given {
         Some(given) => (given.clone(), Vec::new()),
         None => (
@@ -309,55 +338,6 @@ fn name_of(root: &Path, files: &walk::Files) -> (String, String) {
     (
         folder.unwrap_or_else(|| "application".into()),
         "the folder's name".into(),
-    )
-}
-
-/// Where the migrations are, the schema when it is elsewhere, and the text of the schema's files.
-fn migrations(files: &walk::Files) -> (Option<String>, Option<String>, Vec<String>) {
-    let folders = files.paths.iter().filter_map(|path| {
-        let migration = path.strip_suffix("/migration.sql")?;
-        Some(walk::folder(migration).to_owned()).filter(|folder| !folder.is_empty())
-    });
-    let locks = files
-        .paths
-        .iter()
-        .filter_map(|path| Some(path.strip_suffix("/migration_lock.toml")?.to_owned()));
-    let migrations = locks
-        .chain(folders)
-        .min_by_key(|folder| (folder.len(), folder.clone()));
-    let Some(migrations) = migrations else {
-        return (None, None, Vec::new());
-    };
-    let beside = walk::folder(&migrations).to_owned();
-    let prisma = |path: &str| {
-        Path::new(path)
-            .extension()
-            .is_some_and(|end| end == "prisma")
-    };
-    let inside = |path: &String| {
-        prisma(path) && (beside.is_empty() || path.starts_with(&format!("{beside}/")))
-    };
-    let mut schemas: Vec<&String> = files.paths.iter().filter(|path| inside(path)).collect();
-    if schemas.is_empty() {
-        let any = files.paths.iter().filter(|path| prisma(path));
-        schemas = any.collect();
-    }
-    let texts = schemas.iter().filter_map(|path| files.text(path)).collect();
-    let usual = if beside.is_empty() {
-        "schema.prisma".to_owned()
-    } else {
-        format!("{beside}/schema.prisma")
-    };
-    let elsewhere = match schemas.as_slice() {
-        [] => None,
-        all if all.iter().any(|path| **path == usual) => None,
-        [one] => Some((*one).clone()),
-        [first, ..] => Some(walk::folder(first).to_owned()),
-    };
-    (
-        Some(migrations),
-        elsewhere.filter(|path| !path.is_empty()),
-        texts,
     )
 }
 

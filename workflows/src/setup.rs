@@ -189,6 +189,14 @@ impl Setup {
         commit: &str,
         planner: &mut Planner,
     ) -> Result<Release<'_>, SetupError> {
+        // In a folder that is none, nothing would be pending.
+        if self.config.app.migrations == crate::init::MIGRATIONS_OPEN {
+            return Err(SetupError::Refused {
+                workflow: "release".into(),
+                message: "flow.toml does not say yet which folder has its migrations".into(),
+                fix: "flow doctor     names the line, and every other that waits".into(),
+            });
+        }
         let repository = self.repository();
         let (people, roster) = self.roster_of(commit)?;
         let release = Release {

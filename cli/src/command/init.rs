@@ -28,6 +28,7 @@ pub(crate) async fn run(args: &Init) -> Result<Exit, Diagnostic> {
     free(&root)?;
     let wishes = wishes(args)?;
     let mut draft = Draft::of(&root, &wishes);
+    sound(&draft)?;
     let ask = !args.yes && view::is_interactive();
     if ask {
         questions(&mut draft, &["ssh"]);
@@ -39,6 +40,7 @@ pub(crate) async fn run(args: &Init) -> Result<Exit, Diagnostic> {
     if ask {
         questions(&mut draft, &["app_dir", "health"]);
     }
+    sound(&draft)?;
     let texts = draft.files();
     let texts = [texts.flow, texts.people, texts.data];
     let paths = NAMES.map(|name| root.join(name));
@@ -77,11 +79,12 @@ fn wishes(args: &Init) -> Result<Wishes, Diagnostic> {
         path: args.path.clone(),
         ..Wishes::default()
     };
-    let path = wishes.path();
-    if let Some(odd) = path.iter().find(|name| !is_name(name)) {
-        let message = format!("--path: `{odd}` is no name of an environment");
-        return Err(Diagnostic::usage(message).hint("use at most 20 of a-z, 0-9 and `-`"));
+    if let Some(why) = wishes.problem() {
+        return Err(Diagnostic::usage(format!("--path: {why}"))
+            .world("Nothing was written.")
+            .hint("such as --path test,stage,prod     production last"));
     }
+    let path = wishes.path();
     if let Some(path) = &wishes.app_dir
         && (!path.starts_with('/') || path.split('/').any(|part| part == ".."))
     {
@@ -112,9 +115,16 @@ fn wishes(args: &Init) -> Result<Wishes, Diagnostic> {
     Ok(wishes)
 }
 
-fn is_name(name: &str) -> bool {
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    (1..=20).contains(&name.len()) && name.chars().all(fits)
+/// Refuses what would be refused once it is written.
+fn sound(draft: &Draft) -> Result<(), Diagnostic> {
+    match draft.problem() {
+        None => Ok(()),
+        Some(why) => Err(
+            Diagnostic::usage(format!("these files would be refused: {why}"))
+                .world("Nothing was written.")
+                .hint("name other environments or hosts: flow init --path NAMES --host ENV=ALIAS"),
+        ),
+    }
 }
 
 /// Asks on the terminal; an empty line leaves the question open.

@@ -107,6 +107,18 @@ fn init_refuses_a_host_or_folder_that_cannot_be_meant_and_writes_nothing() {
             ["init", "--path", "test,Pr od"],
             "no name of an environment",
         ),
+        (["init", "--path", "9a,prod"], "a letter first"),
+        (["init", "--path=-a,prod", "--yes"], "a letter first"),
+        (["init", "--path", "gate,prod"], "must not be called `gate`"),
+        (["init", "--path", "a,a"], "`a` is named twice"),
+        (
+            ["init", "--path", "prod"],
+            "an environment before production",
+        ),
+        (
+            ["init", "--host=test=one", "--host=prod=one"],
+            "must be another host than that of `test`",
+        ),
     ] {
         let dir = repository();
         let before = names(dir.path());

@@ -72,6 +72,10 @@ const TAKEN: [&str; 9] = [
     "deploy", "finish", "gate", "here", "prepare", "rules", "schema", "signoff", "verify",
 ];
 
+/// What is wrong with a path of one.
+const NOTHING_BEFORE: &str =
+    "`path` must name an environment before production: nothing would be tested first";
+
 /// The protocol's own order.
 pub(super) fn protocol_path() -> Vec<String> {
     ["test", "stage", "prod"].map(str::to_owned).into()
@@ -130,10 +134,7 @@ impl Config {
             *last
         });
         let (Some(production), Some(last)) = (production, last) else {
-            return Err(
-                "`path` must name an environment before production: nothing would be tested first"
-                    .into(),
-            );
+            return Err(NOTHING_BEFORE.into());
         };
         if production.env.data.is_some() {
             return Err(format!(
@@ -165,20 +166,7 @@ impl Config {
                     known.join(", ")
                 ));
             }
-            let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-            let starts = name.starts_with(|c: char| c.is_ascii_lowercase());
-            if !starts || !name.chars().all(legal) || name.len() > NAME_MAX {
-                return Err(format!(
-                    "`{}` is no name of an environment: a letter first, then a-z, 0-9 and `-`, {NAME_MAX} at the most",
-                    name.escape_debug()
-                ));
-            }
-            if TAKEN.contains(&name.as_str()) {
-                return Err(format!(
-                    "an environment must not be called `{name}`: steps that belong to none are; others: {}",
-                    TAKEN.join(", ")
-                ));
-            }
+            name_problem(name).map_or(Ok(()), Err)?;
         }
         let unused = self.env.keys().find(|name| !self.path.contains(name));
         match unused {
@@ -194,6 +182,37 @@ impl Config {
             )),
         }
     }
+}
+
+/// What is wrong with an order of environments that nothing is known of yet but their names.
+pub(crate) fn path_problem(path: &[String]) -> Option<String> {
+    let twice = |(n, name): (usize, &String)| {
+        let earlier = path.iter().take(n).any(|earlier| earlier == name);
+        earlier.then(|| format!("`{}` is named twice", name.escape_debug()))
+    };
+    let names = path.iter().enumerate();
+    let mut wrong = names.filter_map(|(n, name)| name_problem(name).or_else(|| twice((n, name))));
+    wrong
+        .next()
+        .or_else(|| (path.len() < 2).then(|| NOTHING_BEFORE.to_owned()))
+}
+
+/// Why no environment can have this name.
+fn name_problem(name: &str) -> Option<String> {
+    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let starts = name.starts_with(|c: char| c.is_ascii_lowercase());
+    if !starts || !name.chars().all(legal) || name.len() > NAME_MAX {
+        return Some(format!(
+            "`{}` is no name of an environment: a letter first, then a-z, 0-9 and `-`, {NAME_MAX} at the most",
+            name.escape_debug()
+        ));
+    }
+    TAKEN.contains(&name).then(|| {
+        format!(
+            "an environment must not be called `{name}`: steps that belong to none are; others: {}",
+            TAKEN.join(", ")
+        )
+    })
 }
 
 /// Refuses a host that is named twice. Environments before production may share one as a whole, as they always could: what

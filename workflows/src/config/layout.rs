@@ -51,8 +51,16 @@ impl Layout {
     /// # Errors
     /// [`ConfigError::Unreadable`]; [`ConfigError::Invalid`] for what is not TOML or has both layouts at once.
     pub fn read(path: &Path) -> Result<Layout, ConfigError> {
+        Layout::of_text(read_text(path)?, path)
+    }
+
+    /// Takes the text that stands in a file, or is meant to.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`], as [`Layout::read`].
+    pub(crate) fn of_text(text: String, path: &Path) -> Result<Layout, ConfigError> {
         let layout = Layout {
-            text: read_text(path)?,
+            text,
             file: path.display().to_string(),
         };
         layout.parts()?;

@@ -71,7 +71,8 @@ impl Machine {
         }
     }
 
-    fn has_application(&self) -> bool {
+    /// Whether anything of the application is known to run there.
+    pub(super) fn has_application(&self) -> bool {
         !self.processes.is_empty()
     }
 }

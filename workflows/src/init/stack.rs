@@ -24,31 +24,6 @@ fn between<'a>(pattern: &'a Regex, text: &'a str) -> impl Iterator<Item = String
         .map(|found| found[2].to_owned())
 }
 
-/// The names of the processes in pm2's ecosystem file, and the file.
-pub(super) fn processes(files: &Files) -> Option<(String, Vec<String>)> {
-    static NAME: LazyLock<Regex> = LazyLock::new(|| {
-        pattern(r#"\bname["']?\s*:\s*(["'`])([A-Za-z0-9][A-Za-z0-9._-]{0,63})(["'`])"#)
-    });
-    let is_ecosystem = |path: &&String| {
-        let name = name(path);
-        ["ecosystem.config.", "pm2.config.", "ecosystem."]
-            .iter()
-            .any(|start| name.starts_with(start))
-            && [".js", ".cjs", ".mjs", ".json", ".ts"]
-                .iter()
-                .any(|end| name.ends_with(end))
-    };
-    let path = files.paths.iter().find(is_ecosystem)?;
-    let text = files.text(path)?;
-    let mut names: Vec<String> = Vec::new();
-    for name in between(&NAME, &text) {
-        if !names.contains(&name) && names.len() < MOST {
-            names.push(name);
-        }
-    }
-    Some((path.clone(), names))
-}
-
 /// The containers that hold a database, as compose or Supabase name them.
 pub(super) fn containers(files: &Files) -> Vec<String> {
     static PROJECT: LazyLock<Regex> = LazyLock::new(|| {

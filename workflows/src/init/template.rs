@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use flow_steps::means::plain::one_line;
 
-use super::{Draft, Files, MARK, PROTOCOL};
+use super::{Draft, Files, MARK, MIGRATIONS_OPEN, PROTOCOL};
 
 mod environment;
 mod hosts;
@@ -102,16 +102,7 @@ fn flow(draft: &Draft) -> String {
 fn app(out: &mut String, draft: &Draft) {
     out.push_str("[release.app]\n");
     known(out, "name", &quoted(&draft.name.0), &draft.name.1);
-    let migrations = draft.migrations.as_deref().map(quoted);
-    let question = "where are the migrations, in the repository? none were found";
-    key(
-        out,
-        "migrations",
-        migrations,
-        "",
-        "\"prisma/migrations\"",
-        question,
-    );
+    migrations(out, &draft.migrations);
     if let Some(schema) = &draft.schema {
         known(out, "schema", &quoted(schema), "not beside the migrations");
     }
@@ -133,6 +124,38 @@ fn app(out: &mut String, draft: &Draft) {
             said(&draft.parts.join(", "))
         );
     }
+}
+
+/// Where the migrations are; nowhere, where nobody or too many say it.
+fn migrations(out: &mut String, folders: &[String]) {
+    match folders {
+        [] => {
+            let question = "where are the migrations, in the repository? none were found";
+            key(
+                out,
+                "migrations",
+                None,
+                "",
+                "\"prisma/migrations\"",
+                question,
+            );
+        }
+        [one] => known(out, "migrations", &quoted(one), ""),
+        several => {
+            let _infallible = writeln!(
+                out,
+                "migrations = {}   {MARK} which of these? {}",
+                quoted(MIGRATIONS_OPEN),
+                candidates(several)
+            );
+        }
+    }
+}
+
+/// All of them, for a person who chooses.
+fn candidates(folders: &[String]) -> String {
+    let folders: Vec<String> = folders.iter().map(|folder| said(folder)).collect();
+    folders.join(", ")
 }
 
 /// How the team hears of a release.
@@ -196,6 +219,13 @@ fn data(draft: &Draft) -> String {
         let _infallible = writeln!(
             out,
             "\n{MARK} list every table with its columns; none was found\n[tables]\n# [tables.Customer]\n# id = \"keep\"\n# email = \"personal\""
+        );
+    }
+    if !draft.tables.is_empty() && draft.migrations.len() > 1 {
+        let _infallible = writeln!(
+            out,
+            "\n{MARK} take out what is in none of the application's databases; the tables are those of all of {}",
+            candidates(&draft.migrations)
         );
     }
     for (table, columns) in &draft.tables {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::hosts::{Folders, further, machine_id, remarks};
 use super::{key, known, list, quoted, said};
-use crate::init::{Draft, Place, Supervisor};
+use crate::init::{Draft, MARK, Place, Supervisor};
 
 pub(super) fn environment(out: &mut String, draft: &Draft, place: &Place) {
     let (name, own) = (&place.name, &place.own);
@@ -89,6 +89,12 @@ fn application(out: &mut String, draft: &Draft, place: &Place) {
             known(out, "supervisor", value, "");
         }
         known(out, "processes", &list(&names), &from);
+    } else if let Some((file, _)) = &draft.ecosystem {
+        let _infallible = writeln!(
+            out,
+            "# processes = []   {MARK} name all of them, or take this line out: then those in app_dir count. Not each is written out in {}",
+            said(file)
+        );
     }
     let route = draft
         .health

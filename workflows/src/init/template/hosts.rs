@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{known, list, quoted, said};
-use crate::init::{Draft, Machine, Place};
+use crate::init::{Draft, MARK, Machine, Place};
 
 pub(super) fn remarks(out: &mut String, machine: &Machine) {
     for remark in &machine.remarks {
@@ -55,6 +55,13 @@ pub(super) fn further(out: &mut String, draft: &Draft, place: &Place) {
     let mut taken = vec!["database".to_owned()];
     for machine in &place.further {
         let Some(alias) = &machine.ssh else { continue };
+        if !machine.has_application() {
+            let _infallible = writeln!(
+                out,
+                "{MARK} is `{}` a host the application is deployed to? if not, take its lines out; a database's own host is `ssh` in [env.{name}.database]",
+                said(alias)
+            );
+        }
         let _infallible = writeln!(out, "[[env.{name}.host]]");
         remarks(out, machine);
         let short = host_name(alias, &taken);
