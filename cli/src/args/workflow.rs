@@ -60,7 +60,22 @@ pub(crate) fn parse(workflows: &Workflows, words: &[OsString]) -> Result<Cli, cl
             Err(error) => wrong = wrong.or(Some(error)),
         }
     }
+    let wrong = unknown(workflows, words).or(wrong);
     Err(wrong.unwrap_or_else(|| clap::Error::new(clap::error::ErrorKind::MissingSubcommand)))
+}
+
+/// Says of the word after `start` or `plan` that it names no workflow. Its arguments are nobody's then, and to name those
+/// would lead away from what is wrong.
+fn unknown(workflows: &Workflows, words: &[OsString]) -> Option<clap::Error> {
+    let takes_one = |word: &OsString| TAKE_ONE.iter().any(|name| word == name);
+    let at = words.iter().position(takes_one)?;
+    let named = words.get(at + 1)?.to_str()?;
+    if named.starts_with('-') || workflows.named(named).is_ok() {
+        return None;
+    }
+    let first = workflows.all().next();
+    let error = read(workflows, first, words.get(..=at + 1)?).err()?;
+    (error.kind() == clap::error::ErrorKind::InvalidValue).then_some(error)
 }
 
 /// Reads the words with the arguments of one workflow, and names the workflow that they mean where that is another one.

@@ -143,6 +143,9 @@ fn what_another_workflow_takes_or_nobody_knows_is_refused() {
         (&["start", "look", "--commit", "abc"] as &[&str], "--commit"),
         (&["start", "promote", "--on", "test"], "--on"),
         (&["start", "relase"], "'release'"),
+        (&["start", "relase", "--commit", "v1"], "'release'"),
+        (&["plan", "relase", "--on", "test"], "'release'"),
+        (&["--plain", "start", "relase", "--nonsense"], "'release'"),
         (
             &["start", "nothing"],
             "possible values: release, promote, look, other",
