@@ -65,9 +65,15 @@ pub(crate) fn run(args: &NewWorkflow) -> Result<Exit, Diagnostic> {
     let name = name(&args.dir)?;
     refuse_used(&args.dir)?;
     let failed = |e: &std::io::Error| {
+        let is_begun =
+            std::fs::read_dir(&args.dir).is_ok_and(|mut entries| entries.next().is_some());
         Diagnostic::usage(format!("{} cannot be written", args.dir.display()))
             .because(e)
-            .world("What was written so far is in that folder; nothing else was changed.")
+            .world(if is_begun {
+                "What was written so far is in that folder; nothing else was changed."
+            } else {
+                "No file was written."
+            })
     };
     for folder in ["src", "tests"] {
         std::fs::create_dir_all(args.dir.join(folder)).map_err(|e| failed(&e))?;
@@ -82,10 +88,21 @@ pub(crate) fn run(args: &NewWorkflow) -> Result<Exit, Diagnostic> {
     }
     let shown = args.dir.display();
     view::out(&format!(
-        "{shown} has a workflow `announce` and a step with a question and an undo.\n  \
-         cd {shown} && cargo test     builds it, and plays it on throw-away hosts\n"
+        "{shown} is the crate `{name}`: a workflow `announce`, and a step with a question and an undo.\n  \
+         cd {} && cargo test     builds it, and plays it on throw-away hosts\n",
+        in_shell(&args.dir)
     ));
     Ok(Exit::Done)
+}
+
+/// A folder as a shell takes it.
+fn in_shell(dir: &Path) -> String {
+    let text = dir.display().to_string();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    if text.chars().all(is_plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// The source of this `flow`: the one that is named, else the one that this program was built from.
@@ -123,18 +140,18 @@ fn name(dir: &Path) -> Result<String, Diagnostic> {
         .map(|name| name.to_string_lossy().to_lowercase());
     let last = last.unwrap_or_default();
     let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let name: String = last
-        .chars()
-        .map(|c| if legal(c) { c } else { '-' })
-        .collect();
-    let name = name.trim_matches('-');
+    let between = |c: char| " ._-".contains(c);
+    let is_legal = last.chars().all(|c| legal(c) || between(c));
+    let name = last.replace(between, "-");
+    let name = name.trim_end_matches('-');
     // The crates of flow have these names, and its own a crate may not depend on.
     let is_taken = CRATES.iter().any(|(taken, _)| *taken == name);
-    if name.starts_with(|c: char| c.is_ascii_lowercase()) && !is_taken {
+    let starts = name.starts_with(|c: char| c.is_ascii_lowercase());
+    if is_legal && starts && !is_taken {
         return Ok(name.to_owned());
     }
     let message = format!(
-        "the folder's name is that of the crate, and `{}` is none: begin with a letter, and not as a crate of flow",
+        "the folder's name is that of the crate, and `{}` is none: a letter first, then a-z, 0-9 and `-`, and not a crate of flow",
         last.escape_debug()
     );
     Err(Diagnostic::usage(message).hint("flow new-workflow our-release"))
@@ -143,7 +160,8 @@ fn name(dir: &Path) -> Result<String, Diagnostic> {
 fn refuse_used(dir: &Path) -> Result<(), Diagnostic> {
     let used = match std::fs::read_dir(dir) {
         Ok(mut entries) => entries.next().is_some(),
-        Err(e) => e.kind() != std::io::ErrorKind::NotFound,
+        // A link that leads nowhere is there, too.
+        Err(e) => e.kind() != std::io::ErrorKind::NotFound || dir.symlink_metadata().is_ok(),
     };
     if !used {
         return Ok(());
@@ -228,9 +246,32 @@ mod tests {
     fn the_name_of_the_crate_is_one_that_cargo_takes() {
         let named = |dir: &str| name(Path::new(dir)).ok();
         assert_eq!(named("/x/Our Release").as_deref(), Some("our-release"));
-        for bad in ["/x/9", "/", "/x/flow-cli", "/x/---"] {
+        for bad in [
+            "/x/9",
+            "/",
+            "/x/flow-cli",
+            "/x/---",
+            "/x/Ünï",
+            "-x",
+            "/x/a$b",
+        ] {
             assert_eq!(named(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_refused_and_a_folder_is_named_as_a_shell_takes_it() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let link = dir.path().join("ours");
+        std::os::unix::fs::symlink(dir.path().join("gone"), &link).expect("a link");
+        let args = NewWorkflow {
+            dir: link,
+            flow: None,
+        };
+        let refused = run(&args).expect_err("is refused");
+        assert!(refused.render().contains("is there already"));
+        assert_eq!(in_shell(Path::new("/x/a-1.b")), "/x/a-1.b");
+        assert_eq!(in_shell(Path::new("a b'c")), r"'a b'\''c'");
     }
 
     #[test]
