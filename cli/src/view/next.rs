@@ -9,6 +9,7 @@ use flow_steps::lease::HostLease;
 use flow_steps::means::commands::{line, options};
 use flow_steps::means::reach::environment;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::driver::Driver;
 
@@ -153,9 +154,9 @@ pub(crate) fn left_a_lock(run: &Run) -> bool {
 
 /// Whether undoing a step locks the environment of this run: the lease of test does not, nor that of a further host.
 fn locks(run: &Run, node: &Node) -> bool {
-    let host = node.params.get("host").and_then(|host| host.as_str());
+    let host = node.params.get("host").and_then(Value::as_str);
     // A plan of an older `flow` does not say so: each of its leases locked.
-    let locks = node.params.get("locks").and_then(|locks| locks.as_bool());
+    let locks = node.params.get("locks").and_then(Value::as_bool);
     node.kind == HostLease::KIND
         && host.is_some_and(|host| environment(host) == run.plan.environment)
         && locks.unwrap_or(true)
