@@ -61,7 +61,7 @@ pub use expected::{Expectation, ExpectedShape};
 pub use integrity::{Integrity, IntegrityReport, TableFinding};
 pub use manifest::{Backup, Compression};
 pub use outlook::{BeforeStop, Outlook, OutlookError, Restorable, outlook};
-pub(crate) use outlook::{Question, Stopped};
+pub(crate) use outlook::{Halt, Question};
 
 pub use policy::{DataPolicy, Pending, Policy, unlisted};
 pub use proof::RestoreProof;

@@ -15,7 +15,7 @@ use crate::means::lease::store::lock_state;
 use crate::means::notes::{ScriptNotes, has_begun};
 use crate::means::supervisor::{self, Application};
 use crate::means::{kinds, reach};
-use crate::pg::{BeforeStop, Question, Stopped};
+use crate::pg::{BeforeStop, Halt, Question};
 
 /// What is stopped when a deploy is undone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +71,7 @@ async fn look_first(cx: &Cx, step: &Deploy, services: &StopSpec) -> Result<(), S
     let Some(look) = &services.look else {
         return Ok(());
     };
-    let stopped = Stopped {
+    let stopped = Halt {
         here: step.host.clone(),
         elsewhere: stopped_before(cx, look),
     };

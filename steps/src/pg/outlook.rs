@@ -173,7 +173,7 @@ async fn can_be_made(
     run: &RunId,
     pg: &Pg,
     backup: &Backup,
-    stopped: &Stopped,
+    stopped: &Halt,
 ) -> Result<bool, StepError> {
     let Err(why) = possible(pg, backup).await else {
         return Ok(true);
@@ -211,14 +211,14 @@ pub struct BeforeStop {
 
 /// Whose services a rollback of several hosts has stopped when it asks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Stopped {
+pub(crate) struct Halt {
     /// The host that it asks about, where nothing is stopped yet.
     pub(crate) here: String,
     /// Those whose services are stopped.
     pub(crate) elsewhere: Vec<String>,
 }
 
-impl Stopped {
+impl Halt {
     /// Where nothing was stopped, after those words; empty where nothing is stopped anywhere.
     pub(crate) fn not(&self) -> String {
         if self.elsewhere.is_empty() {
@@ -240,11 +240,7 @@ impl Stopped {
 impl BeforeStop {
     /// Tables with rows that were written in spite of read-only mode after the release's own script had ended, and how
     /// many, in words; nothing when there are none or nothing will be restored. Asks when the restore could not be made.
-    pub(crate) async fn rows(
-        &self,
-        cx: &Cx,
-        stopped: &Stopped,
-    ) -> Result<Option<String>, StepError> {
+    pub(crate) async fn rows(&self, cx: &Cx, stopped: &Halt) -> Result<Option<String>, StepError> {
         if cx.run().has_started(&self.opened_by) {
             return Ok(None);
         }
@@ -300,7 +296,7 @@ impl Restorable {
         if restore::is_under_way(&pg, run).await? {
             return Ok("the restore is under way already".into());
         }
-        if !can_be_made(cx.run_id(), &pg, &backup, &Stopped::default()).await? {
+        if !can_be_made(cx.run_id(), &pg, &backup, &Halt::default()).await? {
             return Ok("there is nothing to restore".into());
         }
         let orders = &cx.run().orders;

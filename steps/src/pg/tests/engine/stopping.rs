@@ -107,7 +107,7 @@ fn a_question_between_two_hosts_says_which_services_are_stopped_already() {
     let stopped = |elsewhere: &[&str]| {
         let elsewhere = elsewhere.iter().map(|host| (*host).to_owned()).collect();
         let here = "prod".to_owned();
-        let stopped = crate::pg::Stopped { here, elsewhere };
+        let stopped = crate::pg::Halt { here, elsewhere };
         format!(
             "nothing was stopped{}, they go on{}",
             stopped.not(),
