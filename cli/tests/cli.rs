@@ -17,7 +17,7 @@ app_dir = "/srv/app"
 backup_dir = "/srv/backups"
 flow_dir = "/srv/flow"
 deploy = ["./deploy.sh"]
-health = "http://127.0.0.1:1/health"
+health = "https://app.example.org/health"
 database = { user = "postgres", name = "postgres" }
 [env.stage]
 ssh = "stage"
@@ -25,7 +25,7 @@ app_dir = "/srv/app"
 backup_dir = "/srv/backups"
 flow_dir = "/srv/flow"
 deploy = ["./deploy.sh"]
-health = "http://127.0.0.1:1/health"
+health = "https://app.example.org/health"
 database = { user = "postgres", name = "postgres" }
 [env.prod]
 ssh = "prod"
@@ -33,7 +33,7 @@ app_dir = "/srv/app"
 backup_dir = "/srv/backups"
 flow_dir = "/srv/flow"
 deploy = ["./deploy.sh"]
-health = "http://127.0.0.1:1/health"
+health = "https://app.example.org/health"
 database = { user = "postgres", name = "postgres" }
 "#;
 

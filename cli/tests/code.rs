@@ -8,7 +8,7 @@ use serde_json::Value;
 fn environment(name: &str) -> String {
     format!(
         "[env.{name}]\nssh = \"{name}\"\napp_dir = \"/srv/app\"\nbackup_dir = \"/srv/backups\"\nflow_dir = \"/srv/flow\"\n\
-         deploy = [\"./deploy.sh\"]\nhealth = \"http://127.0.0.1:1/health\"\ndatabase = {{ user = \"postgres\", name = \"postgres\" }}\n"
+         deploy = [\"./deploy.sh\"]\nhealth = \"https://app.example.org/health\"\ndatabase = {{ user = \"postgres\", name = \"postgres\" }}\n"
     )
 }
 

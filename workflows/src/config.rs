@@ -250,13 +250,27 @@ impl Config {
             return Some(format!("`app.code`: {why}"));
         }
         let password = self.mail.as_ref().and_then(|mail| mail.password.as_deref());
-        if let Some(why) = password.and_then(wrong_command) {
+        if let Some(why) = password.and_then(wrong_secret) {
             return Some(format!("`mail.password`: {why}"));
         }
-        if self.signoff.roles.is_empty() {
-            return Some("`signoff.roles` names nobody; the protocol demands sign-offs".into());
+        if self.mail.as_ref().is_some_and(|mail| mail.port == 0) {
+            return Some("`mail.port` must be between 1 and 65535".into());
         }
-        None
+        self.answered_here()
+            .or_else(|| self.watch.problem())
+            .or_else(|| self.signoff.problem())
+    }
+
+    /// An environment's health that the machine where flow runs would answer, whatever the environment does. Where all of
+    /// them may be one machine, that is meant.
+    fn answered_here(&self) -> Option<String> {
+        if !self.gates.distinct_machines {
+            return None;
+        }
+        self.environments().into_iter().find_map(|(name, env)| {
+            let why = env.health.answered_here(env.health_from)?;
+            Some(format!("`env.{name}`: {why}"))
+        })
     }
 }
 
@@ -272,10 +286,30 @@ pub(crate) fn beside(dir: &Path, name: &str) -> String {
     }
 }
 
-/// Why a value that asks a program for a secret names none that can be run.
-fn wrong_command(value: &str) -> Option<String> {
-    let words = value.strip_prefix("command:")?;
-    SecretCommand::parse(words).err().map(|e| e.to_string())
+/// Why a value cannot be the name of a secret that it looks like. The value itself may be a secret, and is not shown.
+fn wrong_secret(value: &str) -> Option<String> {
+    let (scheme, rest) = value.split_once(':')?;
+    match scheme {
+        "command" => SecretCommand::parse(rest).err().map(|e| e.to_string()),
+        "env" | "file" => rest
+            .is_empty()
+            .then(|| format!("`{scheme}:` names nothing: write {scheme}:NAME")),
+        _ => {
+            let known = ["env", "file", "command"];
+            let near = |name: &&str| strsim::osa_distance(name, &scheme.to_lowercase()) <= 1;
+            let meant = known.into_iter().find(near)?;
+            Some(format!(
+                "it begins with `{}:`; did you mean `{meant}:`?",
+                scheme.escape_debug()
+            ))
+        }
+    }
+}
+
+/// Whether a text can name a host in an ssh configuration.
+fn is_alias(text: &str) -> bool {
+    let odd = |c: char| c.is_control() || c.is_whitespace();
+    !text.is_empty() && !text.starts_with('-') && !text.contains(odd)
 }
 
 /// Whether a path can be a folder on a host: absolute, without `..` and without control characters.

@@ -24,6 +24,8 @@ mod lease;
 mod names;
 #[path = "plan/path.rs"]
 mod path;
+#[path = "plan/refusals.rs"]
+mod refusals;
 #[path = "plan/simulation.rs"]
 mod simulation;
 

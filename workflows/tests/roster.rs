@@ -33,7 +33,7 @@ fn config() -> String {
         text += &[
             &format!("[env.{env}]\nssh = \"dap{env}\"\n"),
             "app_dir = \"/srv/app\"\nbackup_dir = \"/srv/b\"\nflow_dir = \"/srv/f\"\ndeploy = [\"./d\"]\n",
-            "health = \"http://127.0.0.1:1/\"\ndatabase = { user = \"p\", name = \"p\" }\n",
+            "health = \"https://app.example.org/\"\ndatabase = { user = \"p\", name = \"p\" }\n",
         ]
         .concat();
     }

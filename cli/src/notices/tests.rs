@@ -110,7 +110,7 @@ fn configure(dir: &Path, port: u16) {
         config += &[
             &format!("[env.{name}]\nssh = \"{name}\"\napp_dir = \"/srv/app\"\n"),
             "backup_dir = \"/srv/b\"\nflow_dir = \"/srv/f\"\ndeploy = [\"./d\"]\n",
-            "health = \"http://127.0.0.1:1/\"\ndatabase = { user = \"p\", name = \"p\" }\n",
+            "health = \"https://app.example.org/\"\ndatabase = { user = \"p\", name = \"p\" }\n",
         ]
         .concat();
     }

@@ -185,7 +185,7 @@ pub(crate) fn configure(dir: &Path) {
         config += &[
             &format!("[env.{name}]\nssh = \"{name}\"\n"),
             "app_dir = \"/srv/app\"\nbackup_dir = \"/srv/backups\"\nflow_dir = \"/srv/flow\"\n",
-            "deploy = [\"./deploy.sh\"]\nhealth = \"http://127.0.0.1:1/\"\n",
+            "deploy = [\"./deploy.sh\"]\nhealth = \"https://app.example.org/\"\n",
             "database = { user = \"postgres\", name = \"postgres\" }\n",
         ]
         .concat();

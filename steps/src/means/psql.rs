@@ -54,6 +54,12 @@ impl Database {
     }
 }
 
+/// Whether `psql -d` would read a text as the name of a database: of 1 to 63 bytes, and no connection string.
+pub fn is_database(name: &str) -> bool {
+    let odd = |c: char| c.is_control() || c == '=' || c == '/';
+    !name.is_empty() && name.len() <= 63 && !name.starts_with('-') && !name.contains(odd)
+}
+
 /// An opened [`Database`].
 #[derive(Clone)]
 pub struct Pg {
@@ -67,8 +73,7 @@ impl Pg {
     /// Refuses names `psql -d` would read as a connection string, and a maintenance database that is the database.
     pub(crate) fn new(host: Arc<dyn Host>, db: Database) -> Result<Self, PgError> {
         for name in [&db.name, &db.maintenance] {
-            let odd = |c: char| c.is_control() || c == '=' || c == '/';
-            if name.is_empty() || name.len() > 63 || name.starts_with('-') || name.contains(odd) {
+            if !is_database(name) {
                 return Err(PgError::Config(format!(
                     "`{}` is no usable database name",
                     name.escape_debug()

@@ -1,9 +1,10 @@
 //! The database of an environment: on the application's host, or on one of its own.
 
 use flow_lint::migration::history::is_schema;
+use flow_steps::means::psql::is_database;
 use serde::Deserialize;
 
-use super::is_folder;
+use super::{is_alias, is_folder};
 
 /// The last part of the name of a database's own host: `prod/database`. A further host cannot have it beside one.
 pub(super) const APART: &str = "database";
@@ -69,6 +70,26 @@ impl Database {
 
     /// The first thing about it that is well-formed but cannot be meant: the end of its key, and why.
     pub(super) fn problem(&self) -> Option<String> {
+        for (key, name) in [("name", &self.name), ("maintenance", &self.maintenance)] {
+            if !is_database(name) {
+                return Some(format!(
+                    ".{key}` must be the name of a database, not `{}`",
+                    name.escape_debug()
+                ));
+            }
+        }
+        if self.name == self.maintenance {
+            return Some(
+                ".maintenance` must be another database than `name`, such as template1: one with sessions cannot be renamed"
+                    .into(),
+            );
+        }
+        if self.user.is_empty() || self.user.chars().any(char::is_control) {
+            return Some(format!(
+                ".user` must name a role, not `{}`",
+                self.user.escape_debug()
+            ));
+        }
         if !is_schema(&self.schema) {
             return Some(format!(
                 ".schema` must be a schema's name, not `{}`",
@@ -86,7 +107,7 @@ impl Database {
                 ".{key}` is of a host of its own, and `ssh` names none; take it out, or add `ssh`"
             ));
         };
-        if ssh.is_empty() || ssh.starts_with('-') {
+        if !is_alias(ssh) {
             return Some(format!(
                 ".ssh` must name a host, not `{}`",
                 ssh.escape_debug()

@@ -1,5 +1,7 @@
 //! What the page of a healthy application says, and who asks for it.
 
+use std::net::IpAddr;
+
 use flow_steps::means::probes::Body;
 use serde::Deserialize;
 
@@ -78,7 +80,48 @@ pub(crate) fn is_loopback(url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = host.rsplit('@').next().unwrap_or_default();
-    ["localhost", "127.", "[::1]", "::1"]
-        .iter()
-        .any(|name| host.to_lowercase().starts_with(name))
+    let bare = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        // One colon stands before a port; an address of IPv6 has more.
+        None if host.matches(':').count() == 1 => host.split(':').next().unwrap_or_default(),
+        None => host,
+    };
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        let address = address.to_canonical();
+        return address.is_loopback() || address.is_unspecified();
+    }
+    let name = bare.trim_end_matches('.').to_lowercase();
+    name == "localhost" || name.ends_with(".localhost")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_loopback;
+
+    #[test]
+    fn an_address_of_the_asking_machine_is_known_in_every_spelling_and_no_other_is_taken_for_one() {
+        for here in [
+            "http://127.0.0.1:3000/health",
+            "https://LOCALHOST/health",
+            "http://localhost.:80",
+            "http://app.localhost:3000",
+            "http://[::1]:3000/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://0.0.0.0:3000",
+            "127.79.83.11",
+            "::1",
+        ] {
+            assert!(is_loopback(here), "{here}");
+        }
+        for there in [
+            "http://localhost.example.org/health",
+            "http://localhosts:80",
+            "http://127.example.org/",
+            "http://10.0.0.1:3000",
+            "https://[2001:db8::1]/",
+            "backend-1",
+        ] {
+            assert!(!is_loopback(there), "{there}");
+        }
+    }
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::database::Database;
 use super::health::{AskedFrom, Healthy};
 use super::question::Health;
-use super::{Checklist, Data, is_folder};
+use super::{Checklist, Data, is_alias, is_folder};
 
 mod host;
 
@@ -159,8 +159,20 @@ impl Environment {
                 return Some(format!("`env.{name}.checklist`: {why}"));
             }
         }
-        if self.deploy.is_empty() {
+        if self.deploy.first().is_none_or(String::is_empty) {
             return Some(format!("`env.{name}.deploy` names no program"));
+        }
+        let odd = |word: &String| word.chars().any(char::is_control);
+        if self.deploy.iter().any(odd) {
+            return Some(format!(
+                "`env.{name}.deploy` must be a program and its words, without control characters"
+            ));
+        }
+        if !(1..=DEPLOY_MINUTES_MAX).contains(&self.deploy_minutes) {
+            return Some(format!(
+                "`env.{name}.deploy_minutes` must be between 1 and {DEPLOY_MINUTES_MAX}, not {}",
+                self.deploy_minutes
+            ));
         }
         if let Some(why) = self
             .deploy_env
@@ -170,15 +182,15 @@ impl Environment {
             return Some(format!("`env.{name}.deploy_env`: {why}"));
         }
         let wrong = |(variable, value): (&String, &String)| {
-            Some(format!("`{variable}`: {}", super::wrong_command(value)?))
+            Some(format!("`{variable}`: {}", super::wrong_secret(value)?))
         };
         if let Some(why) = self.deploy_env.iter().find_map(wrong) {
             return Some(format!("`env.{name}.deploy_env`: {why}"));
         }
-        if self.ssh.is_empty() || self.ssh.starts_with('-') {
+        if !is_alias(&self.ssh) {
             return Some(format!(
                 "`env.{name}.ssh` must name a host, not `{}`",
-                self.ssh
+                self.ssh.escape_debug()
             ));
         }
         if let Some(why) = self.healthy.problem() {
@@ -212,6 +224,9 @@ fn unusable(variable: &str) -> Option<String> {
     let line = quote::line(&Command::new("env").env(variable, ""));
     line.err().map(|e| e.to_string())
 }
+
+/// The longest a deploy script may take: a day, in minutes.
+const DEPLOY_MINUTES_MAX: u64 = 24 * 60;
 
 fn deploy_minutes() -> u64 {
     30

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use flow_steps::means::probes::Check;
+use flow_steps::means::probes::ask;
 use flow_steps::means::probes::probe::{Port, Probe, Run};
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
@@ -82,8 +83,11 @@ impl Health {
     /// The first thing about it that is well-formed but cannot be meant.
     pub(super) fn problem(&self) -> Option<String> {
         match self {
-            Health::Page(url) if is_url(url) => None,
-            Health::Page(url) => Some(format!("must be a URL, not `{}`", url.escape_debug())),
+            Health::Page(url) => {
+                let why = ask::address(url).err()?;
+                // One with a password is not shown.
+                Some(format!("must be the URL of a page: {why}"))
+            }
             Health::List(all) if all.is_empty() => {
                 Some("asks nothing; name at least one page, port or command".into())
             }
@@ -151,17 +155,23 @@ impl Question {
             ));
         }
         match kinds {
-            (Some(url), ..) if !is_url(url) => {
-                Some(format!("`url` must be a URL, not `{}`", url.escape_debug()))
-            }
-            (Some(_), ..) => self.healthy().problem(),
+            (Some(url), ..) => match ask::address(url) {
+                Err(why) => Some(format!("`url` must be the URL of a page: {why}")),
+                Ok(_) => self.healthy().problem(),
+            },
             (_, Some(0), _) => Some("`port` must be between 1 and 65535".into()),
             (_, Some(_), _) => self.address_problem(),
             (.., Some(command)) => {
                 let empty = command.first().is_none_or(String::is_empty);
                 let odd = |word: &String| word.chars().any(char::is_control);
-                (empty || command.iter().any(odd))
-                    .then(|| "`command` must be a program and its words".into())
+                if empty || command.iter().any(odd) {
+                    return Some("`command` must be a program and its words".into());
+                }
+                let nothing = self
+                    .says
+                    .as_ref()
+                    .is_some_and(|says| says.trim().is_empty());
+                nothing.then(|| "`says` must be a text: every output holds an empty one".into())
             }
             _ => None,
         }
@@ -228,8 +238,4 @@ impl Question {
             ..ok
         })
     }
-}
-
-fn is_url(text: &str) -> bool {
-    text.starts_with("http://") || text.starts_with("https://")
 }

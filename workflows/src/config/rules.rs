@@ -1,5 +1,6 @@
 //! What a release is held to: ages, limits, the watch, signatures.
 
+use regex::Regex;
 use serde::Deserialize;
 
 /// Ages and limits. The protocol's numbers are the defaults.
@@ -103,7 +104,37 @@ impl Default for SignOff {
     }
 }
 
+impl Watch {
+    /// The first thing about it that is well-formed but cannot be meant.
+    pub(super) fn problem(&self) -> Option<String> {
+        let all = [("patterns", &self.patterns), ("allow", &self.allow)];
+        all.into_iter().find_map(|(key, patterns)| {
+            let wrong = |pattern: &String| Regex::new(pattern).err().map(|e| (pattern.clone(), e));
+            let (pattern, why) = patterns.iter().find_map(wrong)?;
+            let why = why.to_string();
+            let why = why.lines().last().unwrap_or_default();
+            Some(format!(
+                "`watch.{key}`: `{}` is no regular expression: {why}",
+                pattern.escape_debug()
+            ))
+        })
+    }
+}
+
 impl SignOff {
+    /// The first thing about it that is well-formed but cannot be meant.
+    pub(super) fn problem(&self) -> Option<String> {
+        if self.roles.is_empty() {
+            return Some("`signoff.roles` names nobody; the protocol demands sign-offs".into());
+        }
+        let mut roles = self.roles.iter().enumerate();
+        let (_, role) = roles.find(|(n, role)| self.roles[..*n].contains(role))?;
+        Some(format!(
+            "`signoff.roles` names `{}` twice: each role signs once",
+            role.escape_debug()
+        ))
+    }
+
     /// The role that reviews migrations. In the protocol the tech lead signs last, and does.
     pub fn reviewer(&self) -> &str {
         let last = self.roles.last().map_or("", String::as_str);

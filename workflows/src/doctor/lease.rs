@@ -185,7 +185,7 @@ mod tests {
     fn environment(variables: &str) -> Environment {
         let text = format!(
             "ssh = \"x\"\napp_dir = \"/a\"\nbackup_dir = \"/b\"\nflow_dir = \"/f\"\ndeploy = [\"./d\"]\n\
-             health = \"http://127.0.0.1:1/\"\ndatabase = {{ user = \"p\", name = \"p\" }}\ndeploy_env = {{ {variables} }}\n"
+             health = \"https://app.example.org/\"\ndatabase = {{ user = \"p\", name = \"p\" }}\ndeploy_env = {{ {variables} }}\n"
         );
         toml::from_str(&text).expect("an environment")
     }
@@ -197,7 +197,7 @@ mod tests {
             .map(|name| {
                 format!(
                     "[env.{name}]\nssh = \"{name}\"\napp_dir = \"/a\"\nbackup_dir = \"/b\"\nflow_dir = \"/f\"\n\
-                     deploy = [\"./d\"]\nhealth = \"http://127.0.0.1:1/\"\ndatabase = {{ user = \"p\", name = \"p\" }}\n"
+                     deploy = [\"./d\"]\nhealth = \"https://app.example.org/\"\ndatabase = {{ user = \"p\", name = \"p\" }}\n"
                 )
             })
             .concat();

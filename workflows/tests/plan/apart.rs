@@ -255,7 +255,7 @@ fn a_question_that_cannot_be_meant_is_refused_with_its_entry() {
     for (health, why) in [
         ("[]", "`env.prod.health` asks nothing"),
         ("7", "expected the URL of a page, or a list of questions"),
-        ("\"ftp://x\"", "`env.prod.health` must be a URL"),
+        ("\"ftp://x\"", "`env.prod.health` must be the URL of a page"),
         (
             "[{ url = \"http://x/\" }, { }]",
             "entry 2: exactly one of `url`, `port` and `command`",

@@ -29,17 +29,24 @@ pub struct Answer {
 /// empty or broken answer, no or another certificate.
 const CURL_EVIDENCE: [i32; 8] = [7, 28, 35, 51, 52, 56, 60, 63];
 
+/// An address that can be asked.
+///
+/// # Errors
+/// Why it cannot: no URL, another scheme, or a user name or password in it, which would stand in plans and logs.
+pub fn address(text: &str) -> Result<reqwest::Url, String> {
+    let odd = |c: char| c.is_control() || c.is_whitespace();
+    let url = reqwest::Url::parse(text).map_err(|e| e.to_string())?;
+    let named = url.username().is_empty() && url.password().is_none();
+    if matches!(url.scheme(), "http" | "https") && named && !text.contains(odd) {
+        Ok(url)
+    } else {
+        Err("the address must be http or https, without a user name or password".into())
+    }
+}
+
 pub(super) async fn ask(check: &Check, hosts: &Hosts) -> Result<Answer, Unwell> {
     let wrong = |why: String| Unwell::Unreached(format!("`{}` cannot be asked: {why}", check.url));
-    let url = reqwest::Url::parse(&check.url).map_err(|e| wrong(e.to_string()))?;
-    if !matches!(url.scheme(), "http" | "https")
-        || !url.username().is_empty()
-        || url.password().is_some()
-    {
-        return Err(wrong(
-            "the address must be http or https, without a user name or password".into(),
-        ));
-    }
+    let url = address(&check.url).map_err(wrong)?;
     let begun = Instant::now();
     let asked = match &check.via_host {
         None => from_here(check, url.clone()).await,
