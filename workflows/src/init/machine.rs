@@ -1,5 +1,7 @@
 //! The hosts of an environment: which one is its own, which holds the database.
 
+use crate::config::is_loopback;
+
 /// What keeps an application's processes running on a host.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Supervisor {
@@ -69,6 +71,11 @@ impl Machine {
             ssh: alias,
             ..Machine::default()
         }
+    }
+
+    /// Whether the host has to ask its application itself: nobody else gets an answer, or this machine would answer.
+    pub(super) fn asks_itself(&self) -> bool {
+        self.health_from_host || self.health.as_deref().is_some_and(is_loopback)
     }
 
     /// Whether anything of the application is known to run there.

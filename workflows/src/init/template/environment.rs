@@ -113,7 +113,7 @@ fn application(out: &mut String, draft: &Draft, place: &Place) {
         &stand_in,
         &question,
     );
-    if own.health_from_host {
+    if own.asks_itself() {
         known(
             out,
             "health_from",

@@ -92,8 +92,7 @@ pub(super) fn further(out: &mut String, draft: &Draft, place: &Place) {
         // Without a page nobody is asked: a worker answers nobody.
         if let Some(url) = &machine.health {
             known(out, "health", &quoted(url), "");
-            let is_loopback = crate::config::is_loopback(url);
-            if (is_loopback || machine.health_from_host) && !own.health_from_host {
+            if machine.asks_itself() && !own.asks_itself() {
                 known(out, "health_from", "\"host\"", "the host itself asks");
             }
         }

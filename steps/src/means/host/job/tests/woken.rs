@@ -151,10 +151,11 @@ impl Sleeper {
             let block = sshd.block("box", " IdentitiesOnly yes\n IdentityAgent none");
             std::fs::write(dir.path().join("ssh_config"), block).unwrap();
         }
+        let (_, here) = module_path!().split_once("::").unwrap();
         let child = std::process::Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
-                "host::job::tests::woken::the_overtaken_driver",
+                &format!("{here}::the_overtaken_driver"),
                 "--ignored",
             ])
             .env(PLACE, dir.path())
