@@ -4,8 +4,10 @@ use flow_engine::clock::Timestamp;
 use flow_engine::run::{Run, StepState, Undo};
 use serde::{Deserialize, Serialize};
 
-/// What a deploying step keeps for its later lives.
+/// What a deploying step keeps for its later lives. A note that lacks something is of an older version, or of a step that has no
+/// use for it: what is there counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct ScriptNotes {
     /// The attempt whose output was shown last.
     pub(crate) attempt: u16,
@@ -14,21 +16,16 @@ pub(crate) struct ScriptNotes {
     /// The last attempt whose end was judged: what it did is known, and another may be made.
     pub(crate) judged: u16,
     /// Whether an undo found that no attempt had ever begun, and made sure that none will.
-    #[serde(default)]
     pub(crate) never_began: bool,
     /// How many statements "not done" had been given when a person was last asked. Only a later one answers that.
     pub(crate) statements: usize,
     /// The last attempt whose script is known to have been started.
-    #[serde(default)]
     pub(crate) launched: u16,
     /// Whether a later attempt found the database open and froze it again: rows may have changed in between.
-    #[serde(default)]
     pub(crate) refrozen: bool,
     /// The moment before the secrets of that attempt were looked up.
-    #[serde(default)]
     pub(crate) launched_at: Option<Timestamp>,
     /// How many orders the run had been given when its undo asked about rows that a restore sets aside.
-    #[serde(default)]
     pub(crate) orders: Option<usize>,
 }
 
