@@ -60,6 +60,22 @@ impl Ground {
         }
     }
 
+    /// The kept files. A command that outlives the life that began it is waited for, up to ten seconds.
+    async fn kept(&self) -> Vec<PathBuf> {
+        let mut kept = Vec::new();
+        for _ in 0..100 {
+            kept.clear();
+            files(&self.dir.path().join("kept"), &mut kept);
+            let is_written = |path: &PathBuf| path.extension().is_some_and(|end| end == "part");
+            if !kept.iter().any(is_written) {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        kept.sort();
+        kept
+    }
+
     fn path(&self, name: &str) -> String {
         self.dir.path().join(name).to_str().unwrap().to_owned()
     }
@@ -99,9 +115,7 @@ impl World for Ground {
         let held = lease.held.map(|held| held.run);
         let locked = lease.locked.map(|locked| locked.reason);
         let commit = git(at, &["rev-parse", "HEAD"]);
-        let mut kept = Vec::new();
-        files(&at.join("kept"), &mut kept);
-        kept.sort();
+        let kept = self.kept().await;
         format!(
             "ledger {ledger:?}, held by {held:?}, locked {locked:?}, at {commit:?}, kept {kept:?}"
         )
